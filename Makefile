@@ -1,0 +1,177 @@
+# Millrace: one Makefile for everything. `make help` lists what it can do.
+#
+# Every .c under core, cdc, projections and cli is compiled; no list to keep. Each combination of compiler and
+# sanitizer has a folder of its own (build, build/clang, build/address ...), so they never mix.
+#
+# Variables: CC, CFLAGS (default -O2 -g), WERROR= (warnings stay warnings), SANITIZER=address|undefined|thread
+# (address brings undefined with it), V=1 (show commands), DESTDIR, PREFIX.
+
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+AR ?= ar
+CFLAGS ?= -O2 -g
+WERROR ?= -Werror
+SANITIZER ?=
+PREFIX ?= /usr/local
+DESTDIR ?=
+VERSION := 0.1.0
+
+ifneq ($(SANITIZER),)
+ifeq ($(filter address undefined thread,$(SANITIZER)),)
+$(error SANITIZER must be address, undefined or thread, not '$(SANITIZER)')
+endif
+endif
+
+empty :=
+space := $(empty) $(empty)
+compiler := $(notdir $(firstword $(CC)))
+variant := $(filter-out gcc cc,$(compiler)) $(SANITIZER)
+B := $(subst $(space),/,$(strip build $(subst $(space),-,$(strip $(variant)))))
+
+# ---- flags -------------------------------------------------------------------------------------------------
+warnings := -Wall -Wextra -Wshadow -Wconversion -Wswitch-enum -Wstrict-prototypes -Wmissing-prototypes \
+	-Wformat=2 -Wundef $(WERROR)
+sanitize_address := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+sanitize_undefined := -fsanitize=undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+sanitize_thread := -fsanitize=thread -fno-omit-frame-pointer
+ifeq ($(SANITIZER),)
+harden := -fstack-protector-strong $(if $(filter -O0,$(CFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+harden_link := -Wl,-z,relro -Wl,-z,now
+else
+harden := $(sanitize_$(SANITIZER))
+harden_link := $(sanitize_$(SANITIZER))
+endif
+
+# Foreign headers count as system headers: their warnings are not ours to fix. Asked for when the first recipe
+# needs it, so that `make help` and `make demo` work before anything is installed.
+packages := libmariadb rdkafka avro-c jansson inih libmicrohttpd libcurl sqlite3 zlib
+once = $(eval $(1) := $(2))$($(1))
+lib_cflags = $(call once,lib_cflags,$(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(packages))))
+lib_libs = $(call once,lib_libs,$(shell pkg-config --libs $(packages)) -lpthread -lm)
+check_cflags = $(call once,check_cflags,$(patsubst -I%,-isystem %,$(shell pkg-config --cflags check)))
+check_libs = $(call once,check_libs,$(shell pkg-config --libs check))
+
+own_flags := -std=gnu11 -D_GNU_SOURCE -DMILLRACE_VERSION='"$(VERSION)"' -I. -I$(B)/gen $(warnings) $(harden) -fPIE
+compile = $(CC) $(CFLAGS) $(own_flags) $(lib_cflags) -MMD -MP -c -o $@ $<
+link = $(CC) $(CFLAGS) $(LDFLAGS) $(harden_link) -pie -o $@
+
+ifeq ($(V),1)
+say =
+else
+say = @printf '  %-7s %s\n' $(1) '$@';
+endif
+
+# ---- what there is -----------------------------------------------------------------------------------------
+sources := $(sort $(shell find core cdc projections cli -name '*.c' 2>/dev/null))
+objects := $(sources:%.c=$(B)/obj/%.o)
+lib_objects := $(filter-out $(B)/obj/cli/main.o,$(objects))
+unit_sources := $(sort $(wildcard test/unit/test_*.c))
+units := $(unit_sources:test/unit/%.c=$(B)/unit/%)
+help_sources := $(sort $(wildcard test/lib/*.c))
+help_objects := $(help_sources:%.c=$(B)/obj/%.o)
+bench_sources := $(sort $(wildcard test/bench/*.c))
+benches := $(bench_sources:test/bench/%.c=$(B)/bench/%)
+load_sources := $(sort $(wildcard examples/meetup/*.c))
+load_objects := $(load_sources:%.c=$(B)/obj/%.o)
+page_files := $(sort $(wildcard core/http/page/*.html core/http/page/*.css core/http/page/*.js core/http/page/*.svg))
+generated := $(if $(page_files),$(B)/gen/page.gen.h)
+
+lib := $(B)/libmillrace.a
+programs := $(if $(wildcard cli/main.c),$(B)/millrace) $(if $(load_sources),$(B)/meetup-load)
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.SECONDARY:
+.PHONY: all help units demo check test lint bench install clean golden-update FORCE
+
+all: $(lib) $(programs) ## build everything that gets installed (the default)
+
+help: ## list the targets
+	@echo 'make [TARGET] [CC=clang] [SANITIZER=address|undefined|thread] [WERROR=] [V=1]'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
+
+units: $(units) ## build the unit tests
+
+demo: ## set up, start real servers, and tell the whole story
+	@scripts/setup --demo
+	@$(MAKE) --no-print-directory all
+	@scripts/demo
+
+check: ## unit tests, golden files, layers and lint: seconds, no servers
+	@scripts/test --quick
+
+test: ## everything, with real servers; ends with 'N passed, N failed'
+	@scripts/test
+
+lint: ## layers, banned calls, sizes, style
+	@scripts/lint
+
+bench: ## measure throughput and memory, with real servers
+	@scripts/setup --test
+	@$(MAKE) --no-print-directory all $(benches)
+	@scripts/bench
+
+golden-update: all ## write the golden files anew from what the code does now
+	@scripts/golden --update
+
+install: all ## install under DESTDIR and PREFIX (default /usr/local)
+	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/share/millrace' '$(DESTDIR)$(PREFIX)/lib/systemd/system'
+	install -m 755 $(B)/millrace '$(DESTDIR)$(PREFIX)/bin/millrace'
+	for f in $(wildcard conf/*.conf schemas/*.avsc schemas/*.md); do \
+		install -D -m 644 $$f '$(DESTDIR)$(PREFIX)/share/millrace/'$$f || exit 1; done
+	for f in $(notdir $(wildcard conf/*.service)); do \
+		sed 's|/usr/bin/millrace|$(PREFIX)/bin/millrace|' conf/$$f \
+			> '$(DESTDIR)$(PREFIX)/lib/systemd/system/'$$f || exit 1; done
+
+clean: ## remove what was compiled (what scripts/setup fetched stays)
+	@[ ! -d build ] || find build -mindepth 1 -maxdepth 1 ! -name kafka ! -name venv ! -name '*.stamp' -exec rm -rf {} +
+
+# ---- rules -------------------------------------------------------------------------------------------------
+# A file that changes only when its content does: what depends on it is rebuilt when flags or file lists change.
+define remember
+@mkdir -p $(@D); printf '%s\n' '$(subst ','\'',$(1))' | cmp -s - $@ || printf '%s\n' '$(subst ','\'',$(1))' > $@
+endef
+
+$(B)/flags: FORCE | $(B)/libraries
+	$(call remember,$(CC) $(CFLAGS) $(own_flags) $(lib_cflags))
+
+$(B)/members: FORCE
+	$(call remember,$(lib_objects))
+
+# The libraries' names, once all of them were found; the one place that says what to do when they were not.
+$(B)/libraries:
+	@pkg-config --print-errors --exists $(packages) || \
+		{ echo 'a library is missing: run scripts/setup' >&2; exit 1; }
+	@mkdir -p $(@D); echo '$(packages)' > $@
+
+$(B)/gen/page.gen.h: $(page_files) core/http/page scripts/embed
+	$(call say,GEN)mkdir -p $(@D) && scripts/embed page $(page_files) > $@
+
+$(B)/obj/%.o: %.c $(B)/flags | $(generated)
+	$(call say,CC)mkdir -p $(@D) && $(compile)
+
+# check's header is for tests only
+$(B)/obj/test/unit/%.o $(B)/obj/test/lib/%.o: lib_cflags += $(check_cflags)
+
+$(lib): $(lib_objects) $(B)/members
+	$(call say,AR)rm -f $@ && $(AR) rcs $@ $(lib_objects)
+
+$(B)/libtest.a: $(help_objects)
+	$(call say,AR)rm -f $@ && $(AR) rcs $@ $^
+
+$(B)/millrace: $(B)/obj/cli/main.o $(lib)
+	$(call say,LD)$(link) $^ $(lib_libs)
+
+$(B)/meetup-load: $(load_objects) $(lib)
+	$(call say,LD)$(link) $^ $(lib_libs)
+
+$(B)/unit/%: $(B)/obj/test/unit/%.o $(if $(help_sources),$(B)/libtest.a) $(lib)
+	$(call say,LD)mkdir -p $(@D) && $(link) $^ $(check_libs) $(lib_libs)
+
+$(B)/bench/%: $(B)/obj/test/bench/%.o $(lib)
+	$(call say,LD)mkdir -p $(@D) && $(link) $^ $(lib_libs)
+
+FORCE:
+
+-include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
