@@ -79,7 +79,8 @@ benches := $(bench_sources:test/bench/%.c=$(B)/bench/%)
 load_sources := $(sort $(wildcard examples/meetup/*.c))
 load_objects := $(load_sources:%.c=$(B)/obj/%.o)
 page_files := $(sort $(wildcard core/http/page/*.html core/http/page/*.css core/http/page/*.js core/http/page/*.svg))
-generated := $(if $(page_files),$(B)/gen/page.gen.h)
+schema_files := $(sort $(wildcard schemas/*.avsc))
+generated := $(if $(page_files),$(B)/gen/page.gen.h) $(if $(schema_files),$(B)/gen/schemas.gen.h)
 
 lib := $(B)/libmillrace.a
 programs := $(if $(wildcard cli/main.c),$(B)/millrace) $(if $(load_sources),$(B)/meetup-load)
@@ -149,8 +150,12 @@ $(B)/libraries:
 		{ echo 'a library is missing: run scripts/setup' >&2; exit 1; }
 	@mkdir -p $(@D); echo '$(packages)' > $@
 
+# The web page and Millrace's own schemas travel inside the binary: page_files[] and schemas_files[].
 $(B)/gen/page.gen.h: $(page_files) core/http/page scripts/embed
 	$(call say,GEN)mkdir -p $(@D) && scripts/embed page $(page_files) > $@
+
+$(B)/gen/schemas.gen.h: $(schema_files) schemas scripts/embed
+	$(call say,GEN)mkdir -p $(@D) && scripts/embed schemas $(schema_files) > $@
 
 $(B)/obj/%.o: %.c $(B)/flags | $(generated)
 	$(call say,CC)mkdir -p $(@D) && $(compile)
