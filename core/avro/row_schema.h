@@ -1,0 +1,22 @@
+/* row_schema.h - schema text of row topics: the Value and Key records of a table shape and the Debezium-shaped envelope
+ * (DESIGN 4.3, 4.4). Written so that the registered text says everything (logical types, labels, MySQL type in the "mysql"
+ * property). The field order of the envelope is fixed here and nowhere else:
+ *
+ *   source {seq long, gtid string, ts_us long (commit time, microseconds; the server's seconds * 1e6), snapshot boolean, name string, db string, table string},
+ *   op string, ts_ms long, before [null, Value], after [null, Value],
+ *   transaction [null, {id string, total_order long}], absent [null, array<string>], exact [null, map<string>]
+ */
+#ifndef CORE_AVRO_ROW_SCHEMA_H
+#define CORE_AVRO_ROW_SCHEMA_H
+
+#include "core/base/buf.h"
+#include "core/value/shape.h"
+
+/* Envelope schema text of rows of `shape` in capture `name`. Deterministic: equal shapes give equal text. ERR_CONFIG on a name collision. */
+int row_schema_envelope(const char *name, const struct shape *shape, struct buf *ret_text, struct err *e);
+/* Key schema text (record of the key columns, not null). shape->key_count must not be 0. */
+int row_schema_key(const char *name, const struct shape *shape, struct buf *ret_text, struct err *e);
+/* The Avro type of one column as JSON text, without the union: what encode_for(column) writes. */
+void row_schema_column(const struct column *column, struct buf *ret_text);
+
+#endif

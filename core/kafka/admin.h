@@ -1,0 +1,38 @@
+/* admin.h - topics: create, describe, watermarks. Blocking, each bounded by kafka.timeout. */
+#ifndef CORE_KAFKA_ADMIN_H
+#define CORE_KAFKA_ADMIN_H
+
+#include "core/base/settings.h"
+
+struct admin;
+
+enum topic_keep { TOPIC_HISTORY, TOPIC_COMPACTED }; /* forever and whole, or last record of each key */
+
+struct topic_info {
+	bool exists;
+	int32_t partitions;
+	int32_t replication;
+	char cleanup_policy[64];   /* "delete", "compact", "compact,delete" */
+	int64_t retention_ms, retention_bytes; /* -1: no limit */
+	int64_t message_bytes_max;
+};
+
+int admin_open(const struct settings *settings, struct admin **ret_admin, struct err *e);
+void admin_close(struct admin *a);
+/* Brokers reachable? Fills the broker count. ERR_RETRY with the addresses tried. */
+int admin_ping(struct admin *a, int *ret_brokers, struct err *e);
+int admin_topic(struct admin *a, const char *topic, struct topic_info *ret_info, struct err *e);
+/* Creates the topic (retention.ms=-1, retention.bytes=-1, max.message.bytes, cleanup.policy by keep) unless it is there, and waits until
+ * every partition has a leader. For an existing one: with keep == TOPIC_HISTORY and `strict`, one that deletes or compacts is ERR_CONFIG with the
+ * kafka command in the hint. *ret_partitions: the partitions it has. */
+int admin_ensure_topic(struct admin *a, const char *topic, enum topic_keep keep, int32_t partitions, bool strict,
+		       int32_t *ret_partitions, struct err *e);
+/* low: first offset still there; high: next offset to be written. */
+int admin_watermarks(struct admin *a, const char *topic, int32_t partition, int64_t *ret_low, int64_t *ret_high,
+		     struct err *e);
+/* Names of all topics that begin with prefix, each malloced; caller frees names and array. */
+int admin_list(struct admin *a, const char *prefix, char ***ret_names, size_t *ret_count, struct err *e);
+/* Offset last committed by a consumer group, or -1. */
+int admin_delete_topic(struct admin *a, const char *topic, struct err *e);
+
+#endif

@@ -1,0 +1,44 @@
+/* value.h - one typed value, for the generic paths: SQL expressions over a row, view handlers, verification, tail.
+ * The hot path does not use it.
+ *
+ * Canonical form, the same whether a value comes from a cell, from an Avro record or from the server's text:
+ *   integers, YEAR, BIT(1) -> INT; BIGINT UNSIGNED and DECIMAL -> TEXT in the server's own form; FLOAT, DOUBLE -> DOUBLE;
+ *   DATE -> INT days since 1970; DATETIME, TIMESTAMP -> INT microseconds since 1970 (TIMESTAMP in UTC); TIME -> INT microseconds;
+ *   character data, ENUM label, SET (labels joined by ',') -> TEXT in UTF-8; binary, BIT(n) -> BYTES. */
+#ifndef CORE_VALUE_VALUE_H
+#define CORE_VALUE_VALUE_H
+
+#include "core/base/buf.h"
+#include "core/value/row.h"
+
+enum value_kind { VALUE_ABSENT, VALUE_NULL, VALUE_INT, VALUE_DOUBLE, VALUE_TEXT, VALUE_BYTES };
+
+struct value {
+	uint8_t kind;        /* enum value_kind */
+	int64_t i;           /* VALUE_INT */
+	double d;            /* VALUE_DOUBLE */
+	struct slice bytes;  /* VALUE_TEXT, VALUE_BYTES: owned by whoever made the value */
+};
+
+/* From a cell. Text that needs conversion is appended to `scratch` and points into it (so reserve enough before taking
+ * several values, or take offsets: value_from_cell grows scratch; use one scratch per value array with value_fix). Returns
+ * ENCODE_INEXACT-like false when the value has no canonical form (zero date): then kind is VALUE_TEXT with the exact text. */
+bool value_from_cell(const struct column *column, const struct cell *cell, struct buf *scratch, struct value *ret_value);
+
+/* The types of a query result, as far as canonical form needs them. */
+struct value_source_type {
+	uint8_t type;        /* protocol column type, see shape.h; 253 (VAR_STRING), 249-251 blobs too */
+	bool is_unsigned;
+	bool is_binary;      /* charset 63 */
+	uint8_t decimals;
+};
+/* From the text protocol (verify: the answer of source.sql). Appends to scratch as value_from_cell does. ERR_DATA when it cannot be read. */
+int value_from_text(const struct value_source_type *type, struct slice text, struct buf *scratch, struct value *ret_value,
+		    struct err *e);
+
+bool value_equal(const struct value *a, const struct value *b);   /* kinds and contents; INT 1 equals DOUBLE 1.0 */
+int value_compare(const struct value *a, const struct value *b);  /* NULL < numbers < text < bytes, as SQLite orders */
+/* Short readable form for diffs and tail, e.g. NULL, 12, 'text', x'00ff'. */
+void value_text(const struct value *v, struct buf *out);
+
+#endif
