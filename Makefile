@@ -31,7 +31,7 @@ B := $(subst $(space),/,$(strip build $(subst $(space),-,$(strip $(variant)))))
 
 # ---- flags -------------------------------------------------------------------------------------------------
 warnings := -Wall -Wextra -Wshadow -Wconversion -Wswitch-enum -Wstrict-prototypes -Wmissing-prototypes \
-	-Wformat=2 -Wundef $(WERROR)
+	-Wformat=2 -Wundef -Wvla $(WERROR)
 sanitize_address := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 sanitize_undefined := -fsanitize=undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 sanitize_thread := -fsanitize=thread -fno-omit-frame-pointer
@@ -88,7 +88,7 @@ programs := $(if $(wildcard cli/main.c),$(B)/millrace) $(if $(load_sources),$(B)
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all help units demo check test lint bench install clean golden-update FORCE
+.PHONY: all help units benches demo check test lint bench install clean golden-update FORCE
 
 all: $(lib) $(programs) ## build everything that gets installed (the default)
 
@@ -98,16 +98,18 @@ help: ## list the targets
 
 units: $(units) ## build the unit tests
 
+benches: $(benches) ## build the benchmarks
+
 demo: ## set up, start real servers, and tell the whole story
 	@scripts/setup --demo
 	@$(MAKE) --no-print-directory all
 	@scripts/demo
 
 check: ## unit tests, golden files, layers and lint: seconds, no servers
-	@scripts/test --quick
+	@MAKEFLAGS= BUILD=$(B) scripts/test --quick CC='$(CC)' SANITIZER='$(SANITIZER)' WERROR='$(WERROR)'
 
 test: ## everything, with real servers; ends with 'N passed, N failed'
-	@scripts/test
+	@MAKEFLAGS= scripts/test
 
 lint: ## layers, banned calls, sizes, style
 	@scripts/lint

@@ -1,16 +1,16 @@
 /*
- * unit.h - what every unit test file needs: check, a main that fits in a line, and random numbers whose seed
- * is known.
+ * unit.h - what every unit test file needs: check, a short main, and random numbers whose seed is
+ * known.
  *
  *   int main(void)
  *   {
  *           Suite *s = suite_create("slice");
- *           unit_test(s, test_slice_empty);        // a case of its own, named after the function
+ *           unit_test(s, test_slice_empty);      // a case named after the function
  *           return unit_run(s);
  *   }
  *
  * Each test runs in a process of its own (CK_FORK=no for a debugger), so a crash fails one test.
- * A test that uses random numbers calls unit_seed() first: the seed is printed, and SEED=... repeats it.
+ * A test that uses random numbers calls unit_seed() first: it prints the seed, SEED=... repeats it.
  */
 #pragma once
 
@@ -37,7 +37,7 @@ static inline void unit_add(Suite *s, const char *name, const TTest *fn, double 
 	suite_add_tcase(s, c);
 }
 
-/* Runs the suite and prints a line per failure and check's summary. Returns main's exit status; takes S. */
+/* Runs the suite; prints a line per failure and check's summary. Returns main's status; takes S. */
 static inline int unit_run(Suite *s)
 {
 	SRunner *r = srunner_create(s);
@@ -56,7 +56,7 @@ static inline int unit_run(Suite *s)
 
 static uint64_t unit_random_state __attribute__((unused));
 
-/* SplitMix64 (Steele, Lea, Flood 2014): any seed is a good seed, and it is the same on every machine. */
+/* SplitMix64 (Steele, Lea, Flood 2014): any seed is a good one, the same on every machine. */
 static inline uint64_t unit_random64(void)
 {
 	uint64_t z = unit_random_state += UINT64_C(0x9e3779b97f4a7c15);
@@ -72,7 +72,7 @@ static inline uint64_t unit_random_below(uint64_t below)
 	return unit_random64() % below;
 }
 
-/* Starts the random numbers from SEED=... in the environment, else from the clock. Prints and returns it. */
+/* Starts the random numbers from SEED in the environment, else from the clock; prints the seed. */
 static inline uint64_t unit_seed(void)
 {
 	const char *given = getenv("SEED");
