@@ -1,0 +1,423 @@
+/* publisher.c - one change in, its records out: the row record, and each published event that the change makes.
+ *
+ * A plan per shape is found by pointer, so an unchanged table costs one hash look-up per change. Compiling a plan registers
+ * schemas and creates topics through the sink, all before the first record of that shape is sent. Buffers are reused;
+ * nothing is allocated per row. */
+#include "cdc/publish/publisher.h"
+
+#include "cdc/catalog/catalog.h"
+#include "cdc/publish/event_bind.h"
+#include "cdc/publish/event_files.h"
+#include "cdc/publish/row_plan.h"
+#include "cdc/publish/touched.h"
+#include "core/avro/row_schema.h"
+#include "core/avro/write.h"
+#include "core/base/clock.h"
+#include "core/base/mem.h"
+#include "core/kafka/producer.h"
+
+#include <stdlib.h>
+#include <uthash.h>
+
+#define WIRE_HEADER_SIZE 5
+/* The envelope's ts_ms is the time of processing: one clock read serves a run of changes. */
+#define CHANGES_PER_CLOCK_READ 64
+
+struct topic {
+	char *name;
+	struct publish_topic *handle;
+	int32_t partitions;
+	uint32_t *slots;           /* per partition, for touched_add */
+	UT_hash_handle hh;
+};
+
+struct event_plan {
+	struct event_bind *bind;
+	struct topic *topic;
+	int32_t key_id, value_id;
+};
+
+struct plan {
+	struct shape *shape;       /* the hash key: the pointer */
+	struct row_plan *rows;
+	struct topic *topic;
+	int32_t key_id, value_id;  /* key_id is unused for tables without a key */
+	struct event_plan *events;
+	size_t event_count;
+	UT_hash_handle hh;
+};
+
+struct publisher {
+	const struct settings *settings;
+	struct publish_sink sink;
+	struct event_files files;
+	const char **event_tables; /* "db.table" of each event */
+	struct topic *topics;
+	struct plan *plans;
+	struct plan *last;         /* the plan used last: most changes come in runs */
+	struct touched touched;
+	struct buf key, value;
+	int64_t now_ms;
+	unsigned until_clock_read;
+};
+
+static bool captures(const char *db, const char *table, void *context)
+{
+	return catalog_captures(context, slice_str(db), slice_str(table));
+}
+
+static void name_event_tables(struct publisher *p)
+{
+	p->event_tables = xcalloc(p->files.count, sizeof(*p->event_tables));
+	for (size_t i = 0; i < p->files.count; i++)
+		p->event_tables[i] = xasprintf("%s.%s", p->files.events[i]->db, p->files.events[i]->table);
+}
+
+int publisher_new(const struct settings *settings, const struct publish_sink *sink, struct publisher **ret_publisher,
+		  struct err *e)
+{
+	struct publisher *p = xcalloc(1, sizeof(*p));
+	struct catalog *catalog = catalog_new(settings);
+	int rc;
+
+	p->settings = settings;
+	p->sink = *sink;
+	rc = event_files_read(settings->capture_events_dir, captures, catalog, &p->files, e);
+	catalog_free(catalog);
+	if (rc < 0) {
+		publisher_free(p);
+		return -1;
+	}
+	name_event_tables(p);
+	*ret_publisher = p;
+	return 0;
+}
+
+static void plan_free(struct plan *plan)
+{
+	for (size_t i = 0; i < plan->event_count; i++)
+		event_bind_free(plan->events[i].bind);
+	free(plan->events);
+	row_plan_free(plan->rows);
+	shape_unref(plan->shape);
+	free(plan);
+}
+
+static void drop_plan(struct publisher *p, struct plan *plan)
+{
+	if (p->last == plan)
+		p->last = NULL;
+	HASH_DEL(p->plans, plan);
+	plan_free(plan);
+}
+
+void publisher_free(struct publisher *p)
+{
+	struct plan *plan, *next_plan;
+	struct topic *topic, *next_topic;
+
+	if (p == NULL)
+		return;
+	HASH_ITER(hh, p->plans, plan, next_plan)
+		drop_plan(p, plan);
+	touched_done(&p->touched);
+	HASH_ITER(hh, p->topics, topic, next_topic) {
+		HASH_DEL(p->topics, topic);
+		free(topic->name);
+		free(topic->slots);
+		free(topic);
+	}
+	for (size_t i = 0; p->event_tables != NULL && i < p->files.count; i++)
+		free((char *)(uintptr_t)p->event_tables[i]);
+	free(p->event_tables);
+	event_files_done(&p->files);
+	buf_done(&p->key);
+	buf_done(&p->value);
+	free(p);
+}
+
+/* ---- compiling a plan ---- */
+
+static int find_topic(struct publisher *p, const char *name, struct topic **ret_topic, struct err *e)
+{
+	struct topic *topic = NULL;
+	struct publish_topic *handle;
+	int32_t partitions;
+
+	HASH_FIND_STR(p->topics, name, topic);
+	if (topic == NULL) {
+		if (p->sink.topic(p->sink.context, name, &handle, &partitions, e) < 0)
+			return err_wrap(e, "topic %s", name);
+		topic = xcalloc(1, sizeof(*topic));
+		topic->name = xstrdup(name);
+		topic->handle = handle;
+		topic->partitions = partitions;
+		topic->slots = xcalloc((size_t)partitions, sizeof(*topic->slots));
+		HASH_ADD_KEYPTR(hh, p->topics, topic->name, strlen(topic->name), topic);
+	}
+	*ret_topic = topic;
+	return 0;
+}
+
+static int register_as(struct publisher *p, const char *topic, const char *suffix, const char *text, int32_t *ret_id,
+		       struct err *e)
+{
+	char *subject = xasprintf("%s-%s", topic, suffix);
+	int rc = p->sink.schema(p->sink.context, subject, text, ret_id, e);
+
+	if (rc < 0)
+		err_wrap(e, "schema of subject %s", subject);
+	free(subject);
+	return rc;
+}
+
+static char *row_topic_name(const struct publisher *p, const struct shape *shape)
+{
+	struct buf name = BUF_INIT;
+
+	buf_add_format(&name, "%s.", p->settings->name);
+	schema_escape_name(shape->db, &name);
+	buf_add_str(&name, ".");
+	schema_escape_name(shape->table, &name);
+	return buf_cstr(&name); /* the caller takes the memory */
+}
+
+static int compile_rows(struct publisher *p, struct plan *plan, struct err *e)
+{
+	char *name = row_topic_name(p, plan->shape);
+	struct buf text = BUF_INIT;
+	int rc = -1;
+
+	plan->rows = row_plan_new(p->settings->name, plan->shape);
+	if (find_topic(p, name, &plan->topic, e) < 0 || row_schema_envelope(p->settings->name, plan->shape, &text, e) < 0 ||
+	    register_as(p, name, "value", buf_cstr(&text), &plan->value_id, e) < 0)
+		goto out;
+	buf_reset(&text);
+	if (plan->shape->key_count != 0 && (row_schema_key(p->settings->name, plan->shape, &text, e) < 0 ||
+					    register_as(p, name, "key", buf_cstr(&text), &plan->key_id, e) < 0))
+		goto out;
+	rc = 0;
+out:
+	buf_done(&text);
+	free(name);
+	return rc;
+}
+
+static int compile_event(struct publisher *p, struct plan *plan, const struct event_schema *event, struct err *e)
+{
+	struct event_plan *compiled = &plan->events[plan->event_count];
+
+	if (event_bind_new(event, plan->shape, &compiled->bind, e) < 0)
+		return -1;
+	plan->event_count++;
+	if (find_topic(p, event->topic, &compiled->topic, e) < 0 ||
+	    register_as(p, event->topic, "key", event->key_text, &compiled->key_id, e) < 0)
+		return -1;
+	return register_as(p, event->topic, event->full_name, event->registered, &compiled->value_id, e);
+}
+
+static int compile_events(struct publisher *p, struct plan *plan, struct err *e)
+{
+	plan->events = xcalloc(p->files.count, sizeof(*plan->events));
+	for (size_t i = 0; i < p->files.count; i++) {
+		const struct event_schema *event = p->files.events[i];
+
+		if (strcmp(event->db, plan->shape->db) == 0 && strcmp(event->table, plan->shape->table) == 0 &&
+		    compile_event(p, plan, event, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* A table has one live plan: the one of an older shape goes. */
+static void drop_older(struct publisher *p, const struct shape *shape)
+{
+	struct plan *plan, *next;
+
+	HASH_ITER(hh, p->plans, plan, next) {
+		if (strcmp(plan->shape->db, shape->db) == 0 && strcmp(plan->shape->table, shape->table) == 0)
+			drop_plan(p, plan);
+	}
+}
+
+static int find_plan(struct publisher *p, struct shape *shape, struct plan **ret_plan, struct err *e)
+{
+	struct plan *plan = p->last;
+
+	if (plan == NULL || plan->shape != shape)
+		HASH_FIND_PTR(p->plans, &shape, plan);
+	if (plan == NULL) {
+		plan = xcalloc(1, sizeof(*plan));
+		plan->shape = shape_ref(shape);
+		if (compile_rows(p, plan, e) < 0 || compile_events(p, plan, e) < 0) {
+			plan_free(plan);
+			return err_wrap(e, "table %s.%s", shape->db, shape->table);
+		}
+		drop_older(p, shape);
+		HASH_ADD_PTR(p->plans, shape, plan);
+	}
+	p->last = plan;
+	*ret_plan = plan;
+	return 0;
+}
+
+int publisher_prepare(struct publisher *p, struct shape *shape, struct err *e)
+{
+	struct plan *plan;
+
+	return find_plan(p, shape, &plan, e);
+}
+
+/* ---- sending ---- */
+
+/* p->key holds wire header and key datum (or nothing: null key), p->value wire header and datum. */
+static int send_record(struct publisher *p, struct topic *topic, int64_t seq, struct err *e)
+{
+	struct slice key = buf_slice(&p->key);
+	int32_t partition = 0;
+
+	if (key.size > 0)
+		partition = producer_partition(slice_of(key.data + WIRE_HEADER_SIZE, key.size - WIRE_HEADER_SIZE),
+					       topic->partitions);
+	else
+		key = slice_of(NULL, 0);
+	if (p->sink.send(p->sink.context, topic->handle, partition, key, buf_slice(&p->value), e) < 0)
+		return err_wrap(e, "topic %s partition %d", topic->name, (int)partition);
+	touched_add(&p->touched, &topic->slots[partition], topic->name, partition, seq, key.size + p->value.size);
+	return 0;
+}
+
+static int send_row(struct publisher *p, struct plan *plan, const struct change *change, int64_t seq, struct err *e)
+{
+	const struct row_meta meta = { .op = change->op, .seq = seq, .commit_us = change->commit_us, .now_ms = p->now_ms,
+				       .order = change->order, .transaction = change->transaction };
+
+	buf_reset(&p->key);
+	buf_reset(&p->value);
+	if (plan->shape->key_count != 0) {
+		write_wire_header(&p->key, plan->key_id);
+		if (row_plan_key(plan->rows, change->after != NULL ? change->after : change->before, &p->key, e) < 0)
+			return -1;
+	}
+	write_wire_header(&p->value, plan->value_id);
+	(void)row_plan_envelope(plan->rows, &meta, change->before, change->after, &p->value); /* carried in `exact` */
+	return send_record(p, plan->topic, seq, e);
+}
+
+static int send_event(struct publisher *p, struct event_plan *event, const struct change *change, int64_t seq, struct err *e)
+{
+	enum event_image image;
+	const struct cell *row;
+
+	if (event_bind_decide(event->bind, change->before, change->after, &image, e) < 0)
+		return -1;
+	if (image == EVENT_FROM_NONE)
+		return 0;
+	row = image == EVENT_FROM_BEFORE ? change->before : change->after;
+	buf_reset(&p->key);
+	buf_reset(&p->value);
+	write_wire_header(&p->key, event->key_id);
+	write_wire_header(&p->value, event->value_id);
+	write_long(&p->value, seq);
+	write_str(&p->value, change->transaction);
+	write_long(&p->value, change->commit_us);
+	write_long(&p->value, 0); /* traceparent: null */
+	if (event_bind_key(event->bind, row, &p->key, e) < 0 || event_bind_fields(event->bind, row, &p->value, e) < 0)
+		return -1;
+	return send_record(p, event->topic, seq, e);
+}
+
+static int send_change(struct publisher *p, struct plan *plan, const struct change *change, int64_t seq, struct err *e)
+{
+	if (send_row(p, plan, change, seq, e) < 0)
+		return -1;
+	for (size_t i = 0; i < plan->event_count; i++) {
+		if (send_event(p, &plan->events[i], change, seq, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int send_key_change(struct publisher *p, struct plan *plan, const struct change *change, int64_t *seq,
+			   struct err *e)
+{
+	struct change gone = *change, come = *change;
+
+	gone.op = CHANGE_DELETE;
+	gone.after = NULL;
+	come.op = CHANGE_CREATE;
+	come.before = NULL;
+	if (send_change(p, plan, &gone, *seq + 1, e) < 0 || send_change(p, plan, &come, *seq + 2, e) < 0)
+		return -1;
+	*seq += 2;
+	return 0;
+}
+
+static int send_numbered(struct publisher *p, struct plan *plan, const struct change *change, int64_t *seq, struct err *e)
+{
+	bool both = change->before != NULL && change->after != NULL;
+
+	if (both && plan->shape->key_count != 0 && !row_plan_same_key(plan->rows, change->before, change->after))
+		return send_key_change(p, plan, change, seq, e);
+	if (send_change(p, plan, change, *seq + 1, e) < 0)
+		return -1;
+	*seq += 1;
+	return 0;
+}
+
+int publisher_change(struct publisher *p, const struct change *change, int64_t *seq, struct err *e)
+{
+	struct plan *plan;
+
+	if (p->until_clock_read-- == 0) {
+		p->now_ms = clock_now_us() / 1000;
+		p->until_clock_read = CHANGES_PER_CLOCK_READ;
+	}
+	if (find_plan(p, change->shape, &plan, e) < 0)
+		return -1;
+	if (send_numbered(p, plan, change, seq, e) < 0)
+		return err_wrap(e, "table %s.%s, transaction %s", change->shape->db, change->shape->table,
+				change->transaction);
+	return 0;
+}
+
+const struct publish_touched *publisher_touched(const struct publisher *p, size_t *ret_count)
+{
+	*ret_count = p->touched.count;
+	return p->touched.items;
+}
+
+int64_t publisher_bytes(const struct publisher *p)
+{
+	return p->touched.bytes;
+}
+
+void publisher_commit(struct publisher *p)
+{
+	touched_clear(&p->touched);
+	p->until_clock_read = 0;
+}
+
+void publisher_rollback(struct publisher *p)
+{
+	publisher_commit(p);
+}
+
+void publisher_fingerprint(const struct publisher *p, struct buf *out)
+{
+	for (size_t i = 0; i < p->files.count; i++) {
+		const struct event_schema *event = p->files.events[i];
+
+		buf_add_format(out, "event %s topic=%s from=%s.%s when=%s key=", event->full_name, event->topic, event->db,
+			       event->table, event_when_name(event->when));
+		for (size_t k = 0; k < event->key_count; k++)
+			buf_add_format(out, "%s%s", k != 0 ? "," : "", event->key[k]);
+		buf_add_format(out, " where=%s\n", event->where != NULL ? event->where : "");
+	}
+}
+
+const char *const *publisher_event_tables(const struct publisher *p, size_t *ret_count)
+{
+	*ret_count = p->files.count;
+	return p->event_tables;
+}

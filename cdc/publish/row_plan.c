@@ -1,0 +1,158 @@
+/* row_plan.c - the fused encode of row envelopes: one encode step per column, constant parts copied.
+ *
+ * Values that their Avro type can't hold become null, and their exact text is collected while the images are written,
+ * because the `exact` map comes last in the envelope. Columns that the image lacks become null and are listed in `absent`. */
+#include "cdc/publish/row_plan.h"
+
+#include "core/avro/write.h"
+#include "core/base/mem.h"
+#include "core/value/encode.h"
+
+#include <stdlib.h>
+
+struct row_plan {
+	struct shape *shape;
+	encode_fn *encode;      /* per column */
+	struct buf constant;    /* name, db, table as they stand in `source` */
+	struct buf exact;       /* map entries of the envelope in hand */
+	size_t exact_count;
+};
+
+struct row_plan *row_plan_new(const char *name, struct shape *shape)
+{
+	struct row_plan *plan = xcalloc(1, sizeof(*plan));
+
+	plan->shape = shape_ref(shape);
+	plan->encode = xcalloc(shape->column_count, sizeof(*plan->encode));
+	for (uint16_t c = 0; c < shape->column_count; c++)
+		plan->encode[c] = encode_for(&shape->columns[c]);
+	write_str(&plan->constant, name);
+	write_str(&plan->constant, shape->db);
+	write_str(&plan->constant, shape->table);
+	return plan;
+}
+
+void row_plan_free(struct row_plan *plan)
+{
+	if (plan == NULL)
+		return;
+	buf_done(&plan->constant);
+	buf_done(&plan->exact);
+	free(plan->encode);
+	shape_unref(plan->shape);
+	free(plan);
+}
+
+int row_plan_key(const struct row_plan *plan, const struct cell *row, struct buf *out, struct err *e)
+{
+	for (uint16_t k = 0; k < plan->shape->key_count; k++) {
+		uint16_t c = plan->shape->key[k];
+		const struct column *column = &plan->shape->columns[c];
+
+		if (row[c].state == CELL_VALUE && plan->encode[c](column, &row[c], out) == ENCODE_OK)
+			continue;
+		err_data(e, "table %s.%s: key column %s has no exact value", plan->shape->db, plan->shape->table,
+			 column->name);
+		return err_hint(e, "A key must be in every row image (binlog_row_image=FULL) and be a valid value of its type.");
+	}
+	return 0;
+}
+
+bool row_plan_same_key(const struct row_plan *plan, const struct cell *before, const struct cell *after)
+{
+	for (uint16_t k = 0; k < plan->shape->key_count; k++) {
+		const struct cell *a = &before[plan->shape->key[k]], *b = &after[plan->shape->key[k]];
+
+		if (a->state != b->state || a->size != b->size || memcmp(a->data, b->data, a->size) != 0)
+			return false;
+	}
+	return true;
+}
+
+static void note_exact(struct row_plan *plan, const char *image, const struct column *column, const struct cell *cell)
+{
+	struct buf text = BUF_INIT; /* rare: an allocation is fine here */
+
+	buf_add_format(&text, "%s.%s", image, column->name);
+	write_slice(&plan->exact, buf_slice(&text));
+	buf_reset(&text);
+	encode_exact_text(column, cell, &text);
+	write_slice(&plan->exact, buf_slice(&text));
+	plan->exact_count++;
+	buf_done(&text);
+}
+
+/* One row as [null, Value]. Branch 0 is the byte 0, branch 1 the byte 2 (zigzag). Returns true when a column is absent. */
+static bool write_image(struct row_plan *plan, const char *image, const struct cell *row, struct buf *out)
+{
+	const struct shape *shape = plan->shape;
+	bool absent = false;
+
+	if (row == NULL) {
+		buf_add_u8(out, 0);
+		return false;
+	}
+	buf_add_u8(out, 2);
+	for (uint16_t c = 0; c < shape->column_count; c++) {
+		size_t branch = out->size;
+
+		buf_add_u8(out, 2);
+		if (row[c].state == CELL_VALUE) {
+			if (plan->encode[c](&shape->columns[c], &row[c], out) == ENCODE_OK)
+				continue;
+			note_exact(plan, image, &shape->columns[c], &row[c]);
+		}
+		out->data[branch] = 0;
+		absent = absent || row[c].state == CELL_ABSENT;
+	}
+	return absent;
+}
+
+/* Names of the columns that an image lacks, as [null, array<string>]. */
+static void write_absent(const struct row_plan *plan, const struct cell *before, const struct cell *after, struct buf *out)
+{
+	size_t count = 0;
+
+	for (uint16_t c = 0; c < plan->shape->column_count; c++)
+		count += (before != NULL && before[c].state == CELL_ABSENT) || (after != NULL && after[c].state == CELL_ABSENT);
+	write_long(out, 1);
+	write_long(out, (int64_t)count);
+	for (uint16_t c = 0; c < plan->shape->column_count; c++) {
+		if ((before != NULL && before[c].state == CELL_ABSENT) || (after != NULL && after[c].state == CELL_ABSENT))
+			write_str(out, plan->shape->columns[c].name);
+	}
+	write_long(out, 0);
+}
+
+size_t row_plan_envelope(struct row_plan *plan, const struct row_meta *meta, const struct cell *before,
+			 const struct cell *after, struct buf *out)
+{
+	const char op = (char)meta->op;
+	bool absent;
+
+	plan->exact_count = 0;
+	buf_reset(&plan->exact);
+	write_long(out, meta->seq);
+	write_str(out, meta->transaction);
+	write_long(out, meta->commit_us);
+	write_bool(out, meta->op == CHANGE_READ);
+	buf_add_slice(out, buf_slice(&plan->constant));
+	write_bytes(out, &op, 1);
+	write_long(out, meta->now_ms);
+	absent = write_image(plan, "before", before, out);
+	absent = write_image(plan, "after", after, out) || absent;
+	write_long(out, 1);
+	write_str(out, meta->transaction);
+	write_long(out, meta->order);
+	if (absent)
+		write_absent(plan, before, after, out);
+	else
+		write_long(out, 0);
+	write_long(out, plan->exact_count != 0 ? 1 : 0);
+	if (plan->exact_count != 0) {
+		write_long(out, (int64_t)plan->exact_count);
+		buf_add_slice(out, buf_slice(&plan->exact));
+		write_long(out, 0);
+	}
+	return plan->exact_count;
+}
