@@ -21,7 +21,17 @@ int sql_run(struct sql_db *db, const char *sql, struct err *e);
  * empty text (only comments or blanks). */
 int sql_prepare(struct sql_db *db, const char *origin, const char *text, const char **ret_tail,
 		struct sql_statement **ret_statement, struct err *e);
-void sql_finalize(struct sql_statement *s);
+/* The same for a statement inside a longer script: `script` is where the script begins, so that lines are counted from there. */
+int sql_prepare_at(struct sql_db *db, const char *origin, const char *script, const char *text, const char **ret_tail,
+		   struct sql_statement **ret_statement, struct err *e);
+void sql_finalize(struct sql_statement *s);   /* NULL is fine */
+bool sql_is_read_only(const struct sql_statement *s);
+/* While on, statements of a user's script may neither open, end nor roll back transactions, attach files, set pragmas, nor
+ * touch tables whose name begins with millrace_: preparing one that does is ERR_CONFIG. */
+void sql_guard(struct sql_db *db, bool on);
+bool sql_in_transaction(const struct sql_db *db);  /* an error may have rolled it back */
+/* Makes running and coming calls of another thread on db return ERR_RETRY soon; safe from any thread while db is open. */
+void sql_interrupt(struct sql_db *db);
 int sql_parameter_count(const struct sql_statement *s);
 /* Name without its ':' of parameter i (1-based), NULL for a nameless one. */
 const char *sql_parameter_name(const struct sql_statement *s, int i);
@@ -32,7 +42,11 @@ void sql_reset(struct sql_statement *s);
 int sql_column_count(const struct sql_statement *s);
 const char *sql_column_name(const struct sql_statement *s, int column);
 void sql_column(const struct sql_statement *s, int column, struct value *ret_value); /* valid until the next step */
-int64_t sql_changes(struct sql_db *db);
+int64_t sql_changes(struct sql_db *db);   /* rows changed by the last INSERT, UPDATE or DELETE that ran to its end */
 int sql_get_int(struct sql_db *db, const char *sql, int64_t *ret_value, struct err *e);
+/* First column of the first row as malloced text; NULL when there is no row or it is NULL. */
+int sql_get_text(struct sql_db *db, const char *sql, char **ret_text, struct err *e);
+/* `name` as a quoted identifier ("..."), appended. */
+void sql_quote_name(const char *name, struct buf *out);
 
 #endif
