@@ -123,13 +123,13 @@ golden-update: all ## write the golden files anew from what the code does now
 	@scripts/golden --update
 
 install: all ## install under DESTDIR and PREFIX (default /usr/local)
-	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/share/millrace' '$(DESTDIR)$(PREFIX)/lib/systemd/system'
-	install -m 755 $(B)/millrace '$(DESTDIR)$(PREFIX)/bin/millrace'
-	for f in $(wildcard conf/*.conf schemas/*.avsc schemas/*.md); do \
-		install -D -m 644 $$f '$(DESTDIR)$(PREFIX)/share/millrace/'$$f || exit 1; done
-	for f in $(notdir $(wildcard conf/*.service)); do \
-		sed 's|/usr/bin/millrace|$(PREFIX)/bin/millrace|' conf/$$f \
-			> '$(DESTDIR)$(PREFIX)/lib/systemd/system/'$$f || exit 1; done
+	install -D -m 755 $(B)/millrace '$(DESTDIR)$(PREFIX)/bin/millrace'
+	install -D -m 644 conf/millrace.sysusers '$(DESTDIR)$(PREFIX)/lib/sysusers.d/millrace.conf'
+	set -e; for f in $(wildcard conf/*.conf conf/*.sql conf/*.yaml schemas/*); do \
+		install -D -m 644 $$f '$(DESTDIR)$(PREFIX)/share/millrace/'$$f; done
+	set -e; for f in $(notdir $(wildcard conf/*.service)); do \
+		sed 's|/usr/\(bin\|share\)/|$(PREFIX)/\1/|' conf/$$f > $(B)/$$f; \
+		install -D -m 644 $(B)/$$f '$(DESTDIR)$(PREFIX)/lib/systemd/system/'$$f; done
 
 clean: ## remove what was compiled (what scripts/setup fetched stays)
 	@[ ! -d build ] || find build -mindepth 1 -maxdepth 1 ! -name kafka ! -name venv ! -name 'setup.*' -exec rm -rf {} +
