@@ -1,0 +1,196 @@
+/* test_gtid.c - GTIDs and positions: text both ways, hostile text, and random operations against a naive model. */
+#include "unit.h"
+
+#include "core/base/gtid.h"
+
+#include <string.h>
+
+static struct gtid_set set_of(const char *text)
+{
+	struct gtid_set s = GTID_SET_INIT;
+	struct err e = ERR_INIT;
+
+	ck_assert_msg(gtid_set_parse(slice_str(text), &s, &e) == 0, "%s: %s", text, e.msg);
+	return s;
+}
+
+static void assert_text(const struct gtid_set *s, const char *expected)
+{
+	struct buf b = BUF_INIT;
+
+	gtid_set_text(s, &b);
+	ck_assert_str_eq(buf_cstr(&b), expected);
+	buf_done(&b);
+}
+
+START_TEST(test_one)
+{
+	struct gtid g;
+	struct err e = ERR_INIT;
+	char text[GTID_TEXT_SIZE];
+	const char *max = "4294967295-4294967295-18446744073709551615";
+
+	ck_assert_int_eq(gtid_parse(slice_str("0-1-5"), &g, &e), 0);
+	ck_assert_uint_eq(g.domain, 0);
+	ck_assert_uint_eq(g.server, 1);
+	ck_assert_uint_eq(g.seq, 5);
+	ck_assert_int_eq(gtid_parse(slice_str(max), &g, &e), 0);
+	ck_assert_str_eq(gtid_text(&g, text), max);
+}
+END_TEST
+
+START_TEST(test_refused)
+{
+	static const char *const bad[] = {
+		"-", "0", "0-1", "0-1-", "0--1", "-1-1-1", "0-1-5-6", "+0-1-5", "0- 1-5", "0-1-5x", "x", "0-1-0x5", "0-1-5,",
+		",", ",0-1-5", "0-1-5,,1-1-1", "0-1-5 1-1-1", "0-1-5,0-2-6", "4294967296-1-1", "1-4294967296-1",
+		"0-1-18446744073709551616", "0-1-99999999999999999999999", "0_1_5", "0-1-5;1-1-1",
+	};
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct gtid_set s = set_of("7-7-7");
+		struct err e = ERR_INIT;
+
+		ck_assert_msg(gtid_set_parse(slice_str(bad[i]), &s, &e) < 0, "'%s' was taken", bad[i]);
+		ck_assert_int_eq(e.kind, ERR_DATA);
+		assert_text(&s, "7-7-7");
+		gtid_set_done(&s);
+	}
+}
+END_TEST
+
+START_TEST(test_text)
+{
+	static const struct {
+		const char *in, *out;
+	} cases[] = {
+		{ "", "" },
+		{ "  ", "" },
+		{ "0-1-5", "0-1-5" },
+		{ " 5-1-2 ,\n3-9-1,\t0-1-0", "0-1-0,3-9-1,5-1-2" },
+		{ "00-01-005", "0-1-5" },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct gtid_set s = set_of(cases[i].in);
+
+		assert_text(&s, cases[i].out);
+		gtid_set_done(&s);
+	}
+}
+END_TEST
+
+START_TEST(test_domains_limit)
+{
+	struct gtid_set s = GTID_SET_INIT;
+	struct err e = ERR_INIT;
+	struct gtid g = { 0, 1, 1 };
+
+	for (uint32_t i = 0; i < GTID_DOMAINS_MAX; i++) {
+		g.domain = GTID_DOMAINS_MAX - i;
+		ck_assert_int_eq(gtid_set_update(&s, &g, &e), 0);
+	}
+	ck_assert_int_eq(gtid_set_update(&s, &g, &e), 0);
+	g.domain = 0;
+	ck_assert_int_lt(gtid_set_update(&s, &g, &e), 0);
+	ck_assert_uint_eq(s.count, GTID_DOMAINS_MAX);
+	gtid_set_done(&s);
+}
+END_TEST
+
+START_TEST(test_compare)
+{
+	struct gtid_set a = set_of("0-1-5,1-2-7"), b = set_of("0-9-5"), c = set_of("0-1-6"), none = set_of("");
+	struct gtid_set far = set_of("0-1-18446744073709551615,1-1-18446744073709551615");
+
+	ck_assert(gtid_set_contains_set(&a, &b));
+	ck_assert(!gtid_set_contains_set(&b, &a));
+	ck_assert(!gtid_set_contains_set(&a, &c));
+	ck_assert(gtid_set_contains_set(&a, &none));
+	ck_assert(!gtid_set_contains_set(&none, &a));
+	ck_assert(gtid_set_contains_set(&a, &a));
+	ck_assert(!gtid_set_equal(&a, &b));
+	ck_assert_uint_eq(gtid_set_distance(&b, &a), 7);
+	ck_assert_uint_eq(gtid_set_distance(&a, &b), 0);
+	ck_assert_uint_eq(gtid_set_distance(&a, &c), 1);
+	ck_assert_uint_eq(gtid_set_distance(&none, &a), 12);
+	ck_assert(gtid_set_distance(&a, &far) == UINT64_MAX);
+	gtid_set_done(&a);
+	gtid_set_done(&b);
+	gtid_set_done(&c);
+	gtid_set_done(&far);
+}
+END_TEST
+
+#define MODEL_DOMAINS 9
+
+static void assert_like_model(const struct gtid_set *s, const struct gtid *model, const bool *known)
+{
+	struct gtid_set again = GTID_SET_INIT;
+	struct buf text = BUF_INIT;
+	struct err e = ERR_INIT;
+	uint64_t sum = 0;
+	size_t count = 0;
+
+	for (uint32_t d = 0; d < MODEL_DOMAINS; d++) {
+		struct gtid probe = { d, 1, model[d].seq };
+		const struct gtid *found = gtid_set_find(s, d);
+
+		ck_assert((found != NULL) == known[d]);
+		ck_assert(gtid_set_contains(s, &probe) == known[d]);
+		probe.seq++;
+		ck_assert(!gtid_set_contains(s, &probe));
+		if (!known[d])
+			continue;
+		ck_assert_uint_eq(found->seq, model[d].seq);
+		sum += model[d].seq;
+		count++;
+	}
+	ck_assert_uint_eq(s->count, count);
+	ck_assert_uint_eq(gtid_set_distance(&again, s), sum);
+	gtid_set_text(s, &text);
+	ck_assert_int_eq(gtid_set_parse(buf_slice(&text), &again, &e), 0);
+	ck_assert(gtid_set_equal(s, &again));
+	ck_assert(gtid_set_contains_set(s, &again) && gtid_set_contains_set(&again, s));
+	gtid_set_done(&again);
+	buf_done(&text);
+}
+
+START_TEST(test_random)
+{
+	unit_seed();
+	for (int round = 0; round < 200; round++) {
+		struct gtid_set s = GTID_SET_INIT, copy = GTID_SET_INIT;
+		struct gtid model[MODEL_DOMAINS] = { 0 };
+		bool known[MODEL_DOMAINS] = { false };
+		struct err e = ERR_INIT;
+
+		for (int step = 0; step < 30; step++) {
+			uint32_t d = (uint32_t)unit_random_below(MODEL_DOMAINS);
+			struct gtid g = { d, (uint32_t)unit_random_below(3), unit_random_below(1000) };
+
+			model[d] = g;
+			known[d] = true;
+			ck_assert_int_eq(gtid_set_update(&s, &g, &e), 0);
+			assert_like_model(&s, model, known);
+			gtid_set_copy(&copy, &s);
+			assert_like_model(&copy, model, known);
+		}
+		gtid_set_done(&s);
+		gtid_set_done(&copy);
+	}
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("gtid");
+
+	unit_test(s, test_one);
+	unit_test(s, test_refused);
+	unit_test(s, test_text);
+	unit_test(s, test_domains_limit);
+	unit_test(s, test_compare);
+	unit_test(s, test_random);
+	return unit_run(s);
+}
