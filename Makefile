@@ -128,7 +128,7 @@ install: all ## install under DESTDIR and PREFIX (default /usr/local)
 	set -e; for f in $(wildcard conf/*.conf conf/*.sql conf/*.yaml schemas/*); do \
 		install -D -m 644 $$f '$(DESTDIR)$(PREFIX)/share/millrace/'$$f; done
 	set -e; for f in $(notdir $(wildcard conf/*.service)); do \
-		sed 's|/usr/\(bin\|share\)/|$(PREFIX)/\1/|' conf/$$f > $(B)/$$f; \
+		sed 's,/usr/\(bin\|share\)/,$(PREFIX)/\1/,' conf/$$f > $(B)/$$f; \
 		install -D -m 644 $(B)/$$f '$(DESTDIR)$(PREFIX)/lib/systemd/system/'$$f; done
 
 clean: ## remove what was compiled (what scripts/setup fetched stays)
