@@ -226,6 +226,17 @@ static struct metric *find_or_make(struct family *f, char *labels)
 	return m;
 }
 
+static void make_overflow(void)
+{
+	static const char name[] = "millrace_metric_overflow";
+
+	if (overflow == NULL)
+		overflow = find_or_make(make_family(METRIC_COUNTER, name, sizeof(name) - 1,
+						    "Series that were folded into one because there are too many.",
+						    NULL, 0),
+					xstrdup(""));
+}
+
 static struct metric *metric_get(enum metric_kind kind, const char *name, const char *help, const double *bounds,
 				 size_t bound_count, va_list args)
 {
@@ -252,17 +263,6 @@ static struct metric *metric_get(enum metric_kind kind, const char *name, const 
 	m = find_or_make(f, labels);
 	pthread_mutex_unlock(&lock);
 	return m;
-}
-
-static void make_overflow(void)
-{
-	static const char name[] = "millrace_metric_overflow";
-
-	if (overflow == NULL)
-		overflow = find_or_make(make_family(METRIC_COUNTER, name, sizeof(name) - 1,
-						    "Series that were folded into one because there are too many.",
-						    NULL, 0),
-					xstrdup(""));
 }
 
 struct metric *metric_counter(const char *name, const char *help, ...)
