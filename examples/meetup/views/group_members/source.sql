@@ -1,0 +1,2 @@
+-- table: members
+SELECT group_id, member_id, joined FROM chapstick.group_member WHERE status = 'active'

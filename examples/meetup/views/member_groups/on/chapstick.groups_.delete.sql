@@ -1,0 +1,1 @@
+DELETE FROM group_info WHERE group_id = :id;
