@@ -23,24 +23,25 @@ enum statement_kind {
 	STATEMENT_XA_ROLLBACK,
 	STATEMENT_XA_OTHER,     /* XA END, XA PREPARE */
 	STATEMENT_CREATE_TABLE,
-	STATEMENT_ALTER_TABLE,  /* also CREATE INDEX, DROP INDEX, OPTIMIZE, REPAIR: the table stays, rows may change without row events */
+	STATEMENT_ALTER_TABLE,  /* also CREATE INDEX, DROP INDEX, REPAIR: the table stays, rows may change without row events */
 	STATEMENT_DROP_TABLE,
 	STATEMENT_RENAME_TABLE,
 	STATEMENT_TRUNCATE,
 	STATEMENT_DROP_DATABASE, /* one entry in tables: db, table "" */
 	STATEMENT_DDL_OTHER,    /* views, routines, triggers, users, grants, databases: no rows change */
-	STATEMENT_DML,          /* INSERT, UPDATE, DELETE, REPLACE, LOAD DATA, CALL in statement format */
-	STATEMENT_OTHER,        /* SET, FLUSH, ANALYZE, dummy events (#), empty */
+	STATEMENT_DML,          /* INSERT, UPDATE, DELETE, REPLACE, LOAD DATA; SELECT, DO, CALL (through functions: tables may be empty) */
+	STATEMENT_OTHER,        /* SET, FLUSH, ANALYZE, OPTIMIZE, dummy events (#), empty, or not understood */
 };
 
 struct statement_table {
-	const char *db, *table; /* UTF-8, unquoted; db: the statement's, else the default database */
+	char *db, *table;       /* unquoted, in the statement's own character set; db: the statement's, else the default database */
 	bool target;            /* may be changed by the statement; false: only read or referred to */
 };
 
 struct statement {
 	enum statement_kind kind;
 	bool temporary;         /* CREATE or DROP TEMPORARY TABLE */
+	bool or_replace;        /* CREATE OR REPLACE TABLE: drops what was there */
 	char *name;             /* savepoint; else NULL */
 	struct statement_table *tables;
 	size_t table_count, table_capacity;
@@ -52,6 +53,8 @@ struct statement {
  * Anything but the first five kinds and RELEASE comes back as STATEMENT_OTHER. ret_name: the savepoint's name as written
  * (quotes included), pointing into text. */
 enum statement_kind statement_peek(struct slice text, struct slice *ret_name);
+/* Same savepoint? Compares names as written: without quotes, ASCII letters in any case, as the server does. */
+bool statement_same_name(struct slice a, struct slice b);
 /* Everything. ERR_DATA: more than STATEMENT_TABLES_MAX tables. What cannot be read gives STATEMENT_OTHER with the tables found so far. */
 int statement_read(struct slice text, struct slice default_db, struct statement *ret_statement, struct err *e);
 void statement_done(struct statement *s);
