@@ -1,0 +1,149 @@
+/*
+ * row.c - a row image into cells.
+ *
+ * Runs once per row image, so it works on plain pointers with one bounds check per value, and takes its widths from
+ * a switch instead of a table of functions. Layout of an image:
+ *
+ *   null bitmap   (number of present columns + 7) / 8 bytes, bit i = the i-th *present* column is NULL
+ *   values        of the present columns that are not NULL, in column order, each in its stored form;
+ *                 VARCHAR, CHAR and BINARY with their length before them (1 byte, 2 when the column can hold more
+ *                 than 255 bytes), BLOB and TEXT with size_max bytes of length
+ *
+ * Refuses a value that reaches beyond the image, and a length beyond what the column can hold: the shape is then not the
+ * one that the row was written with, and nothing after it could be trusted.
+ */
+#include "core/value/row.h"
+
+#include "core/value/decimal.h"
+#include "core/value/temporal.h"
+
+static inline bool bit_at(const uint8_t *bitmap, size_t i)
+{
+	return bitmap[i / 8] >> (i % 8) & 1;
+}
+
+/* Size of a value of fixed width; 0 for those with a length before them, SIZE_MAX for a type that has no cells. */
+static inline size_t fixed_size(const struct column *c)
+{
+	switch ((enum column_type)c->type) {
+	case COLUMN_TINY:
+	case COLUMN_YEAR:
+		return 1;
+	case COLUMN_SHORT:
+		return 2;
+	case COLUMN_INT24:
+		return 3;
+	case COLUMN_LONG:
+	case COLUMN_FLOAT:
+		return 4;
+	case COLUMN_LONGLONG:
+	case COLUMN_DOUBLE:
+		return 8;
+	case COLUMN_NEWDECIMAL:
+		return decimal_packed_size(c->precision, c->scale);
+	case COLUMN_DATE:
+	case COLUMN_TIME:
+	case COLUMN_TIMESTAMP:
+	case COLUMN_DATETIME:
+	case COLUMN_TIME2:
+	case COLUMN_TIMESTAMP2:
+	case COLUMN_DATETIME2:
+		return temporal_size(c);
+	case COLUMN_BIT:
+		return (c->bits + 7u) / 8;
+	case COLUMN_ENUM:
+	case COLUMN_SET:
+		return c->pack_bytes;
+	case COLUMN_VARCHAR:
+	case COLUMN_STRING:
+	case COLUMN_BLOB:
+		return 0;
+	}
+	return SIZE_MAX;
+}
+
+/* Bytes of the length that stands before the value. */
+static inline size_t length_bytes(const struct column *c)
+{
+	if (c->type == COLUMN_BLOB)
+		return c->size_max;
+	return c->size_max > 255 ? 2 : 1;
+}
+
+static int cut_short(const struct shape *shape, size_t column, struct err *e)
+{
+	return err_data(e, "table %s.%s: row image ends inside column %s", shape->db, shape->table,
+			shape->columns[column].name);
+}
+
+static int too_long(const struct shape *shape, size_t column, size_t size, struct err *e)
+{
+	const struct column *c = &shape->columns[column];
+
+	return err_data(e, "table %s.%s: column %s has a value of %zu bytes where %u are possible: "
+			"the row was not written with this shape", shape->db, shape->table, c->name, size, c->size_max);
+}
+
+/* The length before a value at p, which is moved behind it. False when it is not all there. */
+static inline bool take_length(const struct column *c, const uint8_t **p, const uint8_t *end, size_t *ret_size)
+{
+	size_t n = length_bytes(c), size = 0;
+
+	if (n > 4 || (size_t)(end - *p) < n)
+		return false;
+	for (size_t i = n; i > 0; i--)
+		size = size << 8 | (*p)[i - 1];
+	*p += n;
+	*ret_size = size;
+	return true;
+}
+
+static size_t count_present(const uint8_t *present, size_t count)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < count / 8; i++)
+		n += (size_t)__builtin_popcount(present[i]);
+	for (size_t i = count / 8 * 8; i < count; i++)
+		n += bit_at(present, i);
+	return n;
+}
+
+int row_split(struct rd *in, const struct shape *shape, const uint8_t *present, struct cell *ret_cells, struct err *e)
+{
+	size_t count = shape->column_count, seen = 0;
+	const uint8_t *nulls = rd_bytes(in, (count_present(present, count) + 7) / 8).data;
+	const uint8_t *p, *end;
+
+	if (!rd_ok(in))
+		return err_data(e, "table %s.%s: row image ends inside its null bitmap", shape->db, shape->table);
+	p = in->data + in->at;
+	end = in->data + in->size;
+	for (size_t i = 0; i < count; i++) {
+		const struct column *c = &shape->columns[i];
+		struct cell *cell = &ret_cells[i];
+		size_t size;
+
+		if (!bit_at(present, i)) {
+			*cell = (struct cell){ NULL, 0, CELL_ABSENT };
+			continue;
+		}
+		if (bit_at(nulls, seen++)) {
+			*cell = (struct cell){ NULL, 0, CELL_NULL };
+			continue;
+		}
+		size = fixed_size(c);
+		if (size == 0) {
+			if (!take_length(c, &p, end, &size))
+				return cut_short(shape, i, e);
+			if (size > c->size_max && c->type != COLUMN_BLOB)
+				return too_long(shape, i, size, e);
+		}
+		if ((size_t)(end - p) < size)
+			return cut_short(shape, i, e);
+		*cell = (struct cell){ p, (uint32_t)size, CELL_VALUE };
+		p += size;
+	}
+	in->at = (size_t)(p - in->data);
+	return 0;
+}
