@@ -1,0 +1,262 @@
+"""What the suites share: real servers, the daemons under test, and an independent reader of what they deliver.
+
+The reader knows nothing of Millrace's own code: it reads topics with a Kafka client from PyPI (read_committed), takes the
+schemas from the `_schemas` topic and decodes with fastavro.
+"""
+import io
+import json
+import os
+import shlex
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import fastavro
+import pymysql
+from confluent_kafka import Consumer, KafkaError, TopicPartition
+
+ROOT = Path(__file__).resolve().parents[2]
+MILLRACE = Path(os.environ.get("MILLRACE", ROOT / "build" / "millrace"))
+
+
+def wait_until(what, condition, timeout=60.0, every=0.05):
+    """Polls until condition() is true; the value is returned. Fails with `what` after `timeout` seconds."""
+    end = time.monotonic() + timeout
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise AssertionError(f"{what}: not within {timeout:.0f} s")
+        time.sleep(every)
+
+
+def gtid_set(text):
+    """'0-1-5,1-2-7' -> {0: 5, 1: 7}"""
+    return {int(g.split("-")[0]): int(g.split("-")[2]) for g in text.split(",") if g}
+
+
+def contains(have, want):
+    return all(have.get(domain, 0) >= sequence for domain, sequence in want.items())
+
+
+class Servers:
+    """A private MariaDB and Kafka, by scripts/servers."""
+
+    def __init__(self, folder, *options):
+        self.folder = str(folder)
+        self.script("start", self.folder, "--mariadb", "--kafka", *options)
+        self.read_env()
+
+    def script(self, *words):
+        subprocess.run([str(ROOT / "scripts" / "servers"), *words], check=True, stdout=subprocess.DEVNULL)
+
+    def read_env(self):
+        out = subprocess.run([str(ROOT / "scripts" / "servers"), "env", self.folder], check=True, capture_output=True, text=True)
+        self.env = dict(line.split("=", 1) for line in out.stdout.splitlines() if "=" in line)
+        self.env = {k: shlex.split(v)[0] if v else "" for k, v in self.env.items()}
+        self.bootstrap = self.env["KAFKA_BOOTSTRAP"]
+
+    def connect(self, **more):
+        """As the application: every right. Values arrive as the server's own text."""
+        return pymysql.connect(host=self.env["MARIADB_HOST"], port=int(self.env["MARIADB_PORT"]),
+                               user=self.env["MARIADB_SITE_USER"], password=self.env["MARIADB_SITE_PASSWORD"],
+                               charset="utf8mb4", autocommit=True, init_command="SET time_zone = '+00:00'", **more)
+
+    def stop(self):
+        self.script("remove", self.folder)
+
+
+def run_sql(connection, *statements):
+    with connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)
+        return cursor.fetchall()
+
+
+def source_position(connection):
+    return gtid_set(run_sql(connection, "SELECT @@gtid_binlog_pos")[0][0])
+
+
+class Reader:
+    """Reads topics as any consumer would."""
+
+    def __init__(self, bootstrap):
+        self.bootstrap = bootstrap
+        self.schemas = {}
+
+    def consumer(self, **more):
+        return Consumer({"bootstrap.servers": self.bootstrap, "group.id": "independent-reader", "enable.auto.commit": False,
+                         "isolation.level": "read_committed", "enable.partition.eof": True,
+                         "auto.offset.reset": "error", "fetch.wait.max.ms": 20, **more})
+
+    def topics(self, prefix=""):
+        c = self.consumer()
+        try:
+            found = c.list_topics(timeout=10).topics
+            return {name: len(t.partitions) for name, t in found.items() if name.startswith(prefix)}
+        finally:
+            c.close()
+
+    def messages(self, topic, offsets=None):
+        """All committed messages of a topic, in the order of each partition; offsets: {partition: first offset}."""
+        c = self.consumer()
+        try:
+            partitions = self.topics().get(topic, 0)
+            c.assign([TopicPartition(topic, p, (offsets or {}).get(p, 0)) for p in range(partitions)])
+            ended, out = set(), []
+            quiet_since = time.monotonic()
+            while len(ended) < partitions:
+                for m in c.consume(2000, 0.2):
+                    quiet_since = time.monotonic()
+                    if m.error() is None:
+                        out.append(m)
+                    elif m.error().code() == KafkaError._PARTITION_EOF:
+                        ended.add(m.partition())
+                    else:
+                        raise AssertionError(f"{topic}: {m.error()}")
+                assert time.monotonic() - quiet_since < 30, f"{topic}: no end within 30 s of silence"
+            return out
+        finally:
+            c.close()
+
+    def schema(self, schema_id):
+        if schema_id not in self.schemas:
+            for m in self.messages("_schemas"):
+                key, value = json.loads(m.key()), json.loads(m.value()) if m.value() else None
+                if key.get("keytype") == "SCHEMA" and value:
+                    self.schemas.setdefault(value["id"], fastavro.parse_schema(json.loads(value["schema"]), {}))
+        return self.schemas[schema_id]
+
+    def decode(self, data):
+        """(full record name, value) of Confluent-framed bytes."""
+        if data is None:
+            return None, None
+        assert data[0] == 0, "not in Confluent wire format"
+        schema = self.schema(int.from_bytes(data[1:5], "big"))
+        stream = io.BytesIO(data[5:])
+        value = fastavro.schemaless_reader(stream, schema)
+        assert stream.read() == b"", "bytes left over behind the record"
+        return schema["name"], value
+
+    def records(self, topic):
+        """[(partition, offset, key, record name, value)]"""
+        return [(m.partition(), m.offset(), self.decode(m.key())[1], *self.decode(m.value())) for m in self.messages(topic)]
+
+
+class Daemon:
+    """`millrace run` or `millrace project`, started, stopped and killed by its own pid."""
+
+    def __init__(self, verb, setup, *words):
+        self.verb, self.setup, self.words = verb, setup, words
+        self.process = None
+        self.log_path = setup.folder / f"{verb}.log"
+
+    def start(self):
+        assert self.process is None
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen([str(MILLRACE), self.verb, "-c", str(self.setup.conf), *self.words],
+                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.setup.folder,
+                                            env={**os.environ, **self.setup.env})
+        return self
+
+    def alive(self):
+        return self.process is not None and self.process.poll() is None
+
+    def end(self, signal_number, timeout=30):
+        if self.process is None:
+            return None
+        if self.alive():
+            self.process.send_signal(signal_number)
+        code = self.process.wait(timeout)
+        self.process = None
+        return code
+
+    def stop(self):
+        code = self.end(signal.SIGTERM)
+        assert code == 0, f"{self.verb} ended with {code}: {self.log_tail()}"
+
+    def kill(self):
+        self.end(signal.SIGKILL)
+
+    def ended(self, timeout=30):
+        code = self.process.wait(timeout)
+        self.process = None
+        return code
+
+    def log(self):
+        return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
+
+    def log_tail(self):
+        return "\n".join(self.log().splitlines()[-15:])
+
+    def peak_rss_mb(self):
+        for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 1024
+        raise AssertionError("no VmHWM")
+
+
+class Setup:
+    """A configuration of its own: name, tables, events, views, ports."""
+    ports = iter(range(21000 + os.getpid() % 5000, 60000, 1))
+
+    def __init__(self, servers, folder, name, tables, **settings):
+        self.servers, self.folder, self.name = servers, Path(folder), name
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.conf = self.folder / "millrace.conf"
+        self.http = {"run": f"127.0.0.1:{next(self.ports)}", "project": f"127.0.0.1:{next(self.ports)}"}
+        self.env = {"MILLRACE_PASSWORD_FILE": servers.env["MARIADB_PASSWORD_FILE"]}
+        self.settings = {"millrace.name": name, "millrace.state": "state", "source.host": servers.env["MARIADB_HOST"],
+                         "source.port": servers.env["MARIADB_PORT"], "source.user": servers.env["MARIADB_USER"],
+                         "source.password_file": "${MILLRACE_PASSWORD_FILE}",
+                         "kafka.bootstrap": servers.bootstrap, "kafka.partitions": "3", "capture.tables": tables,
+                         "project.views": "views"}
+        self.settings.update({k.replace("__", "."): str(v) for k, v in settings.items()})
+        (self.folder / "views").mkdir(exist_ok=True)
+        self.write()
+        self.reader = Reader(servers.bootstrap)
+        self.started = []
+
+    def write(self):
+        sections = {}
+        for key, value in self.settings.items():
+            section, name = key.split(".", 1)
+            sections.setdefault(section, []).append(f"{name} = {value}")
+        self.conf.write_text("".join(f"[{s}]\n" + "\n".join(lines) + "\n\n" for s, lines in sections.items()))
+
+    def daemon(self, verb, *words):
+        d = Daemon(verb, self, f"--http.listen={self.http[verb]}", *words)
+        self.started.append(d)
+        return d
+
+    def millrace(self, *words, timeout=120, **more):
+        return subprocess.run([str(MILLRACE), words[0], "-c", str(self.conf), *words[1:]], capture_output=True, text=True,
+                              timeout=timeout, cwd=self.folder, stdin=subprocess.DEVNULL, env={**os.environ, **self.env, **more})
+
+    def kill_all(self):
+        for d in self.started:
+            d.kill()
+
+    def topic(self, table):
+        return f"{self.name}.{table}"
+
+    def commits(self):
+        return [value for _, _, _, _, value in self.reader.records(f"{self.name}.commits")]
+
+    def wait_delivered(self, position, daemon, timeout=90):
+        """Until the commits topic says that everything up to `position` is delivered and no copy is under way."""
+        state = {"offset": 0}
+
+        def there():
+            assert daemon.alive(), f"{daemon.verb} ended: {daemon.log_tail()}"
+            if f"{self.name}.commits" not in self.reader.topics(self.name):
+                return False
+            for m in self.reader.messages(f"{self.name}.commits", {0: state["offset"]}):
+                state["offset"] = m.offset() + 1
+                state["last"] = self.reader.decode(m.value())[1]
+            last = state.get("last")
+            return last and not last["copying"] and contains(gtid_set(last["gtid_set"]), position)
+
+        return wait_until(f"delivery of {position}", there, timeout, every=0.2)
