@@ -57,7 +57,7 @@ check_cflags = $(call once,check_cflags,$(patsubst -I%,-isystem %,$(shell pkg-co
 check_libs = $(call once,check_libs,$(shell pkg-config --libs check))
 
 own_flags := -std=gnu11 -D_GNU_SOURCE -DMILLRACE_VERSION='"$(VERSION)"' -I. -I$(B)/gen $(warnings) $(harden) -fPIE
-compile = $(CC) $(CFLAGS) $(own_flags) $(lib_cflags) -MMD -MP -c -o $@ $<
+compile = $(CC) $(CFLAGS) $(own_flags) $(lib_cflags) $(test_cflags) -MMD -MP -c -o $@ $<
 link = $(CC) $(CFLAGS) $(LDFLAGS) $(harden_link) -pie -o $@
 
 ifeq ($(V),1)
@@ -163,7 +163,7 @@ $(B)/obj/%.o: %.c $(B)/flags | $(generated)
 	$(call say,CC)mkdir -p $(@D) && $(compile)
 
 # check's header is for tests only
-$(B)/obj/test/unit/%.o $(B)/obj/test/lib/%.o: lib_cflags += $(check_cflags)
+$(B)/obj/test/unit/%.o $(B)/obj/test/lib/%.o: test_cflags = $(check_cflags)
 
 $(lib): $(lib_objects) $(B)/members
 	$(call say,AR)rm -f $@ && $(AR) rcs $@ $(lib_objects)
