@@ -37,6 +37,7 @@ struct settings {
 	struct property *kafka_properties; /* `kafka.<property> = value` lines of section [kafka], passed to librdkafka as they are */
 	size_t kafka_property_count;
 	char *file;                        /* the configuration file read, or NULL */
+	char **origins;                    /* where each key of settings.def got its value: "default", "file:line", "MILLRACE_...", "--section.key" */
 };
 
 struct settings_flag {
@@ -44,10 +45,17 @@ struct settings_flag {
 	const char *value;
 };
 
-/* Reads `file` (NULL: none), environment and flags. On failure e->msg holds *all* mistakes, one a line,
- * "file:line: what\n  HINT: ...", and e->kind is ERR_CONFIG. Free with settings_free(). */
+/* Reads `file` (NULL: none), environment and flags. On failure e->msg holds the mistakes, one a line,
+ * "file:line: what\n  HINT: ...", and e->kind is ERR_CONFIG: all of them, or as many as fit and how many more there are.
+ * Free with settings_free(). */
 int settings_read(const char *file, const struct settings_flag *flags, size_t flag_count, struct settings **ret_settings,
 		  struct err *e);
+/* The same, with all mistakes in `mistakes`, however many (appended, each ended by a line end). Returns their number. */
+struct buf;
+size_t settings_read_all(const char *file, const struct settings_flag *flags, size_t flag_count,
+			 struct settings **ret_settings, struct buf *mistakes);
+/* All of the named keys ("section.key", NULL-terminated list) must have a value: ERR_CONFIG names every one that has none. */
+int settings_require(const struct settings *s, const char *const *keys, struct err *e);
 void settings_free(struct settings *s);
 
 /* The effective configuration as an INI file with help and where each value came from; secrets as "(hidden)". */
