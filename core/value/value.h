@@ -25,14 +25,23 @@ struct value {
  * ENCODE_INEXACT-like false when the value has no canonical form (zero date): then kind is VALUE_TEXT with the exact text. */
 bool value_from_cell(const struct column *column, const struct cell *cell, struct buf *scratch, struct value *ret_value);
 
+/* Takes values[0 .. count-1] along after scratch grew: those that pointed into its first `size` bytes where it was (`before`,
+ * its data as a number) point into it where it is now. */
+void value_fix(struct value *values, size_t count, uintptr_t before, size_t size, const struct buf *scratch);
+/* All values of a row; scratch is appended to, and everything is fixed already. Returns how many were inexact (their
+ * kind is VALUE_TEXT, with the exact text). */
+size_t value_from_row(const struct shape *shape, const struct cell *cells, struct buf *scratch, struct value *ret_values);
+
 /* The types of a query result, as far as canonical form needs them. */
 struct value_source_type {
 	uint8_t type;        /* protocol column type, see shape.h; 253 (VAR_STRING), 249-251 blobs too */
 	bool is_unsigned;
 	bool is_binary;      /* charset 63 */
 	uint8_t decimals;
+	uint16_t bits;       /* BIT: its length (the field's length in the result's metadata); 1 makes it an INT, else BYTES */
 };
-/* From the text protocol (verify: the answer of source.sql). Appends to scratch as value_from_cell does. ERR_DATA when it cannot be read. */
+/* From the text protocol (verify: the answer of source.sql), session with time_zone '+00:00' and utf8mb4 results; text.data
+ * NULL is NULL. FLOAT prints six digits only: a question about one should ask for CAST(f AS DOUBLE). Appends to scratch as value_from_cell does. ERR_DATA when it cannot be read. */
 int value_from_text(const struct value_source_type *type, struct slice text, struct buf *scratch, struct value *ret_value,
 		    struct err *e);
 
