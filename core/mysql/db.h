@@ -44,6 +44,7 @@ struct db_dump_options {
 	uint32_t offset;
 	uint32_t server_id;
 	int64_t heartbeat_ms;
+	bool annotate;             /* also send ANNOTATE_ROWS: the text of statements */
 };
 /* Turns the connection into a replication stream: sets @mariadb_slave_capability=4, @master_binlog_checksum=@@global.binlog_checksum,
  * @master_heartbeat_period, @slave_connect_state, @slave_gtid_strict_mode=1, net_write_timeout, registers, and sends the dump command. */
@@ -51,7 +52,8 @@ int db_dump(struct db *db, const struct db_dump_options *options, struct err *e)
 /* Next event packet, header included, without the leading OK byte; valid until the next call. Blocks up to source.read_timeout. -1: ERR_RETRY
  * when the connection is lost or silent, EXIT_PURGED, or what the server says. */
 int db_dump_next(struct db *db, struct slice *ret_event, struct err *e);
-/* Wakes a thread that blocks in db_dump_next (shuts the socket down). The only call allowed from another thread. */
+/* Wakes a thread that blocks in db_dump_next or in a query (shuts the socket down): that call then fails with ERR_RETRY. The only
+ * call allowed from another thread, while the owner hasn't closed the connection. */
 void db_interrupt(struct db *db);
 
 #endif

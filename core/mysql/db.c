@@ -1,0 +1,248 @@
+/* db.c - connect and query.
+ *
+ * Every session is alike, whatever the server's defaults are: UTC, no sql_mode that would change a SELECT, statements in
+ * utf8mb4, results in utf8mb4 or as stored, transactions read only. Millrace has no business writing to its source, and a session that
+ * cannot write makes sure of it.
+ *
+ * Results are streamed row by row (mysql_use_result): memory does not grow with them. The price is that a result must be read to
+ * its end or freed before the next statement: db_query refuses a second one. */
+#include "core/mysql/db_priv.h"
+
+#include "core/base/buf.h"
+#include "core/base/mem.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#define WRITE_TIMEOUT_S 30
+
+struct db_result {
+	struct db *db;
+	MYSQL_RES *result;
+	size_t column_count;
+	struct slice *row;
+	bool ended;
+};
+
+static void start_library(void)
+{
+	mysql_server_init(0, NULL, NULL);
+}
+
+static unsigned seconds(int64_t ms)
+{
+	return (unsigned)((ms + 999) / 1000);
+}
+
+static void set_options(MYSQL *mysql, const struct settings *settings)
+{
+	unsigned connect_s = seconds(settings->source_connect_timeout_ms);
+	unsigned read_s = seconds(settings->source_read_timeout_ms), write_s = WRITE_TIMEOUT_S;
+
+	mysql_options(mysql, MYSQL_OPT_CONNECT_TIMEOUT, &connect_s);
+	mysql_options(mysql, MYSQL_OPT_READ_TIMEOUT, &read_s);
+	mysql_options(mysql, MYSQL_OPT_WRITE_TIMEOUT, &write_s);
+	mysql_options(mysql, MYSQL_SET_CHARSET_NAME, "utf8mb4");
+	mysql_options(mysql, MYSQL_READ_DEFAULT_GROUP, NULL);
+	mysql_options4(mysql, MYSQL_OPT_CONNECT_ATTR_ADD, "program_name", "millrace");
+}
+
+static int set_up_session(struct db *db, enum db_text text, struct err *e)
+{
+	static const char *const statements[] = {
+		"SET NAMES utf8mb4",
+		"SET time_zone = '+00:00', sql_mode = '', autocommit = 1, net_write_timeout = 600, sql_select_limit = DEFAULT",
+		"SET SESSION TRANSACTION READ ONLY",
+	};
+
+	for (size_t i = 0; i < sizeof(statements) / sizeof(statements[0]); i++)
+		if (db_run(db, statements[i], e) < 0)
+			return -1;
+	return text == DB_TEXT_BINARY ? db_run(db, "SET character_set_results = NULL", e) : 0;
+}
+
+int db_open(const struct settings *settings, enum db_text text, struct db **ret_db, struct err *e)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	struct db *db = xcalloc(1, sizeof(*db));
+	const char *password = settings->source_password;
+
+	pthread_once(&once, start_library);
+	db->host = xstrdup(settings->source_host);
+	db->user = xstrdup(settings->source_user);
+	db->where = xasprintf("%s:%lld", db->host, (long long)settings->source_port);
+	db->mysql = mysql_init(NULL);
+	if (db->mysql == NULL)
+		abort(); /* it only allocates */
+	set_options(db->mysql, settings);
+	if (mysql_real_connect(db->mysql, db->host, db->user, password, NULL, (unsigned)settings->source_port, NULL, 0) ==
+	    NULL) {
+		db_failed(db, "connect to", e);
+		goto failed;
+	}
+	db->socket = mysql_get_socket(db->mysql);
+	if (set_up_session(db, text, e) < 0)
+		goto failed;
+	*ret_db = db;
+	return 0;
+failed:
+	db_close(db);
+	return -1;
+}
+
+void db_close(struct db *db)
+{
+	if (db == NULL)
+		return;
+	mysql_close(db->mysql);
+	free(db->host);
+	free(db->user);
+	free(db->where);
+	free(db);
+}
+
+static int send(struct db *db, const char *sql, struct err *e)
+{
+	if (db->result_open)
+		return err_fatal(e, "a statement on a connection whose last result is still open");
+	if (mysql_real_query(db->mysql, sql, strlen(sql)) != 0)
+		return db_failed(db, "query", e);
+	return 0;
+}
+
+int db_run(struct db *db, const char *sql, struct err *e)
+{
+	MYSQL_RES *result;
+
+	if (send(db, sql, e) < 0)
+		return -1;
+	result = mysql_use_result(db->mysql);
+	if (result != NULL)
+		mysql_free_result(result); /* reads and drops what is left */
+	return mysql_errno(db->mysql) != 0 ? db_failed(db, "query", e) : 0;
+}
+
+int db_query(struct db *db, const char *sql, struct db_result **ret_result, struct err *e)
+{
+	struct db_result *r;
+	MYSQL_RES *result;
+
+	if (send(db, sql, e) < 0)
+		return -1;
+	result = mysql_use_result(db->mysql);
+	if (result == NULL && mysql_errno(db->mysql) != 0)
+		return db_failed(db, "query", e);
+	if (result == NULL)
+		return err_config(e, "a statement without a result where rows are needed");
+	r = xcalloc(1, sizeof(*r));
+	r->db = db;
+	r->result = result;
+	r->column_count = mysql_num_fields(result);
+	r->row = xcalloc(r->column_count, sizeof(r->row[0]));
+	db->result_open = true;
+	*ret_result = r;
+	return 0;
+}
+
+int db_next(struct db_result *r, const struct slice **ret_row, struct err *e)
+{
+	MYSQL_ROW row;
+	unsigned long *sizes;
+
+	if (r->ended)
+		return 0;
+	row = mysql_fetch_row(r->result);
+	if (row == NULL) {
+		r->ended = true;
+		return mysql_errno(r->db->mysql) != 0 ? db_failed(r->db, "read from", e) : 0;
+	}
+	sizes = mysql_fetch_lengths(r->result);
+	for (size_t i = 0; i < r->column_count; i++)
+		r->row[i] = slice_of(row[i], row[i] == NULL ? 0 : sizes[i]);
+	*ret_row = r->row;
+	return 1;
+}
+
+size_t db_column_count(const struct db_result *r)
+{
+	return r->column_count;
+}
+
+const char *db_column_name(const struct db_result *r, size_t column)
+{
+	return mysql_fetch_field_direct(r->result, (unsigned)column)->name;
+}
+
+struct value_source_type db_column_type(const struct db_result *r, size_t column)
+{
+	const MYSQL_FIELD *f = mysql_fetch_field_direct(r->result, (unsigned)column);
+
+	return (struct value_source_type){
+		.type = (uint8_t)f->type,
+		.is_unsigned = (f->flags & UNSIGNED_FLAG) != 0,
+		.is_binary = f->charsetnr == COLLATION_BINARY,
+		.decimals = (uint8_t)f->decimals,
+	};
+}
+
+void db_result_free(struct db_result *r)
+{
+	if (r == NULL)
+		return;
+	mysql_free_result(r->result);
+	r->db->result_open = false;
+	free(r->row);
+	free(r);
+}
+
+int db_get_text(struct db *db, const char *sql, char **ret_text, struct err *e)
+{
+	struct db_result *r;
+	const struct slice *row;
+	char *text = NULL;
+	int rc;
+
+	if (db_query(db, sql, &r, e) < 0)
+		return -1;
+	rc = db_next(r, &row, e);
+	if (rc == 1 && row[0].data != NULL)
+		text = xstrndup((const char *)row[0].data, row[0].size);
+	db_result_free(r);
+	if (rc < 0)
+		return -1;
+	*ret_text = text;
+	return 0;
+}
+
+bool db_is_mariadb(const struct db *db)
+{
+	return mariadb_connection(db->mysql) != 0;
+}
+
+uint64_t db_connection_id(const struct db *db)
+{
+	return mysql_thread_id(db->mysql);
+}
+
+const char *db_server_version(const struct db *db)
+{
+	return mysql_get_server_info(db->mysql);
+}
+
+/* sql_mode is '' in every session, so backslash escapes are on. */
+void db_quote(struct slice text, struct buf *sql)
+{
+	buf_add_u8(sql, '\'');
+	for (size_t i = 0; i < text.size; i++) {
+		uint8_t c = text.data[i];
+
+		if (c == '\0') {
+			buf_add_str(sql, "\\0");
+			continue;
+		}
+		if (c == '\'' || c == '\\')
+			buf_add_u8(sql, '\\');
+		buf_add_u8(sql, c);
+	}
+	buf_add_u8(sql, '\'');
+}
