@@ -1,0 +1,413 @@
+/* view.c - reads a view folder into memory and puts its parts together; the parts are checked in view_parse.c (text) and
+ * view_check.c (SQL).
+ *
+ * The folder is read once, into a sorted list of files; everything else works on that list. So a view that is
+ * rebuilt from the definition stored in a version takes the same path as one read from disk, and what is stored is what
+ * was checked. The fingerprint covers names and contents of all files but the cases: they prove the rows, they don't
+ * make them. */
+#include "projections/apply/view_priv.h"
+
+#include "core/base/mem.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+void view_mistake(struct view_mistakes *m, const char *file, int line, const char *hint, const char *format, ...)
+{
+	char what[1024];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(what, sizeof(what), format, args);
+	va_end(args);
+	if (m->count++ > 0)
+		buf_add_u8(&m->text, '\n');
+	if (line > 0)
+		buf_add_format(&m->text, "%s/%s:%d: %s", m->place, file, line, what);
+	else
+		buf_add_format(&m->text, "%s/%s: %s", m->place, file, what);
+	if (hint != NULL)
+		buf_add_format(&m->text, "\n  HINT: %s", hint);
+}
+
+void view_mistake_err(struct view_mistakes *m, const struct err *e)
+{
+	const char *hint = strstr(e->msg, "\nHINT: ");
+	size_t size = hint != NULL ? (size_t)(hint - e->msg) : strlen(e->msg);
+
+	if (m->count++ > 0)
+		buf_add_u8(&m->text, '\n');
+	buf_add_format(&m->text, "%s/", m->place);
+	buf_add(&m->text, e->msg, size);
+	if (hint != NULL)
+		buf_add_format(&m->text, "\n  %s", hint + 1);
+}
+
+const struct view_file *view_file(const struct view *v, const char *name)
+{
+	for (size_t i = 0; i < v->files.count; i++) {
+		if (strcmp(v->files.items[i].name, name) == 0)
+			return &v->files.items[i];
+	}
+	return NULL;
+}
+
+void view_words_add(char ***words, size_t *count, const char *text, size_t size)
+{
+	*words = xrealloc(*words, (*count + 1) * sizeof(**words));
+	(*words)[(*count)++] = xstrndup(text, size);
+}
+
+void view_names_free(char **names, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		free(names[i]);
+	free(names);
+}
+
+/* ---- files ------------------------------------------------------------------------------------------------------- */
+
+void view_files_add(struct view_files *files, const char *name, char *take_text)
+{
+	size_t at = files->count;
+
+	files->items = xrealloc(files->items, (files->count + 1) * sizeof(*files->items));
+	while (at > 0 && strcmp(files->items[at - 1].name, name) > 0) {
+		files->items[at] = files->items[at - 1];
+		at--;
+	}
+	files->items[at] = (struct view_file){ .name = xstrdup(name), .text = take_text };
+	files->count++;
+}
+
+void view_files_done(struct view_files *files)
+{
+	for (size_t i = 0; i < files->count; i++) {
+		free(files->items[i].name);
+		free(files->items[i].text);
+	}
+	free(files->items);
+	*files = (struct view_files){ 0 };
+}
+
+int view_read_file(const char *path, char **ret_text, struct err *e)
+{
+	FILE *file = fopen(path, "re");
+	struct buf text = BUF_INIT;
+	size_t n;
+	int rc = -1;
+
+	if (file == NULL)
+		return err_config(e, "%s: %s", path, strerror(errno));
+	do {
+		n = fread(buf_reserve(&text, 65536), 1, 65536, file);
+		text.size += n;
+	} while (n > 0 && text.size <= VIEW_FILE_MAX);
+	if (ferror(file) != 0)
+		err_config(e, "%s: %s", path, strerror(errno));
+	else if (text.size > VIEW_FILE_MAX)
+		err_config(e, "%s: larger than %d bytes", path, VIEW_FILE_MAX);
+	else if (text.size > 0 && memchr(text.data, 0, text.size) != NULL)
+		err_config(e, "%s: not a text file: it holds a zero byte", path);
+	else
+		rc = 0;
+	fclose(file);
+	if (rc == 0)
+		*ret_text = xstrdup(buf_cstr(&text));
+	buf_done(&text);
+	return rc;
+}
+
+static bool ends_with(const char *text, const char *end)
+{
+	size_t size = strlen(text), end_size = strlen(end);
+
+	return size >= end_size && strcmp(text + size - end_size, end) == 0;
+}
+
+/* Files of one folder that belong to a view; other names are left alone (a README, an editor's backup). */
+static int read_folder(const char *dir, const char *below, const char *ending, bool needed, struct view_files *files,
+		       struct view_mistakes *m)
+{
+	char *path = xasprintf("%s/%s", dir, below);
+	DIR *folder = opendir(path);
+	const struct dirent *entry;
+
+	if (folder == NULL) {
+		if (needed || errno != ENOENT)
+			view_mistake(m, below, 0, NULL, "%s", strerror(errno));
+		free(path);
+		return -1;
+	}
+	while ((entry = readdir(folder)) != NULL && files->count < VIEW_FILES_MAX) {
+		struct err e = ERR_INIT;
+		char *file, *name, *text = NULL;
+
+		if (entry->d_name[0] == '.' || !ends_with(entry->d_name, ending))
+			continue;
+		name = below[0] != '\0' ? xasprintf("%s/%s", below, entry->d_name) : xstrdup(entry->d_name);
+		file = xasprintf("%s/%s", dir, name);
+		if (view_read_file(file, &text, &e) < 0)
+			view_mistake(m, name, 0, NULL, "%s", e.msg + strlen(file) + 2);
+		else
+			view_files_add(files, name, text);
+		free(file);
+		free(name);
+	}
+	if (entry != NULL)
+		view_mistake(m, below, 0, NULL, "more than %d files", VIEW_FILES_MAX);
+	closedir(folder);
+	free(path);
+	return 0;
+}
+
+/* ---- fingerprint ------------------------------------------------------------------------------------------------- */
+
+/* FNV-1a (Fowler, Noll, Vo), 64 bits, twice with different offsets: tells two definitions apart; nobody has a reason to
+ * forge one. */
+static uint64_t fnv(uint64_t hash, const char *text)
+{
+	const unsigned char *p = (const unsigned char *)text;
+
+	do { /* the NUL counts too: it separates names from contents */
+		hash = (hash ^ *p) * UINT64_C(0x100000001b3);
+	} while (*p++ != '\0');
+	return hash;
+}
+
+static void make_fingerprint(struct view *v)
+{
+	uint64_t a = UINT64_C(0xcbf29ce484222325), b = UINT64_C(0x9ae16a3b2f90404f);
+
+	for (size_t i = 0; i < v->files.count; i++) {
+		const struct view_file *f = &v->files.items[i];
+
+		if (strncmp(f->name, "cases/", 6) == 0)
+			continue;
+		a = fnv(fnv(a, f->name), f->text);
+		b = fnv(fnv(b, f->text), f->name);
+	}
+	snprintf(v->fingerprint, sizeof(v->fingerprint), "%016llx%016llx", (unsigned long long)a,
+		 (unsigned long long)b);
+}
+
+/* ---- the parts --------------------------------------------------------------------------------------------------- */
+
+/* tables.sql falls into two halves at a line "-- after build". */
+static void split_tables(struct view *v, const char *text)
+{
+	static const char mark[] = "-- after build";
+	const char *line = text;
+
+	while (line != NULL && strncasecmp(line, mark, sizeof(mark) - 1) != 0) {
+		line = strchr(line, '\n');
+		line = line != NULL ? line + 1 : NULL;
+	}
+	if (line == NULL) {
+		v->create_sql = xstrdup(text);
+		v->after_build_sql = xstrdup("");
+		return;
+	}
+	v->create_sql = xstrndup(text, (size_t)(line - text));
+	/* as many empty lines in front as the first half has, so that messages name the file's own lines */
+	v->after_build_sql = xstrdup(text);
+	for (char *p = v->after_build_sql; p < v->after_build_sql + (line - text); p++)
+		*p = *p == '\n' ? '\n' : ' ';
+}
+
+static void add_handler(struct view *v, const struct view_file *f)
+{
+	static const struct {
+		const char *ending;
+		enum view_on on;
+	} kinds[] = { { ".insert", VIEW_ON_INSERT }, { ".update", VIEW_ON_UPDATE }, { ".delete", VIEW_ON_DELETE } };
+	char *name = xstrndup(f->name + 3, strlen(f->name) - 3 - strlen(".sql"));
+	struct view_handler *h;
+
+	v->handlers = xrealloc(v->handlers, (v->handler_count + 1) * sizeof(*v->handlers));
+	h = &v->handlers[v->handler_count++];
+	*h = (struct view_handler){ .on = VIEW_ON_EVENT, .name = name, .file = f };
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		if (!ends_with(name, kinds[i].ending))
+			continue;
+		name[strlen(name) - strlen(kinds[i].ending)] = '\0';
+		h->on = kinds[i].on;
+		return;
+	}
+}
+
+static void put_together(struct view *v, struct view_mistakes *m)
+{
+	const struct view_file *conf = view_file(v, "view.conf"), *tables = view_file(v, "tables.sql");
+	const struct view_file *source = view_file(v, "source.sql");
+
+	if (conf == NULL)
+		view_mistake(m, "view.conf", 0, "It says what the view reads: inputs = TOPIC, TOPIC", "missing");
+	else
+		view_conf_parse(v, conf->text, m);
+	for (size_t i = 0; i < v->files.count; i++) {
+		if (strncmp(v->files.items[i].name, "on/", 3) == 0)
+			add_handler(v, &v->files.items[i]);
+	}
+	if (v->handler_count == 0)
+		view_mistake(m, "on", 0, "Add a file on/EVENT.sql for each event that changes the view.",
+			     "no handler");
+	split_tables(v, tables != NULL ? tables->text : "");
+	if (tables == NULL)
+		view_mistake(m, "tables.sql", 0, "It creates the view's tables.", "missing");
+	else
+		view_check(v, m);
+	if (source != NULL && tables != NULL)
+		view_source_parse(v, "source.sql", source->text, m);
+	make_fingerprint(v);
+}
+
+static int finish(struct view *v, struct view_mistakes *m, struct view **ret_view, struct err *e)
+{
+	if (m->count > 0) {
+		err_config(e, "%s", buf_cstr(&m->text));
+		view_free(v);
+	} else {
+		*ret_view = v;
+	}
+	buf_done(&m->text);
+	return m->count > 0 ? -1 : 0;
+}
+
+int view_from_files(const char *name, const char *place, struct view_files *take_files, struct view **ret_view,
+		    struct err *e)
+{
+	struct view_mistakes m = { .place = place };
+	struct view *v = xcalloc(1, sizeof(*v));
+
+	v->name = xstrdup(name);
+	v->place = xstrdup(place);
+	v->files = *take_files;
+	*take_files = (struct view_files){ 0 };
+	put_together(v, &m);
+	return finish(v, &m, ret_view, e);
+}
+
+static char *last_part(const char *dir)
+{
+	size_t end = strlen(dir), start;
+
+	while (end > 1 && dir[end - 1] == '/')
+		end--;
+	start = end;
+	while (start > 0 && dir[start - 1] != '/')
+		start--;
+	return xstrndup(dir + start, end - start);
+}
+
+/* The name becomes a file's, a URL's and a metric label's part. */
+static bool name_is_plain(const char *name)
+{
+	return name[0] != '\0' && name[0] != '.' && strlen(name) <= 200 &&
+	       strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.") == strlen(name);
+}
+
+int view_read(const char *dir, struct view **ret_view, struct err *e)
+{
+	struct view_mistakes m = { .place = dir };
+	struct stat info;
+	struct view *v;
+
+	if (stat(dir, &info) < 0 || !S_ISDIR(info.st_mode)) {
+		err_config(e, "%s: no such view folder", dir);
+		return err_hint(e, "A view is a folder with view.conf, tables.sql and on/*.sql; see project.views.");
+	}
+	v = xcalloc(1, sizeof(*v));
+	v->name = last_part(dir);
+	v->place = xstrdup(dir);
+	if (!name_is_plain(v->name))
+		view_mistake(&m, "", 0, "Use letters, digits, '_', '-' and '.'.", "not a name for a view: %s",
+			     v->name);
+	(void)read_folder(dir, "", ".sql", true, &v->files, &m);   /* mistakes are in m */
+	(void)read_folder(dir, "", "view.conf", true, &v->files, &m);
+	(void)read_folder(dir, "on", ".sql", true, &v->files, &m);
+	(void)read_folder(dir, "cases", ".jsonl", false, &v->files, &m);
+	put_together(v, &m);
+	return finish(v, &m, ret_view, e);
+}
+
+void view_free(struct view *v)
+{
+	if (v == NULL)
+		return;
+	for (size_t i = 0; i < v->table_count; i++) {
+		struct view_table *t = &v->tables[i];
+
+		free(t->name);
+		view_names_free(t->key, t->key_count);
+		view_names_free(t->columns, t->column_count);
+		free(t->source);
+	}
+	for (size_t i = 0; i < v->handler_count; i++)
+		free(v->handlers[i].name);
+	free(v->tables);
+	free(v->handlers);
+	view_names_free(v->inputs, v->input_count);
+	view_files_done(&v->files);
+	free(v->create_sql);
+	free(v->after_build_sql);
+	free(v->name);
+	free(v->place);
+	free(v->owner);
+	free(v->doc);
+	free(v);
+}
+
+struct view_table *view_table_find(struct view *v, const char *name)
+{
+	for (size_t i = 0; i < v->table_count; i++) {
+		if (strcmp(v->tables[i].name, name) == 0)
+			return &v->tables[i];
+	}
+	return NULL;
+}
+
+const struct view_table *view_table(const struct view *v, const char *name)
+{
+	for (size_t i = 0; i < v->table_count; i++) {
+		if (strcmp(v->tables[i].name, name) == 0)
+			return &v->tables[i];
+	}
+	return NULL;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+int view_list(const char *dir, char ***ret_names, size_t *ret_count, struct err *e)
+{
+	DIR *folder = opendir(dir);
+	const struct dirent *entry;
+	char **names = NULL;
+	size_t count = 0;
+
+	if (folder == NULL) {
+		err_config(e, "%s: %s", dir, strerror(errno));
+		return err_hint(e, "Set project.views to the folder that holds the view folders.");
+	}
+	while ((entry = readdir(folder)) != NULL) {
+		char *conf = xasprintf("%s/%s/view.conf", dir, entry->d_name);
+		struct stat info;
+
+		if (entry->d_name[0] != '.' && stat(conf, &info) == 0)
+			view_words_add(&names, &count, entry->d_name, strlen(entry->d_name));
+		free(conf);
+	}
+	closedir(folder);
+	if (count > 0)
+		qsort(names, count, sizeof(*names), compare_names);
+	*ret_names = names;
+	*ret_count = count;
+	return 0;
+}
