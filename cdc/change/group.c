@@ -1,0 +1,378 @@
+/* group.c - scans a group: checksums, table maps, savepoints, the end.
+ *
+ *                 GTID                         XID, COMMIT, ROLLBACK, a statement that stands alone
+ *   BETWEEN ----------------------> OPEN ----------------------------------------> COMPLETE --- group_reset --> BETWEEN
+ *
+ * Three passes (enum group_pass). KEEPING notes each row event of a captured table, so that decoding walks over a short list
+ * and never looks at the rest again. LOOKING notes nothing but cuts and the outcome. AGAIN knows both from before and
+ * gives the rows of each packet at once.
+ *
+ * Row events of captured tables are numbered; cuts.c says which numbers were taken back. The numbering depends only on
+ * the bytes and on which tables are captured, so a second reading gives the same. */
+#include "cdc/change/group_priv.h"
+
+#include "cdc/binlog/statement.h"
+#include "core/base/mem.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct group *group_new(const struct settings *settings, struct catalog *catalog)
+{
+	struct group *g = xcalloc(1, sizeof(*g));
+
+	g->settings = settings;
+	g->catalog = catalog;
+	g->format = (struct event_format)EVENT_FORMAT_INIT;
+	return g;
+}
+
+static void drop_events(struct group *g)
+{
+	for (size_t i = 0; i < g->event_count; i++)
+		shape_unref(g->events[i].shape);
+	g->event_count = 0;
+	g->event_at = 0;
+	g->rows_open = false;
+}
+
+void group_free(struct group *g)
+{
+	if (g == NULL)
+		return;
+	drop_events(g);
+	free(g->events);
+	cuts_done(&g->cuts);
+	buf_done(&g->notice);
+	buf_done(&g->scratch);
+	buf_done(&g->inflated);
+	free(g->before);
+	free(g->after);
+	free(g);
+}
+
+void group_reset(struct group *g)
+{
+	drop_events(g);
+	cuts_reset(&g->cuts);
+	buf_reset(&g->notice);
+	g->state = GROUP_BETWEEN;
+	g->pass = GROUP_KEEPING;
+	g->rolled_back = false;
+	g->numbers = 0;
+	g->cut_at = 0;
+	g->order = 0;
+	g->info.rows = false;
+	g->info.notice = NULL;
+}
+
+void group_let_go(struct group *g)
+{
+	drop_events(g);
+	g->pass = GROUP_LOOKING;
+}
+
+bool group_let_go_was_called(const struct group *g)
+{
+	return g->pass == GROUP_LOOKING;
+}
+
+/* The outcome (cuts, rolled_back, info) stays; the numbers start again. */
+void group_again(struct group *g)
+{
+	drop_events(g);
+	g->state = GROUP_BETWEEN;
+	g->pass = GROUP_AGAIN;
+	g->numbers = 0;
+	g->cut_at = 0;
+	g->order = 0;
+	g->format = (struct event_format)EVENT_FORMAT_INIT;
+}
+
+bool group_is_again(const struct group *g)
+{
+	return g->pass == GROUP_AGAIN;
+}
+
+bool group_open(const struct group *g)
+{
+	return g->state == GROUP_OPEN;
+}
+
+bool group_complete(const struct group *g)
+{
+	return g->state == GROUP_COMPLETE;
+}
+
+const struct group_info *group_info(const struct group *g)
+{
+	return &g->info;
+}
+
+int64_t group_take_bytes(struct group *g)
+{
+	int64_t bytes = g->bytes;
+
+	g->bytes = 0;
+	return bytes;
+}
+
+const char *group_file(const struct group *g)
+{
+	return g->file;
+}
+
+uint32_t group_file_position(const struct group *g)
+{
+	return g->file_position;
+}
+
+/* ---- events ------------------------------------------------------------------------------------------------------ */
+
+static int scan_gtid(struct group *g, const struct event *ev, struct err *e)
+{
+	struct event_gtid gtid;
+
+	if (event_gtid_read(ev, &gtid, e) < 0)
+		return -1;
+	if (g->state == GROUP_OPEN)
+		return err_data(e, "transaction %s has no end: another one begins inside it", g->info.gtid_text);
+	if (g->pass == GROUP_AGAIN && memcmp(&gtid.gtid, &g->info.gtid, sizeof(gtid.gtid)) != 0) {
+		char text[GTID_TEXT_SIZE];
+
+		return err_data(e, "the source sent %s where it had sent %s before", gtid_text(&gtid.gtid, text),
+				g->info.gtid_text);
+	}
+	g->gtid = gtid;
+	g->state = GROUP_OPEN;
+	g->info.gtid = gtid.gtid;
+	(void)gtid_text(&gtid.gtid, g->info.gtid_text); /* returns its argument */
+	g->info.commit_us = (int64_t)ev->header.timestamp * 1000000;
+	return 0;
+}
+
+static void complete(struct group *g, bool committed)
+{
+	uint64_t cut = 0;
+
+	g->state = GROUP_COMPLETE;
+	if (g->pass == GROUP_AGAIN)
+		return;
+	g->rolled_back = !committed;
+	for (size_t i = 0; i < g->cuts.count; i++)
+		cut += g->cuts.items[i].to - g->cuts.items[i].from;
+	g->info.rows = committed && g->numbers > cut;
+	if (!g->info.rows)
+		drop_events(g);
+}
+
+static int scan_table_map(struct group *g, const struct event *ev, struct err *e)
+{
+	const struct catalog_table *table;
+
+	g->last_table = NULL;
+	if (catalog_table_map(g->catalog, ev->body, &table, e) < 0)
+		return err_wrap(e, "transaction %s", g->info.gtid_text);
+	g->last_id = table->id;
+	g->last_table = table;
+	return 0;
+}
+
+static void keep(struct group *g, const struct event *ev, struct shape *shape)
+{
+	if (g->event_count == g->event_capacity) {
+		g->event_capacity = g->event_capacity * 2 + 64;
+		g->events = xrealloc(g->events, g->event_capacity * sizeof(*g->events));
+	}
+	g->events[g->event_count++] = (struct group_event){ *ev, shape_ref(shape), g->numbers };
+}
+
+static int scan_rows(struct group *g, const struct event *ev, struct err *e)
+{
+	uint64_t id;
+
+	if (rows_table_id(ev, &g->format, &id, e) < 0)
+		return -1;
+	if (g->last_table == NULL || g->last_id != id) {
+		g->last_table = catalog_find(g->catalog, id);
+		g->last_id = id;
+	}
+	if (g->last_table == NULL)
+		return err_data(e, "transaction %s: rows of table id %" PRIu64 " without a table map before them",
+				g->info.gtid_text, id);
+	if (!g->last_table->captured)
+		return 0;
+	if (g->gtid.xa_prepared) {
+		err_data(e, "transaction %s is a prepared XA transaction with rows of %s.%s, which cannot be delivered "
+			 "before its XA COMMIT", g->info.gtid_text, g->last_table->db, g->last_table->table);
+		return err_hint(e, "XA transactions cannot be captured yet: take the table out of capture.tables.");
+	}
+	if (g->pass == GROUP_KEEPING)
+		keep(g, ev, g->last_table->shape);
+	else if (g->pass == GROUP_AGAIN && !g->rolled_back && !cuts_has(&g->cuts, g->numbers, &g->cut_at))
+		keep(g, ev, g->last_table->shape);
+	g->numbers++;
+	return 0;
+}
+
+/* COMMIT, ROLLBACK and savepoints shape the group; what else a QUERY says is a statement. */
+static int scan_query(struct group *g, const struct event *ev, struct err *e)
+{
+	struct event_query query;
+	struct slice name;
+
+	if (event_query_read(ev, &g->scratch, &query, e) < 0)
+		return -1;
+	switch (statement_peek(query.text, &name)) {
+	case STATEMENT_BEGIN:
+		return 0;
+	case STATEMENT_COMMIT:
+		complete(g, true);
+		return 0;
+	case STATEMENT_ROLLBACK:
+		complete(g, false);
+		return 0;
+	case STATEMENT_SAVEPOINT:
+		return g->pass == GROUP_AGAIN ? 0 : cuts_savepoint(&g->cuts, name, g->numbers, e);
+	case STATEMENT_ROLLBACK_TO:
+		return g->pass == GROUP_AGAIN ? 0 : cuts_rollback_to(&g->cuts, name, g->numbers, e);
+	case STATEMENT_RELEASE:
+		if (g->pass != GROUP_AGAIN)
+			cuts_release(&g->cuts, name);
+		return 0;
+	case STATEMENT_XA_COMMIT:
+	case STATEMENT_XA_ROLLBACK:
+	case STATEMENT_XA_OTHER:
+	case STATEMENT_CREATE_TABLE:
+	case STATEMENT_ALTER_TABLE:
+	case STATEMENT_DROP_TABLE:
+	case STATEMENT_RENAME_TABLE:
+	case STATEMENT_TRUNCATE:
+	case STATEMENT_DROP_DATABASE:
+	case STATEMENT_DDL_OTHER:
+	case STATEMENT_DML:
+	case STATEMENT_OTHER:
+		break;
+	}
+	if (group_statement(g, &query, e) < 0)
+		return -1;
+	if (g->gtid.standalone || g->gtid.xa_completed)
+		complete(g, true);
+	return 0;
+}
+
+/* XA_PREPARE ends a group whose rows are not committed yet; of captured tables there are none (scan_rows). */
+static int scan_xa_prepare(struct group *g, const struct event *ev, struct err *e)
+{
+	struct event_xa_prepare xa;
+
+	if (event_xa_prepare_read(ev, &xa, e) < 0)
+		return -1;
+	complete(g, xa.one_phase);
+	return 0;
+}
+
+static int scan_incident(const struct event *ev, struct err *e)
+{
+	struct event_incident incident;
+
+	if (event_incident_read(ev, &incident, e) < 0)
+		return -1;
+	err_data(e, "the source reports incident %u in its binlog: %.*s; changes may be missing from it", incident.number,
+		 (int)(incident.message.size < 500 ? incident.message.size : 500), (const char *)incident.message.data);
+	return err_hint(e, "Find out what was lost. To begin anew, give millrace.name another value.");
+}
+
+static int scan_format(struct group *g, const struct event *ev, struct err *e)
+{
+	if (event_format_read(ev, &g->format, e) < 0)
+		return -1;
+	if (g->format.created != 0) {
+		catalog_reset(g->catalog);
+		g->last_table = NULL;
+	}
+	return 0;
+}
+
+static int scan_rotate(struct group *g, const struct event *ev, struct err *e)
+{
+	struct event_rotate rotate;
+
+	if (event_rotate_read(ev, &rotate, e) < 0)
+		return -1;
+	(void)snprintf(g->file, sizeof(g->file), "%.*s", (int)(rotate.file.size < 500 ? rotate.file.size : 500),
+		       (const char *)rotate.file.data); /* fits: 512 */
+	g->file_position = (uint32_t)rotate.position;
+	return 0;
+}
+
+/* Events that belong to a group. */
+static int scan_inside(struct group *g, const struct event *ev, struct err *e)
+{
+	if (g->state != GROUP_OPEN)
+		return err_data(e, "%s event ending at %s position %" PRIu32 " stands outside of any transaction",
+				event_type_name(ev->header.type), g->file, ev->header.log_pos);
+	if (rows_is(ev->header.type))
+		return scan_rows(g, ev, e);
+	switch (ev->header.type) {
+	case EVENT_TABLE_MAP:
+		return scan_table_map(g, ev, e);
+	case EVENT_QUERY:
+	case EVENT_QUERY_COMPRESSED:
+	case EVENT_EXECUTE_LOAD_QUERY:
+		return scan_query(g, ev, e);
+	case EVENT_XA_PREPARE:
+		return scan_xa_prepare(g, ev, e);
+	case EVENT_XID:
+		complete(g, true);
+		return 0;
+	default:
+		return event_refuse_unknown(&ev->header, e);
+	}
+}
+
+static int scan(struct group *g, const struct event *ev, struct err *e)
+{
+	switch (ev->header.type) {
+	case EVENT_GTID:
+		return scan_gtid(g, ev, e);
+	case EVENT_FORMAT_DESCRIPTION:
+		return scan_format(g, ev, e);
+	case EVENT_ROTATE:
+		return scan_rotate(g, ev, e);
+	case EVENT_INCIDENT:
+		return scan_incident(ev, e);
+	case EVENT_STOP:
+	case EVENT_HEARTBEAT:
+	case EVENT_GTID_LIST:
+	case EVENT_BINLOG_CHECKPOINT:
+	case EVENT_START_ENCRYPTION: /* about the file: the server sends events in the clear */
+	case EVENT_ANNOTATE_ROWS:
+	case EVENT_ROWS_QUERY:
+	case EVENT_INTVAR:
+	case EVENT_RAND:
+	case EVENT_USER_VAR:
+	case EVENT_BEGIN_LOAD_QUERY:
+	case EVENT_IGNORABLE:
+		return 0;
+	default:
+		return scan_inside(g, ev, e);
+	}
+}
+
+int group_scan(struct group *g, struct slice packet, struct err *e)
+{
+	struct event ev;
+
+	if (g->pass == GROUP_AGAIN)
+		drop_events(g); /* those of the packet before */
+	if (event_read(packet, &g->format, &ev, e) < 0)
+		return -1;
+	if (!(ev.header.flags & EVENT_FLAG_ARTIFICIAL) && ev.header.type != EVENT_HEARTBEAT) {
+		g->bytes += ev.header.size;
+		if (ev.header.log_pos != 0)
+			g->file_position = ev.header.log_pos;
+	}
+	return scan(g, &ev, e);
+}
