@@ -88,7 +88,7 @@ programs := $(if $(wildcard cli/main.c),$(B)/millrace) $(if $(load_sources),$(B)
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all help units benches demo check test lint bench install clean golden-update FORCE
+.PHONY: all help units benches demo check test lint format bench install clean golden-update FORCE
 
 all: $(lib) $(programs) ## build everything that gets installed (the default)
 
@@ -113,6 +113,9 @@ test: ## everything, with real servers; ends with 'N passed, N failed'
 
 lint: ## layers, banned calls, sizes, style
 	@scripts/lint
+
+format: ## lay out the C code anew (clang-format)
+	find core cdc projections cli examples test -name '*.[ch]' | xargs clang-format -i
 
 bench: ## measure throughput and memory, with real servers
 	@scripts/setup --test
