@@ -18,6 +18,7 @@ struct verb {
 	const char *usage;    /* "VIEW [--no-swap]\n\n  --no-swap   leave the new version ready\n": all behind "millrace NAME " */
 	int (*run)(const struct settings *settings, int argc, char **argv);
 	enum verb_needs needs;
+	const char *bare;     /* an option that makes it VERB_NEEDS_NOTHING ("--sample"), or NULL */
 };
 
 extern const struct verb *const verbs[]; /* NULL at the end */
