@@ -1,0 +1,388 @@
+/* admin.c - topics: there or not, made, described, bounds, names, deleted.
+ *
+ * Every call is a request and its answer, at most kafka.timeout long. The handle is one of a consumer, because looking a
+ * topic up through a producer's would create it on brokers with auto.create.topics.enable.
+ *
+ * A topic is made with its promises in its own configuration (retention forever, no compaction unless asked for, 16 MB
+ * records), so that the brokers' defaults, seven days in Kafka's own, don't matter. One that is there already is looked
+ * at and never changed: who made it may have meant it. */
+#include "core/kafka/admin.h"
+#include "core/kafka/kafka_priv.h"
+#include "core/base/clock.h"
+#include "core/base/mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define PING_SLICE_MS 500
+#define PING_REFUSED_US 3000000
+#define LEADER_WAIT_US 20000
+#define TOPICS_MAX 1000000
+
+struct admin {
+	struct kafka_client client; /* first: the library's opaque points to it */
+	int replication;
+};
+
+int admin_open(const struct settings *settings, struct admin **ret_admin, struct err *e)
+{
+	struct admin *a = xcalloc(1, sizeof(*a));
+	rd_kafka_conf_t *conf = kafka_conf_begin(&a->client, settings, KAFKA_ADMIN);
+
+	kafka_conf_put(conf, "isolation.level", "read_uncommitted");
+	if (kafka_client_start(&a->client, settings, conf, KAFKA_ADMIN, e) < 0) {
+		free(a);
+		return -1;
+	}
+	a->replication = (int)settings->kafka_replication;
+	*ret_admin = a;
+	return 0;
+}
+
+void admin_close(struct admin *a)
+{
+	if (a == NULL)
+		return;
+	kafka_client_done(&a->client);
+	free(a);
+}
+
+int admin_ping(struct admin *a, int *ret_brokers, struct err *e)
+{
+	int64_t start = clock_monotonic_us(), limit = a->client.timeout_ms * 1000, waited;
+	const struct rd_kafka_metadata *answer;
+	rd_kafka_resp_err_t code;
+
+	for (;;) {
+		code = rd_kafka_metadata(a->client.rk, 0, NULL, &answer, PING_SLICE_MS);
+		if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+			break;
+		(void)rd_kafka_poll(a->client.rk, 0); /* error callbacks */
+		waited = clock_monotonic_us() - start;
+		if (waited > limit || (waited > PING_REFUSED_US && kafka_client_all_down(&a->client)))
+			return kafka_fail(&a->client, RD_KAFKA_RESP_ERR__TIMED_OUT, e, "Kafka");
+		if (code != RD_KAFKA_RESP_ERR__TIMED_OUT)
+			clock_sleep_us(100000);
+	}
+	*ret_brokers = answer->broker_cnt;
+	rd_kafka_metadata_destroy(answer);
+	kafka_client_healthy(&a->client);
+	return 0;
+}
+
+/* ---- describing -------------------------------------------------------------------------------------------- */
+
+/* Partitions and replication; leaders: how many partitions have one. */
+static int look_up(struct admin *a, const char *topic, struct topic_info *ret_info, int *ret_leaders, struct err *e)
+{
+	rd_kafka_topic_t *rkt = rd_kafka_topic_new(a->client.rk, topic, NULL);
+	const struct rd_kafka_metadata *answer;
+	rd_kafka_resp_err_t code;
+	int leaders = 0;
+
+	if (rkt == NULL)
+		return kafka_fail(&a->client, RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION, e, "topic %s", topic);
+	code = rd_kafka_metadata(a->client.rk, 0, rkt, &answer, (int)a->client.timeout_ms);
+	rd_kafka_topic_destroy(rkt);
+	if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
+		const struct rd_kafka_metadata_topic *t = &answer->topics[0];
+
+		code = answer->topic_cnt == 1 ? t->err : RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+		for (int i = 0; code == RD_KAFKA_RESP_ERR_NO_ERROR && i < t->partition_cnt; i++)
+			leaders += t->partitions[i].leader >= 0 && t->partitions[i].err == RD_KAFKA_RESP_ERR_NO_ERROR;
+		ret_info->exists = code == RD_KAFKA_RESP_ERR_NO_ERROR;
+		if (ret_info->exists) {
+			ret_info->partitions = t->partition_cnt;
+			ret_info->replication = t->partition_cnt > 0 ? t->partitions[0].replica_cnt : 0;
+		}
+		rd_kafka_metadata_destroy(answer);
+	}
+	if (code == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE)
+		ret_info->exists = true;
+	else if (code != RD_KAFKA_RESP_ERR_NO_ERROR && code != RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
+		return kafka_fail(&a->client, code, e, "topic %s", topic);
+	*ret_leaders = leaders;
+	return 0;
+}
+
+static void note_config(const rd_kafka_ConfigEntry_t *entry, struct topic_info *info)
+{
+	const char *name = rd_kafka_ConfigEntry_name(entry), *value = rd_kafka_ConfigEntry_value(entry);
+
+	if (value == NULL)
+		return;
+	if (strcmp(name, "cleanup.policy") == 0)
+		snprintf(info->cleanup_policy, sizeof(info->cleanup_policy), "%s", value);
+	else if (strcmp(name, "retention.ms") == 0)
+		info->retention_ms = strtoll(value, NULL, 10);
+	else if (strcmp(name, "retention.bytes") == 0)
+		info->retention_bytes = strtoll(value, NULL, 10);
+	else if (strcmp(name, "max.message.bytes") == 0)
+		info->message_bytes_max = strtoll(value, NULL, 10);
+}
+
+/* Waits for the one answer of an admin request. NULL after the time limit (cannot happen: the library has its own). */
+static rd_kafka_event_t *await(struct admin *a, rd_kafka_queue_t *queue)
+{
+	rd_kafka_event_t *event = rd_kafka_queue_poll(queue, (int)a->client.timeout_ms + 5000);
+
+	(void)rd_kafka_poll(a->client.rk, 0); /* error callbacks, for the message of a failure */
+	return event;
+}
+
+static rd_kafka_AdminOptions_t *options_for(struct admin *a, rd_kafka_admin_op_t op)
+{
+	rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(a->client.rk, op);
+	char text[128];
+
+	/* refused only outside 0 .. 1 h; kafka.timeout is at most 10 min */
+	(void)rd_kafka_AdminOptions_set_request_timeout(options, (int)a->client.timeout_ms, text, sizeof(text));
+	if (op == RD_KAFKA_ADMIN_OP_CREATETOPICS || op == RD_KAFKA_ADMIN_OP_DELETETOPICS)
+		(void)rd_kafka_AdminOptions_set_operation_timeout(options, (int)a->client.timeout_ms, text,
+			sizeof(text));
+	return options;
+}
+
+static rd_kafka_resp_err_t read_described(rd_kafka_event_t *event, struct topic_info *info)
+{
+	const rd_kafka_ConfigResource_t **resources;
+	const rd_kafka_ConfigEntry_t **entries;
+	rd_kafka_resp_err_t code = rd_kafka_event_error(event);
+	size_t count;
+
+	if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+		return code;
+	resources = rd_kafka_DescribeConfigs_result_resources(rd_kafka_event_DescribeConfigs_result(event), &count);
+	if (count != 1)
+		return RD_KAFKA_RESP_ERR__BAD_MSG;
+	code = rd_kafka_ConfigResource_error(resources[0]);
+	if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+		return code;
+	entries = rd_kafka_ConfigResource_configs(resources[0], &count);
+	for (size_t i = 0; i < count; i++)
+		note_config(entries[i], info);
+	return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+static int describe(struct admin *a, const char *topic, struct topic_info *info, struct err *e)
+{
+	rd_kafka_ConfigResource_t *resource = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic);
+	rd_kafka_AdminOptions_t *options = options_for(a, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS);
+	rd_kafka_queue_t *queue = rd_kafka_queue_new(a->client.rk);
+	rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR__TIMED_OUT;
+	rd_kafka_event_t *event;
+
+	rd_kafka_DescribeConfigs(a->client.rk, &resource, 1, options, queue);
+	event = await(a, queue);
+	if (event != NULL) {
+		code = read_described(event, info);
+		rd_kafka_event_destroy(event);
+	}
+	rd_kafka_queue_destroy(queue);
+	rd_kafka_AdminOptions_destroy(options);
+	rd_kafka_ConfigResource_destroy(resource);
+	if (code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) {
+		err_config(e, "topic %s: its configuration may not be read: %s", topic, rd_kafka_err2str(code));
+		return err_hint(e, "Give Millrace's user the ACL DescribeConfigs on this topic.");
+	}
+	if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+		return kafka_fail(&a->client, code, e, "topic %s: its configuration", topic);
+	return 0;
+}
+
+int admin_topic(struct admin *a, const char *topic, struct topic_info *ret_info, struct err *e)
+{
+	struct topic_info info;
+	int leaders;
+
+	memset(&info, 0, sizeof(info));
+	if (look_up(a, topic, &info, &leaders, e) < 0)
+		return -1;
+	if (info.exists && describe(a, topic, &info, e) < 0)
+		return -1;
+	*ret_info = info;
+	return 0;
+}
+
+/* ---- creating ---------------------------------------------------------------------------------------------- */
+
+static rd_kafka_resp_err_t read_created(rd_kafka_event_t *event, char *ret_text, size_t size)
+{
+	const rd_kafka_topic_result_t **results;
+	rd_kafka_resp_err_t code = rd_kafka_event_error(event);
+	size_t count;
+
+	if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+		snprintf(ret_text, size, "%s", rd_kafka_event_error_string(event));
+		return code;
+	}
+	if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_CREATETOPICS_RESULT)
+		results = rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), &count);
+	else
+		results = rd_kafka_DeleteTopics_result_topics(rd_kafka_event_DeleteTopics_result(event), &count);
+	if (count != 1)
+		return RD_KAFKA_RESP_ERR__BAD_MSG;
+	code = rd_kafka_topic_result_error(results[0]);
+	if (code != RD_KAFKA_RESP_ERR_NO_ERROR && rd_kafka_topic_result_error_string(results[0]) != NULL)
+		snprintf(ret_text, size, "%s", rd_kafka_topic_result_error_string(results[0]));
+	return code;
+}
+
+static rd_kafka_resp_err_t ask_create(struct admin *a, rd_kafka_NewTopic_t *topic, char *ret_text, size_t size)
+{
+	rd_kafka_AdminOptions_t *options = options_for(a, RD_KAFKA_ADMIN_OP_CREATETOPICS);
+	rd_kafka_queue_t *queue = rd_kafka_queue_new(a->client.rk);
+	rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR__TIMED_OUT;
+	rd_kafka_event_t *event;
+
+	rd_kafka_CreateTopics(a->client.rk, &topic, 1, options, queue);
+	event = await(a, queue);
+	if (event != NULL) {
+		code = read_created(event, ret_text, size);
+		rd_kafka_event_destroy(event);
+	}
+	rd_kafka_queue_destroy(queue);
+	rd_kafka_AdminOptions_destroy(options);
+	return code;
+}
+
+static int create(struct admin *a, const char *topic, enum topic_keep keep, int32_t partitions, struct err *e)
+{
+	char text[256] = "", bytes[32];
+	rd_kafka_NewTopic_t *t = rd_kafka_NewTopic_new(topic, partitions, a->replication, text, sizeof(text));
+	rd_kafka_resp_err_t code;
+
+	if (t == NULL)
+		return err_config(e, "topic %s: %s", topic, text);
+	snprintf(bytes, sizeof(bytes), "%d", KAFKA_MESSAGE_MAX);
+	/* these can't fail: no value is NULL */
+	(void)rd_kafka_NewTopic_set_config(t, "cleanup.policy", keep == TOPIC_COMPACTED ? "compact" : "delete");
+	(void)rd_kafka_NewTopic_set_config(t, "retention.ms", "-1");
+	(void)rd_kafka_NewTopic_set_config(t, "retention.bytes", "-1");
+	(void)rd_kafka_NewTopic_set_config(t, "max.message.bytes", bytes);
+	code = ask_create(a, t, text, sizeof(text));
+	rd_kafka_NewTopic_destroy(t);
+	if (code == RD_KAFKA_RESP_ERR_NO_ERROR || code == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS)
+		return 0; /* somebody else was first: fine */
+	kafka_fail(&a->client, code, e, "topic %s cannot be created%s%s", topic, text[0] != '\0' ? ": " : "", text);
+	if (code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED || code == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED)
+		err_hint(e, "Or let an administrator create it: %s", "cleanup.policy as in the manual, retention.ms=-1, "
+			"retention.bytes=-1, max.message.bytes=16777216.");
+	return -1;
+}
+
+static int await_leaders(struct admin *a, const char *topic, int32_t *ret_partitions, struct err *e)
+{
+	int64_t until = clock_monotonic_us() + a->client.timeout_ms * 1000;
+	struct topic_info info;
+	int leaders;
+
+	for (;;) {
+		memset(&info, 0, sizeof(info));
+		if (look_up(a, topic, &info, &leaders, e) < 0)
+			return -1;
+		if (info.exists && info.partitions > 0 && leaders == info.partitions)
+			break;
+		if (clock_monotonic_us() > until)
+			return err_retry(e, "topic %s: %d of %d partitions have a leader after %lld ms", topic, leaders,
+				(int)info.partitions, (long long)a->client.timeout_ms);
+		clock_sleep_us(LEADER_WAIT_US);
+	}
+	*ret_partitions = info.partitions;
+	return 0;
+}
+
+/* May the topic lose what it must keep? */
+static int judge(struct admin *a, const char *topic, enum topic_keep keep, const struct topic_info *info, struct err *e)
+{
+	const char *policy = keep == TOPIC_COMPACTED ? "compact" : "delete";
+	bool deletes = strstr(info->cleanup_policy, "delete") != NULL &&
+		(info->retention_ms != -1 || info->retention_bytes != -1);
+	bool compacts = strstr(info->cleanup_policy, "compact") != NULL;
+
+	if (!deletes && !(compacts && keep == TOPIC_HISTORY))
+		return 0;
+	err_config(e, "topic %s would lose records: cleanup.policy=%s, retention.ms=%lld, retention.bytes=%lld", topic,
+		info->cleanup_policy, (long long)info->retention_ms, (long long)info->retention_bytes);
+	return err_hint(e, "kafka-configs.sh --bootstrap-server %s --alter --entity-type topics --entity-name %s "
+		"--add-config cleanup.policy=%s,retention.ms=-1,retention.bytes=-1", a->client.brokers, topic, policy);
+}
+
+int admin_ensure_topic(struct admin *a, const char *topic, enum topic_keep keep, int32_t partitions, bool strict,
+	int32_t *ret_partitions, struct err *e)
+{
+	struct topic_info info;
+	int leaders, brokers;
+
+	memset(&info, 0, sizeof(info));
+	if (admin_ping(a, &brokers, e) < 0 || look_up(a, topic, &info, &leaders, e) < 0)
+		return -1;
+	if (!info.exists && create(a, topic, keep, partitions, e) < 0)
+		return -1;
+	/* also after creating: who was first may have been somebody else */
+	if (strict && await_leaders(a, topic, ret_partitions, e) == 0)
+		return describe(a, topic, &info, e) < 0 ? -1 : judge(a, topic, keep, &info, e);
+	return strict ? -1 : await_leaders(a, topic, ret_partitions, e);
+}
+
+int admin_delete_topic(struct admin *a, const char *topic, struct err *e)
+{
+	rd_kafka_DeleteTopic_t *t = rd_kafka_DeleteTopic_new(topic);
+	rd_kafka_AdminOptions_t *options = options_for(a, RD_KAFKA_ADMIN_OP_DELETETOPICS);
+	rd_kafka_queue_t *queue = rd_kafka_queue_new(a->client.rk);
+	rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR__TIMED_OUT;
+	rd_kafka_event_t *event;
+	char text[256] = "";
+
+	rd_kafka_DeleteTopics(a->client.rk, &t, 1, options, queue);
+	event = await(a, queue);
+	if (event != NULL) {
+		code = read_created(event, text, sizeof(text));
+		rd_kafka_event_destroy(event);
+	}
+	rd_kafka_queue_destroy(queue);
+	rd_kafka_AdminOptions_destroy(options);
+	rd_kafka_DeleteTopic_destroy(t);
+	if (code == RD_KAFKA_RESP_ERR_NO_ERROR || code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
+		return 0;
+	return kafka_fail(&a->client, code, e, "topic %s cannot be deleted", topic);
+}
+
+/* ---- bounds and names -------------------------------------------------------------------------------------- */
+
+int admin_watermarks(struct admin *a, const char *topic, int32_t partition, int64_t *ret_low, int64_t *ret_high,
+	struct err *e)
+{
+	int64_t low, high;
+	rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(a->client.rk, topic, partition, &low, &high,
+		(int)a->client.timeout_ms);
+
+	if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+		return kafka_fail(&a->client, code, e, "topic %s, partition %d", topic, (int)partition);
+	*ret_low = low;
+	*ret_high = high;
+	return 0;
+}
+
+int admin_list(struct admin *a, const char *prefix, char ***ret_names, size_t *ret_count, struct err *e)
+{
+	const struct rd_kafka_metadata *answer;
+	rd_kafka_resp_err_t code = rd_kafka_metadata(a->client.rk, 1, NULL, &answer, (int)a->client.timeout_ms);
+	char **names;
+	size_t count = 0;
+
+	if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+		return kafka_fail(&a->client, code, e, "the list of topics");
+	if (answer->topic_cnt > TOPICS_MAX) {
+		rd_kafka_metadata_destroy(answer);
+		return err_config(e, "more than %d topics", TOPICS_MAX);
+	}
+	names = xcalloc((size_t)answer->topic_cnt, sizeof(*names));
+	for (int i = 0; i < answer->topic_cnt; i++)
+		if (strncmp(answer->topics[i].topic, prefix, strlen(prefix)) == 0)
+			names[count++] = xstrdup(answer->topics[i].topic);
+	rd_kafka_metadata_destroy(answer);
+	*ret_names = names;
+	*ret_count = count;
+	return 0;
+}
