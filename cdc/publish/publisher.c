@@ -216,17 +216,25 @@ static int compile_event(struct publisher *p, struct plan *plan, const struct ev
 	return register_as(p, event->topic, event->full_name, event->registered, &compiled->value_id, e);
 }
 
-static int compile_events(struct publisher *p, struct plan *plan, struct err *e)
+static int compile_events_of(struct publisher *p, struct plan *plan, bool leaves, struct err *e)
 {
-	plan->events = xcalloc(p->files.count, sizeof(*plan->events));
 	for (size_t i = 0; i < p->files.count; i++) {
 		const struct event_schema *event = p->files.events[i];
 
-		if (strcmp(event->db, plan->shape->db) == 0 && strcmp(event->table, plan->shape->table) == 0 &&
-		    compile_event(p, plan, event, e) < 0)
+		if ((event->when == EVENT_LEAVES) == leaves && strcmp(event->db, plan->shape->db) == 0 &&
+		    strcmp(event->table, plan->shape->table) == 0 && compile_event(p, plan, event, e) < 0)
 			return -1;
 	}
 	return 0;
+}
+
+/* Leaves first: a row that moves to another event key leaves the old one before it enters the new one. */
+static int compile_events(struct publisher *p, struct plan *plan, struct err *e)
+{
+	plan->events = xcalloc(p->files.count, sizeof(*plan->events));
+	if (compile_events_of(p, plan, true, e) < 0)
+		return -1;
+	return compile_events_of(p, plan, false, e);
 }
 
 /* A table has one live plan: the one of an older shape goes. */

@@ -12,7 +12,7 @@ ALL_TYPES = """CREATE TABLE {0} (
   c CHAR(10), vc VARCHAR(300), l1 VARCHAR(40) CHARACTER SET latin1, tx TEXT, mt MEDIUMTEXT, j JSON,
   bn BINARY(5), vb VARBINARY(200), bl BLOB,
   dt DATE, dt0 DATETIME, dt3 DATETIME(3), dt6 DATETIME(6), ts0 TIMESTAMP NULL, ts2 TIMESTAMP(2) NULL, ts6 TIMESTAMP(6) NULL,
-  tm0 TIME, tm1 TIME(1), tm6 TIME(6), y YEAR, e ENUM('a','b','ü','it''s'), st SET('x','y','z,not'''),
+  tm0 TIME, tm1 TIME(1), tm6 TIME(6), y YEAR, e ENUM('a','b','ü','it''s'), st SET('x','y','z''q'),
   b1 BIT(1), b9 BIT(9), b64 BIT(64),
   PRIMARY KEY (id, part)) CHARACTER SET utf8mb4"""
 
@@ -56,7 +56,7 @@ def random_row(r, key):
               raw(5), raw(200), raw(3000),
               quoted(date()), quoted(f"{date()} {clock(0)}"), quoted(f"{date()} {clock(3)}"), quoted(f"{date()} {clock(6)}"),
               stamp(0), stamp(2), stamp(6), span(0), span(1), span(6), str(r.choice([0, 1901, 2000, 2155])),
-              r.choice(["'a'", "'b'", "'ü'", "'it''s'"]), r.choice(["''", "'x'", "'x,z'" if False else "'x,y'"]),
+              r.choice(["'a'", "'b'", "'ü'", "'it''s'"]), r.choice(["''", "'x'", "'x,y'"]),
               r.choice(["b'0'", "b'1'"]), f"b'{r.randrange(512):09b}'", f"b'{r.randrange(2**64):b}'"]
     values = [v if r.random() > 0.12 else "NULL" for v in values]
     return f"({key[0]}, x'{key[1].hex()}', {', '.join(values)})"
