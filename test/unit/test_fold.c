@@ -1,0 +1,414 @@
+/* test_fold.c - the first copy against a model: a random table, a random stream of changes (also of keys) with a reader that lags
+ * behind at random, windows opened, narrowed and given up at random, each SELECT at a random point between the window's
+ * opening and the head. At every step the delivered rows below the border must be the table as the reader has
+ * reached it, every row's first record must be a creation, and in the end all must be equal. */
+#include "cdc/capture/fold.h"
+#include "cdc/change/key.h"
+#include "test/unit/unit.h"
+
+#include <string.h>
+
+/* check writes a mark for every assertion, which would be most of the time spent here. */
+#define MUST(condition, ...)                          \
+	do {                                          \
+		if (!(condition))                     \
+			ck_abort_msg(__VA_ARGS__);    \
+	} while (0)
+
+#define KEYS 60
+#define CHANGES 4000
+
+struct model_change {
+	int before, after;       /* keys, -1: none */
+	uint32_t before_value, value;
+};
+
+struct model {
+	uint32_t head[KEYS];     /* 0: no row */
+	uint32_t stream[KEYS];   /* the table where the reader is */
+	uint32_t delivered[KEYS];
+	struct model_change log[CHANGES];
+	size_t log_count, read;
+	struct fold *fold;
+	/* the open chunk */
+	bool open, selected;
+	size_t point;            /* its SELECT's place in the log */
+	int low, high;           /* high KEYS: open end */
+	uint32_t snapshot[KEYS];
+	int64_t creates, reads;
+};
+
+static size_t key_bytes(int key, uint8_t *out)
+{
+	size_t size = 1 + (size_t)key % 3; /* keys of different lengths, still in order: the first byte decides */
+
+	memset(out, 0x55, 3);
+	out[0] = (uint8_t)key;
+	return size;
+}
+
+/* ---- the source -------------------------------------------------------------------------------------------------- */
+
+static void write_some(struct model *m)
+{
+	struct model_change c = { -1, -1, 0, 0 };
+	int a = (int)unit_random_below(KEYS), b = (int)unit_random_below(KEYS);
+	uint32_t value = 1 + (uint32_t)m->log_count;
+
+	if (m->log_count == CHANGES)
+		return;
+	if (m->head[a] == 0) {
+		c.after = a;
+	} else if (unit_random_below(3) == 0) {
+		c.before = a;
+	} else {
+		c.before = a;
+		c.after = a == b || m->head[b] != 0 ? a : b;
+	}
+	if (c.before >= 0) {
+		c.before_value = m->head[c.before];
+		m->head[c.before] = 0;
+	}
+	if (c.after >= 0)
+		m->head[c.after] = c.value = value;
+	m->log[m->log_count++] = c;
+}
+
+/* ---- the consumer ------------------------------------------------------------------------------------------------ */
+
+static void create(struct model *m, int key, uint32_t value)
+{
+	MUST(m->delivered[key] == 0, "key %d was created twice", key);
+	m->delivered[key] = value;
+	m->creates++;
+}
+
+static void delete(struct model *m, int key, uint32_t value)
+{
+	MUST(m->delivered[key] == value, "key %d: deletes %u, delivered is %u", key, value, m->delivered[key]);
+	m->delivered[key] = 0;
+}
+
+static int read_row(void *context, struct slice image, bool folded, void *e)
+{
+	struct model *m = context;
+	uint32_t key_value[2];
+
+	(void)folded;
+	(void)e;
+	MUST(image.size == sizeof(key_value), "an image of %zu bytes", image.size);
+	memcpy(key_value, image.data, sizeof(key_value));
+	create(m, (int)key_value[0], key_value[1]);
+	m->reads++;
+	return 0;
+}
+
+static void check_copied(const struct model *m)
+{
+	struct slice low;
+
+	if (!fold_low(m->fold, &low) && !fold_done(m->fold))
+		return;
+	for (int k = 0; k < KEYS; k++)
+		if (fold_done(m->fold) || k <= m->low)
+			MUST(m->delivered[k] == m->stream[k], "key %d: delivered %u, the table had %u", k,
+				      m->delivered[k], m->stream[k]);
+		else
+			MUST(m->delivered[k] == 0, "key %d was delivered before its chunk", k);
+}
+
+/* ---- capture ----------------------------------------------------------------------------------------------------- */
+
+static void read_change(struct model *m)
+{
+	const struct model_change *c = &m->log[m->read];
+	uint8_t before_bytes[3], after_bytes[3];
+	uint32_t image[2] = { (uint32_t)c->after, c->value };
+	struct slice before = { before_bytes, 0 }, after = { after_bytes, 0 };
+	enum fold_answer answer;
+
+	if (m->read == m->log_count)
+		return;
+	m->read++;
+	if (c->before >= 0)
+		before.size = key_bytes(c->before, before_bytes);
+	if (c->after >= 0)
+		after.size = key_bytes(c->after, after_bytes);
+	answer = fold_change(m->fold, c->before >= 0 ? &before : NULL, c->after >= 0 ? &after : NULL,
+			     slice_of(image, sizeof(image)));
+	if (c->before >= 0)
+		m->stream[c->before] = 0;
+	if (c->after >= 0)
+		m->stream[c->after] = c->value;
+	if (c->before >= 0 && (answer == FOLD_FLOW || answer == FOLD_AS_DELETE))
+		delete(m, c->before, c->before_value);
+	if (c->after >= 0 && (answer == FOLD_FLOW || answer == FOLD_AS_CREATE))
+		create(m, c->after, c->value);
+	check_copied(m);
+}
+
+static void open_window(struct model *m)
+{
+	uint8_t bytes[3];
+	struct slice high = { bytes, 0 };
+
+	m->high = m->low + 1 + (int)unit_random_below(15);
+	if (m->high >= KEYS - 1)
+		m->high = KEYS;
+	else
+		high.size = key_bytes(m->high, bytes);
+	fold_open(m->fold, m->high == KEYS ? NULL : &high);
+	m->open = true;
+	m->selected = false;
+}
+
+/* The head is between the window's opening and now; the reader may be anywhere before it. */
+static void take_snapshot(struct model *m)
+{
+	memcpy(m->snapshot, m->head, sizeof(m->snapshot));
+	m->point = m->log_count;
+	m->selected = true;
+	if (unit_random_below(4) == 0 && m->high > m->low + 2) { /* too many bytes: a smaller chunk */
+		uint8_t bytes[3];
+
+		m->high = m->low + 1 + (int)unit_random_below((uint64_t)((m->high < KEYS ? m->high : KEYS - 1) - m->low - 1));
+		fold_narrow(m->fold, slice_of(bytes, key_bytes(m->high, bytes)));
+	}
+}
+
+static void emit(struct model *m)
+{
+	static uint8_t keys[KEYS][3];
+	static uint32_t images[KEYS][2];
+	struct fold_select rows[KEYS];
+	size_t count = 0;
+
+	for (int k = m->low + 1; k <= m->high && k < KEYS; k++) {
+		if (m->snapshot[k] == 0)
+			continue;
+		images[k][0] = (uint32_t)k;
+		images[k][1] = m->snapshot[k];
+		rows[count].key = slice_of(keys[k], key_bytes(k, keys[k]));
+		rows[count++].image = slice_of(images[k], sizeof(images[k]));
+	}
+	ck_assert_int_eq(fold_merge(m->fold, rows, count, read_row, m, NULL), 0);
+	fold_close(m->fold);
+	m->low = m->high;
+	m->open = false;
+	check_copied(m);
+}
+
+static void step_copy(struct model *m)
+{
+	if (fold_done(m->fold))
+		return;
+	if (!m->open)
+		open_window(m);
+	else if (!m->selected)
+		take_snapshot(m);
+	else if (unit_random_below(10) == 0) {
+		fold_abandon(m->fold);
+		m->open = false;
+	} else if (m->read >= m->point)
+		emit(m);
+}
+
+static void run_model(void)
+{
+	struct model *m = calloc(1, sizeof(*m));
+	uint64_t writes = 1 + unit_random_below(60), reads = 1 + unit_random_below(60), copies = 1 + unit_random_below(20);
+
+	m->fold = fold_new();
+	m->low = -1;
+	for (size_t i = 0; i < 100; i++)
+		write_some(m);
+	while (m->log_count < CHANGES || m->read < m->log_count || !fold_done(m->fold)) {
+		uint64_t dice = unit_random_below(writes + reads + copies);
+
+		if (dice < writes)
+			write_some(m);
+		else if (dice < writes + reads)
+			read_change(m);
+		else
+			step_copy(m);
+	}
+	ck_assert_mem_eq(m->delivered, m->head, sizeof(m->head));
+	fold_free(m->fold);
+	free(m);
+}
+
+START_TEST(test_fold_model)
+{
+	unit_seed();
+	for (size_t i = 0; i < 300; i++)
+		run_model();
+}
+END_TEST
+
+/* A key that is changed again and again must not grow the fold: dead images are packed away. */
+START_TEST(test_fold_is_packed)
+{
+	struct fold *f = fold_new();
+	uint8_t image[1000] = { 0 };
+	struct slice key = slice_str("k");
+
+	fold_open(f, NULL);
+	for (size_t i = 0; i < 10000; i++)
+		ck_assert_int_eq(fold_change(f, &key, &key, slice_of(image, sizeof(image))), FOLD_DROP);
+	ck_assert_uint_lt(fold_bytes(f), 200000);
+	fold_free(f);
+}
+END_TEST
+
+/* ---- keys -------------------------------------------------------------------------------------------------------- */
+
+static struct shape *key_shape(void)
+{
+	struct shape *s = shape_new("d", "t", 3);
+
+	s->columns[0] = (struct column){ .name = strdup("a"), .type = COLUMN_SHORT };
+	s->columns[1] = (struct column){ .name = strdup("b`"), .type = COLUMN_LONGLONG, .is_unsigned = true };
+	s->columns[2] = (struct column){ .name = strdup("c"), .type = COLUMN_VARCHAR, .is_binary = true, .collation = 63,
+					 .size_max = 20 };
+	s->key_count = 3;
+	s->key = calloc(3, sizeof(*s->key));
+	for (uint16_t i = 0; i < 3; i++)
+		s->key[i] = i;
+	return s;
+}
+
+struct row3 {
+	int16_t a;
+	uint64_t b;
+	uint8_t c[4];
+	uint8_t size;
+};
+
+static struct row3 random_row(void)
+{
+	struct row3 r;
+
+	memset(&r, 0, sizeof(r));
+	r.a = (int16_t)((int)unit_random_below(3) - 1);
+	if (unit_random_below(8) == 0)
+		r.a = (int16_t)unit_random64();
+	r.b = unit_random_below(2) == 0 ? unit_random_below(3) : UINT64_MAX - unit_random_below(3);
+	r.size = (uint8_t)unit_random_below(5);
+	for (size_t i = 0; i < r.size; i++)
+		r.c[i] = (uint8_t)(unit_random_below(3) == 0 ? 0xff : unit_random_below(2));
+	return r;
+}
+
+static int compare_rows(const struct row3 *x, const struct row3 *y)
+{
+	int order;
+
+	if (x->a != y->a)
+		return x->a < y->a ? -1 : 1;
+	if (x->b != y->b)
+		return x->b < y->b ? -1 : 1;
+	order = memcmp(x->c, y->c, x->size < y->size ? x->size : y->size);
+	return order != 0 ? (order < 0 ? -1 : 1) : x->size < y->size ? -1 : x->size > y->size;
+}
+
+static void row_key(const struct shape *s, const struct row3 *r, struct buf *key)
+{
+	struct cell cells[3] = { { (const uint8_t *)&r->a, 2, CELL_VALUE }, { (const uint8_t *)&r->b, 8, CELL_VALUE },
+				 { r->c, r->size, CELL_VALUE } };
+	struct err e = ERR_INIT;
+
+	buf_reset(key);
+	MUST(key_from_cells(s, cells, key, &e) == 0, "%s", e.msg);
+}
+
+START_TEST(test_key_order_and_literals)
+{
+	struct shape *s = key_shape();
+	struct buf x = BUF_INIT, y = BUF_INIT, literals = BUF_INIT, back = BUF_INIT;
+
+	unit_seed();
+	for (size_t i = 0; i < 100000; i++) {
+		struct row3 one = random_row(), two = random_row();
+		int order = compare_rows(&one, &two), got;
+		const char *parts[3];
+		struct err e = ERR_INIT;
+
+		row_key(s, &one, &x);
+		row_key(s, &two, &y);
+		got = key_compare(buf_slice(&x), buf_slice(&y));
+		MUST((got < 0) == (order < 0) && (got > 0) == (order > 0), "order %d, expected %d", got, order);
+		buf_reset(&literals);
+		buf_reset(&back);
+		key_literals(s, buf_slice(&x), &literals);
+		parts[0] = (const char *)literals.data;
+		parts[1] = parts[0] + strlen(parts[0]) + 1;
+		parts[2] = parts[1] + strlen(parts[1]) + 1;
+		MUST(key_from_literals(s, parts, 3, &back, &e) == 0, "%s", e.msg);
+		MUST(slice_equal(buf_slice(&x), buf_slice(&back)), "not the same key: %s %s %s", parts[0], parts[1],
+		     parts[2]);
+	}
+	buf_done(&x);
+	buf_done(&y);
+	buf_done(&literals);
+	buf_done(&back);
+	shape_unref(s);
+}
+END_TEST
+
+START_TEST(test_key_condition)
+{
+	struct shape *s = key_shape();
+	struct row3 r = { -5, UINT64_MAX, { 0, 0xab }, 2 };
+	struct buf key = BUF_INIT, sql = BUF_INIT;
+
+	row_key(s, &r, &key);
+	key_condition(s, buf_slice(&key), true, false, &sql);
+	ck_assert_str_eq(buf_cstr(&sql), "(`a`>-5 OR (`a`=-5 AND (`b```>18446744073709551615 OR "
+			 "(`b```=18446744073709551615 AND (`c`>x'00ab')))))");
+	buf_reset(&sql);
+	s->key_count = 1;
+	s->columns[0].type = COLUMN_STRING;
+	s->columns[0].is_binary = true;
+	s->columns[0].size_max = 3;
+	buf_reset(&key);
+	buf_add(&key, "z\0\0", 3);
+	key_condition(s, buf_slice(&key), false, true, &sql);
+	ck_assert_str_eq(buf_cstr(&sql), "(`a`<=x'7a0000')"); /* BINARY(3): the server compares the zero bytes too */
+	buf_done(&key);
+	buf_done(&sql);
+	shape_unref(s);
+}
+END_TEST
+
+START_TEST(test_key_bad_literals)
+{
+	static const char *const bad[][3] = {
+		{ "1", "2", "x'0'" }, { "1", "2", "x'0g'" }, { "1", "2", "00" }, { "1", "-2", "x'00'" }, { "", "2", "x'00'" },
+		{ "1x", "2", "x'00'" }, { "99999999999999999999", "2", "x''" }, { "1", "18446744073709551616", "x''" },
+	};
+	struct shape *s = key_shape();
+	struct buf key = BUF_INIT;
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct err e = ERR_INIT;
+
+		ck_assert_int_eq(key_from_literals(s, bad[i], 3, &key, &e), -1);
+		ck_assert_int_eq(e.kind, ERR_DATA);
+		ck_assert_int_eq(key_from_literals(s, bad[i], 2, &key, &e), -1);
+	}
+	buf_done(&key);
+	shape_unref(s);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("fold");
+
+	unit_test_slow(s, test_fold_model, 60);
+	unit_test(s, test_fold_is_packed);
+	unit_test_slow(s, test_key_order_and_literals, 30);
+	unit_test(s, test_key_condition);
+	unit_test(s, test_key_bad_literals);
+	return unit_run(s);
+}
