@@ -23,14 +23,21 @@ void catalog_free(struct catalog *c);
 /* true when db.table matches capture.tables ("db.table", "db.*"); names compared exactly. */
 bool catalog_captures(const struct catalog *c, struct slice db, struct slice table);
 /* Takes in the body of a TABLE_MAP event (behind the common header, without checksum). ERR_DATA: bytes cut short, a column type
- * we don't support (named, with table and column), metadata that is missing (hint: binlog_row_metadata=FULL). */
+ * we don't support (named, with table and column), metadata that is missing (hint: binlog_row_metadata=FULL).
+ * *ret_table is valid until the next call with a TABLE_MAP of the same table, or until 10,000 TABLE_MAPs later. */
 int catalog_table_map(struct catalog *c, struct slice body, const struct catalog_table **ret_table, struct err *e);
 /* Table of a rows event by id; NULL when no TABLE_MAP came before (corrupt stream). */
 const struct catalog_table *catalog_find(const struct catalog *c, uint64_t id);
-/* Forget table ids (at a ROTATE to a new server session, at a FORMAT_DESCRIPTION of a restarted server). */
+/* Forget table ids (at a ROTATE to a new server session, at a FORMAT_DESCRIPTION of a restarted server). Shapes are kept: a table
+ * that looks the same afterwards has the same shape pointer. */
 void catalog_reset(struct catalog *c);
 
-/* Shape of one existing table from information_schema; equal to what its TABLE_MAP gives. ERR_CONFIG when it doesn't exist. */
+/* Columns of captured tables whose type TABLE_MAP does not show (UUID, INET4, INET6 look like BINARY): noted by name, so that their
+ * TABLE_MAPs are refused instead of read as something else. Call at start, and after a DDL on a captured table. */
+int catalog_read_hints(struct catalog *c, struct db *db, struct err *e);
+
+/* Shape of one existing table from information_schema; equal to what its TABLE_MAP gives. ERR_CONFIG: it doesn't exist, a
+ * type we don't support (named), labels that information_schema cannot show exactly. */
 int catalog_read_shape(struct db *db, const char *schema, const char *table, struct shape **ret_shape, struct err *e);
 /* All existing base tables that capture.tables names; ERR_CONFIG when a named one doesn't exist or a pattern matches nothing. */
 struct catalog_name {

@@ -1,0 +1,286 @@
+/* catalog.c - which tables are captured, and the cache of what they look like.
+ *
+ * A TABLE_MAP comes before the rows of every statement, so the common case must be cheap: its body, compared from behind the table
+ * id with the last one of the same table, is the same bytes, and nothing is read. Otherwise the shape is built anew, and kept as the old
+ * one when both are equal, so that plans made for a shape last until the table really changes.
+ *
+ * Entries are found by id and by name, in two arrays of chains. Tables that aren't captured have entries too (their rows must be told from
+ * a corrupt stream) but no shape. A source that makes and drops tables all day would grow this for ever, so entries not seen
+ * for long are dropped when there are too many. */
+#include "cdc/catalog/catalog.h"
+
+#include "cdc/catalog/catalog_priv.h"
+#include "core/base/mem.h"
+
+#include <stdlib.h>
+
+#define BUCKETS 4096
+#define ENTRIES_MAX 65536
+#define ENTRIES_KEEP 10000      /* those of the last so many TABLE_MAPs stay: far more than one statement has */
+#define ID_SIZE 6
+#define ROWS_HEADER_SIZE 8      /* MariaDB writes table ids of 6 bytes */
+
+struct entry {
+	struct catalog_table pub;
+	struct entry *next_by_id, *next_by_name;
+	bool has_id;
+	uint64_t stamp;         /* number of its last TABLE_MAP */
+	struct buf body;        /* of that TABLE_MAP, behind the id; captured tables only */
+	char *db, *table;
+};
+
+struct catalog {
+	struct text_list patterns;
+	struct catalog_hints hints;
+	struct entry *by_id[BUCKETS], *by_name[BUCKETS];
+	size_t count;
+	uint64_t maps;          /* TABLE_MAPs so far */
+};
+
+struct catalog *catalog_new(const struct settings *settings)
+{
+	struct catalog *c = xcalloc(1, sizeof(*c));
+
+	c->patterns.count = settings->capture_tables.count;
+	c->patterns.items = xcalloc(c->patterns.count, sizeof(c->patterns.items[0]));
+	for (size_t i = 0; i < c->patterns.count; i++)
+		c->patterns.items[i] = xstrdup(settings->capture_tables.items[i]);
+	return c;
+}
+
+static void entry_free(struct entry *en)
+{
+	shape_unref(en->pub.shape);
+	buf_done(&en->body);
+	free(en->db);
+	free(en->table);
+	free(en);
+}
+
+void catalog_free(struct catalog *c)
+{
+	if (c == NULL)
+		return;
+	for (size_t i = 0; i < BUCKETS; i++)
+		while (c->by_name[i] != NULL) {
+			struct entry *en = c->by_name[i];
+
+			c->by_name[i] = en->next_by_name;
+			entry_free(en);
+		}
+	for (size_t i = 0; i < c->patterns.count; i++)
+		free(c->patterns.items[i]);
+	free(c->patterns.items);
+	catalog_hints_done(&c->hints);
+	free(c);
+}
+
+struct catalog_hints *catalog_hints_of(struct catalog *c)
+{
+	return &c->hints;
+}
+
+const struct text_list *catalog_patterns(const struct catalog *c)
+{
+	return &c->patterns;
+}
+
+bool catalog_captures(const struct catalog *c, struct slice db, struct slice table)
+{
+	for (size_t i = 0; i < c->patterns.count; i++) {
+		const char *pattern = c->patterns.items[i], *dot = strchr(pattern, '.');
+
+		if (dot == NULL || !slice_equal(db, slice_of(pattern, (size_t)(dot - pattern))))
+			continue;
+		if (strcmp(dot + 1, "*") == 0 || slice_is(table, dot + 1))
+			return true;
+	}
+	return false;
+}
+
+/* ---- entries ---- */
+
+static size_t bucket_of_id(uint64_t id)
+{
+	return (size_t)(id % BUCKETS);
+}
+
+/* FNV-1a */
+static uint32_t hash(uint32_t h, struct slice s)
+{
+	for (size_t i = 0; i < s.size; i++)
+		h = (h ^ s.data[i]) * 16777619u;
+	return h;
+}
+
+static size_t bucket_of_name(struct slice db, struct slice table)
+{
+	return hash(hash(hash(2166136261u, db), slice_of("", 1)), table) % BUCKETS;
+}
+
+static struct entry *find_name(const struct catalog *c, struct slice db, struct slice table)
+{
+	struct entry *en = c->by_name[bucket_of_name(db, table)];
+
+	while (en != NULL && !(slice_is(db, en->db) && slice_is(table, en->table)))
+		en = en->next_by_name;
+	return en;
+}
+
+static struct entry *find_id(const struct catalog *c, uint64_t id)
+{
+	struct entry *en = c->by_id[bucket_of_id(id)];
+
+	while (en != NULL && en->pub.id != id)
+		en = en->next_by_id;
+	return en;
+}
+
+static void forget_id(struct catalog *c, struct entry *en)
+{
+	struct entry **at = &c->by_id[bucket_of_id(en->pub.id)];
+
+	if (!en->has_id)
+		return;
+	while (*at != en)
+		at = &(*at)->next_by_id;
+	*at = en->next_by_id;
+	en->next_by_id = NULL;
+	en->has_id = false;
+}
+
+static void give_id(struct catalog *c, struct entry *en, uint64_t id)
+{
+	struct entry *other;
+
+	if (en->has_id && en->pub.id == id)
+		return;
+	forget_id(c, en);
+	other = find_id(c, id);
+	if (other != NULL) /* the server uses an id again after its restart */
+		forget_id(c, other);
+	en->pub.id = id;
+	en->has_id = true;
+	en->next_by_id = c->by_id[bucket_of_id(id)];
+	c->by_id[bucket_of_id(id)] = en;
+}
+
+static void drop_old(struct catalog *c)
+{
+	for (size_t i = 0; i < BUCKETS; i++) {
+		struct entry **at = &c->by_name[i];
+
+		while (*at != NULL) {
+			struct entry *en = *at;
+
+			if (c->maps - en->stamp < ENTRIES_KEEP) {
+				at = &en->next_by_name;
+				continue;
+			}
+			*at = en->next_by_name;
+			forget_id(c, en);
+			entry_free(en);
+			c->count--;
+		}
+	}
+}
+
+static struct entry *add_entry(struct catalog *c, struct slice db, struct slice table)
+{
+	size_t bucket = bucket_of_name(db, table);
+	struct entry *en = xcalloc(1, sizeof(*en));
+
+	if (c->count >= ENTRIES_MAX)
+		drop_old(c);
+	en->db = xstrndup((const char *)db.data, db.size);
+	en->table = xstrndup((const char *)table.data, table.size);
+	en->pub.db = en->db;
+	en->pub.table = en->table;
+	en->pub.captured = catalog_captures(c, db, table);
+	en->next_by_name = c->by_name[bucket];
+	c->by_name[bucket] = en;
+	c->count++;
+	return en;
+}
+
+/* ---- TABLE_MAP ---- */
+
+/* UUID and INET columns look like BINARY of these sizes. */
+static int check_hidden(const struct catalog *c, const struct shape *s, struct err *e)
+{
+	for (size_t i = 0; i < c->hints.count; i++) {
+		const struct catalog_hidden *h = &c->hints.items[i];
+		int column;
+
+		if (strcmp(h->db, s->db) != 0 || strcmp(h->table, s->table) != 0)
+			continue;
+		column = shape_column(s, slice_str(h->column));
+		if (column < 0 || s->columns[column].type != COLUMN_STRING || !s->columns[column].is_binary)
+			continue;
+		err_data(e, "table %s.%s, column %s: type %s is not supported yet", s->db, s->table, h->column, h->type);
+		return err_hint(e, CATALOG_HINT);
+	}
+	return 0;
+}
+
+static int take_shape(struct catalog *c, struct entry *en, struct slice body, struct err *e)
+{
+	struct table_map map;
+	struct shape *fresh;
+
+	if (table_map_read(body, ROWS_HEADER_SIZE, &map, e) < 0 || catalog_map_shape(&map, &fresh, e) < 0)
+		return -1;
+	if (check_hidden(c, fresh, e) < 0) {
+		shape_unref(fresh);
+		return -1;
+	}
+	if (en->pub.shape != NULL && shape_equal(en->pub.shape, fresh)) {
+		shape_unref(fresh);
+	} else {
+		shape_unref(en->pub.shape);
+		en->pub.shape = fresh;
+	}
+	buf_reset(&en->body);
+	buf_add(&en->body, body.data + ID_SIZE, body.size - ID_SIZE);
+	return 0;
+}
+
+int catalog_table_map(struct catalog *c, struct slice body, const struct catalog_table **ret_table, struct err *e)
+{
+	struct slice db, table, rest;
+	struct entry *en;
+	uint64_t id;
+
+	if (table_map_id(body, ROWS_HEADER_SIZE, &id, e) < 0)
+		return -1;
+	rest = slice_of(body.data + ID_SIZE, body.size - ID_SIZE);
+	en = find_id(c, id);
+	if (en == NULL || en->pub.shape == NULL || !slice_equal(buf_slice(&en->body), rest)) {
+		if (table_map_names(body, ROWS_HEADER_SIZE, &db, &table, e) < 0)
+			return -1;
+		en = find_name(c, db, table);
+		if (en == NULL)
+			en = add_entry(c, db, table);
+		if (en->pub.captured && (en->pub.shape == NULL || !slice_equal(buf_slice(&en->body), rest)) &&
+		    take_shape(c, en, body, e) < 0)
+			return -1;
+		give_id(c, en, id);
+	}
+	en->stamp = ++c->maps;
+	*ret_table = &en->pub;
+	return 0;
+}
+
+const struct catalog_table *catalog_find(const struct catalog *c, uint64_t id)
+{
+	const struct entry *en = find_id(c, id);
+
+	return en == NULL ? NULL : &en->pub;
+}
+
+void catalog_reset(struct catalog *c)
+{
+	for (size_t i = 0; i < BUCKETS; i++)
+		while (c->by_id[i] != NULL)
+			forget_id(c, c->by_id[i]);
+}

@@ -1,0 +1,359 @@
+/* catalog_map.c - a TABLE_MAP with FULL metadata becomes a shape.
+ *
+ * Fields of optional metadata run over a part of the columns, in their order: signedness over the numeric ones (YEAR is one, always
+ * unsigned; BIT is none), character sets over the character ones (GEOMETRY counts as one), labels over ENUM and over SET. A field
+ * that is too short or too long for its columns is refused, so that one wrong count can never shift what follows.
+ *
+ * Layouts: signedness: a bit per column from the highest bit of each byte on. DEFAULT_CHARSET: collation, then pairs
+ * (number among the character columns, collation); COLUMN_CHARSET: a collation each. Names: length and bytes each. Labels: per column their
+ * count, then length and bytes each, in the column's character set. Primary key: column numbers, or pairs (column number, prefix). All
+ * numbers are length-encoded. */
+#include "cdc/catalog/catalog_priv.h"
+
+#include "core/base/mem.h"
+#include "core/value/charset.h"
+#include "core/value/encode.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#define NAME_MAX_BYTES 256      /* 64 characters */
+#define LABELS_MAX 65535        /* of an ENUM */
+#define TYPE_GEOMETRY 255
+
+struct builder {
+	const struct table_map *map;
+	struct shape *shape;
+	uint8_t *wire;          /* wire type of each column, ENUM and SET unpacked */
+};
+
+static int bad(const struct builder *b, const char *what, struct err *e)
+{
+	return err_data(e, "table %s.%s: Table_map event: %s", b->shape->db, b->shape->table, what);
+}
+
+static int refuse_type(const struct builder *b, uint32_t column, const char *type, struct err *e)
+{
+	err_data(e, "table %s.%s, column %s: %s is not supported yet", b->shape->db, b->shape->table,
+		 b->shape->columns[column].name, type);
+	return err_hint(e, CATALOG_HINT);
+}
+
+/* Wire types that no shape holds, by name; NULL for the others. */
+static const char *unsupported_type(uint8_t type)
+{
+	switch (type) {
+	case 0:
+		return "DECIMAL of MySQL 4";
+	case COLUMN_TIMESTAMP:
+		return "TIMESTAMP in the format of MariaDB 5.3 (ALTER TABLE ... FORCE converts it)";
+	case COLUMN_TIME:
+		return "TIME in the format of MariaDB 5.3 (ALTER TABLE ... FORCE converts it)";
+	case COLUMN_DATETIME:
+		return "DATETIME in the format of MariaDB 5.3 (ALTER TABLE ... FORCE converts it)";
+	case 6:
+		return "type NULL";
+	case 14:
+		return "type NEWDATE";
+	case 140:
+		return "a COMPRESSED column (BLOB or TEXT)";
+	case 141:
+		return "a COMPRESSED column (VARCHAR or VARBINARY)";
+	case 242:
+		return "type VECTOR";
+	case 245:
+		return "type JSON in MySQL's binary form";
+	case TYPE_GEOMETRY:
+		return "type GEOMETRY";
+	case 249:
+	case 250:
+	case 251:
+	case 253:
+		return "a column type of MySQL 4";
+	default:
+		return NULL;
+	}
+}
+
+static bool is_numeric(uint8_t type)
+{
+	return type == COLUMN_TINY || type == COLUMN_SHORT || type == COLUMN_INT24 || type == COLUMN_LONG ||
+	       type == COLUMN_LONGLONG || type == COLUMN_FLOAT || type == COLUMN_DOUBLE || type == COLUMN_NEWDECIMAL ||
+	       type == COLUMN_YEAR;
+}
+
+static bool is_character(uint8_t type)
+{
+	return type == COLUMN_STRING || type == COLUMN_VARCHAR || type == COLUMN_BLOB || type == TYPE_GEOMETRY ||
+	       type == 140 || type == 141 || (type >= 249 && type <= 253);
+}
+
+static bool is_labelled(uint8_t type)
+{
+	return type == COLUMN_ENUM || type == COLUMN_SET;
+}
+
+static void set_type(struct column *c, uint8_t type, uint16_t meta)
+{
+	c->type = type;
+	if (type == COLUMN_VARCHAR || type == COLUMN_STRING || type == COLUMN_BLOB)
+		c->size_max = meta;
+	else if (is_labelled(type))
+		c->pack_bytes = (uint8_t)meta;
+	else if (type == COLUMN_BIT)
+		c->bits = meta;
+	else if (type == COLUMN_TIMESTAMP2 || type == COLUMN_DATETIME2 || type == COLUMN_TIME2)
+		c->fraction = (uint8_t)meta;
+	if (type == COLUMN_NEWDECIMAL) {
+		c->precision = (uint8_t)(meta >> 8);
+		c->scale = (uint8_t)meta;
+	}
+}
+
+/* Ranges that decoders rely on. */
+static bool type_is_sane(const struct column *c, uint16_t meta)
+{
+	switch (c->type) {
+	case COLUMN_NEWDECIMAL:
+		return c->precision >= 1 && c->precision <= 65 && c->scale <= 38 && c->scale <= c->precision;
+	case COLUMN_BIT:
+		return c->bits >= 1 && c->bits <= 64;
+	case COLUMN_ENUM:
+		return meta == 1 || meta == 2;
+	case COLUMN_SET:
+		return meta >= 1 && meta <= 8;
+	case COLUMN_BLOB:
+		return meta >= 1 && meta <= 4;
+	case COLUMN_TIMESTAMP2:
+	case COLUMN_DATETIME2:
+	case COLUMN_TIME2:
+		return meta <= 6;
+	case COLUMN_FLOAT:
+		return meta == 4;
+	case COLUMN_DOUBLE:
+		return meta == 8;
+	default:
+		return true;
+	}
+}
+
+static int read_types(struct builder *b, struct err *e)
+{
+	struct rd metadata = rd_from(b->map->metadata);
+
+	for (uint32_t i = 0; i < b->map->column_count; i++) {
+		struct column *c = &b->shape->columns[i];
+		struct table_map_column wire;
+
+		if (table_map_column(b->map->types[i], &metadata, &wire, e) < 0)
+			return err_wrap(e, "table %s.%s, column %s", b->shape->db, b->shape->table, c->name);
+		b->wire[i] = wire.type;
+		if (unsupported_type(wire.type) != NULL)
+			return refuse_type(b, i, unsupported_type(wire.type), e);
+		set_type(c, wire.type, wire.meta);
+		c->nullable = (b->map->nullable[i / 8] >> (i % 8) & 1) != 0;
+		if (!type_is_sane(c, wire.meta))
+			return bad(b, "column metadata out of range", e);
+	}
+	return rd_end(&metadata) ? 0 : bad(b, "more column metadata than columns", e);
+}
+
+static int read_names(struct builder *b, struct err *e)
+{
+	struct rd in = rd_from(b->map->fields[TABLE_MAP_COLUMN_NAME]);
+
+	if (!b->map->has[TABLE_MAP_COLUMN_NAME]) {
+		err_data(e, "table %s.%s: the binlog does not say what its columns are called", b->shape->db,
+			 b->shape->table);
+		return err_hint(e, "SET GLOBAL binlog_row_metadata=FULL on the source. It holds for what is written from then on.");
+	}
+	for (uint32_t i = 0; i < b->map->column_count; i++) {
+		struct slice name = rd_lenenc_bytes(&in);
+
+		if (!rd_ok(&in) || name.size == 0 || name.size > NAME_MAX_BYTES ||
+		    memchr(name.data, 0, name.size) != NULL || !charset_utf8_valid(name.data, name.size, false))
+			return bad(b, "no valid column name", e);
+		b->shape->columns[i].name = xstrndup((const char *)name.data, name.size);
+	}
+	return rd_end(&in) ? 0 : bad(b, "more names than columns", e);
+}
+
+static int read_signs(struct builder *b, struct err *e)
+{
+	struct slice bits = b->map->fields[TABLE_MAP_SIGNEDNESS];
+	size_t n = 0;
+
+	for (uint32_t i = 0; i < b->map->column_count; i++) {
+		struct column *c = &b->shape->columns[i];
+
+		if (!is_numeric(b->wire[i]))
+			continue;
+		if (n / 8 >= bits.size)
+			return bad(b, "signedness of columns is missing", e);
+		c->is_unsigned = (bits.data[n / 8] >> (7 - n % 8) & 1) != 0 && c->type != COLUMN_YEAR;
+		n++;
+	}
+	return (n + 7) / 8 == bits.size ? 0 : bad(b, "signedness of more columns than there are", e);
+}
+
+static int set_collation(struct builder *b, uint32_t column, uint64_t collation, struct err *e)
+{
+	if (collation == 0 || collation > UINT16_MAX)
+		return bad(b, "no valid collation id", e);
+	b->shape->columns[column].collation = (uint16_t)collation;
+	return 0;
+}
+
+/* Pairs of (number among these columns, collation); numbers rise. */
+static int read_exceptions(struct builder *b, struct rd *in, bool (*concerns)(uint8_t), struct err *e)
+{
+	uint64_t at = 0;
+
+	for (uint32_t i = 0; i < b->map->column_count && rd_left(in) > 0; i++) {
+		struct rd back = *in;
+
+		if (!concerns(b->wire[i]))
+			continue;
+		if (rd_lenenc(in) != at++) {
+			if (rd_ok(in))
+				*in = back;
+			continue;
+		}
+		if (set_collation(b, i, rd_lenenc(in), e) < 0)
+			return -1;
+	}
+	return rd_end(in) ? 0 : bad(b, "collations of columns that do not exist", e);
+}
+
+/* The collations of the columns that `concerns` picks. */
+static int read_collations(struct builder *b, enum table_map_field by_default, enum table_map_field each,
+			   bool (*concerns)(uint8_t), struct err *e)
+{
+	bool has_default = b->map->has[by_default];
+	struct rd in = rd_from(b->map->fields[has_default ? by_default : each]);
+	uint64_t collation = has_default ? rd_lenenc(&in) : 0;
+
+	for (uint32_t i = 0; i < b->map->column_count; i++) {
+		if (!concerns(b->wire[i]))
+			continue;
+		if (!has_default)
+			collation = rd_lenenc(&in);
+		if (!rd_ok(&in))
+			return bad(b, "collations of columns are missing", e);
+		if (set_collation(b, i, collation, e) < 0)
+			return -1;
+	}
+	return read_exceptions(b, &in, concerns, e);
+}
+
+/* Labels of one column, made UTF-8. */
+static int read_label_list(struct builder *b, struct column *c, struct rd *in, struct err *e)
+{
+	uint64_t count = rd_lenenc(in);
+	struct buf text = BUF_INIT;
+	bool good = rd_ok(in) && count > 0 && count <= LABELS_MAX && count <= rd_left(in) &&
+		    (c->type != COLUMN_SET || count <= 64);
+
+	if (good)
+		c->labels = xcalloc((size_t)count, sizeof(c->labels[0]));
+	for (uint64_t i = 0; good && i < count; i++) {
+		struct slice label = rd_lenenc_bytes(in);
+
+		buf_reset(&text);
+		good = rd_ok(in) && charset_to_utf8(charset_of(c->collation), label, &text) &&
+		       (text.size == 0 || memchr(text.data, 0, text.size) == NULL);
+		if (good)
+			c->labels[c->label_count++] = xstrdup(buf_cstr(&text));
+	}
+	buf_done(&text);
+	return good ? 0 : bad(b, "no valid list of ENUM or SET labels", e);
+}
+
+static int read_labels(struct builder *b, uint8_t type, enum table_map_field field, struct err *e)
+{
+	struct rd in = rd_from(b->map->fields[field]);
+
+	for (uint32_t i = 0; i < b->map->column_count; i++)
+		if (b->wire[i] == type && read_label_list(b, &b->shape->columns[i], &in, e) < 0)
+			return -1;
+	return rd_end(&in) ? 0 : bad(b, "labels of more columns than there are", e);
+}
+
+static int read_key(struct builder *b, struct err *e)
+{
+	bool prefixed = b->map->has[TABLE_MAP_PRIMARY_KEY_PREFIX];
+	struct slice field = b->map->fields[prefixed ? TABLE_MAP_PRIMARY_KEY_PREFIX : TABLE_MAP_PRIMARY_KEY];
+	struct shape *s = b->shape;
+	struct rd in = rd_from(field);
+
+	if (field.size == 0)
+		return 0;
+	s->key = xcalloc(s->column_count, sizeof(s->key[0]));
+	while (rd_left(&in) > 0) {
+		uint64_t column = rd_lenenc(&in);
+
+		if (prefixed)
+			(void)rd_lenenc(&in); /* a prefix is unique, so the whole column is */
+		if (!rd_ok(&in) || column >= s->column_count || s->key_count == s->column_count)
+			return bad(b, "no valid primary key", e);
+		s->key[s->key_count++] = (uint16_t)column;
+	}
+	return 0;
+}
+
+const char *catalog_column_refused(const struct column *c)
+{
+	if (c->collation == 0)
+		return NULL;
+	return encode_collation_refused(c->collation);
+}
+
+static int check_columns(struct builder *b, struct err *e)
+{
+	for (uint32_t i = 0; i < b->map->column_count; i++) {
+		struct column *c = &b->shape->columns[i];
+		const char *refused = catalog_column_refused(c);
+
+		c->is_binary = c->collation == COLLATION_BINARY && !is_labelled(c->type);
+		if (refused == NULL)
+			continue;
+		err_data(e, "table %s.%s, column %s: %s", b->shape->db, b->shape->table, c->name, refused);
+		return err_hint(e, CATALOG_HINT);
+	}
+	return 0;
+}
+
+static int build(struct builder *b, struct err *e)
+{
+	if (read_names(b, e) < 0 || read_types(b, e) < 0 || read_signs(b, e) < 0)
+		return -1;
+	if (read_collations(b, TABLE_MAP_DEFAULT_CHARSET, TABLE_MAP_COLUMN_CHARSET, is_character, e) < 0 ||
+	    read_collations(b, TABLE_MAP_ENUM_SET_DEFAULT_CHARSET, TABLE_MAP_ENUM_SET_COLUMN_CHARSET, is_labelled, e) < 0)
+		return -1;
+	if (check_columns(b, e) < 0)
+		return -1;
+	if (read_labels(b, COLUMN_ENUM, TABLE_MAP_ENUM_LABELS, e) < 0 ||
+	    read_labels(b, COLUMN_SET, TABLE_MAP_SET_LABELS, e) < 0)
+		return -1;
+	return read_key(b, e);
+}
+
+int catalog_map_shape(const struct table_map *map, struct shape **ret_shape, struct err *e)
+{
+	char *db = xstrndup((const char *)map->db.data, map->db.size);
+	char *table = xstrndup((const char *)map->table.data, map->table.size);
+	struct builder b = { .map = map, .shape = shape_new(db, table, (uint16_t)map->column_count) };
+	int rc;
+
+	b.wire = xcalloc(map->column_count, 1);
+	rc = build(&b, e);
+	free(b.wire);
+	free(db);
+	free(table);
+	if (rc < 0) {
+		shape_unref(b.shape);
+		return -1;
+	}
+	*ret_shape = b.shape;
+	return 0;
+}

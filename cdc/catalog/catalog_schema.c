@@ -1,0 +1,412 @@
+/* catalog_schema.c - shapes, hints and the list of tables, from information_schema.
+ *
+ * A shape made here must equal the one that the table's TABLE_MAP gives (a test holds them against each other for every type):
+ * the first copy reads rows by it, the stream goes on with the other. What information_schema cannot show exactly is refused: it prints
+ * characters beyond the basic plane in ENUM and SET labels as '?', and a newline like a backslash and an n.
+ *
+ * Names are compared exactly here, whatever the server's collation for names found. */
+#include "cdc/catalog/catalog_priv.h"
+
+#include "core/base/mem.h"
+#include "core/value/charset.h"
+#include "core/value/encode.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <strings.h>
+
+struct sql_type {
+	const char *name;
+	uint8_t type;
+	uint8_t size;   /* FLOAT and DOUBLE: nothing; BLOB: number of length bytes */
+};
+
+static const struct sql_type sql_types[] = {
+	{ "tinyint", COLUMN_TINY, 0 },
+	{ "smallint", COLUMN_SHORT, 0 },
+	{ "mediumint", COLUMN_INT24, 0 },
+	{ "int", COLUMN_LONG, 0 },
+	{ "bigint", COLUMN_LONGLONG, 0 },
+	{ "float", COLUMN_FLOAT, 0 },
+	{ "double", COLUMN_DOUBLE, 0 },
+	{ "decimal", COLUMN_NEWDECIMAL, 0 },
+	{ "bit", COLUMN_BIT, 0 },
+	{ "year", COLUMN_YEAR, 0 },
+	{ "date", COLUMN_DATE, 0 },
+	{ "time", COLUMN_TIME2, 0 },
+	{ "datetime", COLUMN_DATETIME2, 0 },
+	{ "timestamp", COLUMN_TIMESTAMP2, 0 },
+	{ "char", COLUMN_STRING, 0 },
+	{ "binary", COLUMN_STRING, 0 },
+	{ "varchar", COLUMN_VARCHAR, 0 },
+	{ "varbinary", COLUMN_VARCHAR, 0 },
+	{ "tinytext", COLUMN_BLOB, 1 },
+	{ "tinyblob", COLUMN_BLOB, 1 },
+	{ "text", COLUMN_BLOB, 2 },
+	{ "blob", COLUMN_BLOB, 2 },
+	{ "mediumtext", COLUMN_BLOB, 3 },
+	{ "mediumblob", COLUMN_BLOB, 3 },
+	{ "longtext", COLUMN_BLOB, 4 },
+	{ "longblob", COLUMN_BLOB, 4 },
+	{ "enum", COLUMN_ENUM, 0 },
+	{ "set", COLUMN_SET, 0 },
+};
+
+/* Columns of the query below. */
+enum {
+	FIELD_NAME,
+	FIELD_TYPE,
+	FIELD_FULL_TYPE,
+	FIELD_NULLABLE,
+	FIELD_BYTES,
+	FIELD_PRECISION,
+	FIELD_SCALE,
+	FIELD_FRACTION,
+	FIELD_COLLATION,
+	FIELD_COLLATION_ID,
+};
+
+/* Servers with UCA 14 collations list their ids in one table, older ones in the other. */
+#define SQL_HAS_FULL_NAMES                                                                                     \
+	"SELECT 1 FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = 'information_schema'"                     \
+	" AND TABLE_NAME = 'COLLATION_CHARACTER_SET_APPLICABILITY' AND COLUMN_NAME = 'FULL_COLLATION_NAME'"
+#define SQL_COLUMNS                                                                                            \
+	"SELECT c.COLUMN_NAME, c.DATA_TYPE, c.COLUMN_TYPE, c.IS_NULLABLE, c.CHARACTER_OCTET_LENGTH,"             \
+	" c.NUMERIC_PRECISION, c.NUMERIC_SCALE, c.DATETIME_PRECISION, c.COLLATION_NAME, k.ID"                    \
+	" FROM information_schema.COLUMNS c LEFT JOIN information_schema."
+#define SQL_KEY                                                                                                \
+	"SELECT COLUMN_NAME FROM information_schema.STATISTICS WHERE INDEX_NAME = 'PRIMARY' AND "
+
+static void add_where(struct buf *sql, const char *alias, const char *schema, const char *table)
+{
+	buf_add_format(sql, "%sTABLE_SCHEMA = ", alias);
+	db_quote(slice_str(schema), sql);
+	buf_add_format(sql, " AND %sTABLE_NAME = ", alias);
+	db_quote(slice_str(table), sql);
+}
+
+static char *text_of(struct slice s)
+{
+	return xstrndup(s.data == NULL ? "" : (const char *)s.data, s.size);
+}
+
+/* 0 for NULL, too. */
+static uint64_t number_of(struct slice s)
+{
+	uint64_t v = 0;
+
+	for (size_t i = 0; i < s.size && s.data[i] >= '0' && s.data[i] <= '9' && v < UINT64_MAX / 100; i++)
+		v = v * 10 + (uint64_t)(s.data[i] - '0');
+	return v;
+}
+
+static bool contains(struct slice text, const char *part)
+{
+	return text.size > 0 && memmem(text.data, text.size, part, strlen(part)) != NULL;
+}
+
+static int refuse(const struct shape *s, const struct column *c, struct err *e, const char *what)
+{
+	err_config(e, "table %s.%s, column %s: %s", s->db, s->table, c->name, what);
+	return err_hint(e, CATALOG_HINT);
+}
+
+static int refuse_type(const struct shape *s, const struct column *c, struct err *e, struct slice type, const char *more)
+{
+	char what[120];
+
+	snprintf(what, sizeof(what), "type %.*s%s is not supported yet", (int)(type.size < 40 ? type.size : 40),
+		 (const char *)type.data, more);
+	return refuse(s, c, e, what);
+}
+
+static const struct sql_type *find_type(struct slice name)
+{
+	for (size_t i = 0; i < sizeof(sql_types) / sizeof(sql_types[0]); i++)
+		if (slice_is(name, sql_types[i].name))
+			return &sql_types[i];
+	return NULL;
+}
+
+/* ---- ENUM and SET labels ---- */
+
+/* The next label of 'a','it''s': without quotes, doubled ones made single. false when there is none. */
+static bool next_label(struct slice list, size_t *at, struct buf *label)
+{
+	buf_reset(label);
+	while (*at < list.size && list.data[*at] != '\'')
+		(*at)++;
+	if (*at >= list.size)
+		return false;
+	for ((*at)++; *at < list.size; (*at)++) {
+		if (list.data[*at] == '\'') {
+			if (*at + 1 >= list.size || list.data[*at + 1] != '\'')
+				break;
+			(*at)++;
+		}
+		buf_add_u8(label, list.data[*at]);
+	}
+	(*at)++;
+	return true;
+}
+
+static bool is_exact(const struct column *c, struct slice label)
+{
+	enum charset charset = charset_of(c->collation);
+	bool beyond_basic = charset != CHARSET_ASCII && charset != CHARSET_LATIN1 && charset != CHARSET_UTF8MB3 &&
+			    charset != CHARSET_UCS2;
+
+	return memchr(label.data, '\\', label.size) == NULL &&
+	       !(beyond_basic && memchr(label.data, '?', label.size) != NULL);
+}
+
+static int read_labels(const struct shape *s, struct column *c, struct slice list, struct err *e)
+{
+	struct buf label = BUF_INIT;
+	size_t at = 0, capacity = 0;
+	bool exact = true;
+
+	while (exact && c->label_count < UINT16_MAX && next_label(list, &at, &label)) {
+		(void)buf_cstr(&label);
+		exact = is_exact(c, buf_slice(&label));
+		if (c->label_count == capacity) {
+			capacity = capacity == 0 ? 8 : capacity * 2;
+			c->labels = xrealloc(c->labels, capacity * sizeof(c->labels[0]));
+		}
+		c->labels[c->label_count++] = xstrdup(buf_cstr(&label));
+	}
+	buf_done(&label);
+	if (!exact)
+		return refuse(s, c, e, "a label with '?' or a backslash cannot be told from others in information_schema");
+	return 0;
+}
+
+/* Bytes that a SET of n members takes. */
+static uint8_t set_bytes(uint16_t n)
+{
+	uint8_t bytes = (uint8_t)((n + 7) / 8);
+
+	return bytes > 4 ? 8 : bytes;
+}
+
+/* ---- one column ---- */
+
+static void set_sizes(struct column *c, const struct sql_type *type, const struct slice *row)
+{
+	switch (c->type) {
+	case COLUMN_STRING:
+	case COLUMN_VARCHAR:
+		c->size_max = (uint32_t)number_of(row[FIELD_BYTES]);
+		break;
+	case COLUMN_BLOB:
+		c->size_max = type->size;
+		break;
+	case COLUMN_NEWDECIMAL:
+		c->precision = (uint8_t)number_of(row[FIELD_PRECISION]);
+		c->scale = (uint8_t)number_of(row[FIELD_SCALE]);
+		break;
+	case COLUMN_BIT:
+		c->bits = (uint16_t)number_of(row[FIELD_PRECISION]);
+		break;
+	case COLUMN_TIME2:
+	case COLUMN_DATETIME2:
+	case COLUMN_TIMESTAMP2:
+		c->fraction = (uint8_t)number_of(row[FIELD_FRACTION]);
+		break;
+	default: /* wire types, not an enum of ours */
+		break;
+	}
+}
+
+static bool is_character(const struct column *c)
+{
+	return c->type == COLUMN_STRING || c->type == COLUMN_VARCHAR || c->type == COLUMN_BLOB;
+}
+
+static bool is_labelled(const struct column *c)
+{
+	return c->type == COLUMN_ENUM || c->type == COLUMN_SET;
+}
+
+static int set_collation(const struct shape *s, struct column *c, const struct slice *row, struct err *e)
+{
+	if (!is_character(c) && !is_labelled(c))
+		return 0;
+	if (row[FIELD_COLLATION].data == NULL)
+		c->collation = COLLATION_BINARY;
+	else
+		c->collation = (uint16_t)number_of(row[FIELD_COLLATION_ID]);
+	if (c->collation == 0)
+		return refuse(s, c, e, "the server does not tell the number of its collation");
+	c->is_binary = is_character(c) && c->collation == COLLATION_BINARY;
+	if (catalog_column_refused(c) != NULL)
+		return refuse(s, c, e, catalog_column_refused(c));
+	return 0;
+}
+
+static int set_column(const struct shape *s, struct column *c, const struct slice *row, struct err *e)
+{
+	const struct sql_type *type = find_type(row[FIELD_TYPE]);
+
+	c->name = text_of(row[FIELD_NAME]);
+	if (type == NULL)
+		return refuse_type(s, c, e, row[FIELD_TYPE], "");
+	c->type = type->type;
+	if (!is_labelled(c) && contains(row[FIELD_FULL_TYPE], "COMPRESSED"))
+		return refuse_type(s, c, e, row[FIELD_TYPE], " compressed");
+	if (!is_labelled(c) && contains(row[FIELD_FULL_TYPE], "mariadb-5.3"))
+		return refuse_type(s, c, e, row[FIELD_TYPE], " in the format of MariaDB 5.3 (ALTER TABLE ... FORCE converts it)");
+	c->nullable = slice_is(row[FIELD_NULLABLE], "YES");
+	c->is_unsigned = !is_labelled(c) && c->type != COLUMN_YEAR && contains(row[FIELD_FULL_TYPE], "unsigned");
+	set_sizes(c, type, row);
+	if (set_collation(s, c, row, e) < 0)
+		return -1;
+	if (!is_labelled(c))
+		return 0;
+	if (read_labels(s, c, row[FIELD_FULL_TYPE], e) < 0)
+		return -1;
+	c->pack_bytes = c->type == COLUMN_SET ? set_bytes(c->label_count) : c->label_count < 256 ? 1 : 2;
+	return 0;
+}
+
+/* ---- one table ---- */
+
+static int columns_sql(struct db *db, const char *schema, const char *table, struct buf *sql, struct err *e)
+{
+	char *full_names;
+
+	if (db_get_text(db, SQL_HAS_FULL_NAMES, &full_names, e) < 0)
+		return -1;
+	buf_add_str(sql, SQL_COLUMNS);
+	buf_add_str(sql, full_names != NULL ?
+				 "COLLATION_CHARACTER_SET_APPLICABILITY k ON k.FULL_COLLATION_NAME = c.COLLATION_NAME WHERE " :
+				 "COLLATIONS k ON k.COLLATION_NAME = c.COLLATION_NAME WHERE ");
+	free(full_names);
+	add_where(sql, "c.", schema, table);
+	buf_add_str(sql, " ORDER BY c.ORDINAL_POSITION");
+	return 0;
+}
+
+/* Reads the columns into an array that grows; *ret_shape gets them when all are there. */
+static int read_columns(struct db_result *r, const char *schema, const char *table, struct shape **ret_shape, struct err *e)
+{
+	struct shape *s = shape_new(schema, table, SHAPE_COLUMNS_MAX);
+	const struct slice *row;
+	uint16_t n = 0;
+	int rc;
+
+	while ((rc = db_next(r, &row, e)) == 1) {
+		if (n == SHAPE_COLUMNS_MAX || set_column(s, &s->columns[n], row, e) < 0) {
+			shape_unref(s);
+			return -1;
+		}
+		n++;
+	}
+	s->column_count = n;
+	if (rc == 0 && n == 0) {
+		rc = err_config(e, "table %s.%s does not exist on the source, or the account may not see it", schema, table);
+		err_hint(e, "Check capture.tables, and that the account has SELECT on it.");
+	}
+	if (rc < 0) {
+		shape_unref(s);
+		return -1;
+	}
+	s->columns = xrealloc(s->columns, n * sizeof(s->columns[0]));
+	*ret_shape = s;
+	return 0;
+}
+
+static int read_key(struct db *db, struct shape *s, struct err *e)
+{
+	struct buf sql = BUF_INIT;
+	struct db_result *r;
+	const struct slice *row;
+	int rc;
+
+	buf_add_str(&sql, SQL_KEY);
+	add_where(&sql, "", s->db, s->table);
+	buf_add_str(&sql, " ORDER BY SEQ_IN_INDEX");
+	rc = db_query(db, buf_cstr(&sql), &r, e);
+	buf_done(&sql);
+	if (rc < 0)
+		return -1;
+	while ((rc = db_next(r, &row, e)) == 1) {
+		int column = shape_column(s, row[0]);
+
+		if (column < 0 || s->key_count == s->column_count)
+			break; /* the table changed between the two questions */
+		if (s->key == NULL)
+			s->key = xcalloc(s->column_count, sizeof(s->key[0]));
+		s->key[s->key_count++] = (uint16_t)column;
+	}
+	db_result_free(r);
+	return rc == 1 ? err_retry(e, "table %s.%s changed while it was looked at", s->db, s->table) : rc;
+}
+
+int catalog_read_shape(struct db *db, const char *schema, const char *table, struct shape **ret_shape, struct err *e)
+{
+	struct buf sql = BUF_INIT;
+	struct db_result *r = NULL;
+	struct shape *s = NULL;
+	int rc = -1;
+
+	if (columns_sql(db, schema, table, &sql, e) == 0 && db_query(db, buf_cstr(&sql), &r, e) == 0)
+		rc = read_columns(r, schema, table, &s, e);
+	db_result_free(r);
+	buf_done(&sql);
+	if (rc == 0)
+		rc = read_key(db, s, e);
+	if (rc < 0) {
+		shape_unref(s);
+		return -1;
+	}
+	*ret_shape = s;
+	return 0;
+}
+
+/* ---- hints ---- */
+
+void catalog_hints_done(struct catalog_hints *h)
+{
+	for (size_t i = 0; i < h->count; i++) {
+		free(h->items[i].db);
+		free(h->items[i].table);
+		free(h->items[i].column);
+		free(h->items[i].type);
+	}
+	free(h->items);
+	*h = (struct catalog_hints){ 0 };
+}
+
+static void add_hint(struct catalog_hints *h, const struct slice *row)
+{
+	if (h->count == h->capacity) {
+		h->capacity = h->capacity == 0 ? 8 : h->capacity * 2;
+		h->items = xrealloc(h->items, h->capacity * sizeof(h->items[0]));
+	}
+	h->items[h->count++] = (struct catalog_hidden){ text_of(row[0]), text_of(row[1]), text_of(row[2]), text_of(row[3]) };
+}
+
+int catalog_read_hints(struct catalog *c, struct db *db, struct err *e)
+{
+	struct catalog_hints fresh = { 0 };
+	struct db_result *r;
+	const struct slice *row;
+	int rc;
+
+	if (db_query(db, "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, DATA_TYPE FROM information_schema.COLUMNS"
+			 " WHERE DATA_TYPE IN ('uuid', 'inet4', 'inet6')", &r, e) < 0)
+		return -1;
+	while ((rc = db_next(r, &row, e)) == 1)
+		if (catalog_captures(c, row[0], row[1]))
+			add_hint(&fresh, row);
+	db_result_free(r);
+	if (rc < 0) {
+		catalog_hints_done(&fresh);
+		return -1;
+	}
+	catalog_hints_done(catalog_hints_of(c));
+	*catalog_hints_of(c) = fresh;
+	return 0;
+}
