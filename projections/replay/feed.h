@@ -1,0 +1,37 @@
+/* feed.h - where a worker's records come from: the intake, or a script in a test. The promises are those of
+ * core/intake/intake.h; the functions have its shape. */
+#ifndef PROJECTIONS_REPLAY_FEED_H
+#define PROJECTIONS_REPLAY_FEED_H
+
+#include "core/intake/intake.h"
+
+struct feed_ops {
+	int (*open)(void *context, const struct intake_options *options, void **ret_feed, struct err *e);
+	void (*close)(void *feed);
+	int (*next)(void *feed, int timeout_ms, struct intake_item *ret_item, struct err *e);
+	const struct intake_position *(*position)(const void *feed);
+	void (*delivered)(const void *feed, struct intake_end *ret_end);
+	const char *const *(*copying)(const void *feed);
+	int64_t (*records)(const void *feed);
+	int64_t (*records_total)(const void *feed);
+	void (*commit_offsets)(void *feed);
+	/* Text of a schema by id; lives as long as the context. Thread-safe. */
+	int (*schema)(void *context, int32_t id, const char **ret_text, struct err *e);
+};
+
+struct feed_source {
+	const struct feed_ops *ops;
+	void *context;             /* for the intake: struct feed_intake */
+};
+
+struct registry;
+
+/* The real one. The registry is shared by all workers. */
+struct feed_intake {
+	const struct settings *settings;
+	struct registry *registry;
+};
+
+extern const struct feed_ops feed_intake_ops;
+
+#endif

@@ -1,0 +1,78 @@
+/* feed_intake.c - the intake and the registry as a worker's feed. */
+#include "core/registry/registry.h"
+#include "projections/replay/feed.h"
+
+static int open_intake(void *context, const struct intake_options *options, void **ret_feed, struct err *e)
+{
+	const struct feed_intake *f = context;
+	struct intake *in;
+
+	if (intake_open(f->settings, options, &in, e) < 0)
+		return -1;
+	*ret_feed = in;
+	return 0;
+}
+
+static void close_intake(void *feed)
+{
+	intake_close(feed);
+}
+
+static int next(void *feed, int timeout_ms, struct intake_item *ret_item, struct err *e)
+{
+	return intake_next(feed, timeout_ms, ret_item, e);
+}
+
+static const struct intake_position *position(const void *feed)
+{
+	return intake_position(feed);
+}
+
+static void delivered(const void *feed, struct intake_end *ret_end)
+{
+	intake_delivered(feed, ret_end);
+}
+
+static const char *const *copying(const void *feed)
+{
+	return intake_copying(feed);
+}
+
+static int64_t records(const void *feed)
+{
+	return intake_records(feed);
+}
+
+static int64_t records_total(const void *feed)
+{
+	return intake_records_total(feed);
+}
+
+static void commit_offsets(void *feed)
+{
+	intake_commit_offsets(feed);
+}
+
+static int schema(void *context, int32_t id, const char **ret_text, struct err *e)
+{
+	const struct feed_intake *f = context;
+	struct registry_schema found;
+
+	if (registry_by_id(f->registry, id, &found, e) < 0)
+		return -1;
+	*ret_text = found.text;
+	return 0;
+}
+
+const struct feed_ops feed_intake_ops = {
+	.open = open_intake,
+	.close = close_intake,
+	.next = next,
+	.position = position,
+	.delivered = delivered,
+	.copying = copying,
+	.records = records,
+	.records_total = records_total,
+	.commit_offsets = commit_offsets,
+	.schema = schema,
+};

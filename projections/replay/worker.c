@@ -1,0 +1,685 @@
+/* worker.c - the loop of one version, and the control that other threads have over it.
+ *
+ *   open version -> read position -> open feed there -> [ next -> apply ... border -> commit ] -> on error: close all,
+ *   wait, the same again
+ *
+ * A border is the place between two source transactions: only there may the store transaction end, only there does the
+ * loop look at what other threads want. Caught up, a store transaction ends as soon as the feed has nothing more at hand; so
+ * latency is one commit, and a burst shares one. In bulk it takes BULK_RECORDS or a time limit, because a commit costs
+ * far more than a row.
+ *
+ * Control is a handful of fields under one mutex with one condition variable for both directions: requesters set what
+ * they want and wait for `held`; the thread, when held, waits for a change. Nobody takes the mutex for longer than a copy of
+ * the status. */
+#include "projections/replay/worker.h"
+
+#include "core/base/backoff.h"
+#include "core/base/clock.h"
+#include "core/base/gtid.h"
+#include "core/base/log.h"
+#include "core/base/mem.h"
+#include "projections/apply/handlers.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define BULK_RECORDS 50000
+#define LIVE_OPEN_US_MAX 200000     /* a live store transaction under constant load */
+#define BUILD_OPEN_US_MAX 2000000
+#define WAIT_MS 50                  /* of the feed, when nothing is open: how soon a hold is seen */
+#define BUILD_COALESCE_MS 20
+#define GROUP_COMMIT_US 5000000     /* between commits of consumer group offsets */
+#define POSITION_ONLY_US 1000000    /* between store commits that only move the position */
+
+enum target_kind { TARGET_NONE, TARGET_SEQ, TARGET_GTID };
+
+struct worker {
+	struct worker_options options;
+	char *group, area[128];
+	pthread_t thread;
+
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	/* under lock */
+	struct worker_status status;
+	bool stop, want_hold, held, hold_lost, want_finish;
+	enum target_kind target;
+	int64_t target_seq, hold_limit_us, hold_until_us;
+	struct gtid_set target_gtid;
+	struct err finish_err;
+	int finish_rc;
+
+	/* the thread's own */
+	struct store_version *version;
+	struct handlers *handlers;
+	void *feed;
+	bool open, inside, built;       /* store transaction open; inside a source transaction */
+	int64_t open_us, open_records, records_base;
+	int64_t group_us, mark_us, rate_us, rate_records;
+	int64_t marked_seq;
+	char *marked_gtid;
+	struct buf position;
+	struct backoff backoff;
+};
+
+static const char *const state_names[] = {
+	[WORKER_STARTING] = "starting", [WORKER_RUNNING] = "running", [WORKER_HELD] = "held",
+	[WORKER_RETRYING] = "retrying", [WORKER_FAILED] = "failed", [WORKER_STOPPED] = "stopped",
+};
+
+const char *worker_state_name(enum worker_state state)
+{
+	return state_names[state];
+}
+
+static const struct feed_ops *feed(const struct worker *w)
+{
+	return w->options.source.ops;
+}
+
+static const struct store_ops *store(const struct worker *w)
+{
+	return w->options.store->ops;
+}
+
+static void wait_until(struct worker *w, int64_t monotonic_us)
+{
+	struct timespec t = { .tv_sec = (time_t)(monotonic_us / 1000000),
+			      .tv_nsec = (long)(monotonic_us % 1000000) * 1000 };
+
+	pthread_cond_timedwait(&w->changed, &w->lock, &t);
+}
+
+/* ---- status ------------------------------------------------------------------------------------------------------ */
+
+static void set_state(struct worker *w, enum worker_state state, const struct err *e)
+{
+	pthread_mutex_lock(&w->lock);
+	w->status.state = state;
+	w->status.kind = e != NULL ? e->kind : ERR_NONE;
+	w->status.exit_code = e != NULL ? err_exit_code(e) : 0;
+	snprintf(w->status.message, sizeof(w->status.message), "%s", e != NULL ? e->msg : "");
+	pthread_cond_broadcast(&w->changed);
+	pthread_mutex_unlock(&w->lock);
+}
+
+/* Once a second: records a second, smoothed over the last few. */
+static void update_rate(struct worker *w, int64_t now, int64_t records)
+{
+	double rate;
+
+	if (w->rate_us == 0) {
+		w->rate_us = now;
+		w->rate_records = records;
+	}
+	if (now - w->rate_us < 500000)
+		return;
+	rate = (double)(records - w->rate_records) * 1e6 / (double)(now - w->rate_us);
+	w->status.rate = w->status.rate == 0 ? rate : w->status.rate * 0.6 + rate * 0.4;
+	if (w->status.rate < 0.05)
+		w->status.rate = 0;
+	w->rate_us = now;
+	w->rate_records = records;
+}
+
+/* What the last store commit made true. */
+static void publish_status(struct worker *w, bool committed)
+{
+	const struct intake_position *p = feed(w)->position(w->feed);
+	const char *const *copying = feed(w)->copying(w->feed);
+	struct handlers_counts counts;
+	struct intake_end end;
+
+	feed(w)->delivered(w->feed, &end);
+	handlers_count(w->handlers, &counts);
+	pthread_mutex_lock(&w->lock);
+	if (committed) {
+		w->status.seq = p->seq;
+		w->status.commit_us = p->commit_us;
+		w->status.bytes_total = p->bytes_total;
+		w->status.transactions_total = p->transactions_total;
+		snprintf(w->status.gtid_set, sizeof(w->status.gtid_set), "%s", p->gtid_set != NULL ? p->gtid_set : "");
+	}
+	w->status.records = w->records_base + feed(w)->records(w->feed);
+	w->status.records_total = w->records_base + feed(w)->records_total(w->feed);
+	if (w->status.records_total < w->status.records)
+		w->status.records_total = w->status.records;
+	w->status.delivered = end;
+	w->status.caught_up = end.commits_behind <= 1;
+	w->status.copying = copying != NULL && copying[0] != NULL;
+	w->status.ignored = counts.ignored;
+	w->status.inexact = counts.inexact;
+	update_rate(w, clock_monotonic_us(), w->status.records);
+	pthread_mutex_unlock(&w->lock);
+}
+
+void worker_status(struct worker *w, struct worker_status *ret_status)
+{
+	pthread_mutex_lock(&w->lock);
+	*ret_status = w->status;
+	pthread_mutex_unlock(&w->lock);
+}
+
+/* ---- store transactions ------------------------------------------------------------------------------------------ */
+
+static int begin(struct worker *w, struct err *e)
+{
+	if (w->open)
+		return 0;
+	if (store(w)->begin(w->version, e) < 0)
+		return -1;
+	w->open = true;
+	w->open_us = clock_monotonic_us();
+	w->open_records = 0;
+	return 0;
+}
+
+static bool same_gtid(const struct worker *w, const char *gtid_set)
+{
+	return w->marked_gtid != NULL && strcmp(w->marked_gtid, gtid_set) == 0;
+}
+
+static int commit(struct worker *w, struct err *e)
+{
+	const struct intake_position *p = feed(w)->position(w->feed);
+	const char *gtid_set = p->gtid_set != NULL ? p->gtid_set : "";
+	struct store_mark mark = { .seq = p->seq, .commit_us = p->commit_us, .gtid_set = gtid_set };
+
+	if (begin(w, e) < 0)
+		return -1;
+	buf_reset(&w->position);
+	intake_position_write(p, &w->position);
+	mark.position = buf_slice(&w->position);
+	w->open = false; /* commit ends it either way */
+	if (store(w)->commit(w->version, &mark, e) < 0)
+		return -1;
+	if (!same_gtid(w, gtid_set)) {
+		free(w->marked_gtid);
+		w->marked_gtid = xstrdup(gtid_set);
+	}
+	w->marked_seq = p->seq;
+	w->mark_us = clock_monotonic_us();
+	publish_status(w, true);
+	pthread_mutex_lock(&w->lock);
+	w->status.commits++;
+	pthread_mutex_unlock(&w->lock);
+	backoff_reset(&w->backoff);
+	if (w->group != NULL && w->mark_us - w->group_us > GROUP_COMMIT_US) {
+		feed(w)->commit_offsets(w->feed);
+		w->group_us = w->mark_us;
+	}
+	return 0;
+}
+
+/* The stored position is behind what was read without a row of ours (other tables' transactions). */
+static bool position_moved(const struct worker *w)
+{
+	const struct intake_position *p = feed(w)->position(w->feed);
+
+	return p->seq != w->marked_seq || !same_gtid(w, p->gtid_set != NULL ? p->gtid_set : "");
+}
+
+static bool store_transaction_full(const struct worker *w)
+{
+	int64_t limit = w->built ? LIVE_OPEN_US_MAX : BUILD_OPEN_US_MAX;
+
+	return w->open_records >= BULK_RECORDS || clock_monotonic_us() - w->open_us > limit;
+}
+
+/* ---- borders: what other threads want ---------------------------------------------------------------------------- */
+
+/* Under lock. */
+static bool target_reached(struct worker *w)
+{
+	const struct intake_position *p = feed(w)->position(w->feed);
+	struct gtid_set at = GTID_SET_INIT;
+	struct err ignored = ERR_INIT;
+	bool reached = true;
+
+	if (w->target == TARGET_SEQ) {
+		reached = p->seq >= w->target_seq;
+	} else if (w->target == TARGET_GTID) {
+		reached = gtid_set_parse(slice_str(p->gtid_set != NULL ? p->gtid_set : ""), &at, &ignored) == 0 &&
+			  gtid_set_contains_set(&at, &w->target_gtid);
+		gtid_set_done(&at);
+	}
+	return reached;
+}
+
+static void let_go(struct worker *w, bool lost)
+{
+	w->want_hold = false;
+	w->held = false;
+	w->hold_lost = lost;
+	w->target = TARGET_NONE;
+	pthread_cond_broadcast(&w->changed);
+}
+
+/* Under lock, everything committed: stays here until it is released, sent on, stopped or asked to finish. */
+static void stand(struct worker *w)
+{
+	w->held = true;
+	w->target = TARGET_NONE;
+	w->status.state = WORKER_HELD;
+	pthread_cond_broadcast(&w->changed);
+	while (!w->stop && !w->want_finish && w->want_hold && w->held) {
+		wait_until(w, w->hold_until_us);
+		if (w->want_hold && clock_monotonic_us() >= w->hold_until_us)
+			let_go(w, true);
+	}
+	w->status.state = WORKER_RUNNING;
+}
+
+static int finish_build(struct worker *w)
+{
+	struct err e = ERR_INIT;
+	int rc = store(w)->finish(w->version, w->options.view->after_build_sql, &e);
+
+	pthread_mutex_lock(&w->lock);
+	w->want_finish = false;
+	w->finish_rc = rc;
+	w->finish_err = e;
+	w->built = w->status.built = rc == 0 || w->built;
+	pthread_cond_broadcast(&w->changed);
+	pthread_mutex_unlock(&w->lock);
+	return rc;
+}
+
+/* At a border. Returns 1 to go on, 0 to stop, -1 on error. */
+static int border(struct worker *w, struct err *e)
+{
+	bool stop, hold, finish;
+
+	for (;;) {
+		pthread_mutex_lock(&w->lock);
+		stop = w->stop;
+		finish = w->want_finish;
+		hold = w->want_hold && !w->held && target_reached(w);
+		if ((hold || w->held) && !w->open && !position_moved(w) && !stop && !finish) {
+			stand(w);
+			pthread_mutex_unlock(&w->lock);
+			continue;
+		}
+		pthread_mutex_unlock(&w->lock);
+		if (!stop && !hold && !finish)
+			return 1;
+		if ((w->open || position_moved(w)) && commit(w, e) < 0)
+			return -1;
+		if (stop)
+			return 0;
+		if (finish && finish_build(w) < 0) {
+			*e = w->finish_err;
+			return -1;
+		}
+	}
+}
+
+/* ---- the loop ---------------------------------------------------------------------------------------------------- */
+
+static int apply(struct worker *w, const struct intake_item *item, struct err *e)
+{
+	struct handlers_record record = { item->topic, item->schema_id, item->value };
+
+	if (begin(w, e) < 0)
+		return -1;
+	w->inside = true;
+	w->open_records++;
+	if (handlers_apply(w->handlers, &record, e) < 0)
+		return err_wrap(e, "%s partition %d offset %lld (seq %lld)", w->options.view->inputs[item->topic],
+				item->partition, (long long)item->offset, (long long)item->seq);
+	return 0;
+}
+
+static int idle(struct worker *w, struct err *e)
+{
+	if (w->inside) /* the rest of a source transaction is on its way: its store transaction stays open */
+		return 1;
+	if (w->open ? commit(w, e) < 0
+		    : position_moved(w) && clock_monotonic_us() - w->mark_us > POSITION_ONLY_US && commit(w, e) < 0)
+		return -1;
+	publish_status(w, false);
+	return border(w, e);
+}
+
+static bool stopping(struct worker *w)
+{
+	bool stop;
+
+	pthread_mutex_lock(&w->lock);
+	stop = w->stop;
+	pthread_mutex_unlock(&w->lock);
+	return stop;
+}
+
+static int loop(struct worker *w, struct err *e)
+{
+	int64_t idle_us = clock_monotonic_us();
+	int go = 1;
+
+	while (go == 1) {
+		int timeout_ms = !w->open || w->inside ? WAIT_MS : w->built ? 0 : BUILD_COALESCE_MS;
+		struct intake_item item;
+
+		if (feed(w)->next(w->feed, timeout_ms, &item, e) < 0)
+			return -1;
+		switch (item.kind) {
+		case INTAKE_RECORD:
+			go = apply(w, &item, e) < 0 ? -1 : 1;
+			break;
+		case INTAKE_TRANSACTION:
+			w->inside = false;
+			if (w->open && store_transaction_full(w) && commit(w, e) < 0)
+				return -1;
+			if (!w->open && clock_monotonic_us() - idle_us > 500000) {
+				idle_us = clock_monotonic_us(); /* only other tables' transactions: still move the position */
+				go = idle(w, e);
+				break;
+			}
+			go = border(w, e);
+			break;
+		case INTAKE_IDLE:
+			go = w->inside && stopping(w) ? 0 : idle(w, e);
+			break;
+		}
+	}
+	return go;
+}
+
+static int read_schema(void *context, int32_t id, const char **ret_text, struct err *e)
+{
+	struct worker *w = context;
+
+	return feed(w)->schema(w->options.source.context, id, ret_text, e);
+}
+
+static int open_feed(struct worker *w, struct err *e)
+{
+	struct intake_options o = {
+		.topics = (const char *const *)w->options.view->inputs, .topic_count = w->options.view->input_count,
+		.group = w->group, .memory = w->options.memory,
+	};
+	struct intake_position from;
+	char *text = NULL;
+	int rc;
+
+	if (store(w)->position(w->version, &text, e) < 0)
+		return -1;
+	if (text == NULL)
+		return feed(w)->open(w->options.source.context, &o, &w->feed, e);
+	rc = intake_position_read(slice_str(text), &from, e);
+	free(text);
+	if (rc < 0)
+		return err_wrap(e, "stored position");
+	o.from = &from;
+	rc = feed(w)->open(w->options.source.context, &o, &w->feed, e);
+	intake_position_done(&from);
+	return rc;
+}
+
+static void close_all(struct worker *w)
+{
+	if (w->open)
+		store(w)->rollback(w->version);
+	w->open = w->inside = false;
+	handlers_free(w->handlers);
+	if (w->feed != NULL) {
+		w->records_base += feed(w)->records(w->feed);
+		feed(w)->close(w->feed);
+	}
+	store(w)->version_close(w->version);
+	w->handlers = NULL;
+	w->feed = NULL;
+	w->version = NULL;
+	free(w->marked_gtid);
+	w->marked_gtid = NULL;
+	w->rate_us = 0;
+}
+
+static int attempt(struct worker *w, struct err *e)
+{
+	struct handlers_options h = { .view = w->options.view, .schema = read_schema, .context = w };
+	const struct intake_position *p;
+	int rc = -1;
+
+	if (store(w)->version_open(w->options.store, w->options.version, &w->version, e) < 0 || open_feed(w, e) < 0)
+		goto out;
+	h.target = store(w)->target(w->version);
+	w->handlers = handlers_new(&h);
+	p = feed(w)->position(w->feed);
+	w->marked_seq = p->seq;
+	w->marked_gtid = xstrdup(p->gtid_set != NULL ? p->gtid_set : "");
+	publish_status(w, true);
+	set_state(w, WORKER_RUNNING, NULL);
+	rc = loop(w, e);
+out:
+	close_all(w);
+	return rc;
+}
+
+static void back_off(struct worker *w, const struct err *e)
+{
+	int64_t wait_ms = backoff_next_ms(&w->backoff), until = clock_monotonic_us() + wait_ms * 1000;
+
+	log_err(w->backoff.tries > 1 ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, w->area, "trying again soon", e);
+	set_state(w, WORKER_RETRYING, e);
+	pthread_mutex_lock(&w->lock);
+	if (w->held) /* what was held can't be promised any more */
+		let_go(w, true);
+	while (!w->stop && clock_monotonic_us() < until)
+		wait_until(w, until);
+	pthread_mutex_unlock(&w->lock);
+}
+
+static void *run(void *context)
+{
+	struct worker *w = context;
+
+	while (!stopping(w)) {
+		struct err e = ERR_INIT;
+
+		if (attempt(w, &e) == 0)
+			break;
+		if (e.kind != ERR_RETRY) {
+			log_err(LOG_LEVEL_ERROR, w->area, "stopped", &e);
+			set_state(w, WORKER_FAILED, &e);
+			return NULL;
+		}
+		back_off(w, &e);
+	}
+	set_state(w, WORKER_STOPPED, NULL);
+	return NULL;
+}
+
+/* ---- calls from other threads ------------------------------------------------------------------------------------ */
+
+int worker_start(const struct worker_options *options, struct worker **ret_worker, struct err *e)
+{
+	struct worker *w = xcalloc(1, sizeof(*w));
+	struct store_snapshot *snapshot;
+	struct store_info info;
+	pthread_condattr_t monotonic;
+
+	if (options->store->ops->snapshot(options->store, options->version, &snapshot, e) < 0) {
+		free(w);
+		return -1;
+	}
+	options->store->ops->snapshot_info(snapshot, &info);
+	options->store->ops->snapshot_close(snapshot);
+	w->options = *options;
+	w->group = options->group != NULL ? xstrdup(options->group) : NULL;
+	w->built = w->status.built = info.built;
+	w->status.seq = info.seq;
+	w->status.commit_us = info.commit_us;
+	snprintf(w->status.gtid_set, sizeof(w->status.gtid_set), "%s", info.gtid_set);
+	w->backoff = (struct backoff)BACKOFF_INIT;
+	snprintf(w->area, sizeof(w->area), "view:%s:v%d", options->view->name, options->version);
+	pthread_mutex_init(&w->lock, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&w->changed, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+	if (pthread_create(&w->thread, NULL, run, w) != 0) {
+		free(w->group);
+		free(w);
+		return err_fatal(e, "can't start a thread");
+	}
+	*ret_worker = w;
+	return 0;
+}
+
+void worker_stop(struct worker *w)
+{
+	if (w == NULL)
+		return;
+	pthread_mutex_lock(&w->lock);
+	w->stop = true;
+	pthread_cond_broadcast(&w->changed);
+	pthread_mutex_unlock(&w->lock);
+	pthread_join(w->thread, NULL);
+	pthread_mutex_destroy(&w->lock);
+	pthread_cond_destroy(&w->changed);
+	gtid_set_done(&w->target_gtid);
+	buf_done(&w->position);
+	free(w->group);
+	free(w);
+}
+
+/* Under lock: the thread has ended, and why. */
+static int ended(const struct worker *w, struct err *e)
+{
+	if (w->status.state == WORKER_FAILED)
+		return err_data(e, "version %d has failed: %s", w->options.version, w->status.message);
+	return err_retry(e, "version %d is stopped", w->options.version);
+}
+
+static bool has_ended(const struct worker *w)
+{
+	return w->status.state == WORKER_FAILED || w->status.state == WORKER_STOPPED;
+}
+
+/* Under lock: until held, or an error. */
+static int await_hold(struct worker *w, int64_t timeout_ms, struct err *e)
+{
+	int64_t until = clock_monotonic_us() + timeout_ms * 1000;
+
+	while (!w->held) {
+		if (has_ended(w))
+			return ended(w, e);
+		if (!w->want_hold)
+			return err_retry(e, "version %d was let go again: %s", w->options.version,
+					 w->status.state == WORKER_RETRYING ? w->status.message : "its limit passed");
+		if (clock_monotonic_us() >= until) {
+			err_retry(e, "version %d did not stop within %lld ms%s%s", w->options.version,
+				  (long long)timeout_ms, w->status.message[0] != '\0' ? ": " : "", w->status.message);
+			return -1;
+		}
+		wait_until(w, until);
+	}
+	return 0;
+}
+
+int worker_hold(struct worker *w, int64_t timeout_ms, int64_t limit_ms, struct err *e)
+{
+	int rc;
+
+	pthread_mutex_lock(&w->lock);
+	if (w->want_hold) {
+		rc = err_retry(e, "version %d is held already", w->options.version);
+	} else {
+		w->want_hold = true;
+		w->hold_lost = false;
+		w->target = TARGET_NONE;
+		w->hold_limit_us = limit_ms * 1000;
+		w->hold_until_us = clock_monotonic_us() + (timeout_ms + limit_ms) * 1000;
+		rc = await_hold(w, timeout_ms, e);
+		if (rc < 0)
+			let_go(w, false);
+	}
+	pthread_mutex_unlock(&w->lock);
+	return rc;
+}
+
+/* Under lock, target set: sends the thread on and waits until it stands again. */
+static int advance(struct worker *w, enum target_kind target, int64_t timeout_ms, struct err *e)
+{
+	int rc;
+
+	if (!w->held)
+		return has_ended(w) ? ended(w, e) : err_retry(e, "version %d is not held%s", w->options.version,
+							      w->hold_lost ? " any more: its limit passed" : "");
+	w->target = target;
+	w->held = false;
+	w->hold_until_us = clock_monotonic_us() + timeout_ms * 1000 + w->hold_limit_us;
+	pthread_cond_broadcast(&w->changed);
+	rc = await_hold(w, timeout_ms, e);
+	if (rc == 0 || has_ended(w) || !w->want_hold)
+		return rc;
+	w->target = TARGET_NONE; /* stand where it is: the caller still holds it */
+	return await_hold(w, 10000, &(struct err)ERR_INIT) < 0 ? -1 : rc;
+}
+
+int worker_advance_seq(struct worker *w, int64_t seq, int64_t timeout_ms, struct err *e)
+{
+	int rc;
+
+	pthread_mutex_lock(&w->lock);
+	w->target_seq = seq;
+	rc = advance(w, TARGET_SEQ, timeout_ms, e);
+	pthread_mutex_unlock(&w->lock);
+	return rc < 0 ? err_wrap(e, "advance to seq %lld", (long long)seq) : 0;
+}
+
+int worker_advance_gtid(struct worker *w, const char *gtid_set, int64_t timeout_ms, struct err *e)
+{
+	struct gtid_set set = GTID_SET_INIT;
+	int rc;
+
+	if (gtid_set_parse(slice_str(gtid_set), &set, e) < 0)
+		return -1;
+	pthread_mutex_lock(&w->lock);
+	gtid_set_copy(&w->target_gtid, &set);
+	rc = advance(w, TARGET_GTID, timeout_ms, e);
+	pthread_mutex_unlock(&w->lock);
+	gtid_set_done(&set);
+	return rc < 0 ? err_wrap(e, "advance to %s", gtid_set) : 0;
+}
+
+void worker_release(struct worker *w)
+{
+	pthread_mutex_lock(&w->lock);
+	if (w->want_hold)
+		let_go(w, false);
+	pthread_mutex_unlock(&w->lock);
+}
+
+bool worker_is_held(struct worker *w)
+{
+	bool held;
+
+	pthread_mutex_lock(&w->lock);
+	held = w->held;
+	pthread_mutex_unlock(&w->lock);
+	return held;
+}
+
+int worker_finish_build(struct worker *w, struct err *e)
+{
+	int rc;
+
+	pthread_mutex_lock(&w->lock);
+	w->want_finish = true;
+	pthread_cond_broadcast(&w->changed);
+	while (w->want_finish && !has_ended(w) && !w->stop)
+		wait_until(w, clock_monotonic_us() + 1000000);
+	if (w->want_finish) {
+		w->want_finish = false;
+		rc = ended(w, e);
+	} else {
+		rc = w->finish_rc;
+		if (rc < 0)
+			*e = w->finish_err;
+	}
+	pthread_mutex_unlock(&w->lock);
+	return rc;
+}
