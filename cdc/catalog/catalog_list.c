@@ -1,7 +1,9 @@
 /* catalog_list.c - the tables that capture.tables names, as they exist on the source.
  *
  * All mistakes are reported at once: every pattern that matches nothing, every table that isn't a base table. Views and
- * sequences that a db.* pattern covers are left out silently: they have no row events. */
+ * sequences that a db.* pattern covers are left out silently: they have no row events.
+ *
+ * Foreign keys are read from SHOW CREATE TABLE: information_schema hides them from an account that has nothing but SELECT. */
 #include "cdc/catalog/catalog_priv.h"
 
 #include "core/base/mem.h"
@@ -9,11 +11,8 @@
 #include <stdlib.h>
 
 #define SQL_TABLES                                                                                             \
-	"SELECT t.TABLE_SCHEMA, t.TABLE_NAME, t.TABLE_TYPE, t.ENGINE, t.TABLE_ROWS,"                             \
-	" EXISTS (SELECT 1 FROM information_schema.REFERENTIAL_CONSTRAINTS r WHERE r.CONSTRAINT_SCHEMA = t.TABLE_SCHEMA" \
-	" AND r.TABLE_NAME = t.TABLE_NAME"                                                                       \
-	" AND (r.DELETE_RULE IN ('CASCADE', 'SET NULL') OR r.UPDATE_RULE IN ('CASCADE', 'SET NULL')))"           \
-	" FROM information_schema.TABLES t WHERE t.TABLE_SCHEMA IN ("
+	"SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE, ENGINE, TABLE_ROWS FROM information_schema.TABLES"          \
+	" WHERE TABLE_SCHEMA IN ("
 
 struct list {
 	struct catalog_name *names;
@@ -100,8 +99,59 @@ static void take(struct list *l, const struct text_list *patterns, const struct 
 		.table = xstrndup((const char *)row[1].data, row[1].size),
 		.rows_estimate = estimate_of(row[4]),
 		.transactional = slice_is(row[3], "InnoDB"),
-		.cascades = slice_is(row[5], "1"),
 	};
+}
+
+/* A line of SHOW CREATE TABLE: CONSTRAINT `c` FOREIGN KEY (`p`) REFERENCES `parent` (`id`) ON DELETE CASCADE ON UPDATE SET NULL */
+static bool line_cascades(struct slice line)
+{
+	static const char *const rules[] = { " ON DELETE CASCADE", " ON DELETE SET NULL", " ON UPDATE CASCADE",
+					     " ON UPDATE SET NULL" };
+
+	const char *start = "  CONSTRAINT `";
+
+	if (line.size < strlen(start) || memcmp(line.data, start, strlen(start)) != 0 ||
+	    memmem(line.data, line.size, " FOREIGN KEY (", 14) == NULL)
+		return false;
+	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
+		if (memmem(line.data, line.size, rules[i], strlen(rules[i])) != NULL)
+			return true;
+	return false;
+}
+
+static bool text_cascades(struct slice text)
+{
+	while (text.size > 0) {
+		const uint8_t *end = memchr(text.data, '\n', text.size);
+		size_t size = end == NULL ? text.size : (size_t)(end - text.data) + 1;
+
+		if (line_cascades(slice_of(text.data, size)))
+			return true;
+		text = slice_of(text.data + size, text.size - size);
+	}
+	return false;
+}
+
+static int read_cascades(struct db *db, struct catalog_name *name, struct err *e)
+{
+	struct buf sql = BUF_INIT;
+	struct db_result *r = NULL;
+	const struct slice *row;
+	int rc;
+
+	buf_add_str(&sql, "SHOW CREATE TABLE ");
+	row_quote_name(name->db, &sql);
+	buf_add_u8(&sql, '.');
+	row_quote_name(name->table, &sql);
+	rc = db_query(db, buf_cstr(&sql), &r, e);
+	buf_done(&sql);
+	if (rc < 0)
+		return -1;
+	rc = db_next(r, &row, e);
+	if (rc == 1 && db_column_count(r) >= 2 && row[1].data != NULL)
+		name->cascades = text_cascades(row[1]);
+	db_result_free(r);
+	return rc < 0 ? -1 : 0;
 }
 
 static int judge(struct list *l, const struct text_list *patterns, struct err *e)
@@ -138,6 +188,8 @@ int catalog_list(struct catalog *c, struct db *db, struct catalog_name **ret_nam
 	db_result_free(r);
 	if (rc == 0)
 		rc = judge(&l, patterns, e);
+	for (size_t i = 0; rc == 0 && i < l.count; i++)
+		rc = read_cascades(db, &l.names[i], e);
 	if (rc == 0) {
 		*ret_names = l.names;
 		*ret_count = l.count;

@@ -17,7 +17,7 @@
 #define DUMP_NET_WRITE_TIMEOUT_S 3600   /* how long the source waits for us when we stop reading */
 #define DUMP_FLAG_ANNOTATE 2            /* BINLOG_SEND_ANNOTATE_ROWS_EVENT */
 #define DUMP_FIRST_OFFSET 4             /* behind the magic number of the file */
-#define PACKET_FAILED ((unsigned long)-1)
+#define PACKET_FAILED ((unsigned)-1)   /* the library's packet_error, which it returns in an unsigned long */
 
 static void add_le(struct buf *b, uint64_t v, int bytes)
 {
