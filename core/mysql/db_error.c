@@ -121,7 +121,8 @@ int db_error_sort(const struct db *db, unsigned number, const char *text, const 
 			err_retry(e, "cannot %s source %s: %s (%u)", doing, db->where, text, number);
 		else
 			err_config(e, "cannot %s source %s: %s (%u)", doing, db->where, text, number);
-		add_hint(db, table[i].hint, e);
+		/* once logged in, "access denied" is about a privilege */
+		add_hint(db, table[i].hint == HINT_LOGIN && db->socket != 0 ? HINT_GRANT_STREAM : table[i].hint, e);
 		return -1;
 	}
 	if (number >= 2000 && number < 3000)
