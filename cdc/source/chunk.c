@@ -1,0 +1,190 @@
+/* chunk.c - the thread that reads chunks, one request at a time.
+ *
+ * Lost connections and reads that the server ended (its time limit, a killed session) are answered with ERR_RETRY; the
+ * connection is made anew for the next request. chunk_reader_close() shuts the socket, so it never waits for a long read. */
+#include "cdc/source/chunk.h"
+
+#include "core/base/mem.h"
+#include "core/mysql/db.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+enum job { JOB_NONE, JOB_ASKED, JOB_DONE, JOB_FAILED };
+
+struct chunk_reader {
+	const struct settings *settings;
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	bool stopping;
+	enum job job;
+	struct db *db;               /* set and cleared under the lock, used by the thread alone */
+
+	struct chunk_request request; /* members point into the copies below */
+	char *db_name, *table, *file;
+	struct buf low, high;
+	struct gtid_set seen;
+	struct shape *key_shape;
+
+	struct chunk *chunk;
+	struct err failure;
+};
+
+static void drop_connection(struct chunk_reader *r)
+{
+	struct db *db;
+
+	pthread_mutex_lock(&r->lock);
+	db = r->db;
+	r->db = NULL;
+	pthread_mutex_unlock(&r->lock);
+	if (db != NULL)
+		db_close(db);
+}
+
+static int connect_source(struct chunk_reader *r, struct err *e)
+{
+	struct db *db = NULL;
+	bool stopping;
+
+	if (r->db != NULL)
+		return 0;
+	if (db_open(r->settings, DB_TEXT_BINARY, &db, e) < 0)
+		return -1;
+	/* a server whose default is READ COMMITTED would ignore WITH CONSISTENT SNAPSHOT */
+	if (db_run(db, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ", e) < 0) {
+		db_close(db);
+		return -1;
+	}
+	pthread_mutex_lock(&r->lock);
+	stopping = r->stopping;
+	r->db = db;
+	pthread_mutex_unlock(&r->lock);
+	return stopping ? err_retry(e, "stopping") : 0;
+}
+
+static void work(struct chunk_reader *r)
+{
+	struct chunk *chunk = NULL;
+	struct err e = ERR_INIT;
+	bool ok = connect_source(r, &e) == 0 && chunk_read(r->settings, r->db, &r->request, &chunk, &e) == 0;
+
+	if (!ok || chunk->cut)
+		drop_connection(r);
+	pthread_mutex_lock(&r->lock);
+	r->chunk = chunk;
+	r->failure = e;
+	r->job = ok ? JOB_DONE : JOB_FAILED;
+	pthread_mutex_unlock(&r->lock);
+}
+
+static void *reader(void *context)
+{
+	struct chunk_reader *r = context;
+
+	pthread_mutex_lock(&r->lock);
+	for (;;) {
+		while (!r->stopping && r->job != JOB_ASKED)
+			pthread_cond_wait(&r->changed, &r->lock);
+		if (r->stopping)
+			break;
+		pthread_mutex_unlock(&r->lock);
+		work(r);
+		pthread_mutex_lock(&r->lock);
+	}
+	pthread_mutex_unlock(&r->lock);
+	return NULL;
+}
+
+int chunk_reader_open(const struct settings *settings, struct chunk_reader **ret_reader, struct err *e)
+{
+	struct chunk_reader *r = xcalloc(1, sizeof(*r));
+
+	r->settings = settings;
+	pthread_mutex_init(&r->lock, NULL);
+	pthread_cond_init(&r->changed, NULL);
+	if (pthread_create(&r->thread, NULL, reader, r) != 0) {
+		pthread_cond_destroy(&r->changed);
+		pthread_mutex_destroy(&r->lock);
+		free(r);
+		return err_fatal(e, "no thread could be made to copy tables");
+	}
+	*ret_reader = r;
+	return 0;
+}
+
+static void forget_request(struct chunk_reader *r)
+{
+	free(r->db_name);
+	free(r->table);
+	free(r->file);
+	r->db_name = r->table = r->file = NULL;
+	shape_unref(r->key_shape);
+	r->key_shape = NULL;
+	buf_reset(&r->low);
+	buf_reset(&r->high);
+}
+
+void chunk_reader_close(struct chunk_reader *r)
+{
+	if (r == NULL)
+		return;
+	pthread_mutex_lock(&r->lock);
+	r->stopping = true;
+	if (r->db != NULL)
+		db_interrupt(r->db);
+	pthread_cond_signal(&r->changed);
+	pthread_mutex_unlock(&r->lock);
+	pthread_join(r->thread, NULL);
+	drop_connection(r);
+	chunk_free(r->chunk);
+	forget_request(r);
+	buf_done(&r->low);
+	buf_done(&r->high);
+	gtid_set_done(&r->seen);
+	pthread_cond_destroy(&r->changed);
+	pthread_mutex_destroy(&r->lock);
+	free(r);
+}
+
+/* The thread rests between answer and next request, so its request can be replaced. */
+void chunk_request(struct chunk_reader *r, const struct chunk_request *request)
+{
+	pthread_mutex_lock(&r->lock);
+	forget_request(r);
+	r->request = *request;
+	r->request.db = r->db_name = xstrdup(request->db);
+	r->request.table = r->table = xstrdup(request->table);
+	r->request.seen_file = r->file = xstrdup(request->seen_file);
+	buf_add_slice(&r->low, request->low);
+	buf_add_slice(&r->high, request->high);
+	r->request.low = buf_slice(&r->low);
+	r->request.high = buf_slice(&r->high);
+	gtid_set_copy(&r->seen, request->seen);
+	r->request.seen = &r->seen;
+	if (request->key_shape != NULL)
+		r->key_shape = shape_ref((struct shape *)(uintptr_t)request->key_shape);
+	r->job = JOB_ASKED;
+	pthread_cond_signal(&r->changed);
+	pthread_mutex_unlock(&r->lock);
+}
+
+int chunk_poll(struct chunk_reader *r, struct chunk **ret_chunk, struct err *e)
+{
+	int rc = 0;
+
+	pthread_mutex_lock(&r->lock);
+	if (r->job == JOB_DONE) {
+		*ret_chunk = r->chunk;
+		r->chunk = NULL;
+		rc = 1;
+	} else if (r->job == JOB_FAILED) {
+		*e = r->failure;
+		rc = -1;
+	}
+	if (rc != 0)
+		r->job = JOB_NONE;
+	pthread_mutex_unlock(&r->lock);
+	return rc;
+}
