@@ -345,6 +345,7 @@ void view_free(struct view *v)
 		free(t->name);
 		view_names_free(t->key, t->key_count);
 		view_names_free(t->columns, t->column_count);
+		view_names_free(t->types, t->column_count);
 		free(t->source);
 	}
 	for (size_t i = 0; i < v->handler_count; i++)

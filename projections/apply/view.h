@@ -44,6 +44,7 @@ struct view_table {
 	char **key;
 	size_t key_count;
 	char **columns;
+	char **types;        /* as declared, "" without; column_count of them */
 	size_t column_count;
 	char *source;        /* the SELECT of source.sql, or NULL */
 	int key_line;        /* of view.conf; 0: the key is the primary key */

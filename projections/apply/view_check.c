@@ -38,22 +38,25 @@ static int learn_columns(struct sql_db *db, struct view_table *t, struct err *e)
 	struct sql_statement *s;
 	int rc;
 
-	if (sql_prepare(db, "tables.sql", "SELECT name, 0 FROM pragma_table_info(?1) UNION ALL SELECT * FROM "
-			"(SELECT name, pk FROM pragma_table_info(?1) WHERE pk > 0 ORDER BY pk)", NULL, &s, e) < 0)
+	if (sql_prepare(db, "tables.sql", "SELECT name, 0, type FROM pragma_table_info(?1) UNION ALL SELECT * FROM "
+			"(SELECT name, pk, type FROM pragma_table_info(?1) WHERE pk > 0 ORDER BY pk)", NULL, &s, e) < 0)
 		return -1;
 	rc = sql_bind(s, 1, &name, e);
 	while (rc == 0 && (rc = sql_step(s, e)) == 1) {
-		struct value column, key;
+		struct value column, key, type;
+		size_t count = t->column_count;
 
 		rc = 0;
 		sql_column(s, 0, &column);
 		sql_column(s, 1, &key);
-		if (key.i == 0)
+		sql_column(s, 2, &type);
+		if (key.i == 0) {
+			view_words_add(&t->types, &count, (const char *)type.bytes.data, type.bytes.size);
 			view_words_add(&t->columns, &t->column_count, (const char *)column.bytes.data,
 				       column.bytes.size);
-		else if (t->key_line == 0)
-			view_words_add(&t->key, &t->key_count, (const char *)column.bytes.data,
-				       column.bytes.size);
+		} else if (t->key_line == 0) {
+			view_words_add(&t->key, &t->key_count, (const char *)column.bytes.data, column.bytes.size);
+		}
 	}
 	sql_finalize(s);
 	return rc;

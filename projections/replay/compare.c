@@ -1,0 +1,415 @@
+/* compare.c - merges two ordered readers and counts what differs; and its result as JSON.
+ *
+ * Both sides are ordered by the key. The smaller key is a row that the other side lacks; equal keys are compared column by
+ * column. Keys that come twice (a view whose key isn't unique) are paired in order. */
+#include "projections/replay/compare.h"
+
+#include "core/base/mem.h"
+#include "core/base/quote.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define PROGRESS_ROWS 4096
+
+struct compare *compare_new(const char *left, const char *right)
+{
+	struct compare *c = xcalloc(1, sizeof(*c));
+
+	c->left = left;
+	c->right = right;
+	return c;
+}
+
+void compare_free(struct compare *c)
+{
+	if (c == NULL)
+		return;
+	for (size_t i = 0; i < c->table_count; i++) {
+		struct compare_table *t = &c->tables[i];
+
+		for (size_t s = 0; s < 3 * COMPARE_SAMPLES_MAX; s++) {
+			struct compare_sample *sample = &t->samples[s / COMPARE_SAMPLES_MAX][s % COMPARE_SAMPLES_MAX];
+
+			row_copy_done(&sample->left);
+			row_copy_done(&sample->right);
+		}
+		view_names_free(t->columns, t->column_count);
+		free(t->key);
+		free(t->name);
+		free(t->note);
+		free(t->column_changes);
+	}
+	free(c->tables);
+	free(c);
+}
+
+static int find_name(char *const *names, size_t count, const char *name)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (strcmp(names[i], name) == 0)
+			return (int)i;
+	}
+	return -1;
+}
+
+int compare_add(struct compare *c, const char *name, char *const *columns, size_t column_count, char *const *key,
+		size_t key_count, char *take_note, struct compare_table **ret_table, struct err *e)
+{
+	struct compare_table *t;
+
+	for (size_t i = 0; i < key_count; i++) {
+		if (find_name(columns, column_count, key[i]) >= 0)
+			continue;
+		err_config(e, "table %s: key column %s is not on both sides", name, key[i]);
+		free(take_note);
+		return -1;
+	}
+	c->tables = xrealloc(c->tables, (c->table_count + 1) * sizeof(*c->tables));
+	t = &c->tables[c->table_count++];
+	*t = (struct compare_table){ .name = xstrdup(name), .note = take_note, .key_count = key_count };
+	for (size_t i = 0; i < column_count; i++) {
+		t->columns = xrealloc(t->columns, (i + 1) * sizeof(*t->columns));
+		t->columns[t->column_count++] = xstrdup(columns[i]);
+	}
+	t->key = xcalloc(key_count + 1, sizeof(*t->key));
+	for (size_t i = 0; i < key_count; i++)
+		t->key[i] = (size_t)find_name(columns, column_count, key[i]);
+	t->column_changes = xcalloc(column_count + 1, sizeof(*t->column_changes));
+	*ret_table = t;
+	return 0;
+}
+
+/* ---- the merge --------------------------------------------------------------------------------------------------- */
+
+struct side {
+	const struct compare_reader *reader;
+	const struct value *row;       /* NULL: at the end */
+	int64_t rows;
+};
+
+static int compare_keys(const struct compare_table *t, const struct value *a, const struct value *b)
+{
+	for (size_t i = 0; i < t->key_count; i++) {
+		int order = value_compare(&a[t->key[i]], &b[t->key[i]]);
+
+		if (order != 0)
+			return order;
+	}
+	return 0;
+}
+
+static int step(struct side *s, struct err *e)
+{
+	int rc = s->reader->next(s->reader->context, &s->row, e);
+
+	if (rc != 1)
+		s->row = NULL;
+	else
+		s->rows++;
+	return rc < 0 ? -1 : 0;
+}
+
+static void take_sample(struct compare_table *t, enum compare_kind kind, const struct value *left,
+			const struct value *right)
+{
+	struct compare_sample *s;
+
+	if (t->counts[kind]++ >= COMPARE_SAMPLES_MAX)
+		return;
+	s = &t->samples[kind][t->counts[kind] - 1];
+	if (left != NULL)
+		row_copy_init(&s->left, left, t->column_count);
+	if (right != NULL)
+		row_copy_init(&s->right, right, t->column_count);
+}
+
+static void compare_columns(struct compare_table *t, const struct value *left, const struct value *right)
+{
+	bool changed = false;
+
+	for (size_t i = 0; i < t->column_count; i++) {
+		if (value_equal(&left[i], &right[i]))
+			continue;
+		t->column_changes[i]++;
+		changed = true;
+	}
+	if (changed)
+		take_sample(t, COMPARE_CHANGED, left, right);
+}
+
+int compare_run(struct compare_table *t, const struct compare_reader *left, const struct compare_reader *right,
+		bool (*progress)(void *context, int64_t rows), void *context, struct err *e)
+{
+	struct side l = { .reader = left }, r = { .reader = right };
+	int64_t turns = 0;
+
+	if (step(&l, e) < 0 || step(&r, e) < 0)
+		return -1;
+	while (l.row != NULL || r.row != NULL) {
+		int order = l.row == NULL ? 1 : r.row == NULL ? -1 : compare_keys(t, l.row, r.row);
+
+		if (order < 0)
+			take_sample(t, COMPARE_ONLY_LEFT, l.row, NULL);
+		else if (order > 0)
+			take_sample(t, COMPARE_ONLY_RIGHT, NULL, r.row);
+		else
+			compare_columns(t, l.row, r.row);
+		if ((order <= 0 && step(&l, e) < 0) || (order >= 0 && step(&r, e) < 0))
+			return err_wrap(e, "table %s", t->name);
+		if (++turns % PROGRESS_ROWS == 0 && progress != NULL && !progress(context, turns))
+			return err_retry(e, "table %s: stopped", t->name);
+	}
+	t->left_rows = l.rows;
+	t->right_rows = r.rows;
+	return 0;
+}
+
+int64_t compare_differences(const struct compare *c)
+{
+	int64_t sum = 0;
+
+	for (size_t i = 0; i < c->table_count; i++)
+		sum += c->tables[i].counts[0] + c->tables[i].counts[1] + c->tables[i].counts[2];
+	return sum;
+}
+
+int64_t compare_rows(const struct compare *c)
+{
+	int64_t sum = 0;
+
+	for (size_t i = 0; i < c->table_count; i++) {
+		const struct compare_table *t = &c->tables[i];
+
+		sum += t->left_rows > t->right_rows ? t->left_rows : t->right_rows;
+	}
+	return sum;
+}
+
+/* ---- JSON -------------------------------------------------------------------------------------------------------- */
+
+static void json_value(const struct value *v, struct buf *out)
+{
+	struct buf text = BUF_INIT;
+
+	value_text(v, &text);
+	quote_json(out, buf_slice(&text));
+	buf_done(&text);
+}
+
+static void json_names(char *const *names, size_t count, struct buf *out)
+{
+	buf_add_u8(out, '[');
+	for (size_t i = 0; i < count; i++) {
+		if (i > 0)
+			buf_add_u8(out, ',');
+		quote_json(out, slice_str(names[i]));
+	}
+	buf_add_u8(out, ']');
+}
+
+static void json_key(const struct compare_table *t, const struct row_copy *row, struct buf *out)
+{
+	buf_add_u8(out, '{');
+	for (size_t i = 0; i < t->key_count; i++) {
+		quote_json_key(out, t->columns[t->key[i]]);
+		json_value(&row->values[t->key[i]], out);
+	}
+	buf_add_u8(out, '}');
+}
+
+static void json_row(const struct compare_table *t, const struct row_copy *row, struct buf *out)
+{
+	buf_add_u8(out, '{');
+	for (size_t i = 0; i < t->column_count; i++) {
+		quote_json_key(out, t->columns[i]);
+		json_value(&row->values[i], out);
+	}
+	buf_add_u8(out, '}');
+}
+
+static void json_changed(const struct compare_table *t, const struct compare_sample *s, struct buf *out)
+{
+	buf_add_str(out, "{\"key\":");
+	json_key(t, &s->left, out);
+	buf_add_str(out, ",\"columns\":{");
+	for (size_t i = 0; i < t->column_count; i++) {
+		if (value_equal(&s->left.values[i], &s->right.values[i]))
+			continue;
+		quote_json_key(out, t->columns[i]);
+		buf_add_u8(out, '[');
+		json_value(&s->left.values[i], out);
+		buf_add_u8(out, ',');
+		json_value(&s->right.values[i], out);
+		buf_add_u8(out, ']');
+	}
+	buf_add_str(out, "}}");
+}
+
+static void json_samples(const struct compare_table *t, enum compare_kind kind, struct buf *out)
+{
+	buf_add_u8(out, '[');
+	for (int64_t i = 0; i < t->counts[kind] && i < COMPARE_SAMPLES_MAX; i++) {
+		const struct compare_sample *s = &t->samples[kind][i];
+
+		if (i > 0)
+			buf_add_u8(out, ',');
+		if (kind == COMPARE_CHANGED)
+			json_changed(t, s, out);
+		else
+			json_row(t, kind == COMPARE_ONLY_LEFT ? &s->left : &s->right, out);
+	}
+	buf_add_u8(out, ']');
+}
+
+static void json_table(const struct compare_table *t, struct buf *out)
+{
+	static const char *const names[] = { "only_left", "only_right", "changed" };
+	char *key[64];
+	size_t keys = t->key_count < 64 ? t->key_count : 64;
+
+	for (size_t i = 0; i < keys; i++)
+		key[i] = t->columns[t->key[i]];
+	buf_add_str(out, "{\"table\":");
+	quote_json(out, slice_str(t->name));
+	buf_add_str(out, ",\"key\":");
+	json_names(key, keys, out);
+	buf_add_str(out, ",\"columns\":");
+	json_names(t->columns, t->column_count, out);
+	if (t->note != NULL) {
+		quote_json_key(out, "note");
+		quote_json(out, slice_str(t->note));
+	}
+	buf_add_format(out, ",\"left_rows\":%lld,\"right_rows\":%lld", (long long)t->left_rows,
+		       (long long)t->right_rows);
+	for (int k = 0; k < 3; k++)
+		buf_add_format(out, ",\"%s\":%lld", names[k], (long long)t->counts[k]);
+	buf_add_str(out, ",\"changed_columns\":{");
+	for (size_t i = 0; i < t->column_count; i++) {
+		if (t->column_changes[i] == 0)
+			continue;
+		quote_json_key(out, t->columns[i]);
+		buf_add_format(out, "%lld", (long long)t->column_changes[i]);
+	}
+	buf_add_str(out, "},\"samples\":{");
+	for (int k = 0; k < 3; k++) {
+		quote_json_key(out, names[k]);
+		json_samples(t, (enum compare_kind)k, out);
+	}
+	buf_add_str(out, "}}");
+}
+
+void compare_json(const struct compare *c, struct buf *out)
+{
+	buf_add_format(out, "{\"left\":\"%s\",\"right\":\"%s\",\"rows\":%lld,\"differences\":%lld,\"tables\":[", c->left,
+		       c->right, (long long)compare_rows(c), (long long)compare_differences(c));
+	for (size_t i = 0; i < c->table_count; i++) {
+		if (i > 0)
+			buf_add_u8(out, ',');
+		json_table(&c->tables[i], out);
+	}
+	buf_add_str(out, "]}");
+}
+
+/* ---- two versions ------------------------------------------------------------------------------------------------ */
+
+struct snapshot_reader {
+	const struct store_ops *ops;
+	struct store_rows *rows;
+};
+
+static int next_row(void *context, const struct value **ret_values, struct err *e)
+{
+	struct snapshot_reader *r = context;
+
+	return r->ops->next(r->rows, ret_values, e);
+}
+
+struct columns {
+	char **names;
+	size_t count;
+};
+
+/* Columns that both have, in the new one's order; the others go into the note. */
+static char *common(const struct columns *old, const struct columns *new, struct columns *ret_both)
+{
+	struct buf note = BUF_INIT;
+	char *text = NULL;
+
+	for (size_t i = 0; i < new->count; i++) {
+		if (find_name(old->names, old->count, new->names[i]) >= 0) {
+			ret_both->names = xrealloc(ret_both->names, (ret_both->count + 1) * sizeof(char *));
+			ret_both->names[ret_both->count++] = xstrdup(new->names[i]);
+		} else {
+			buf_add_format(&note, "%s%s is new", note.size > 0 ? ", " : "", new->names[i]);
+		}
+	}
+	for (size_t i = 0; i < old->count; i++) {
+		if (find_name(new->names, new->count, old->names[i]) < 0)
+			buf_add_format(&note, "%s%s is gone", note.size > 0 ? ", " : "", old->names[i]);
+	}
+	if (note.size > 0)
+		text = xasprintf("columns not compared: %s", buf_cstr(&note));
+	buf_done(&note);
+	return text;
+}
+
+static int compare_versions(const struct store_ops *ops, const struct view_table *t, const struct columns *both,
+			    char *take_note, struct store_snapshot *old, struct store_snapshot *new,
+			    struct compare *c, bool (*progress)(void *context, int64_t rows), void *context,
+			    struct err *e)
+{
+	struct snapshot_reader left = { ops, NULL }, right = { ops, NULL };
+	struct compare_reader l = { next_row, &left }, r = { next_row, &right };
+	struct compare_table *table;
+	int rc = -1;
+
+	if (compare_add(c, t->name, both->names, both->count, t->key, t->key_count, take_note, &table, e) == 0 &&
+	    ops->rows(old, t->name, both->names, both->count, t->key, t->key_count, &left.rows, e) == 0 &&
+	    ops->rows(new, t->name, both->names, both->count, t->key, t->key_count, &right.rows, e) == 0)
+		rc = compare_run(table, &l, &r, progress, context, e);
+	ops->rows_close(left.rows);
+	ops->rows_close(right.rows);
+	return rc;
+}
+
+/* A table that one version lacks is not compared, but named with its rows. */
+static int compare_missing(const struct store_ops *ops, const struct view_table *t, struct store_snapshot *new,
+			   struct compare *c, struct err *e)
+{
+	struct compare_table *table;
+	char *note = xstrdup("the old version has no such table: not compared");
+
+	if (compare_add(c, t->name, t->columns, t->column_count, t->key, t->key_count, note, &table, e) < 0)
+		return -1;
+	return ops->row_count(new, t->name, &table->right_rows, e);
+}
+
+int compare_snapshots(const struct store_ops *ops, const struct view *view, struct store_snapshot *old,
+		      struct store_snapshot *new, bool (*progress)(void *context, int64_t rows), void *context,
+		      struct compare **ret_compare, struct err *e)
+{
+	struct compare *c = compare_new("old", "new");
+	int rc = 0;
+
+	for (size_t i = 0; i < view->table_count && rc == 0; i++) {
+		const struct view_table *t = &view->tables[i];
+		struct columns before = { 0 }, both = { 0 }, after = { t->columns, t->column_count };
+
+		rc = ops->columns(old, t->name, &before.names, &before.count, e);
+		if (rc == 0 && before.count == 0) {
+			rc = compare_missing(ops, t, new, c, e);
+		} else if (rc == 0) {
+			char *note = common(&before, &after, &both);
+
+			rc = compare_versions(ops, t, &both, note, old, new, c, progress, context, e);
+		}
+		view_names_free(before.names, before.count);
+		view_names_free(both.names, both.count);
+	}
+	if (rc < 0)
+		compare_free(c);
+	else
+		*ret_compare = c;
+	return rc;
+}

@@ -1,0 +1,423 @@
+/* verify.c - the source's answer and the view's, at one GTID, row by row.
+ *
+ * A view may be ahead of what a snapshot sees by an instant: a transaction stands in the binlog, and is read from there, before
+ * the storage engine shows it. So the snapshot is taken again until its GTID set holds all that the held view has.
+ *
+ * The answer goes through a temporary table with the declared types of the view's table before it is compared: SQLite then
+ * converts both sides by the same rules ('12.50' in a NUMERIC column is 12.5 on both), and sorts them in the same order. */
+#include "projections/replay/verify.h"
+
+#include "core/base/clock.h"
+#include "core/base/gtid.h"
+#include "core/base/mem.h"
+#include "core/base/quote.h"
+#include "core/mysql/db.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define SNAPSHOT_TRIES 200
+#define SNAPSHOT_WAIT_US 5000
+#define PROGRESS_ROWS 1000
+
+/* ---- one position for both --------------------------------------------------------------------------------------- */
+
+static int status_value(struct db *db, const char *name, char **ret_text, struct err *e)
+{
+	char *sql = xasprintf("SHOW STATUS LIKE '%s'", name);
+	struct db_result *r = NULL;
+	const struct slice *row;
+	int rc = db_query(db, sql, &r, e);
+
+	free(sql);
+	if (rc < 0)
+		return -1;
+	rc = db_next(r, &row, e);
+	*ret_text = rc == 1 && db_column_count(r) > 1 ? xstrndup((const char *)row[1].data, row[1].size) : NULL;
+	db_result_free(r);
+	if (rc >= 0 && (*ret_text == NULL || (*ret_text)[0] == '\0')) {
+		free(*ret_text);
+		err_config(e, "the source gives no %s: its binlog is off", name);
+		return err_hint(e, "Millrace needs log_bin on the source.");
+	}
+	return rc < 0 ? -1 : 0;
+}
+
+/* Opens a consistent snapshot and says which GTID set it holds. */
+static int open_snapshot(struct db *db, char **ret_gtid_set, struct err *e)
+{
+	char *file = NULL, *position = NULL, *sql = NULL;
+	struct buf quoted = BUF_INIT;
+	int rc = -1;
+
+	if (db_run(db, "START TRANSACTION WITH CONSISTENT SNAPSHOT", e) < 0 ||
+	    status_value(db, "binlog_snapshot_file", &file, e) < 0 ||
+	    status_value(db, "binlog_snapshot_position", &position, e) < 0)
+		goto out;
+	db_quote(slice_str(file), &quoted);
+	sql = xasprintf("SELECT BINLOG_GTID_POS(%s, %lld)", buf_cstr(&quoted), strtoll(position, NULL, 10));
+	rc = db_get_text(db, sql, ret_gtid_set, e);
+	if (rc == 0 && *ret_gtid_set == NULL)
+		rc = err_retry(e, "the source can't name the GTID of %s:%s", file, position);
+out:
+	buf_done(&quoted);
+	free(file);
+	free(position);
+	free(sql);
+	return rc;
+}
+
+static int contains(const char *set, const char *part, bool *ret_contains, struct err *e)
+{
+	struct gtid_set a = GTID_SET_INIT, b = GTID_SET_INIT;
+	int rc = gtid_set_parse(slice_str(set), &a, e) < 0 || gtid_set_parse(slice_str(part), &b, e) < 0 ? -1 : 0;
+
+	if (rc == 0)
+		*ret_contains = gtid_set_contains_set(&a, &b);
+	gtid_set_done(&a);
+	gtid_set_done(&b);
+	return rc;
+}
+
+static int snapshot_beyond(struct db *db, const char *held_at, char **ret_gtid_set, struct err *e)
+{
+	for (int i = 0; i < SNAPSHOT_TRIES; i++) {
+		char *gtid_set = NULL;
+		bool enough = false;
+
+		if (open_snapshot(db, &gtid_set, e) < 0 || contains(gtid_set, held_at, &enough, e) < 0) {
+			free(gtid_set);
+			return -1;
+		}
+		if (enough) {
+			*ret_gtid_set = gtid_set;
+			return 0;
+		}
+		err_data(e, "the source is at %s and the view at %s: the view holds what the source doesn't", gtid_set,
+			 held_at);
+		free(gtid_set);
+		if (db_run(db, "ROLLBACK", &(struct err)ERR_INIT) < 0)
+			return -1;
+		clock_sleep_us(SNAPSHOT_WAIT_US);
+	}
+	return err_hint(e, "Was the source restored from a backup, or is this another server?");
+}
+
+/* ---- the source's answer ----------------------------------------------------------------------------------------- */
+
+struct answer {
+	struct sql_db *db;             /* temporary */
+	struct sql_statement *rows;    /* sorted */
+	struct value *values;
+	size_t count;
+};
+
+static void answer_done(struct answer *a)
+{
+	sql_finalize(a->rows);
+	sql_close(a->db);
+	free(a->values);
+	*a = (struct answer){ 0 };
+}
+
+struct columns {
+	char **names;                  /* columns of the view's table that the answer has, in the table's order */
+	size_t *from;                  /* their number in the answer */
+	size_t count;
+	char *note;                    /* what the answer lacks or has too much, or NULL */
+};
+
+static void columns_done(struct columns *c)
+{
+	view_names_free(c->names, c->count);
+	free(c->from);
+	free(c->note);
+}
+
+static void match_columns(const struct view_table *t, const struct db_result *r, struct columns *ret_columns)
+{
+	struct columns c = { 0 };
+	struct buf note = BUF_INIT;
+	size_t answers = db_column_count(r);
+
+	c.from = xcalloc(t->column_count + 1, sizeof(*c.from));
+	c.names = xcalloc(t->column_count + 1, sizeof(*c.names));
+	for (size_t i = 0; i < t->column_count; i++) {
+		size_t j = 0;
+
+		while (j < answers && strcmp(db_column_name(r, j), t->columns[i]) != 0)
+			j++;
+		if (j < answers) {
+			c.from[c.count] = j;
+			c.names[c.count++] = xstrdup(t->columns[i]);
+		} else {
+			buf_add_format(&note, "%s%s", note.size > 0 ? ", " : "", t->columns[i]);
+		}
+	}
+	if (note.size > 0)
+		c.note = xasprintf("columns that the question does not answer: %s", buf_cstr(&note));
+	buf_done(&note);
+	*ret_columns = c;
+}
+
+static const char *type_of(const struct view_table *t, const char *column)
+{
+	for (size_t i = 0; i < t->column_count; i++) {
+		if (strcmp(t->columns[i], column) == 0)
+			return t->types[i];
+	}
+	return "";
+}
+
+static int make_table(struct answer *a, const struct view_table *t, const struct columns *c,
+		      struct sql_statement **ret_insert, struct err *e)
+{
+	struct buf sql = BUF_INIT, insert = BUF_INIT;
+	int rc;
+
+	buf_add_str(&sql, "CREATE TABLE answer (");
+	buf_add_str(&insert, "INSERT INTO answer VALUES (");
+	for (size_t i = 0; i < c->count; i++) {
+		buf_add_str(&sql, i > 0 ? ", " : "");
+		sql_quote_name(c->names[i], &sql);
+		buf_add_format(&sql, " %s", type_of(t, c->names[i]));
+		buf_add_format(&insert, "%s?%zu", i > 0 ? ", " : "", i + 1);
+	}
+	buf_add_str(&sql, ")");
+	buf_add_str(&insert, ")");
+	rc = sql_run(a->db, buf_cstr(&sql), e) < 0 ? -1 : sql_prepare(a->db, "verify", buf_cstr(&insert), NULL, ret_insert, e);
+	buf_done(&sql);
+	buf_done(&insert);
+	return rc;
+}
+
+static int read_rows(const struct verify_options *o, const struct view_table *t, const struct columns *c,
+		     struct db_result *r, struct sql_statement *insert, struct err *e)
+{
+	struct buf scratch = BUF_INIT;
+	const struct slice *row;
+	int64_t rows = 0;
+	int rc;
+
+	while ((rc = db_next(r, &row, e)) == 1) {
+		for (size_t i = 0; i < c->count && rc >= 0; i++) {
+			struct value_source_type type = db_column_type(r, c->from[i]);
+			struct slice text = row[c->from[i]];
+			struct value v = { .kind = VALUE_NULL };
+
+			/* one value at a time: SQLite copies nothing, so each needs its own place until the step */
+			if (i == 0) {
+				size_t room = 0;
+
+				for (size_t k = 0; k < c->count; k++)
+					room += row[c->from[k]].size * 4 + 64;
+				buf_reset(&scratch);
+				(void)buf_reserve(&scratch, room); /* so that nothing moves while values point into it */
+			}
+			if (text.data != NULL && value_from_text(&type, text, &scratch, &v, e) < 0)
+				rc = err_wrap(e, "table %s, column %s", t->name, c->names[i]);
+			else
+				rc = sql_bind(insert, (int)i + 1, &v, e);
+		}
+		if (rc < 0 || (rc = sql_step(insert, e)) < 0)
+			break;
+		sql_reset(insert);
+		if (++rows % PROGRESS_ROWS == 0 && o->progress != NULL && !o->progress(o->context, t->name, rows)) {
+			rc = err_retry(e, "stopped");
+			break;
+		}
+	}
+	buf_done(&scratch);
+	return rc < 0 ? -1 : 0;
+}
+
+static int sort_rows(struct answer *a, const struct view_table *t, const struct columns *c, struct err *e)
+{
+	struct buf sql = BUF_INIT;
+	int rc;
+
+	buf_add_str(&sql, "SELECT * FROM answer ORDER BY ");
+	for (size_t i = 0; i < t->key_count; i++) {
+		buf_add_str(&sql, i > 0 ? ", " : "");
+		sql_quote_name(t->key[i], &sql);
+		buf_add_str(&sql, " COLLATE BINARY");
+	}
+	rc = sql_prepare(a->db, "verify", buf_cstr(&sql), NULL, &a->rows, e);
+	buf_done(&sql);
+	a->count = c->count;
+	a->values = xcalloc(c->count + 1, sizeof(*a->values));
+	return rc;
+}
+
+/* An empty file name is SQLite's own temporary file: it is gone with the connection. */
+static int open_temporary(struct sql_db **ret_db, struct err *e)
+{
+	return sql_open_db("", SQL_OPEN_CREATE, ret_db, e) < 0 ||
+	       sql_run(*ret_db, "PRAGMA journal_mode = off; PRAGMA synchronous = off; PRAGMA cache_size = -16000; BEGIN", e) < 0
+	       ? -1 : 0;
+}
+
+/* The question's answer, sorted, and the columns that can be compared. */
+static int ask(const struct verify_options *o, struct db *db, const struct view_table *t, struct answer *a,
+	       struct columns *c, struct err *e)
+{
+	double limit = (double)o->settings->copy_read_limit_ms / 1000;
+	char *sql = xasprintf("SET STATEMENT max_statement_time = %.3f FOR %s", limit, t->source);
+	struct sql_statement *insert = NULL;
+	struct db_result *r = NULL;
+	int rc = -1;
+
+	if (open_temporary(&a->db, e) < 0)
+		goto out;
+	if (db_query(db, sql, &r, e) < 0) {
+		err_wrap(e, "source.sql, table %s", t->name);
+		goto out;
+	}
+	match_columns(t, r, c);
+	if (c->count == 0) {
+		err_config(e, "source.sql, table %s: no column of the answer is one of the view's table", t->name);
+		goto out;
+	}
+	if (make_table(a, t, c, &insert, e) == 0 && read_rows(o, t, c, r, insert, e) == 0)
+		rc = sort_rows(a, t, c, e);
+out:
+	sql_finalize(insert);
+	db_result_free(r);
+	free(sql);
+	return rc;
+}
+
+/* ---- comparing --------------------------------------------------------------------------------------------------- */
+
+static int next_answer(void *context, const struct value **ret_values, struct err *e)
+{
+	struct answer *a = context;
+	int rc = sql_step(a->rows, e);
+
+	for (size_t i = 0; rc == 1 && i < a->count; i++)
+		sql_column(a->rows, (int)i, &a->values[i]);
+	*ret_values = a->values;
+	return rc;
+}
+
+struct view_rows {
+	const struct store_ops *ops;
+	struct store_rows *rows;
+};
+
+static int next_view(void *context, const struct value **ret_values, struct err *e)
+{
+	struct view_rows *v = context;
+
+	return v->ops->next(v->rows, ret_values, e);
+}
+
+static int verify_table(const struct verify_options *o, struct db *db, const struct view_table *t,
+			struct store_snapshot *snapshot, struct compare *compare, struct err *e)
+{
+	struct view_rows rows = { o->store->ops, NULL };
+	struct answer a = { 0 };
+	struct columns c = { 0 };
+	struct compare_reader left = { next_view, &rows }, right = { next_answer, &a };
+	struct compare_table *table;
+	int rc = -1;
+
+	if (ask(o, db, t, &a, &c, e) < 0)
+		goto out;
+	rc = compare_add(compare, t->name, c.names, c.count, t->key, t->key_count, c.note, &table, e);
+	c.note = NULL; /* taken */
+	if (rc == 0)
+		rc = rows.ops->rows(snapshot, t->name, c.names, c.count, t->key, t->key_count, &rows.rows, e);
+	if (rc == 0)
+		rc = compare_run(table, &left, &right, NULL, NULL, e);
+out:
+	rows.ops->rows_close(rows.rows);
+	columns_done(&c);
+	answer_done(&a);
+	return rc;
+}
+
+static bool has_question(const struct view *v)
+{
+	for (size_t i = 0; i < v->table_count; i++) {
+		if (v->tables[i].source != NULL)
+			return true;
+	}
+	return false;
+}
+
+/* Both snapshots at one position; the view moves on when this returns. */
+static int take_snapshots(const struct verify_options *o, struct db *db, struct store_snapshot **ret_snapshot,
+			  char **ret_gtid_set, struct err *e)
+{
+	const struct verify_control *control = &o->control;
+	char *held_at = NULL, *gtid_set = NULL;
+	int rc = -1;
+
+	if (control->hold(control->context, &held_at, e) < 0)
+		return -1;
+	if (snapshot_beyond(db, held_at, &gtid_set, e) == 0 &&
+	    control->advance(control->context, gtid_set, e) == 0)
+		rc = o->store->ops->snapshot(o->store, o->version, ret_snapshot, e);
+	control->release(control->context);
+	free(held_at);
+	if (rc < 0)
+		free(gtid_set);
+	else
+		*ret_gtid_set = gtid_set;
+	return rc;
+}
+
+int verify_run(const struct verify_options *o, struct verify_result *ret_result, struct err *e)
+{
+	struct verify_result result = { .version = o->version };
+	struct store_snapshot *snapshot = NULL;
+	struct store_info info;
+	struct db *db = NULL;
+	int rc = -1;
+
+	if (!has_question(o->view)) {
+		err_config(e, "view %s has no source.sql: there is no question to compare with", o->view->name);
+		return err_hint(e, "Write source.sql with a SELECT for each table after a line '-- table: NAME', or use --source.");
+	}
+	if (db_open(o->settings, DB_TEXT_UTF8, &db, e) < 0)
+		return -1;
+	if (take_snapshots(o, db, &snapshot, &result.gtid_set, e) < 0)
+		goto out;
+	o->store->ops->snapshot_info(snapshot, &info);
+	result.seq = info.seq;
+	result.compare = compare_new("view", "source");
+	rc = 0;
+	for (size_t i = 0; i < o->view->table_count && rc == 0; i++) {
+		if (o->view->tables[i].source != NULL)
+			rc = verify_table(o, db, &o->view->tables[i], snapshot, result.compare, e);
+	}
+out:
+	o->store->ops->snapshot_close(snapshot);
+	db_close(db);
+	if (rc < 0)
+		verify_result_done(&result);
+	else
+		*ret_result = result;
+	return rc;
+}
+
+void verify_result_done(struct verify_result *r)
+{
+	compare_free(r->compare);
+	free(r->gtid_set);
+	*r = (struct verify_result){ 0 };
+}
+
+void verify_json(const char *view, const struct verify_result *r, struct buf *out)
+{
+	buf_add_u8(out, '{');
+	quote_json_key(out, "view");
+	quote_json(out, slice_str(view));
+	buf_add_format(out, ",\"version\":%d,\"seq\":%lld", r->version, (long long)r->seq);
+	quote_json_key(out, "gtid_set");
+	quote_json(out, slice_str(r->gtid_set));
+	quote_json_key(out, "compare");
+	compare_json(r->compare, out);
+	buf_add_u8(out, '}');
+}
