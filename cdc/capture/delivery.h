@@ -1,0 +1,34 @@
+/* delivery.h - records into Kafka, each group commit one Kafka transaction (DESIGN 4.6).
+ *
+ * Opens the transactional producer (which fences an older instance of the same name) and the topics for commits and positions.
+ * Gives the publisher its sink. A transaction begins by itself with the first record. */
+#ifndef CDC_CAPTURE_DELIVERY_H
+#define CDC_CAPTURE_DELIVERY_H
+
+#include "cdc/publish/publisher.h"
+#include "core/avro/records.h"
+#include "core/kafka/admin.h"
+#include "core/registry/registry.h"
+
+#define DELIVERY_GAP_US 3000 /* a transaction begun sooner after a commit may cost 20 ms */
+
+struct delivery;
+
+/* admin and registry must live as long. */
+int delivery_open(const struct settings *settings, struct admin *admin, struct registry *registry,
+		  struct delivery **ret_delivery, struct err *e);
+void delivery_close(struct delivery *d); /* aborts what is open; NULL is fine */
+const struct publish_sink *delivery_sink(struct delivery *d);
+/* Called in a new transaction, before its first record. */
+void delivery_on_begin(struct delivery *d, void (*begun)(void *context), void *context);
+/* Writes both records into the transaction (beginning one if none is open) and commits it. Its touched partitions are added here. */
+int delivery_commit(struct delivery *d, struct commit_record *commit, const struct position_record *position,
+		    const struct publish_touched *touched, size_t touched_count, struct err *e);
+int delivery_abort(struct delivery *d, struct err *e);
+/* A delivery that has failed meanwhile. */
+int delivery_check(struct delivery *d, struct err *e);
+
+/* "NAME.commits", ... malloced */
+char *delivery_topic_name(const struct settings *settings, const char *kind);
+
+#endif
