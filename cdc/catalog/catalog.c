@@ -90,6 +90,8 @@ bool catalog_captures(const struct catalog *c, struct slice db, struct slice tab
 	for (size_t i = 0; i < c->patterns.count; i++) {
 		const char *pattern = c->patterns.items[i], *dot = strchr(pattern, '.');
 
+		if (strcmp(pattern, "*.*") == 0) /* offline decoding; catalog_list refuses it */
+			return true;
 		if (dot == NULL || !slice_equal(db, slice_of(pattern, (size_t)(dot - pattern))))
 			continue;
 		if (strcmp(dot + 1, "*") == 0 || slice_is(table, dot + 1))

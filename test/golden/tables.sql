@@ -1,0 +1,32 @@
+-- Names, generated and hidden columns, keys of several columns, shapes that change while their table is in use.
+CREATE DATABASE golden CHARACTER SET utf8mb4;
+USE golden;
+CREATE TABLE `we``ird Ünï.x` (`a b` INT, `日本` INT, `c``d` INT, `E` INT NOT NULL, PRIMARY KEY (`E`, `a b`));
+INSERT INTO `we``ird Ünï.x` VALUES (1, 2, 3, 4);
+CREATE TABLE generated (id INT AUTO_INCREMENT PRIMARY KEY, a INT, v INT AS (a * 2) VIRTUAL, p VARCHAR(20) AS (CONCAT('x', a)) PERSISTENT,
+    h INT INVISIBLE DEFAULT 5);
+INSERT INTO generated (a) VALUES (1), (2);
+UPDATE generated SET a = 3 WHERE id = 1;
+CREATE TABLE prefixed (n VARCHAR(100), z TEXT, id INT, PRIMARY KEY (n(10), id));
+INSERT INTO prefixed VALUES ('a', 'b', 1);
+CREATE TABLE t (id INT PRIMARY KEY, v INT);
+INSERT INTO t VALUES (1, 1);
+ALTER TABLE t ADD COLUMN w VARCHAR(5) NOT NULL DEFAULT 'w' FIRST;
+INSERT INTO t VALUES ('x', 2, 2);
+ALTER TABLE t MODIFY v BIGINT UNSIGNED, DROP PRIMARY KEY, RENAME COLUMN id TO num;
+INSERT INTO t VALUES ('y', 3, 18446744073709551615);
+RENAME TABLE t TO u, generated TO g2;
+INSERT INTO u VALUES ('z', 4, 4);
+TRUNCATE TABLE u;
+CREATE OR REPLACE TABLE u (id INT PRIMARY KEY) COMMENT 'it''s -- no comment /* here */';
+CREATE TABLE copied SELECT * FROM g2;
+CREATE TABLE same LIKE u;
+CREATE INDEX i ON prefixed (id);
+DROP INDEX i ON prefixed;
+CREATE VIEW w AS SELECT * FROM u;
+CREATE TRIGGER tr AFTER INSERT ON u FOR EACH ROW INSERT INTO same VALUES (NEW.id);
+INSERT INTO u VALUES (1), (2);
+DROP VIEW w;
+DROP TABLE u, same;
+DROP TABLE IF EXISTS golden.nothing;
+DROP DATABASE golden;
