@@ -1,0 +1,502 @@
+/* host.c - opening a view: lease, versions, workers; and what others may ask. The jobs are in host_job.c.
+ *
+ * What is there when a host opens decides what it does; there is no other memory of a job:
+ *   nothing                   read the folder, build version 1
+ *   a version that is building, no live one     go on building it, then make it live
+ *   building beside a live one                  go on with the replay (whether it swaps is stored with it)
+ *   ready, with the wish to swap                swap
+ *   only failed ones                            build again: a restart is the operator's retry */
+#include "projections/replay/host_priv.h"
+
+#include "core/base/clock.h"
+#include "core/base/log.h"
+#include "core/base/mem.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define OUTSIDE_TIMEOUT_MS 20000
+#define OUTSIDE_LIMIT_MS 60000
+
+static const char *const job_names[] = {
+	[HOST_NO_JOB] = "none", [HOST_BUILD] = "build", [HOST_REPLAY] = "replay", [HOST_SWAP] = "swap",
+	[HOST_ROLLBACK] = "rollback",
+};
+
+static const char *const phase_names[] = {
+	[HOST_IDLE] = "idle", [HOST_BUILDING] = "building", [HOST_FINISHING] = "finishing", [HOST_DIFFING] = "diffing",
+	[HOST_READY] = "ready", [HOST_SWAPPING] = "swapping", [HOST_DONE] = "done", [HOST_FAILED] = "failed",
+};
+
+const char *host_job_name(enum host_job job)
+{
+	return job_names[job];
+}
+
+const char *host_phase_name(enum host_phase phase)
+{
+	return phase_names[phase];
+}
+
+const char *host_name(const struct host *h)
+{
+	return h->name;
+}
+
+int host_set_http(struct host *h, const char *address, struct err *e)
+{
+	return lease_set_http(h->lease, address, e);
+}
+
+/* ---- versions ---------------------------------------------------------------------------------------------------- */
+
+struct version *host_find(struct host *h, int version)
+{
+	for (size_t i = 0; i < h->version_count; i++) {
+		if (h->versions[i].version == version)
+			return &h->versions[i];
+	}
+	return NULL;
+}
+
+struct version *host_find_state(struct host *h, enum store_state state)
+{
+	struct version *found = NULL;
+
+	for (size_t i = 0; i < h->version_count; i++) {
+		struct version *v = &h->versions[i];
+
+		if (v->state == state && (found == NULL || v->superseded_us >= found->superseded_us))
+			found = v;
+	}
+	return found;
+}
+
+int host_live(struct host *h)
+{
+	const struct version *v = host_find_state(h, STORE_LIVE);
+
+	return v != NULL ? v->version : 0;
+}
+
+int host_next_number(struct host *h)
+{
+	int last = 0;
+
+	for (size_t i = 0; i < h->version_count; i++)
+		last = h->versions[i].version > last ? h->versions[i].version : last;
+	return last + 1;
+}
+
+int host_start_worker(struct host *h, struct version *v, struct err *e)
+{
+	char *group = xasprintf("%s.view.%s.v%d", h->options.settings->name, h->name, v->version);
+	struct worker_options o = {
+		.store = h->store, .view = v->view, .version = v->version, .source = h->options.source,
+		.memory = h->options.settings->project_memory, .group = group,
+	};
+	int rc = worker_start(&o, &v->worker, e);
+
+	free(group);
+	return rc;
+}
+
+int host_add_version(struct host *h, const struct store_info *info, struct view *take_view, bool run, struct err *e)
+{
+	struct version v = {
+		.version = info->version, .state = info->state, .superseded_us = info->superseded_us, .info = *info,
+		.view = take_view,
+	};
+
+	if (h->version_count == HOST_VERSIONS_MAX) {
+		view_free(take_view);
+		return err_config(e, "view %s has more than %d versions", h->name, HOST_VERSIONS_MAX);
+	}
+	if (run && host_start_worker(h, &v, e) < 0) {
+		view_free(take_view);
+		return -1;
+	}
+	pthread_mutex_lock(&h->lock);
+	h->versions[h->version_count++] = v;
+	pthread_mutex_unlock(&h->lock);
+	return 0;
+}
+
+int host_create_version(struct host *h, int number, struct view *take_view, bool swap, struct err *e)
+{
+	struct store_info info = { .version = number, .state = STORE_BUILDING, .swap = swap };
+
+	if (h->store->ops->create(h->store, take_view, number, swap, e) < 0) {
+		view_free(take_view);
+		return -1;
+	}
+	snprintf(info.fingerprint, sizeof(info.fingerprint), "%s", take_view->fingerprint);
+	log_info("view", "%s: building version %d from offset zero", h->name, number);
+	return host_add_version(h, &info, take_view, true, e);
+}
+
+int host_drop_version(struct host *h, int version, struct err *e)
+{
+	struct version gone = { 0 };
+	struct version *v;
+
+	pthread_mutex_lock(&h->lock);
+	v = host_find(h, version);
+	if (v != NULL) {
+		gone = *v;
+		*v = h->versions[--h->version_count];
+	}
+	pthread_mutex_unlock(&h->lock);
+	worker_stop(gone.worker);
+	view_free(gone.view);
+	return h->store->ops->remove(h->store, version, e);
+}
+
+/* ---- opening ----------------------------------------------------------------------------------------------------- */
+
+static int stored_view(struct host *h, int version, struct view **ret_view, struct err *e)
+{
+	char *place = xasprintf("%s (version %d)", h->name, version);
+	struct view_files files = { 0 };
+	int rc = h->store->ops->definition(h->store, version, &files, e);
+
+	if (rc == 0)
+		rc = view_from_files(h->name, place, &files, ret_view, e);
+	free(place);
+	return rc;
+}
+
+/* A version found in the store: run it, or list it only. A build that can't be trusted begins again. */
+static int take_up(struct host *h, struct store_info *info, struct err *e)
+{
+	struct view *view = NULL;
+
+	if (info->state == STORE_FAILED)
+		return host_add_version(h, info, NULL, false, e);
+	if (stored_view(h, info->version, &view, e) < 0)
+		return -1;
+	if (info->stale) {
+		log_warning("view", "%s: version %d was being built when the machine went down: building it again", h->name,
+			    info->version);
+		return host_create_version(h, info->version, view, info->swap, e);
+	}
+	return host_add_version(h, info, view, true, e);
+}
+
+/* The bookkeeping in the files follows the public name, which is the truth (a crash may have come between). */
+static int repair_states(struct host *h, const struct store_info *infos, size_t count, struct err *e)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (infos[i].state == STORE_LIVE || (infos[i].state == STORE_SUPERSEDED && infos[i].superseded_us == 0)) {
+			if (h->store->ops->set_state(h->store, infos[i].version, infos[i].state, false, e) < 0)
+				return -1;
+		}
+	}
+	return 0;
+}
+
+static int first_build(struct host *h, struct err *e)
+{
+	struct view *view;
+	int number;
+
+	if (view_read(h->dir, &view, e) < 0)
+		return -1;
+	pthread_mutex_lock(&h->lock);
+	number = host_next_number(h);
+	pthread_mutex_unlock(&h->lock);
+	for (int v = 1; v < number; v++) {
+		if (host_find(h, v) != NULL && host_drop_version(h, v, e) < 0) {
+			view_free(view);
+			return -1;
+		}
+	}
+	if (host_create_version(h, number, view, true, e) < 0)
+		return -1;
+	host_begin_job(h, HOST_BUILD, number);
+	return 0;
+}
+
+static int resume(struct host *h, struct err *e)
+{
+	const struct version *building = host_find_state(h, STORE_BUILDING), *ready = host_find_state(h, STORE_READY);
+	bool live = host_live(h) != 0;
+
+	if (building != NULL) {
+		h->no_swap = live && !building->info.swap;
+		host_begin_job(h, live ? HOST_REPLAY : HOST_BUILD, building->version);
+	} else if (ready != NULL && (ready->info.swap || !live)) {
+		host_begin_job(h, HOST_SWAP, ready->version);
+	} else if (ready != NULL) {
+		h->job = HOST_REPLAY;
+		h->phase = HOST_READY;
+		h->job_version = ready->version;
+		h->job_from = host_live(h);
+	} else if (!live) {
+		return first_build(h, e);
+	}
+	return 0;
+}
+
+static int open_versions(struct host *h, struct err *e)
+{
+	struct store_info *infos = NULL;
+	size_t count = 0;
+	int rc = h->store->ops->list(h->store, &infos, &count, e);
+
+	if (rc == 0)
+		rc = repair_states(h, infos, count, e);
+	for (size_t i = 0; i < count && rc == 0; i++) {
+		if (infos[i].state == STORE_SUPERSEDED && infos[i].superseded_us == 0)
+			infos[i].superseded_us = clock_now_us();
+		rc = take_up(h, &infos[i], e);
+	}
+	free(infos);
+	return rc == 0 ? resume(h, e) : -1;
+}
+
+int host_open(const struct host_options *options, struct host **ret_host, struct err *e)
+{
+	struct host *h = xcalloc(1, sizeof(*h));
+	pthread_condattr_t monotonic;
+
+	h->options = *options;
+	h->name = xstrdup(options->name);
+	h->options.name = h->name;
+	h->dir = xasprintf("%s/%s", options->settings->project_views_dir, options->name);
+	h->differences = -1;
+	pthread_mutex_init(&h->lock, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&h->changed, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+	if (lease_take(options->settings->state_dir, h->name, &h->lease, e) < 0 ||
+	    options->store->open(options->settings->state_dir, h->name, &h->store, e) < 0 || open_versions(h, e) < 0)
+		goto fail;
+	if (pthread_create(&h->keeper, NULL, host_keeper, h) != 0) {
+		err_fatal(e, "can't start a thread");
+		goto fail;
+	}
+	h->keeper_runs = true;
+	*ret_host = h;
+	return 0;
+fail:
+	host_close(h);
+	return -1;
+}
+
+void host_close(struct host *h)
+{
+	if (h == NULL)
+		return;
+	pthread_mutex_lock(&h->lock);
+	h->stop = true;
+	pthread_cond_broadcast(&h->changed);
+	/* workers that somebody waits for must not stay held */
+	for (size_t i = 0; i < h->version_count; i++) {
+		if (h->versions[i].worker != NULL)
+			worker_release(h->versions[i].worker);
+	}
+	pthread_mutex_unlock(&h->lock);
+	if (h->keeper_runs)
+		pthread_join(h->keeper, NULL);
+	pthread_mutex_lock(&h->lock);
+	while (h->outside_busy)
+		pthread_cond_wait(&h->changed, &h->lock);
+	pthread_mutex_unlock(&h->lock);
+	for (size_t i = 0; i < h->version_count; i++) {
+		worker_stop(h->versions[i].worker);
+		view_free(h->versions[i].view);
+	}
+	if (h->store != NULL)
+		h->store->ops->close(h->store);
+	lease_free(h->lease);
+	view_free(h->folder);
+	pthread_mutex_destroy(&h->lock);
+	pthread_cond_destroy(&h->changed);
+	free(h->diff);
+	free(h->name);
+	free(h->dir);
+	free(h);
+}
+
+/* ---- status ------------------------------------------------------------------------------------------------------ */
+
+static void version_status(const struct version *v, struct host_version *ret)
+{
+	*ret = (struct host_version){ .version = v->version, .state = v->state, .superseded_us = v->superseded_us };
+	snprintf(ret->fingerprint, sizeof(ret->fingerprint), "%s", v->info.fingerprint);
+	ret->running = v->worker != NULL;
+	if (v->worker != NULL) {
+		worker_status(v->worker, &ret->worker);
+		return;
+	}
+	ret->worker.seq = v->info.seq;
+	ret->worker.commit_us = v->info.commit_us;
+	snprintf(ret->worker.gtid_set, sizeof(ret->worker.gtid_set), "%s", v->info.gtid_set);
+}
+
+void host_status(struct host *h, struct host_status *ret_status)
+{
+	struct host_status *s = ret_status;
+
+	*s = (struct host_status){ 0 };
+	pthread_mutex_lock(&h->lock);
+	s->job = h->job;
+	s->phase = h->phase;
+	s->job_version = h->job_version;
+	s->job_from = h->job_from;
+	s->job_err = h->job_err;
+	s->job_started_us = h->job_started_us;
+	s->job_ended_us = h->job_ended_us;
+	s->live = host_live(h);
+	s->version_count = h->version_count;
+	for (size_t i = 0; i < h->version_count; i++)
+		version_status(&h->versions[i], &s->versions[i]);
+	s->verified = h->verified;
+	s->verified_us = h->verified_us;
+	s->verified_rows = h->verified_rows;
+	s->verified_differences = h->verified_differences;
+	snprintf(s->verified_gtid_set, sizeof(s->verified_gtid_set), "%s", h->verified_gtid_set);
+	s->diff_rows = h->diff_rows;
+	s->differences = h->differences;
+	pthread_mutex_unlock(&h->lock);
+}
+
+const struct view *host_view(struct host *h)
+{
+	const struct version *v;
+
+	pthread_mutex_lock(&h->lock);
+	v = host_find_state(h, STORE_LIVE);
+	if (v == NULL && h->version_count > 0)
+		v = &h->versions[h->version_count - 1];
+	pthread_mutex_unlock(&h->lock);
+	return v != NULL ? v->view : NULL;
+}
+
+/* ---- somebody outside holds a version ---------------------------------------------------------------------------- */
+
+/* Under lock: the worker to be used outside it, kept by outside_busy. */
+static struct worker *outside_worker(struct host *h, struct err *e)
+{
+	struct version *v = h->outside != 0 ? host_find(h, h->outside) : NULL;
+
+	if (h->outside_busy) {
+		err_retry(e, "view %s: another call is running", h->name);
+		return NULL;
+	}
+	if (v == NULL || v->worker == NULL) {
+		err_retry(e, "view %s is not held", h->name);
+		return NULL;
+	}
+	h->outside_busy = true;
+	return v->worker;
+}
+
+static void outside_end(struct host *h, bool keep)
+{
+	pthread_mutex_lock(&h->lock);
+	h->outside_busy = false;
+	if (!keep)
+		h->outside = 0;
+	pthread_cond_broadcast(&h->changed);
+	pthread_mutex_unlock(&h->lock);
+}
+
+static int outside_begin(struct host *h, int version, struct worker **ret_worker, int *ret_version, struct err *e)
+{
+	struct version *v;
+	int rc = 0;
+
+	pthread_mutex_lock(&h->lock);
+	if (version == 0)
+		version = host_live(h);
+	v = host_find(h, version);
+	/* a hold that its owner forgot is over when the worker went on by itself */
+	if (h->outside != 0 && !h->outside_busy) {
+		const struct version *held = host_find(h, h->outside);
+
+		if (held == NULL || held->worker == NULL || !worker_is_held(held->worker))
+			h->outside = 0;
+	}
+	if (version == 0)
+		rc = err_config(e, "view %s has no live version yet", h->name);
+	else if (v == NULL || v->worker == NULL)
+		rc = err_config(e, "view %s has no version %d that is applied", h->name, version);
+	else if (h->outside != 0 || h->outside_busy)
+		rc = err_retry(e, "view %s is held for somebody else", h->name);
+	if (rc == 0) {
+		h->outside = version;
+		h->outside_busy = true;
+		*ret_worker = v->worker;
+		*ret_version = version;
+	}
+	pthread_mutex_unlock(&h->lock);
+	return rc;
+}
+
+int host_hold(struct host *h, int version, int *ret_version, char **ret_gtid_set, struct err *e)
+{
+	struct worker_status status;
+	struct worker *w;
+	int rc;
+
+	if (outside_begin(h, version, &w, &version, e) < 0)
+		return -1;
+	rc = worker_hold(w, OUTSIDE_TIMEOUT_MS, OUTSIDE_LIMIT_MS, e);
+	if (rc == 0) {
+		worker_status(w, &status);
+		if (status.copying) {
+			worker_release(w);
+			rc = err_config(e, "view %s is incomplete: the first copy of its tables goes on", h->name);
+			err_hint(e, "`millrace lag` shows how far it is.");
+		}
+	}
+	if (rc == 0) {
+		*ret_version = version;
+		*ret_gtid_set = xstrdup(status.gtid_set);
+	}
+	outside_end(h, rc == 0);
+	return rc;
+}
+
+int host_advance(struct host *h, const char *gtid_set, int64_t timeout_ms, struct err *e)
+{
+	struct worker *w;
+	int rc;
+
+	pthread_mutex_lock(&h->lock);
+	w = outside_worker(h, e);
+	pthread_mutex_unlock(&h->lock);
+	if (w == NULL)
+		return -1;
+	rc = worker_advance_gtid(w, gtid_set, timeout_ms, e);
+	outside_end(h, true);
+	return rc;
+}
+
+void host_release(struct host *h)
+{
+	struct version *v;
+
+	pthread_mutex_lock(&h->lock);
+	v = h->outside != 0 ? host_find(h, h->outside) : NULL;
+	if (v != NULL && v->worker != NULL)
+		worker_release(v->worker);
+	if (!h->outside_busy)
+		h->outside = 0;
+	pthread_cond_broadcast(&h->changed);
+	pthread_mutex_unlock(&h->lock);
+}
+
+void host_set_verified(struct host *h, const char *gtid_set, int64_t rows, int64_t differences)
+{
+	pthread_mutex_lock(&h->lock);
+	h->verified = true;
+	h->verified_us = clock_now_us();
+	h->verified_rows = rows;
+	h->verified_differences = differences;
+	snprintf(h->verified_gtid_set, sizeof(h->verified_gtid_set), "%s", gtid_set);
+	pthread_mutex_unlock(&h->lock);
+}

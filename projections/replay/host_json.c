@@ -1,0 +1,110 @@
+/* host_json.c - a host's state as one JSON object, for the API and the verbs. */
+#include "projections/replay/host_priv.h"
+
+#include "core/base/clock.h"
+#include "core/base/mem.h"
+#include "core/base/quote.h"
+
+#include <stdlib.h>
+
+static void add_text(struct buf *out, const char *key, const char *text)
+{
+	quote_json_key(out, key);
+	quote_json(out, slice_str(text));
+}
+
+static void add_int(struct buf *out, const char *key, int64_t value)
+{
+	quote_json_key(out, key);
+	buf_add_format(out, "%lld", (long long)value);
+}
+
+static void add_bool(struct buf *out, const char *key, bool value)
+{
+	quote_json_key(out, key);
+	buf_add_str(out, value ? "true" : "false");
+}
+
+static void add_job(const struct host_status *s, struct buf *out)
+{
+	quote_json_key(out, "job");
+	buf_add_u8(out, '{');
+	add_text(out, "kind", host_job_name(s->job));
+	add_text(out, "phase", host_phase_name(s->phase));
+	add_int(out, "version", s->job_version);
+	add_int(out, "from", s->job_from);
+	add_int(out, "started_us", s->job_started_us);
+	add_int(out, "ended_us", s->job_ended_us);
+	if (s->phase == HOST_FAILED) {
+		add_text(out, "error", s->job_err.msg);
+		add_int(out, "exit_code", err_exit_code(&s->job_err));
+	}
+	buf_add_u8(out, '}');
+}
+
+static void add_version(const struct host_version *v, struct buf *out)
+{
+	const struct worker_status *w = &v->worker;
+
+	buf_add_u8(out, '{');
+	add_int(out, "version", v->version);
+	add_text(out, "state", store_state_name(v->state));
+	add_text(out, "definition", v->fingerprint);
+	add_bool(out, "applied", v->running);
+	add_text(out, "worker", v->running ? worker_state_name(w->state) : "stopped");
+	add_int(out, "seq", w->seq);
+	add_text(out, "gtid_set", w->gtid_set);
+	add_int(out, "commit_us", w->commit_us);
+	add_int(out, "records", w->records);
+	add_int(out, "records_total", w->records_total);
+	quote_json_key(out, "rate");
+	buf_add_format(out, "%.1f", w->rate);
+	add_int(out, "commits_behind", w->delivered.commits_behind);
+	add_int(out, "ignored", w->ignored);
+	add_int(out, "inexact", w->inexact);
+	add_bool(out, "caught_up", w->caught_up);
+	add_bool(out, "copying", w->copying);
+	add_bool(out, "built", w->built);
+	if (v->superseded_us != 0)
+		add_int(out, "superseded_us", v->superseded_us);
+	if (w->message[0] != '\0')
+		add_text(out, "message", w->message);
+	buf_add_u8(out, '}');
+}
+
+void host_json(struct host *h, struct buf *out)
+{
+	struct host_status *s = xmalloc(sizeof(*s));
+
+	host_status(h, s);
+	buf_add_u8(out, '{');
+	add_text(out, "view", h->name);
+	add_int(out, "live", s->live);
+	add_int(out, "at_us", clock_now_us());
+	add_job(s, out);
+	quote_json_key(out, "versions");
+	buf_add_u8(out, '[');
+	for (size_t i = 0; i < s->version_count; i++) {
+		if (i > 0)
+			buf_add_u8(out, ',');
+		add_version(&s->versions[i], out);
+	}
+	buf_add_u8(out, ']');
+	pthread_mutex_lock(&h->lock);
+	if (h->diff != NULL) {
+		quote_json_key(out, "diff");
+		buf_add_str(out, h->diff);
+	}
+	pthread_mutex_unlock(&h->lock);
+	if (s->verified) {
+		quote_json_key(out, "verified");
+		buf_add_u8(out, '{');
+		add_int(out, "at_us", s->verified_us);
+		add_text(out, "gtid_set", s->verified_gtid_set);
+		add_int(out, "rows", s->verified_rows);
+		add_int(out, "differences", s->verified_differences);
+		buf_add_u8(out, '}');
+	}
+	buf_add_u8(out, '}');
+	free(s);
+}
