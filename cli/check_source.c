@@ -1,0 +1,152 @@
+/* check_source.c - the source as `millrace check` sees it.
+ *
+ * The same code that capture starts with is asked: what it would refuse is refused here, with the same words. Events are bound to the
+ * real shapes of their tables through a sink that keeps nothing: topics and schemas are not created. */
+#include "cdc/catalog/catalog.h"
+#include "cdc/change/key.h"
+#include "cdc/publish/publisher.h"
+#include "cli/check.h"
+#include "core/base/mem.h"
+
+#include <stdlib.h>
+
+#define AREA "source"
+
+struct sink_state {
+	int32_t next_id;
+	int32_t partitions;
+};
+
+static int sink_topic(void *context, const char *name, struct publish_topic **ret_topic, int32_t *ret_partitions, struct err *e)
+{
+	const struct sink_state *state = context;
+
+	(void)name;
+	(void)e;
+	*ret_topic = NULL; /* nothing is sent */
+	*ret_partitions = state->partitions;
+	return 0;
+}
+
+static int sink_send(void *context, struct publish_topic *topic, int32_t partition, struct slice key, struct slice value,
+		     struct err *e)
+{
+	(void)context;
+	(void)topic;
+	(void)partition;
+	(void)key;
+	(void)value;
+	return err_fatal(e, "check: a record was to be sent"); /* preparing sends none */
+}
+
+static int sink_schema(void *context, const char *subject, const char *text, int32_t *ret_id, struct err *e)
+{
+	struct sink_state *state = context;
+
+	(void)subject;
+	(void)text;
+	(void)e;
+	*ret_id = ++state->next_id;
+	return 0;
+}
+
+static struct publisher *open_publisher(const struct settings *settings, struct sink_state *state, struct findings *f)
+{
+	const struct publish_sink sink = { state, sink_topic, sink_send, sink_schema };
+	struct publisher *p;
+	struct err e = ERR_INIT;
+	size_t tables;
+
+	if (publisher_new(settings, &sink, &p, &e) < 0) {
+		finding_err(f, FINDING_FAIL, "events", &e);
+		return NULL;
+	}
+	(void)publisher_event_tables(p, &tables); /* only how many */
+	if (*settings->capture_events_dir != '\0')
+		finding_add(f, FINDING_OK, "events", NULL, "%s: read, events from %zu table%s", settings->capture_events_dir, tables,
+			    tables == 1 ? "" : "s");
+	else
+		finding_add(f, FINDING_OK, "events", NULL, "none are published (capture.events is not set)");
+	return p;
+}
+
+void check_event_files(const struct settings *settings, struct findings *f)
+{
+	struct sink_state state = { 0, 1 };
+
+	publisher_free(open_publisher(settings, &state, f));
+}
+
+/* Facts that do not stop capture but will surprise somebody. */
+static void warn(const struct catalog_name *name, struct findings *f)
+{
+	if (name->cascades)
+		finding_add(f, FINDING_WARNING, AREA, "Rows that the server deletes or changes by itself are not in the binlog.",
+			    "table %s.%s: child of a foreign key that cascades", name->db, name->table);
+	if (!name->transactional)
+		finding_add(f, FINDING_WARNING, AREA, "ALTER TABLE ... ENGINE=InnoDB makes its changes atomic.",
+			    "table %s.%s: its engine has no transactions", name->db, name->table);
+}
+
+static bool check_table(const struct settings *settings, struct db *db, const struct catalog_name *name,
+			struct publisher *publisher, struct findings *f)
+{
+	struct shape *shape = NULL;
+	struct buf scratch = BUF_INIT;
+	struct err e = ERR_INIT;
+	const char *refused = NULL;
+	bool good = catalog_read_shape(db, name->db, name->table, &shape, &e) == 0;
+
+	if (good && strcmp(settings->source_start, "snapshot") == 0)
+		refused = key_refused(shape, &scratch);
+	if (refused != NULL) {
+		good = false;
+		finding_add(f, FINDING_FAIL, AREA, "Leave it out of capture.tables, or begin without a copy: source.start = now.",
+			    "table %s.%s cannot be copied: %s", name->db, name->table, refused);
+	} else if (!good || (publisher != NULL && publisher_prepare(publisher, shape, &e) < 0)) {
+		good = false;
+		finding_err(f, FINDING_FAIL, AREA, &e);
+	}
+	warn(name, f);
+	shape_unref(shape);
+	buf_done(&scratch);
+	return good;
+}
+
+static void check_tables(const struct settings *settings, struct db *db, struct publisher *publisher, struct findings *f)
+{
+	struct catalog *catalog = catalog_new(settings);
+	struct catalog_name *names = NULL;
+	struct err e = ERR_INIT;
+	size_t count = 0, good = 0;
+
+	if (catalog_list(catalog, db, &names, &count, &e) < 0) {
+		finding_err(f, FINDING_FAIL, AREA, &e);
+	} else {
+		for (size_t i = 0; i < count; i++)
+			good += check_table(settings, db, &names[i], publisher, f);
+		finding_add(f, good == count ? FINDING_OK : FINDING_WARNING, AREA, NULL, "%zu of %zu captured table%s can be read as they are", good, count,
+			    count == 1 ? "" : "s");
+	}
+	catalog_names_free(names, count);
+	catalog_free(catalog);
+}
+
+void check_source(const struct settings *settings, struct findings *f)
+{
+	struct sink_state state = { 0, (int32_t)settings->kafka_partitions };
+	struct publisher *publisher = open_publisher(settings, &state, f);
+	struct err e = ERR_INIT;
+	struct db *db;
+
+	if (db_open(settings, DB_TEXT_UTF8, &db, &e) < 0) {
+		finding_err(f, FINDING_FAIL, AREA, &e);
+		publisher_free(publisher);
+		return;
+	}
+	finding_add(f, FINDING_OK, AREA, NULL, "%s at %s:%lld", db_server_version(db), settings->source_host,
+		    (long long)settings->source_port);
+	check_tables(settings, db, publisher, f);
+	db_close(db);
+	publisher_free(publisher);
+}

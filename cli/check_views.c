@@ -1,0 +1,138 @@
+/* check_views.c - view folders as `millrace check` sees them: their own files (view_read does all of it), then, where schemas are
+ * registered for the inputs, whether the handlers' parameters exist in them and which event types nobody handles. Without Kafka
+ * the second half is left out: check_kafka has said why. */
+#include "cli/check.h"
+
+#include "core/avro/schema.h"
+#include "core/base/mem.h"
+#include "core/registry/registry.h"
+#include "projections/apply/handlers.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define AREA "view"
+
+struct against {
+	const struct view *view;
+	struct target *target;
+	struct findings *f;
+	size_t schemas;
+	bool failed;
+};
+
+/* The view's input that the subject "<topic>-value" or "<topic>-<record>" belongs to, or NULL. */
+static const char *input_of(const struct view *v, const char *subject)
+{
+	for (size_t i = 0; i < v->input_count; i++) {
+		size_t n = strlen(v->inputs[i]);
+
+		if (strncmp(subject, v->inputs[i], n) == 0 && subject[n] == '-' && strcmp(subject + n, "-key") != 0)
+			return v->inputs[i];
+	}
+	return NULL;
+}
+
+static bool has_handler(const struct view *v, const char *record)
+{
+	const char *dot = strrchr(record, '.');
+
+	for (size_t i = 0; i < v->handler_count; i++)
+		if (v->handlers[i].on == VIEW_ON_EVENT
+		    && (strcmp(v->handlers[i].name, record) == 0 || (dot != NULL && strcmp(v->handlers[i].name, dot + 1) == 0)))
+			return true;
+	return false;
+}
+
+/* A published event begins with meta, a row envelope with source. */
+static bool is_event(const struct schema *schema)
+{
+	return schema->type == SCHEMA_RECORD && schema->count > 0 && strcmp(schema->fields[0].name, "meta") == 0;
+}
+
+static void check_schema(const struct registry_schema *registered, void *context)
+{
+	struct against *a = context;
+	struct schema *schema;
+	struct err e = ERR_INIT;
+
+	if (input_of(a->view, registered->subject) == NULL)
+		return;
+	a->schemas++;
+	if (schema_parse(slice_str(registered->text), &schema, &e) < 0) {
+		finding_err(a->f, FINDING_WARNING, AREA, &e);
+		return;
+	}
+	if (is_event(schema) && !has_handler(a->view, schema->name)) {
+		finding_add(a->f, FINDING_WARNING, AREA, NULL, "%s: %s has no handler in on/: its records are ignored", a->view->name,
+			    schema->name);
+	} else if (handlers_check_schema(a->view, a->target, schema, &e) < 0) {
+		a->failed = true;
+		err_wrap(&e, "%s", a->view->name);
+		finding_err(a->f, FINDING_FAIL, AREA, &e);
+	}
+	schema_free(schema);
+}
+
+static void check_handlers(const struct view *v, struct registry *registry, struct findings *f)
+{
+	struct target_sqlite target;
+	struct against a = { .view = v, .target = &target.target, .f = f };
+	struct err e = ERR_INIT;
+	struct sql_db *db;
+
+	if (sql_open_db(":memory:", SQL_OPEN_MEMORY, &db, &e) < 0 || sql_script(db, "tables.sql", v->create_sql, &e) < 0) {
+		finding_err(f, FINDING_FAIL, AREA, &e);
+		return;
+	}
+	target_sqlite_init(&target, db);
+	registry_each(registry, check_schema, &a);
+	if (a.schemas == 0)
+		finding_add(f, FINDING_WARNING, AREA, "They are registered when `millrace run` first writes to the inputs.",
+			    "%s: no schema is registered for its inputs yet", v->name);
+	else if (!a.failed)
+		finding_add(f, FINDING_OK, AREA, NULL, "%s: its handlers fit the %zu schemas of its inputs", v->name, a.schemas);
+	sql_close(db);
+}
+
+static void check_view(const char *folder, const char *name, struct registry *registry, struct findings *f)
+{
+	char *path = xasprintf("%s/%s", folder, name);
+	struct err e = ERR_INIT;
+	struct view *v;
+
+	if (view_read(path, &v, &e) < 0) {
+		finding_err(f, FINDING_FAIL, AREA, &e);
+	} else {
+		finding_add(f, FINDING_OK, AREA, NULL, "%s: %zu tables, %zu handlers, %zu inputs", name, v->table_count,
+			    v->handler_count, v->input_count);
+		if (registry != NULL)
+			check_handlers(v, registry, f);
+		view_free(v);
+	}
+	free(path);
+}
+
+void check_views(const struct settings *settings, struct findings *f)
+{
+	const char *folder = settings->project_views_dir;
+	struct registry *registry = NULL;
+	struct err e = ERR_INIT;
+	char **names = NULL;
+	size_t count = 0;
+
+	if (view_list(folder, &names, &count, &e) < 0) {
+		finding_err(f, FINDING_FAIL, AREA, &e);
+		return;
+	}
+	if (count == 0)
+		finding_add(f, FINDING_WARNING, AREA, "A view is a folder with a view.conf; project.views says where they are.",
+			    "there is no view in %s", folder);
+	if (findings_exit_code(f) != EXIT_UNREACHABLE && registry_open(settings, false, &registry, &e) < 0)
+		registry = NULL; /* check_kafka has said so */
+	for (size_t i = 0; i < count; i++)
+		check_view(folder, names[i], registry, f);
+	if (registry != NULL)
+		registry_close(registry);
+	view_names_free(names, count);
+}
