@@ -3,8 +3,7 @@
  * What is there when a host opens decides what it does; there is no other memory of a job:
  *   nothing                   read the folder, build version 1
  *   a version that is building, no live one     go on building it, then make it live
- *   building beside a live one                  go on with the replay (whether it swaps is stored with it)
- *   ready, with the wish to swap                swap
+ *   building or ready beside a live one         go on with the replay: diff (again), and swap if that was the wish
  *   only failed ones                            build again: a restart is the operator's retry */
 #include "projections/replay/host_priv.h"
 
@@ -141,10 +140,17 @@ int host_drop_version(struct host *h, int version, struct err *e)
 	struct version *v;
 
 	pthread_mutex_lock(&h->lock);
+	while (h->outside == version && h->outside_busy)
+		pthread_cond_wait(&h->changed, &h->lock);
+	if (h->outside == version)
+		h->outside = 0;
 	v = host_find(h, version);
 	if (v != NULL) {
+		size_t at = (size_t)(v - h->versions);
+
 		gone = *v;
-		*v = h->versions[--h->version_count];
+		h->version_count--;
+		memmove(v, v + 1, (h->version_count - at) * sizeof(*v));
 	}
 	pthread_mutex_unlock(&h->lock);
 	worker_stop(gone.worker);
@@ -219,22 +225,15 @@ static int first_build(struct host *h, struct err *e)
 
 static int resume(struct host *h, struct err *e)
 {
-	const struct version *building = host_find_state(h, STORE_BUILDING), *ready = host_find_state(h, STORE_READY);
+	const struct version *v = host_find_state(h, STORE_BUILDING);
 	bool live = host_live(h) != 0;
 
-	if (building != NULL) {
-		h->no_swap = live && !building->info.swap;
-		host_begin_job(h, live ? HOST_REPLAY : HOST_BUILD, building->version);
-	} else if (ready != NULL && (ready->info.swap || !live)) {
-		host_begin_job(h, HOST_SWAP, ready->version);
-	} else if (ready != NULL) {
-		h->job = HOST_REPLAY;
-		h->phase = HOST_READY;
-		h->job_version = ready->version;
-		h->job_from = host_live(h);
-	} else if (!live) {
-		return first_build(h, e);
-	}
+	if (v == NULL)
+		v = host_find_state(h, STORE_READY);
+	if (v == NULL)
+		return live ? 0 : first_build(h, e);
+	h->no_swap = live && !v->info.swap;
+	host_begin_job(h, live ? HOST_REPLAY : HOST_BUILD, v->version);
 	return 0;
 }
 
@@ -311,7 +310,6 @@ void host_close(struct host *h)
 	if (h->store != NULL)
 		h->store->ops->close(h->store);
 	lease_free(h->lease);
-	view_free(h->folder);
 	pthread_mutex_destroy(&h->lock);
 	pthread_cond_destroy(&h->changed);
 	free(h->diff);
@@ -363,16 +361,27 @@ void host_status(struct host *h, struct host_status *ret_status)
 	pthread_mutex_unlock(&h->lock);
 }
 
-const struct view *host_view(struct host *h)
+void host_describe(struct host *h, char **ret_owner, char ***ret_inputs, size_t *ret_count)
 {
 	const struct version *v;
 
+	*ret_owner = NULL;
+	*ret_inputs = NULL;
+	*ret_count = 0;
 	pthread_mutex_lock(&h->lock);
 	v = host_find_state(h, STORE_LIVE);
 	if (v == NULL && h->version_count > 0)
 		v = &h->versions[h->version_count - 1];
+	if (v != NULL && v->view != NULL) {
+		*ret_owner = xstrdup(v->view->owner != NULL ? v->view->owner : "");
+		for (size_t i = 0; i < v->view->input_count; i++) {
+			*ret_inputs = xrealloc(*ret_inputs, (i + 1) * sizeof(char *));
+			(*ret_inputs)[(*ret_count)++] = xstrdup(v->view->inputs[i]);
+		}
+	}
 	pthread_mutex_unlock(&h->lock);
-	return v != NULL ? v->view : NULL;
+	if (*ret_owner == NULL)
+		*ret_owner = xstrdup("");
 }
 
 /* ---- somebody outside holds a version ---------------------------------------------------------------------------- */
@@ -439,7 +448,7 @@ static int outside_begin(struct host *h, int version, struct worker **ret_worker
 int host_hold(struct host *h, int version, int *ret_version, char **ret_gtid_set, struct err *e)
 {
 	struct worker_status status;
-	struct worker *w;
+	struct worker *w = NULL;
 	int rc;
 
 	if (outside_begin(h, version, &w, &version, e) < 0)

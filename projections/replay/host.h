@@ -64,8 +64,9 @@ void host_close(struct host *h);           /* NULL is fine; ends workers and job
 const char *host_name(const struct host *h);
 int host_set_http(struct host *h, const char *address, struct err *e);
 void host_status(struct host *h, struct host_status *ret_status);
-/* The view's definition as the live version has it (or the newest, when none is live): owner, inputs. Valid while h is open. */
-const struct view *host_view(struct host *h);
+/* Owner and input topics, by the live version's definition (or the newest, when none is live). Free owner with free(), inputs
+ * with view_names_free(). */
+void host_describe(struct host *h, char **ret_owner, char ***ret_inputs, size_t *ret_count);
 
 struct host_replay_options {
 	bool no_swap;

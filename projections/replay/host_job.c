@@ -369,7 +369,6 @@ static void fail_job(struct host *h, const struct err *e)
 		w = v->worker;
 		v->worker = NULL;
 		v->state = STORE_FAILED;
-		snprintf(v->info.gtid_set, sizeof(v->info.gtid_set), "%s", "");
 	}
 	pthread_mutex_unlock(&h->lock);
 	worker_stop(w);

@@ -25,7 +25,6 @@ struct host {
 	char *name, *dir;             /* dir: the view's folder */
 	struct lease *lease;
 	struct store *store;
-	struct view *folder;          /* as read when there was no version; NULL otherwise */
 	pthread_t keeper;
 	bool keeper_runs;
 
