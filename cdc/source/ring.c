@@ -10,8 +10,8 @@
  * of the ring, so with the unused rest it always fits an empty ring.
  *
  * Waiting: each side announces it in `waiting`, looks again, and sleeps on a condition variable. The other side looks at that
- * flag after it has moved its cursor. Both orders need a full fence between the store and the load, else each could miss
- * the other (the same handshake as a futex lock). The fast path is one fence, no lock.
+ * flag after it has moved its cursor. Each stores, then loads what the other stores: these four are sequentially consistent, else
+ * each could miss the other (the same handshake as a futex lock). The fast path is one such store, no lock.
  *
  * Promises: no packet is lost, cut or seen twice; the producer never overwrites what isn't released; ring_stop and
  * ring_end always wake the other side. */
@@ -87,8 +87,7 @@ void ring_free(struct ring *r)
 /* Wakes the other side if it has announced that it waits. */
 static void wake(struct ring *r, _Atomic bool *waiting)
 {
-	atomic_thread_fence(memory_order_seq_cst);
-	if (!atomic_load_explicit(waiting, memory_order_relaxed))
+	if (!atomic_load(waiting))
 		return;
 	pthread_mutex_lock(&r->lock);
 	pthread_cond_broadcast(&r->moved);
@@ -123,7 +122,6 @@ static bool await_tail(struct ring *r, uint64_t least)
 	atomic_store(&r->producer_waiting, true);
 	pthread_cond_broadcast(&r->moved); /* the consumer may be waiting for us to be stuck */
 	for (;;) {
-		atomic_thread_fence(memory_order_seq_cst);
 		r->tail_seen = atomic_load(&r->tail);
 		if (r->tail_seen >= least || atomic_load(&r->stopped))
 			break;
@@ -134,13 +132,27 @@ static bool await_tail(struct ring *r, uint64_t least)
 	return !atomic_load(&r->stopped);
 }
 
+/* Waits until the tail has reached `least`. Whoever must wait at all does so for a quarter of the ring, else both sides
+ * would wake each other for every packet. */
+static bool await_room(struct ring *r, uint64_t least, uint64_t head)
+{
+	uint64_t better = least + r->capacity / 4;
+
+	if (least <= r->tail_seen)
+		return true;
+	r->tail_seen = atomic_load_explicit(&r->tail, memory_order_acquire);
+	if (least <= r->tail_seen)
+		return true;
+	return await_tail(r, better < head ? better : head);
+}
+
 /* Room for `need` contiguous bytes at the head, which moves over an unused rest. */
 static bool make_room(struct ring *r, uint64_t *head, size_t need)
 {
 	size_t rest = r->capacity - (*head & (r->capacity - 1));
 	uint64_t end = *head + need + (rest < need ? rest : 0);
 
-	if (end > r->capacity && end - r->capacity > r->tail_seen && !await_tail(r, end - r->capacity))
+	if (end > r->capacity && !await_room(r, end - r->capacity, *head))
 		return false;
 	if (rest < need) {
 		entry_put(r, *head, 0, ENTRY_SKIP); /* entries are padded to 8: the header always fits */
@@ -162,7 +174,7 @@ bool ring_push(struct ring *r, struct slice packet)
 	to = r->data + (head & (r->capacity - 1)) + sizeof(struct entry);
 	memcpy(to, lent ? (const void *)&packet : (const void *)packet.data, lent ? sizeof(packet) : packet.size);
 	head += need;
-	atomic_store_explicit(&r->head, head, memory_order_release);
+	atomic_store(&r->head, head);
 	wake(r, &r->consumer_waiting);
 	return !lent || await_tail(r, head);
 }
@@ -212,7 +224,6 @@ static enum ring_state await_head(struct ring *r, uint64_t cursor, int timeout_m
 	for (;;) {
 		bool ended;
 
-		atomic_thread_fence(memory_order_seq_cst);
 		ended = atomic_load(&r->ended); /* before head: what came before the end must not be missed */
 		r->head_seen = atomic_load(&r->head);
 		if (cursor < r->head_seen)
@@ -259,8 +270,10 @@ enum ring_state ring_read(struct ring *r, uint64_t *cursor, int timeout_ms, stru
 void ring_release(struct ring *r, uint64_t cursor)
 {
 	assert(cursor >= ring_begin(r) && cursor <= atomic_load(&r->head));
-	atomic_store_explicit(&r->tail, cursor, memory_order_release);
-	wake(r, &r->producer_waiting);
+	atomic_store(&r->tail, cursor);
+	/* wanted_tail only rises: with an old value the producer is woken too early, never too late */
+	if (cursor >= atomic_load(&r->wanted_tail))
+		wake(r, &r->producer_waiting);
 }
 
 void ring_stop(struct ring *r)
