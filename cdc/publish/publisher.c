@@ -66,6 +66,25 @@ static bool captures(const char *db, const char *table, void *context)
 	return catalog_captures(context, slice_str(db), slice_str(table));
 }
 
+/* Millrace's own topics, and those of rows, are no place for events: their readers would meet records they don't know. */
+static int check_topics(const struct publisher *p, struct err *e)
+{
+	size_t n = strlen(p->settings->name);
+
+	for (size_t i = 0; i < p->files.count; i++) {
+		const struct event_schema *event = p->files.events[i];
+		const char *rest = strncmp(event->topic, p->settings->name, n) == 0 && event->topic[n] == '.' ?
+					   event->topic + n + 1 : "";
+
+		if (strcmp(rest, "commits") == 0 || strcmp(rest, "position") == 0 || strcmp(rest, "status") == 0 ||
+		    strcmp(event->topic, p->settings->kafka_schemas_topic) == 0 || strchr(rest, '.') != NULL) {
+			err_config(e, "%s: topic %s belongs to Millrace itself", event->file, event->topic);
+			return err_hint(e, "Choose another name, for instance %s.events.", p->settings->name);
+		}
+	}
+	return 0;
+}
+
 static void name_event_tables(struct publisher *p)
 {
 	p->event_tables = xcalloc(p->files.count, sizeof(*p->event_tables));
@@ -84,6 +103,8 @@ int publisher_new(const struct settings *settings, const struct publish_sink *si
 	p->sink = *sink;
 	rc = event_files_read(settings->capture_events_dir, captures, catalog, &p->files, e);
 	catalog_free(catalog);
+	if (rc == 0)
+		rc = check_topics(p, e);
 	if (rc < 0) {
 		publisher_free(p);
 		return -1;

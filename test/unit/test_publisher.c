@@ -127,12 +127,15 @@ static void write_event(const char *name, const char *when, const char *where, c
 
 static struct settings settings;
 static char *tables[] = { "db.*" };
+static char name[] = "cap", schemas_topic[] = "_schemas";
 
 static struct publisher *open_publisher(struct err *e)
 {
 	struct publisher *p = NULL;
 
-	settings.name = "cap";
+	settings.name = name;
+	if (settings.kafka_schemas_topic == NULL)
+		settings.kafka_schemas_topic = schemas_topic;
 	settings.capture_tables.items = tables;
 	settings.capture_tables.count = 1;
 	settings.capture_events_dir = folder;
@@ -366,6 +369,9 @@ START_TEST(files_are_checked_together)
 	tables[0] = "db.*";
 	ck_assert_ptr_nonnull(strstr(e.msg, "Came.avsc: table db.tab is not captured"));
 	ck_assert_ptr_nonnull(strstr(e.msg, "Same.avsc: table db.tab is not captured"));
+	snprintf(schemas_topic, sizeof(schemas_topic), "ev");
+	ck_assert_ptr_null(open_publisher(&e));
+	ck_assert_ptr_nonnull(strstr(e.msg, "topic ev belongs to Millrace itself"));
 	settings.capture_events_dir = "/nonexistent";
 }
 END_TEST
