@@ -395,7 +395,7 @@ static int prepare_failed(struct expression *x, struct err *e)
 		hint_column(x, name, e);
 		return -1;
 	}
-	if (strncmp(message, no_collation, sizeof(no_collation) - 1) == 0 && strstr(message, "millrace_") != NULL) {
+	if (strncmp(message, no_collation, sizeof(no_collation) - 1) == 0 && strstr(message, text_rule_name(TEXT_UNKNOWN)) != NULL) {
 		err_config(e, "it compares text of a column whose collation cannot be followed here");
 		return err_hint(e, "Such a column can be tested with IS NULL only.");
 	}

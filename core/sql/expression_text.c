@@ -37,9 +37,10 @@ static const struct collation_rule rules[] = {
 	{ 1248, TEXT_FOLDED }, { 1270, TEXT_FOLDED },
 };
 
+/* At most 18 characters: EXPLAIN shows no more, and expression.c looks for them there. */
 static const char *const rule_names[TEXT_RULES + 1] = {
-	"millrace_exact", "millrace_exact_pad", "millrace_cased", "millrace_cased_pad",
-	"millrace_folded", "millrace_folded_pad", "millrace_unknown",
+	"source_exact", "source_exact_pad", "source_cased", "source_cased_pad",
+	"source_folded", "source_folded_pad", "source_unknown",
 };
 
 /* UCA 14: 256 ids per character set; language * 8 + (no padding) 4 + (accents) 2 + (case) 1. Language 0 is the root. */
