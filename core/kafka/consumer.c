@@ -10,6 +10,11 @@
  * last one before it was returned, or when the library says that it has met the end of the partition: that is how one that
  * ends in transaction markers or aborted records, which are never returned, gets done.
  *
+ * A full queue: the library (before 2.2) looks only once a second whether there is room again, which would make a small
+ * budget slow. Any request to the partition's leader wakes the thread that looks. So when as much was taken as the
+ * library needs to stop fetching, without the queue having been empty in between, and little is left, the leaders are
+ * asked for a partition's bounds; the answer doesn't matter.
+ *
  * Silence is no news: an idle topic and a dead broker look the same. After a quarter of kafka.timeout without a record the
  * brokers are asked for something small; when that has failed for the rest of the time, it is ERR_RETRY. */
 #include "core/kafka/consumer.h"
@@ -26,6 +31,7 @@
 #define PARTITION_MAX 100000    /* highest partition number taken */
 #define RECORD_COST 600         /* what the library holds for a fetched record beside its bytes (measured) */
 #define PROBE_MS 1000
+#define LEADERS_MAX 64          /* brokers that are woken; the others are slow once the queue was full */
 
 struct consumer_topic {
 	rd_kafka_topic_t *rkt;
@@ -53,6 +59,10 @@ struct consumer {
 	struct consumer_message messages[BATCH_MAX];
 	size_t message_count;
 	int64_t heard_us, probed_us;         /* last sign of life, last question */
+	int64_t queue_records, queue_bytes;  /* at which the library stops fetching */
+	int64_t run_records, run_bytes;      /* taken since the queue was empty, or leaders were woken */
+	int32_t leaders[LEADERS_MAX];
+	size_t wake[LEADERS_MAX], leader_count; /* a partition of each leader */
 };
 
 /* ---- opening and closing ----------------------------------------------------------------------------------- */
@@ -64,12 +74,15 @@ static int64_t clamp(int64_t value, int64_t least, int64_t most)
 
 /* How the budget is used: up to half of it may wait in the queue when the library decides to fetch more; the other half is
  * for what one response brings, with room for compression and the cost of small records. */
-static void put_limits(rd_kafka_conf_t *conf, int64_t bytes)
+static void put_limits(struct consumer *c, rd_kafka_conf_t *conf, int64_t bytes)
 {
 	int64_t fetch = clamp(bytes / 16, 64 * 1024, 8 * 1024 * 1024);
+	int64_t kbytes = clamp(bytes / 2048, 64, 2000000);
 
-	kafka_conf_put(conf, "queued.max.messages.kbytes", "%lld", (long long)clamp(bytes / 2048, 64, 2000000));
-	kafka_conf_put(conf, "queued.min.messages", "%lld", (long long)clamp(bytes / 2 / RECORD_COST, 100, 1000000));
+	c->queue_bytes = kbytes * 1024;
+	c->queue_records = clamp(bytes / 2 / RECORD_COST, 100, 1000000);
+	kafka_conf_put(conf, "queued.max.messages.kbytes", "%lld", (long long)kbytes);
+	kafka_conf_put(conf, "queued.min.messages", "%lld", (long long)c->queue_records);
 	/* the library raises fetch.max.bytes to message.max.bytes; a larger record comes all the same */
 	kafka_conf_put(conf, "message.max.bytes", "%lld", (long long)fetch);
 	kafka_conf_put(conf, "fetch.max.bytes", "%lld", (long long)fetch);
@@ -90,9 +103,9 @@ int consumer_open(const struct settings *settings, const struct consumer_options
 	kafka_conf_put(conf, "auto.commit.enable", "false");
 	kafka_conf_put(conf, "enable.auto.offset.store", "false");
 	kafka_conf_put(conf, "enable.partition.eof", options->stop_at_end ? "true" : "false");
-	kafka_conf_put(conf, "fetch.wait.max.ms", "250");
+	kafka_conf_put(conf, "fetch.wait.max.ms", "100");
 	kafka_conf_put(conf, "fetch.error.backoff.ms", "100");
-	put_limits(conf, options->queue_bytes_max);
+	put_limits(c, conf, options->queue_bytes_max);
 	if (options->group != NULL)
 		kafka_conf_put(conf, "group.id", "%s", options->group);
 	if (kafka_client_start(&c->client, settings, conf, KAFKA_CONSUMER, e) < 0) {
@@ -127,7 +140,8 @@ static void unassign(struct consumer *c)
 	free(c->assigned);
 	c->topics = NULL;
 	c->assigned = NULL;
-	c->count = c->topic_count = c->done_count = 0;
+	c->count = c->topic_count = c->done_count = c->leader_count = 0;
+	c->run_records = c->run_bytes = 0;
 }
 
 void consumer_close(struct consumer *c)
@@ -218,6 +232,37 @@ static int start(struct consumer *c, size_t index, struct err *e)
 		(int)a->at.partition);
 }
 
+static void know_leader(struct consumer *c, size_t index, int32_t leader)
+{
+	for (size_t i = 0; i < c->leader_count; i++)
+		if (c->leaders[i] == leader)
+			return;
+	if (leader < 0 || c->leader_count == LEADERS_MAX)
+		return;
+	c->leaders[c->leader_count] = leader;
+	c->wake[c->leader_count++] = index;
+}
+
+/* Finds a partition of each leader, to wake it by. Leaders may move later: then a full queue is slow, nothing else. */
+static void know_leaders(struct consumer *c)
+{
+	const struct rd_kafka_metadata *answer;
+
+	if (rd_kafka_metadata(c->client.rk, 0, NULL, &answer, (int)c->client.timeout_ms) != RD_KAFKA_RESP_ERR_NO_ERROR)
+		return;
+	for (size_t i = 0; i < c->count; i++)
+		for (int t = 0; t < answer->topic_cnt; t++) {
+			const struct rd_kafka_metadata_topic *topic = &answer->topics[t];
+
+			if (strcmp(topic->topic, c->assigned[i].at.topic) != 0)
+				continue;
+			for (int p = 0; p < topic->partition_cnt; p++)
+				if (topic->partitions[p].id == c->assigned[i].at.partition)
+					know_leader(c, i, topic->partitions[p].leader);
+		}
+	rd_kafka_metadata_destroy(answer);
+}
+
 int consumer_assign(struct consumer *c, const struct consumer_partition *partitions, size_t count, struct err *e)
 {
 	unassign(c);
@@ -239,6 +284,8 @@ int consumer_assign(struct consumer *c, const struct consumer_partition *partiti
 	for (size_t i = 0; i < count; i++)
 		if (start(c, i, e) < 0)
 			goto failed;
+	if (count > 0)
+		know_leaders(c);
 	kafka_client_healthy(&c->client);
 	c->heard_us = c->probed_us = clock_monotonic_us();
 	return 0;
@@ -300,6 +347,8 @@ static void add_record(struct consumer *c, struct assigned *a, size_t index, con
 		.key = slice_of(m->key, m->key_len),
 		.value = slice_of(m->payload, m->len),
 	};
+	c->run_records++;
+	c->run_bytes += (int64_t)(m->len + m->key_len);
 	advance(c, a, m->offset + 1);
 }
 
@@ -345,6 +394,22 @@ static void take_queued(struct consumer *c)
 
 	if (n > 0)
 		c->held_count += (size_t)n;
+}
+
+static void wake_when_drained(struct consumer *c)
+{
+	size_t left = rd_kafka_queue_length(c->queue);
+	int64_t low, high;
+
+	if (left <= (size_t)c->queue_records / 4 &&
+		(c->run_records >= c->queue_records || c->run_bytes >= c->queue_bytes)) {
+		for (size_t i = 0; i < c->leader_count; i++)
+			(void)rd_kafka_query_watermark_offsets(c->client.rk, c->assigned[c->wake[i]].at.topic,
+				c->assigned[c->wake[i]].at.partition, &low, &high, PROBE_MS); /* see above */
+		c->run_records = c->run_bytes = 0;
+	} else if (left == 0) {
+		c->run_records = c->run_bytes = 0;
+	}
 }
 
 static int probe(struct consumer *c, struct err *e)
@@ -395,6 +460,8 @@ int consumer_poll(struct consumer *c, int timeout_ms, const struct consumer_mess
 			(c->stop_at_end && consumer_at_end(c)))
 			break;
 	}
+	if (c->message_count > 0)
+		wake_when_drained(c);
 	if (c->held_count > 0)
 		c->heard_us = clock_monotonic_us();
 	else if (probe(c, e) < 0)
