@@ -157,7 +157,7 @@ struct collector {
 	struct statement *s;
 	struct slice default_db;
 	enum targets targets;
-	bool seen_set;
+	bool seen_set; /* UPDATE: what follows is only read */
 	bool expect;  /* the next name is a table */
 	bool list;    /* and so is one behind a comma */
 	bool deletes; /* DELETE: USING names tables */
@@ -252,9 +252,10 @@ static void announce(struct collector *c, struct token t)
 {
 	enum statement_kind kind = c->s->kind;
 	bool many = kind == STATEMENT_DROP_TABLE || kind == STATEMENT_RENAME_TABLE;
+	bool verb = kind == STATEMENT_DML && (token_is(t, "UPDATE") || token_is(t, "DELETE")); /* else ON DELETE ... */
 
-	if (token_is(t, "FROM") || token_is(t, "JOIN") || token_is(t, "STRAIGHT_JOIN") || token_is(t, "UPDATE") ||
-	    token_is(t, "DELETE") || (c->deletes && token_is(t, "USING"))) {
+	if (verb || token_is(t, "FROM") || token_is(t, "JOIN") || token_is(t, "STRAIGHT_JOIN") ||
+	    (c->deletes && token_is(t, "USING"))) {
 		c->expect = c->list = true;
 	} else if (token_is(t, "INTO") || token_is(t, "REFERENCES") || token_is(t, "INSERT") || token_is(t, "REPLACE")) {
 		c->expect = true;

@@ -50,7 +50,7 @@ struct statement {
 #define STATEMENT_INIT { .kind = STATEMENT_OTHER }
 
 /* Only whether the text begins, ends or cuts a group, without collecting tables or allocating: cheap enough for every QUERY.
- * Anything but the first five kinds and RELEASE comes back as STATEMENT_OTHER. ret_name: the savepoint's name as written
+ * Kinds behind STATEMENT_XA_OTHER come back as STATEMENT_OTHER. ret_name: the savepoint's name as written
  * (quotes included), pointing into text. */
 enum statement_kind statement_peek(struct slice text, struct slice *ret_name);
 /* Same savepoint? Compares names as written: without quotes, ASCII letters in any case, as the server does. */
