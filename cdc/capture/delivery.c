@@ -27,6 +27,7 @@ struct delivery {
 	struct buf value;
 	struct commit_touched *touched;
 	size_t touched_capacity;
+	struct buf topics;  /* lines of the fingerprint */
 };
 
 char *delivery_topic_name(const struct settings *settings, const char *kind)
@@ -59,6 +60,7 @@ static int sink_topic(void *context, const char *name, struct publish_topic **re
 	if (admin_ensure_topic(d->admin, name, TOPIC_HISTORY, (int32_t)s->kafka_partitions, s->capture_history,
 			       ret_partitions, e) < 0)
 		return -1;
+	buf_add_format(&d->topics, "topic %s partitions=%d\n", name, *ret_partitions);
 	*ret_topic = (struct publish_topic *)producer_topic(d->producer, name);
 	return 0;
 }
@@ -135,6 +137,7 @@ void delivery_close(struct delivery *d)
 		return;
 	producer_close(d->producer);
 	buf_done(&d->value);
+	buf_done(&d->topics);
 	free(d->touched);
 	free(d);
 }
@@ -142,6 +145,16 @@ void delivery_close(struct delivery *d)
 const struct publish_sink *delivery_sink(struct delivery *d)
 {
 	return &d->sink;
+}
+
+void delivery_fingerprint(const struct delivery *d, struct buf *out)
+{
+	buf_add_slice(out, buf_slice(&d->topics));
+}
+
+int delivery_status_topic(struct delivery *d, int32_t *ret_schema_id, struct err *e)
+{
+	return own_topic(d, "status", TOPIC_COMPACTED, RECORD_STATUS, NULL, ret_schema_id, e);
 }
 
 void delivery_on_begin(struct delivery *d, void (*begun)(void *context), void *context)

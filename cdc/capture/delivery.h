@@ -28,6 +28,11 @@ int delivery_abort(struct delivery *d, struct err *e);
 /* A delivery that has failed meanwhile. */
 int delivery_check(struct delivery *d, struct err *e);
 
+/* A line per data topic that the sink has given out so far: their partitions decide where a key goes. */
+void delivery_fingerprint(const struct delivery *d, struct buf *out);
+/* Makes sure that the status topic is there; it is written by the report. */
+int delivery_status_topic(struct delivery *d, int32_t *ret_schema_id, struct err *e);
+
 /* "NAME.commits", ... malloced */
 char *delivery_topic_name(const struct settings *settings, const char *kind);
 

@@ -214,7 +214,8 @@ static void say_missing(const char *from, const char *in, const char *what, bool
 	while (*from != '\0') {
 		size_t n = strcspn(from, "\n");
 
-		if (n > 0 && !has_line(in, from, n) && (tables_too || strncmp(from, "table ", 6) != 0))
+		if (n > 0 && !has_line(in, from, n) &&
+		    (tables_too || (strncmp(from, "table ", 6) != 0 && strncmp(from, "topic ", 6) != 0)))
 			buf_add_format(out, "%s%s: %.*s", out->size > 0 ? "; " : "", what, (int)(n < 300 ? n : 300), from);
 		from += n + (from[n] != '\0');
 	}

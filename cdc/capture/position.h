@@ -17,7 +17,7 @@ int position_read(const struct settings *settings, struct registry *registry, bo
 int position_adopt(const struct settings *settings, struct admin *admin, struct registry *registry,
 		   const char *const *topics, size_t topic_count, int64_t *ret_seq, struct err *e);
 
-/* A fingerprint is lines of text, sorted. Lines "table ..." may be added; any other difference is ERR_CONFIG and named. */
+/* A fingerprint is lines of text, in any order. Lines "table ..." and "topic ..." may be added; any other difference is ERR_CONFIG and named. */
 int position_compare(const char *stored, const char *now, struct err *e);
 
 #endif

@@ -450,3 +450,8 @@ const char *const *publisher_event_tables(const struct publisher *p, size_t *ret
 	*ret_count = p->files.count;
 	return p->event_tables;
 }
+
+const char *publisher_event_topic(const struct publisher *p, size_t event)
+{
+	return p->files.events[event]->topic;
+}

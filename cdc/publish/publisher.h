@@ -46,5 +46,7 @@ void publisher_rollback(struct publisher *p);         /* the same, after an abor
 void publisher_fingerprint(const struct publisher *p, struct buf *out);
 /* Tables ("db.table") that event files are bound to, for check: count and names owned by the publisher. */
 const char *const *publisher_event_tables(const struct publisher *p, size_t *ret_count);
+/* Topic of the event with that index in publisher_event_tables. */
+const char *publisher_event_topic(const struct publisher *p, size_t event);
 
 #endif

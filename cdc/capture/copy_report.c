@@ -1,0 +1,49 @@
+/* copy_report.c - the copy's progress as records want it. */
+#include "cdc/capture/copy_priv.h"
+
+#include "core/base/clock.h"
+#include "core/base/mem.h"
+
+const struct position_copy *copy_positions(struct copy *c, size_t *ret_count)
+{
+	c->positions = xrealloc(c->positions, (c->table_count + 1) * sizeof(*c->positions));
+	for (size_t i = 0; i < c->table_count; i++) {
+		const struct copy_table *t = c->tables[i];
+
+		c->positions[i] = (struct position_copy){ .db = t->db, .table = t->table, .done = fold_done(t->fold),
+							  .chunks = t->chunks, .rows = t->rows };
+		if (t->literals.size > 0)
+			c->positions[i].last_key = (struct record_texts){ t->last_key, t->shape->key_count };
+	}
+	*ret_count = c->table_count;
+	return c->positions;
+}
+
+struct record_texts copy_copying(struct copy *c)
+{
+	size_t count = 0;
+
+	c->copying = xrealloc(c->copying, (c->table_count + 1) * sizeof(*c->copying));
+	for (size_t i = 0; i < c->table_count && !copy_all_done(c); i++)
+		if (!fold_done(c->tables[i]->fold))
+			c->copying[count++] = c->tables[i]->name;
+	return (struct record_texts){ c->copying, count };
+}
+
+const struct status_copy *copy_status(struct copy *c, size_t *ret_count)
+{
+	int64_t now = clock_monotonic_us();
+
+	c->status = xrealloc(c->status, (c->table_count + 1) * sizeof(*c->status));
+	for (size_t i = 0; i < c->table_count; i++) {
+		const struct copy_table *t = c->tables[i];
+		bool running = t == c->active && t->started_us != 0 && now > t->started_us;
+
+		c->status[i] = (struct status_copy){ .table = t->name, .rows = t->rows, .done = fold_done(t->fold),
+						     .rows_estimate = t->rows_estimate };
+		if (running)
+			c->status[i].rate = (double)(t->rows - t->rows_at_start) * 1e6 / (double)(now - t->started_us);
+	}
+	*ret_count = c->table_count;
+	return c->status;
+}

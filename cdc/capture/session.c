@@ -1,0 +1,284 @@
+/* session.c - the loop: packets into groups, groups into changes, changes into records, records into group commits.
+ *
+ *   between two source transactions:  stop asked for?  a chunk of a copy ready?  a group commit due?
+ *   then the next packet:             scan it; when it ends a group, deliver the group
+ *
+ * A group is delivered out of the ring, where its packets stay until then. One that fills the ring is read twice
+ * (cdc/change/group.h): once for its end, then again from the same position; what is open is committed first, so that it gets
+ * Kafka transactions of its own. Those are the only source transactions that can be cut in two.
+ *
+ * The ring running empty ends a group commit at once on a quiet source. Right after another commit the loop waits a few
+ * milliseconds for more first: a busy source whose reader is just not faster than we are would otherwise get many
+ * small commits. */
+#include "cdc/capture/session_priv.h"
+
+#include "core/base/clock.h"
+#include "core/base/log.h"
+#include "core/base/notify.h"
+#include "core/base/stop.h"
+
+#include <stdio.h>
+
+#define WAIT_MS_MAX 100          /* a stop is noticed within this time */
+#define BUSY_US 50000            /* a commit so short ago means that the source is busy */
+#define BUSY_WAIT_MS 4
+#define RELEASE_BYTES 65536
+#define ORDER_CHECK 1024         /* changes between looks at the clock inside a group */
+
+/* ---- rows -------------------------------------------------------------------------------------------------------- */
+
+/* The group goes on in the next group commit. Position: before the group, plus the changes delivered of it. */
+static int cut(struct session *s, struct err *e)
+{
+	const struct group_info *info = group_info(s->group);
+
+	if (s->seq > s->part_seq)
+		commit_batch_add(&s->batch, info->gtid_text, s->seq - s->part_seq, info->commit_us);
+	(void)snprintf(s->open_gtid, sizeof(s->open_gtid), "%s", info->gtid_text); /* same size */
+	s->open_changes = s->order;
+	s->part_seq = s->seq;
+	log_info("capture", "transaction %s is cut behind change %lld", info->gtid_text, (long long)s->order);
+	return session_commit(s, e);
+}
+
+static int deliver_rows(struct session *s, struct err *e)
+{
+	bool resumed = s->open_gtid[0] != '\0';
+	struct group_row row;
+	int rc;
+
+	while ((rc = group_next(s->group, &row, e)) == 1) {
+		s->order = row.change.order;
+		if (resumed && s->order <= s->open_changes)
+			continue;
+		rc = copy_change(s->copy, &row, e);
+		if (rc < 0 || (rc > 0 && publisher_change(s->publisher, &row.change, &s->seq, e) < 0))
+			return err_wrap(e, "transaction %s", row.change.transaction);
+		if (s->order % ORDER_CHECK != 0)
+			continue;
+		notify_watchdog();
+		report_turn(s->report);
+		if (commit_batch_must_cut(&s->batch, clock_monotonic_us()) && cut(s, e) < 0)
+			return -1;
+	}
+	return rc;
+}
+
+static int group_begin(struct session *s, struct err *e)
+{
+	const struct group_info *info = group_info(s->group);
+
+	if (s->open_gtid[0] == '\0' || strcmp(s->open_gtid, info->gtid_text) == 0)
+		return 0;
+	return err_data(e, "the position says that transaction %s was delivered in part, but the source goes on with %s",
+			s->open_gtid, info->gtid_text);
+}
+
+static int group_end(struct session *s, struct err *e)
+{
+	const struct group_info *info = group_info(s->group);
+
+	if (gtid_set_update(&s->gtid_set, &info->gtid, e) < 0)
+		return -1;
+	if (info->notice != NULL)
+		log_warning("capture", "%s", info->notice);
+	if (s->seq > s->part_seq)
+		commit_batch_add(&s->batch, info->gtid_text, s->seq - s->part_seq, info->commit_us);
+	else
+		commit_batch_move(&s->batch);
+	s->part_seq = s->seq;
+	s->order = 0;
+	s->open_gtid[0] = '\0';
+	s->open_changes = 0;
+	s->commit_us = info->commit_us;
+	s->transactions_total++;
+	s->bytes_total += group_take_bytes(s->group);
+	(void)snprintf(s->file, sizeof(s->file), "%s", group_file(s->group)); /* same size */
+	s->file_position = group_file_position(s->group);
+	group_reset(s->group);
+	return 0;
+}
+
+/* Its outcome is known now, its packets are gone. */
+static int read_again(struct session *s, struct err *e)
+{
+	(void)group_take_bytes(s->group); /* they will be counted when they are delivered */
+	log_info("capture", "transaction %s is larger than the ring: it is read again", group_info(s->group)->gtid_text);
+	if ((s->batch.begun_us != 0 || s->batch.position_moved) && session_commit(s, e) < 0)
+		return -1;
+	group_again(s->group);
+	return session_stream(s, e);
+}
+
+/* ---- packets ----------------------------------------------------------------------------------------------------- */
+
+static void release(struct session *s)
+{
+	ring_release(stream_ring(s->stream), s->cursor);
+	s->released = s->cursor;
+}
+
+static int complete(struct session *s, struct err *e)
+{
+	const struct group_info *info = group_info(s->group);
+
+	if (info->rows && group_let_go_was_called(s->group))
+		return read_again(s, e);
+	if (info->rows && deliver_rows(s, e) < 0)
+		return -1;
+	if (group_end(s, e) < 0)
+		return -1;
+	release(s);
+	return 0;
+}
+
+static int take_packet(struct session *s, struct slice packet, struct err *e)
+{
+	bool was_open = group_open(s->group);
+
+	if (group_scan(s->group, packet, e) < 0)
+		return -1;
+	if (group_complete(s->group))
+		return complete(s, e);
+	if (!group_open(s->group)) { /* between groups */
+		release(s);
+		return 0;
+	}
+	if (!was_open && group_begin(s, e) < 0)
+		return -1;
+	if (group_is_again(s->group) && deliver_rows(s, e) < 0)
+		return -1;
+	if ((group_is_again(s->group) || group_let_go_was_called(s->group)) && s->cursor - s->released >= RELEASE_BYTES)
+		release(s);
+	return 0;
+}
+
+/* The ring is full: a group that is kept in it has to be let go. */
+static void make_room(struct session *s)
+{
+	if (group_open(s->group) && !group_is_again(s->group))
+		group_let_go(s->group);
+	release(s);
+}
+
+static int wait_ms(struct session *s)
+{
+	int64_t now = clock_monotonic_us(), due = commit_batch_wait_us(&s->batch, now);
+	int wait = copy_wait_ms(s->copy);
+
+	if (wait < 0 || wait > WAIT_MS_MAX)
+		wait = WAIT_MS_MAX;
+	if (s->batch.begun_us != 0) /* we wait for more to come before we commit */
+		return now - s->batch.committed_us < BUSY_US ? BUSY_WAIT_MS : 0;
+	return due >= 0 && due / 1000 < wait ? (int)(due / 1000) + 1 : wait;
+}
+
+/* Nothing to read: commit what is in hand, once it is sure that nothing more comes. */
+static int idle(struct session *s, struct slice *ret_packet, enum ring_state *ret_state, struct err *e)
+{
+	notify_watchdog();
+	session_progress(s, false);
+	*ret_state = ring_read(stream_ring(s->stream), &s->cursor, wait_ms(s), ret_packet);
+	if (*ret_state != RING_EMPTY)
+		return 0;
+	if (s->seq > s->part_seq) { /* inside a group that is being delivered: it can only be cut */
+		if (commit_batch_must_cut(&s->batch, clock_monotonic_us()))
+			return cut(s, e);
+	} else if (commit_batch_due(&s->batch, clock_monotonic_us(), publisher_bytes(s->publisher), true)) {
+		return session_commit(s, e);
+	}
+	return delivery_check(s->delivery, e);
+}
+
+static int next_packet(struct session *s, struct err *e)
+{
+	enum ring_state state;
+	struct slice packet;
+
+	state = ring_read(stream_ring(s->stream), &s->cursor, 0, &packet);
+	if (state == RING_EMPTY && idle(s, &packet, &state, e) < 0)
+		return -1;
+	switch (state) {
+	case RING_EVENT:
+		return take_packet(s, packet, e);
+	case RING_FULL:
+		make_room(s);
+		return 0;
+	case RING_END:
+		return stream_failure(s->stream, e);
+	case RING_EMPTY:
+		return 0;
+	}
+	return 0;
+}
+
+/* ---- between two source transactions ----------------------------------------------------------------------------- */
+
+static int deliver_copied(void *context, const struct change *change, struct err *e)
+{
+	struct session *s = context;
+
+	if (change->order % ORDER_CHECK == 0) {
+		notify_watchdog();
+		report_turn(s->report);
+	}
+	return publisher_change(s->publisher, change, &s->seq, e);
+}
+
+static int deliver_chunk(struct session *s, struct err *e)
+{
+	int64_t commit_us = s->commit_us != 0 ? s->commit_us : clock_now_us();
+	const char *ended = NULL;
+
+	if (copy_emit(s->copy, commit_us, deliver_copied, s, &ended, e) < 0)
+		return -1;
+	if (s->seq > s->part_seq)
+		commit_batch_add(&s->batch, copy_chunk_name(s->copy), s->seq - s->part_seq, commit_us);
+	else
+		commit_batch_move(&s->batch);
+	s->part_seq = s->seq;
+	if (ended == NULL)
+		return 0;
+	commit_batch_copied(&s->batch, ended);
+	log_info("copy", "%s is copied%s", ended, copy_all_done(s->copy) ? "; all tables are" : "");
+	return 0;
+}
+
+static int at_border(struct session *s, struct err *e)
+{
+	struct copy_place place = { &s->gtid_set, s->file, s->file_position };
+	int rc = 0;
+
+	if (!copy_all_done(s->copy) && s->open_gtid[0] == '\0')
+		rc = copy_step(s->copy, &place, e);
+	if (rc > 0)
+		rc = deliver_chunk(s, e);
+	if (rc < 0)
+		return -1;
+	if (s->batch.begun_us != 0 &&
+	    commit_batch_due(&s->batch, clock_monotonic_us(), publisher_bytes(s->publisher), false))
+		return session_commit(s, e);
+	return 0;
+}
+
+/* What is complete becomes visible; of a group that is being delivered, the part that is. */
+static int stop(struct session *s, struct err *e)
+{
+	notify_stopping();
+	if (group_is_again(s->group) && s->seq > s->part_seq)
+		return cut(s, e);
+	if (s->batch.begun_us == 0 && !s->batch.position_moved)
+		return 0;
+	return session_commit(s, e);
+}
+
+int session_run(struct session *s, struct err *e)
+{
+	while (!stop_requested()) {
+		if (!group_open(s->group) && !group_is_again(s->group) && at_border(s, e) < 0)
+			return -1;
+		if (next_packet(s, e) < 0)
+			return -1;
+	}
+	return stop(s, e);
+}

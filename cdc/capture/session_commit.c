@@ -1,0 +1,90 @@
+/* session_commit.c - one group commit: commit record, position record, and the figures that go with it. */
+#include "cdc/capture/session_priv.h"
+
+#include "core/base/clock.h"
+
+#define REPORT_EVERY_US 200000
+
+static void fill_position(struct session *s, struct position_record *p)
+{
+	*p = (struct position_record){
+		.seq = s->seq,
+		.gtid_set = (const char *)s->gtid_text.data,
+		.source = s->source,
+		.commit_us = s->commit_us,
+		.bytes_total = s->bytes_total,
+		.transactions_total = s->transactions_total,
+		.open_gtid = s->open_gtid[0] != '\0' ? s->open_gtid : NULL,
+		.open_changes = s->open_changes,
+		.fingerprint = buf_cstr(&s->fingerprint),
+	};
+	/* written, not changed: the record's struct serves readers too */
+	p->copies = (struct position_copy *)(uintptr_t)copy_positions(s->copy, &p->copy_count);
+}
+
+static void fill_commit(struct session *s, struct commit_record *c)
+{
+	*c = (struct commit_record){
+		.open = s->open_gtid[0] != '\0',
+		.at_us = clock_now_us(),
+		.bytes_total = s->bytes_total,
+		.transactions_total = s->transactions_total,
+		.gtid_set = (const char *)s->gtid_text.data,
+		.copying = copy_copying(s->copy),
+	};
+	commit_batch_fill(&s->batch, s->seq, c);
+}
+
+int session_commit(struct session *s, struct err *e)
+{
+	int64_t begun = clock_monotonic_us(), seq_before = s->batch.seq_before;
+	const struct publish_touched *touched;
+	struct position_record position;
+	struct commit_record commit;
+	size_t count;
+
+	buf_reset(&s->gtid_text);
+	gtid_set_text(&s->gtid_set, &s->gtid_text);
+	(void)buf_cstr(&s->gtid_text); /* adds the NUL */
+	fill_position(s, &position);
+	fill_commit(s, &commit);
+	touched = publisher_touched(s->publisher, &count);
+	if (delivery_commit(s->delivery, &commit, &position, touched, count, e) < 0)
+		return err_wrap(e, "group commit up to seq %lld", (long long)s->seq);
+	publisher_commit(s->publisher);
+	commit_batch_clear(&s->batch, s->seq, clock_monotonic_us());
+	report_commit(s->report, s->seq - seq_before, s->transactions_total - s->committed_transactions,
+		      s->bytes_total - s->committed_bytes, clock_monotonic_us() - begun);
+	s->committed_transactions = s->transactions_total;
+	s->committed_bytes = s->bytes_total;
+	session_progress(s, false);
+	return 0;
+}
+
+void session_progress(struct session *s, bool now)
+{
+	int64_t now_us = clock_monotonic_us();
+	struct stream_counts counts = { 0, 0, 0 };
+	struct report_progress p;
+
+	report_turn(s->report);
+	if (!now && now_us - s->reported_us < REPORT_EVERY_US)
+		return;
+	s->reported_us = now_us;
+	if (s->stream != NULL)
+		stream_counts(s->stream, &counts);
+	p = (struct report_progress){
+		.seq = s->batch.seq_before,
+		.gtid_set = &s->gtid_set,
+		.file = s->file,
+		.position = s->file_position,
+		.read = { s->read_base_transactions + counts.transactions, s->read_base_bytes + counts.bytes,
+			  counts.commit_us != 0 ? counts.commit_us : s->commit_us },
+		.delivered = { s->committed_transactions, s->committed_bytes, s->commit_us },
+	};
+	if (s->batch.begun_us == 0) /* what moved the position since had nothing to deliver */
+		p.delivered = (struct status_stage){ s->transactions_total, s->bytes_total, s->commit_us };
+	p.copies = copy_status(s->copy, &p.copy_count);
+	report_progress(s->report, &p);
+	report_state(s->report, copy_all_done(s->copy) ? "streaming" : "copying", NULL);
+}

@@ -1,0 +1,336 @@
+/* session_open.c - opens a session, in the order that makes it safe:
+ *
+ *   1. the transactional producer: from here on no older instance can commit, so what is read next stays true
+ *   2. the position
+ *   3. the source: settings, rights, tables; their schemas and topics
+ *   4. without a position: the starting point, written at once, before anything is read from it
+ *   5. the stream
+ *
+ * Nothing is written before all checks have passed, except topics and schemas. */
+#include "cdc/capture/session_priv.h"
+
+#include "cdc/capture/position.h"
+#include "cdc/capture/source_check.h"
+#include "core/base/clock.h"
+#include "core/base/log.h"
+#include "core/base/mem.h"
+#include "core/base/notify.h"
+#include "core/mysql/db.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define RING_SHARE 4                    /* of capture.memory */
+#define TRANSACTION_TIMEOUT_MS 60000    /* librdkafka's transaction.timeout.ms */
+
+/* A table of the source, as it is now. */
+struct source_table {
+	struct shape *shape;
+	int64_t rows_estimate;
+};
+
+struct source_tables {
+	struct source_table *items;
+	size_t count;
+};
+
+static void source_tables_done(struct source_tables *tables)
+{
+	for (size_t i = 0; i < tables->count; i++)
+		shape_unref(tables->items[i].shape);
+	free(tables->items);
+}
+
+static int read_tables(struct session *s, struct db *db, struct source_tables *tables, struct err *e)
+{
+	struct catalog_name *names = NULL;
+	size_t count = 0;
+	int rc = catalog_list(s->catalog, db, &names, &count, e);
+
+	tables->items = xcalloc(count + 1, sizeof(*tables->items));
+	for (size_t i = 0; i < count && rc == 0; i++) {
+		rc = catalog_read_shape(db, names[i].db, names[i].table, &tables->items[i].shape, e);
+		if (rc < 0)
+			break;
+		tables->items[i].rows_estimate = names[i].rows_estimate;
+		tables->count++;
+		if (names[i].cascades)
+			log_warning("capture", "%s.%s is changed by foreign keys that cascade: such changes are not in the "
+				    "binlog and will be missing", names[i].db, names[i].table);
+		if (!names[i].transactional)
+			log_warning("capture", "%s.%s is not transactional: a copy of it may miss changes", names[i].db,
+				    names[i].table);
+	}
+	catalog_names_free(names, count);
+	return rc;
+}
+
+static int check_source(struct session *s, struct db *db, struct err *e)
+{
+	struct source_finding *findings = NULL;
+	char *server_id = NULL;
+	size_t count = 0;
+	int rc;
+
+	if (source_check(s->settings, db, &findings, &count, e) < 0)
+		return -1;
+	for (size_t i = 0; i < count; i++)
+		if (!findings[i].fatal)
+			log_warning("capture", "source: %s; better: %s", findings[i].what, findings[i].mend);
+	rc = source_findings_refuse(findings, count, e);
+	source_findings_free(findings, count);
+	if (rc < 0 || db_get_text(db, "SELECT @@GLOBAL.server_id", &server_id, e) < 0)
+		return -1;
+	s->source = xasprintf("%s@%s:%" PRId64, server_id != NULL ? server_id : "?", s->settings->source_host,
+			      s->settings->source_port);
+	free(server_id);
+	return 0;
+}
+
+/* ---- the position ------------------------------------------------------------------------------------------------ */
+
+static void make_fingerprint(struct session *s)
+{
+	for (size_t i = 0; i < s->settings->capture_tables.count; i++)
+		buf_add_format(&s->fingerprint, "table %s\n", s->settings->capture_tables.items[i]);
+	publisher_fingerprint(s->publisher, &s->fingerprint);
+	delivery_fingerprint(s->delivery, &s->fingerprint);
+}
+
+static const struct position_copy *copy_entry(const struct position_record *position, const struct shape *shape)
+{
+	for (size_t i = 0; i < position->copy_count; i++)
+		if (strcmp(position->copies[i].db, shape->db) == 0 && strcmp(position->copies[i].table, shape->table) == 0)
+			return &position->copies[i];
+	return NULL;
+}
+
+static int take_position(struct session *s, const struct position_record *position, const struct source_tables *tables,
+			 struct err *e)
+{
+	if (position_compare(position->fingerprint, buf_cstr(&s->fingerprint), e) < 0 ||
+	    gtid_set_parse(slice_str(position->gtid_set), &s->gtid_set, e) < 0)
+		return -1;
+	s->seq = position->seq;
+	s->commit_us = position->commit_us;
+	s->bytes_total = position->bytes_total;
+	s->transactions_total = position->transactions_total;
+	if (position->open_gtid != NULL)
+		(void)snprintf(s->open_gtid, sizeof(s->open_gtid), "%s", position->open_gtid); /* a longer one matches nothing */
+	s->open_changes = position->open_changes;
+	for (size_t i = 0; i < tables->count; i++)
+		if (copy_table(s->copy, tables->items[i].shape, tables->items[i].rows_estimate,
+			       copy_entry(position, tables->items[i].shape), false, e) < 0)
+			return -1;
+	log_info("capture", "goes on behind seq %" PRId64 ", %s%s%s", s->seq, position->gtid_set,
+		 s->open_gtid[0] != '\0' ? ", inside " : "", s->open_gtid);
+	return 0;
+}
+
+static int starting_point(struct session *s, struct db *db, bool *ret_copied, struct err *e)
+{
+	const char *start = s->settings->source_start;
+	bool snapshot = strcmp(start, "snapshot") == 0;
+	char *head = NULL;
+	int rc;
+
+	*ret_copied = !snapshot;
+	if (strcmp(start, "earliest") == 0)
+		return 0;
+	if (!snapshot && strcmp(start, "now") != 0) {
+		if (gtid_set_parse(slice_str(start), &s->gtid_set, e) == 0)
+			return 0;
+		err_config(e, "source.start = %s is neither snapshot, now, earliest nor a GTID position", start);
+		return err_hint(e, "A GTID position looks like 0-1-100 or 0-1-100,1-2-7.");
+	}
+	if (db_get_text(db, "SELECT @@GLOBAL.gtid_binlog_pos", &head, e) < 0)
+		return -1;
+	rc = gtid_set_parse(slice_str(head != NULL ? head : ""), &s->gtid_set, e);
+	free(head);
+	return rc;
+}
+
+/* There is no position: where to begin. It is written before anything is read, so that a crash begins at the same place. */
+static int first_position(struct session *s, struct db *db, const struct source_tables *tables, struct err *e)
+{
+	bool copied;
+
+	if (starting_point(s, db, &copied, e) < 0)
+		return -1;
+	for (size_t i = 0; i < tables->count; i++)
+		if (copy_table(s->copy, tables->items[i].shape, tables->items[i].rows_estimate, NULL, copied, e) < 0)
+			return -1;
+	return 0;
+}
+
+/* What is there already, asked before topics are made. */
+static int adopt(struct session *s, struct err *e)
+{
+	size_t count;
+	const char **topics;
+	int rc;
+
+	(void)publisher_event_tables(s->publisher, &count); /* for the count */
+	topics = xcalloc(count + 1, sizeof(*topics));
+	for (size_t i = 0; i < count; i++)
+		topics[i] = publisher_event_topic(s->publisher, i);
+	rc = position_adopt(s->settings, s->admin, s->registry, topics, count, &s->seq, e);
+	free(topics);
+	return rc;
+}
+
+static int prepare_tables(struct session *s, const struct source_tables *tables, struct err *e)
+{
+	for (size_t i = 0; i < tables->count; i++)
+		if (publisher_prepare(s->publisher, tables->items[i].shape, e) < 0)
+			return err_wrap(e, "table %s.%s", tables->items[i].shape->db, tables->items[i].shape->table);
+	return 0;
+}
+
+static int64_t transaction_us(const struct settings *settings)
+{
+	int64_t ms = TRANSACTION_TIMEOUT_MS;
+
+	for (size_t i = 0; i < settings->kafka_property_count; i++)
+		if (strcmp(settings->kafka_properties[i].key, "transaction.timeout.ms") == 0)
+			ms = strtoll(settings->kafka_properties[i].value, NULL, 10);
+	return ms * 1000 * 2 / 3;
+}
+
+static void on_begin(void *context)
+{
+	struct session *s = context;
+
+	commit_batch_begin(&s->batch, clock_monotonic_us());
+}
+
+static void begin_batch(struct session *s)
+{
+	struct commit_limits limits = {
+		.interval_us = s->settings->capture_commit_ms * 1000,
+		.bytes_max = s->settings->capture_commit_bytes,
+		.transaction_us_max = transaction_us(s->settings),
+	};
+
+	commit_batch_init(&s->batch, &limits, s->seq);
+	s->part_seq = s->seq;
+	s->committed_transactions = s->transactions_total;
+	s->committed_bytes = s->bytes_total;
+	delivery_on_begin(s->delivery, on_begin, s);
+}
+
+static int open_source(struct session *s, struct db *db, const struct position_record *position, struct err *e)
+{
+	struct source_tables tables = { NULL, 0 };
+	int rc = -1;
+
+	if (check_source(s, db, e) < 0 || read_tables(s, db, &tables, e) < 0)
+		goto out;
+	if ((position == NULL && adopt(s, e) < 0) || prepare_tables(s, &tables, e) < 0)
+		goto out;
+	make_fingerprint(s);
+	if ((position != NULL ? take_position(s, position, &tables, e) : first_position(s, db, &tables, e)) < 0)
+		goto out;
+	begin_batch(s);
+	if (position == NULL) {
+		commit_batch_move(&s->batch);
+		rc = session_commit(s, e);
+	} else {
+		rc = 0;
+	}
+out:
+	source_tables_done(&tables);
+	return rc;
+}
+
+/* ---- all of it --------------------------------------------------------------------------------------------------- */
+
+static int open_kafka(struct session *s, struct err *e)
+{
+	int32_t status_id;
+
+	if (admin_open(s->settings, &s->admin, e) < 0 || registry_open(s->settings, true, &s->registry, e) < 0 ||
+	    delivery_open(s->settings, s->admin, s->registry, &s->delivery, e) < 0 ||
+	    delivery_status_topic(s->delivery, &status_id, e) < 0)
+		return -1;
+	report_can_write(s->report, status_id);
+	return publisher_new(s->settings, delivery_sink(s->delivery), &s->publisher, e);
+}
+
+static int open_all(struct session *s, struct err *e)
+{
+	struct position_record position;
+	struct db *db = NULL;
+	bool found = false;
+	int rc;
+
+	if (open_kafka(s, e) < 0 || position_read(s->settings, s->registry, &found, &position, e) < 0)
+		return -1;
+	rc = copy_new(s->settings, &s->copy, e);
+	if (rc == 0)
+		rc = db_open(s->settings, DB_TEXT_UTF8, &db, e);
+	if (rc == 0)
+		rc = open_source(s, db, found ? &position : NULL, e);
+	if (db != NULL)
+		db_close(db);
+	if (found)
+		records_done_position(&position);
+	return rc < 0 ? -1 : session_stream(s, e);
+}
+
+int session_stream(struct session *s, struct err *e)
+{
+	stream_close(s->stream);
+	s->stream = NULL;
+	buf_reset(&s->gtid_text);
+	gtid_set_text(&s->gtid_set, &s->gtid_text);
+	if (stream_open(s->settings, buf_cstr(&s->gtid_text), (size_t)s->settings->capture_memory / RING_SHARE, &s->stream,
+			e) < 0)
+		return -1;
+	s->cursor = s->released = ring_begin(stream_ring(s->stream));
+	s->read_base_transactions = s->transactions_total;
+	s->read_base_bytes = s->bytes_total;
+	s->file[0] = '\0';
+	s->file_position = 0;
+	return 0;
+}
+
+int session_open(const struct settings *settings, struct report *report, struct session **ret_session, struct err *e)
+{
+	struct session *s = xcalloc(1, sizeof(*s));
+
+	s->settings = settings;
+	s->report = report;
+	s->catalog = catalog_new(settings);
+	s->group = group_new(settings, s->catalog);
+	if (open_all(s, e) < 0) {
+		session_close(s);
+		return -1;
+	}
+	session_progress(s, true);
+	log_info("capture", "%s of %s", copy_all_done(s->copy) ? "streaming" : "copying and streaming", s->source);
+	notify_ready();
+	*ret_session = s;
+	return 0;
+}
+
+void session_close(struct session *s)
+{
+	if (s == NULL)
+		return;
+	stream_close(s->stream);
+	copy_free(s->copy);
+	group_free(s->group);
+	publisher_free(s->publisher);
+	delivery_close(s->delivery);
+	registry_close(s->registry);
+	admin_close(s->admin);
+	catalog_free(s->catalog);
+	commit_batch_done(&s->batch);
+	gtid_set_done(&s->gtid_set);
+	buf_done(&s->fingerprint);
+	buf_done(&s->gtid_text);
+	free(s->source);
+	free(s);
+}

@@ -1,0 +1,51 @@
+/* session_priv.h - shared by session.c (the loop), session_open.c (the start) and session_commit.c (group commits). */
+#ifndef CDC_CAPTURE_SESSION_PRIV_H
+#define CDC_CAPTURE_SESSION_PRIV_H
+
+#include "cdc/capture/commit.h"
+#include "cdc/capture/copy.h"
+#include "cdc/capture/delivery.h"
+#include "cdc/capture/session.h"
+#include "cdc/change/group.h"
+#include "cdc/source/stream.h"
+
+struct session {
+	const struct settings *settings;
+	struct report *report;
+	struct admin *admin;
+	struct registry *registry;
+	struct delivery *delivery;
+	struct publisher *publisher;
+	struct catalog *catalog;
+	struct group *group;
+	struct stream *stream;
+	struct copy *copy;
+
+	/* Where we stand: between two source transactions, or inside one when `open_gtid` says so. */
+	struct gtid_set gtid_set;
+	int64_t seq, commit_us, bytes_total, transactions_total;
+	char *source;
+	struct buf fingerprint;
+	char file[512];
+	uint32_t file_position;
+
+	/* The source transaction in hand. */
+	char open_gtid[GTID_TEXT_SIZE];  /* it was cut: the part up to open_changes is delivered; "" */
+	int64_t open_changes;
+	int64_t part_seq;                /* seq before the part that isn't committed yet */
+	int64_t order;                   /* of the last change taken from the group */
+
+	struct commit_batch batch;
+	uint64_t cursor, released;       /* in the ring */
+	int64_t read_base_transactions, read_base_bytes; /* totals when the stream was opened */
+	int64_t reported_us, committed_transactions, committed_bytes;
+	struct buf gtid_text;
+};
+
+/* What is in hand becomes visible, with the position behind it. */
+int session_commit(struct session *s, struct err *e);
+/* (Re)opens the stream at gtid_set. */
+int session_stream(struct session *s, struct err *e);
+void session_progress(struct session *s, bool now);
+
+#endif
