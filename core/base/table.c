@@ -118,16 +118,14 @@ static size_t row_end(const struct table *t, size_t first)
 
 void table_print(const struct table *t, FILE *out, size_t indent)
 {
-	bool titled = false, coloured = term_colours(out);
+	bool coloured = term_colours(out);
+	size_t titles = t->column_count;
 
-	for (size_t i = 0; i < t->column_count; i++)
-		titled = titled || t->columns[i].title[0] != '\0';
-	if (titled) {
-		fprintf(out, "%*s", (int)indent, "");
-		for (size_t i = 0; i < t->column_count; i++)
-			print_cell(&t->columns[i], t->columns[i].title, coloured ? TERM_DIM : "", i + 1 == t->column_count,
-				   out);
-	}
+	while (titles > 0 && t->columns[titles - 1].title[0] == '\0')
+		titles--;
+	fprintf(out, "%*s", titles > 0 ? (int)indent : 0, "");
+	for (size_t i = 0; i < titles; i++)
+		print_cell(&t->columns[i], t->columns[i].title, coloured ? TERM_DIM : "", i + 1 == titles, out);
 	for (size_t first = 0; first < t->cell_count; first += t->column_count) {
 		size_t end = row_end(t, first);
 
