@@ -33,9 +33,10 @@
 #define PROBE_MS 1000
 #define LEADERS_MAX 64          /* brokers that are woken; the others are slow once the queue was full */
 
+/* Lives as long as the consumer: the library may hand out a topic's first handle, with its opaque, again. */
 struct consumer_topic {
 	rd_kafka_topic_t *rkt;
-	const char *name;
+	char *name;
 	int32_t *index_of;      /* partition -> index in the assignment, or -1 */
 	int32_t index_count;
 };
@@ -112,7 +113,6 @@ int consumer_open(const struct settings *settings, const struct consumer_options
 		free(c);
 		return -1;
 	}
-	c->queue = rd_kafka_queue_new(c->client.rk);
 	c->stop_at_end = options->stop_at_end;
 	*ret_consumer = c;
 	return 0;
@@ -131,16 +131,15 @@ static void unassign(struct consumer *c)
 	release_held(c);
 	for (size_t i = 0; i < c->count; i++)
 		(void)rd_kafka_consume_stop(c->assigned[i].topic->rkt, c->assigned[i].at.partition); /* not started: fine */
-	for (size_t i = 0; i < c->topic_count; i++) {
-		rd_kafka_topic_destroy(c->topics[i]->rkt);
-		free(c->topics[i]->index_of);
-		free(c->topics[i]);
-	}
-	free(c->topics);
+	for (size_t i = 0; i < c->topic_count; i++)
+		for (int32_t p = 0; p < c->topics[i]->index_count; p++)
+			c->topics[i]->index_of[p] = -1;
+	if (c->queue != NULL) /* a new one for each assignment: what is left in it must not be met again */
+		rd_kafka_queue_destroy(c->queue);
+	c->queue = NULL;
 	free(c->assigned);
-	c->topics = NULL;
 	c->assigned = NULL;
-	c->count = c->topic_count = c->done_count = c->leader_count = 0;
+	c->count = c->done_count = c->leader_count = 0;
 	c->run_records = c->run_bytes = 0;
 }
 
@@ -149,7 +148,13 @@ void consumer_close(struct consumer *c)
 	if (c == NULL)
 		return;
 	unassign(c);
-	rd_kafka_queue_destroy(c->queue);
+	for (size_t i = 0; i < c->topic_count; i++) {
+		rd_kafka_topic_destroy(c->topics[i]->rkt);
+		free(c->topics[i]->index_of);
+		free(c->topics[i]->name);
+		free(c->topics[i]);
+	}
+	free(c->topics);
 	kafka_client_done(&c->client);
 	free(c);
 }
@@ -173,7 +178,7 @@ static struct consumer_topic *topic_of(struct consumer *c, const char *name)
 		free(t);
 		return NULL;
 	}
-	t->name = name;
+	t->name = xstrdup(name);
 	c->topics = xrealloc(c->topics, (c->topic_count + 1) * sizeof(struct consumer_topic *));
 	c->topics[c->topic_count++] = t;
 	return t;
@@ -266,6 +271,9 @@ static void know_leaders(struct consumer *c)
 int consumer_assign(struct consumer *c, const struct consumer_partition *partitions, size_t count, struct err *e)
 {
 	unassign(c);
+	if (count == 0)
+		return 0;
+	c->queue = rd_kafka_queue_new(c->client.rk);
 	c->assigned = xcalloc(count, sizeof(*c->assigned));
 	for (size_t i = 0; i < count; i++) {
 		struct assigned *a = &c->assigned[i];
@@ -284,8 +292,7 @@ int consumer_assign(struct consumer *c, const struct consumer_partition *partiti
 	for (size_t i = 0; i < count; i++)
 		if (start(c, i, e) < 0)
 			goto failed;
-	if (count > 0)
-		know_leaders(c);
+	know_leaders(c);
 	kafka_client_healthy(&c->client);
 	c->heard_us = c->probed_us = clock_monotonic_us();
 	return 0;
@@ -376,7 +383,7 @@ static int sort_held(struct consumer *c, size_t from, struct err *e)
 		size_t index = 0;
 		struct assigned *a = find(c, m, &index);
 
-		if (a == NULL && m->err == RD_KAFKA_RESP_ERR_NO_ERROR)
+		if (a == NULL && (m->err == RD_KAFKA_RESP_ERR_NO_ERROR || m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF))
 			continue; /* of an assignment that is over */
 		if (a == NULL)
 			return kafka_fail(&c->client, m->err, e, "Kafka consumer");
@@ -419,7 +426,7 @@ static int probe(struct consumer *c, struct err *e)
 	rd_kafka_resp_err_t code;
 
 	(void)rd_kafka_poll(c->client.rk, 0); /* error and commit callbacks */
-	if (now - c->heard_us < limit / 4 || now - c->probed_us < PROBE_MS * 1000 || c->count == 0)
+	if (now - c->heard_us < limit / 4 || now - c->probed_us < PROBE_MS * 1000)
 		return 0;
 	code = rd_kafka_metadata(c->client.rk, 0, c->assigned[0].topic->rkt, &answer, PROBE_MS);
 	c->probed_us = clock_monotonic_us();
@@ -441,6 +448,12 @@ int consumer_poll(struct consumer *c, int timeout_ms, const struct consumer_mess
 	int64_t until = clock_monotonic_us() + (finished ? 0 : (int64_t)timeout_ms * 1000), left;
 
 	release_held(c);
+	if (c->count == 0) {
+		clock_sleep_us((int64_t)timeout_ms * 1000);
+		*ret_messages = c->messages;
+		*ret_count = 0;
+		return 0;
+	}
 	for (;;) {
 		size_t from = c->held_count;
 

@@ -179,9 +179,10 @@ static void on_log(const rd_kafka_t *rk, int level, const char *facility, const 
 {
 	struct kafka_client *client = rk != NULL ? rd_kafka_opaque(rk) : NULL;
 
-	/* 4 is syslog's warning. A fatal error comes back from the call that meets it; CONFWARN is about our own settings. */
-	if (level <= 4 && strcmp(facility, "FATAL") != 0 && strcmp(facility, "CONFWARN") != 0 && client != NULL && may_warn(client))
-		log_warning("kafka", "%s: %s", facility, text);
+	/* what goes wrong in a request comes back from the call that made it; only the connection has no caller */
+	if ((strcmp(facility, "FAIL") == 0 || strcmp(facility, "REQTMOUT") == 0) && level <= 4 && client != NULL &&
+		may_warn(client))
+		log_warning("kafka", "%s", text);
 	else
 		log_debug("kafka", "%s: %s", facility, text);
 }

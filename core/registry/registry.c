@@ -1,0 +1,312 @@
+/* registry.c - schemas in a Kafka topic: read on demand, written by one writer at a time.
+ *
+ * Promises: an id is given out once, for one schema; a registered schema is in the topic, committed, before its id is
+ * returned. Reading needs no right to write and disturbs no writer.
+ *
+ * Reading: a refresh assigns the topic's partition from the next offset unread to its last stable offset, reads, and
+ * lets go, so that an idle registry fetches nothing.
+ *
+ * Writing, with any number of processes: whoever wants to write opens a producer with the topic's transactional.id,
+ * which fences every earlier one. Then nobody else can commit until it is fenced itself; so what it reads to the end is
+ * all there is, and the id that it assigns is free. The record goes in a transaction: either it commits while this
+ * process is still the writer, or it fails as fenced, and all is done again after a random pause. The producer stays open
+ * for what else comes; as long as it isn't fenced, nothing was written by others.
+ *
+ * Refused: a topic with several partitions, one that deletes by age, text that is not JSON in UTF-8 or over 1 MB. */
+#include "core/registry/registry.h"
+#include "core/registry/registry_priv.h"
+#include "core/base/backoff.h"
+#include "core/base/clock.h"
+#include "core/base/log.h"
+#include "core/base/mem.h"
+#include "core/kafka/admin.h"
+#include "core/kafka/consumer.h"
+#include "core/kafka/producer.h"
+
+#include <jansson.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#define FETCH_BYTES_MAX (1024 * 1024)
+#define TEXT_MAX (1024 * 1024)
+#define SUBJECT_MAX 1024
+#define POLL_MS 1000
+#define TURNS_MS_MAX 120000      /* longest time spent in taking turns with other writers */
+
+struct registry {
+	pthread_mutex_t lock;
+	const struct settings *settings;
+	char *topic, *transactional_id;
+	struct registry_store store;
+	struct consumer *consumer;
+	int64_t next;                /* offset to read next */
+	struct producer *writer;     /* open while this process is the writer, as far as it knows */
+};
+
+/* ---- opening ----------------------------------------------------------------------------------------------- */
+
+static int check_topic(const struct settings *settings, bool create, struct err *e)
+{
+	const char *topic = settings->kafka_schemas_topic;
+	struct topic_info info;
+	struct admin *admin;
+	int32_t partitions = 0;
+	int rc = -1;
+
+	if (!create)
+		return 0;
+	if (admin_open(settings, &admin, e) < 0)
+		return -1;
+	if (admin_ensure_topic(admin, topic, TOPIC_COMPACTED, 1, true, &partitions, e) < 0 ||
+		admin_topic(admin, topic, &info, e) < 0)
+		goto out;
+	if (partitions != 1) {
+		err_config(e, "schemas topic %s has %d partitions instead of 1", topic, (int)partitions);
+		err_hint(e, "Name another topic as kafka.schemas_topic.");
+		goto out;
+	}
+	if (strstr(info.cleanup_policy, "compact") == NULL)
+		log_warning("registry", "schemas topic %s is not compacted (cleanup.policy=%s): nothing is lost, but other "
+			"registries insist on it", topic, info.cleanup_policy);
+	rc = 0;
+out:
+	admin_close(admin);
+	return rc;
+}
+
+static int read_on(struct registry *r, struct err *e)
+{
+	const struct consumer_partition from = { r->topic, 0, r->next };
+	const struct consumer_message *messages;
+	size_t count;
+
+	if (consumer_assign(r->consumer, &from, 1, e) < 0)
+		return -1;
+	while (!consumer_at_end(r->consumer)) {
+		if (consumer_poll(r->consumer, POLL_MS, &messages, &count, e) < 0)
+			return -1;
+		for (size_t i = 0; i < count; i++)
+			registry_store_apply(&r->store, messages[i].key, messages[i].value, messages[i].offset);
+		r->next = consumer_next(r->consumer, 0);
+	}
+	r->next = consumer_next(r->consumer, 0);
+	return consumer_assign(r->consumer, NULL, 0, e);
+}
+
+static int refresh(struct registry *r, struct err *e)
+{
+	if (read_on(r, e) == 0)
+		return 0;
+	if (e->kind == ERR_CONFIG) {
+		err_wrap(e, "schemas topic");
+		return err_hint(e, "`millrace run` creates the topic; kafka.schemas_topic names it.");
+	}
+	return -1;
+}
+
+int registry_open(const struct settings *settings, bool create, struct registry **ret_registry, struct err *e)
+{
+	const struct consumer_options options = { .queue_bytes_max = FETCH_BYTES_MAX, .stop_at_end = true };
+	struct registry *r;
+
+	if (check_topic(settings, create, e) < 0)
+		return -1;
+	r = xcalloc(1, sizeof(*r));
+	pthread_mutex_init(&r->lock, NULL);
+	r->settings = settings;
+	r->topic = xstrdup(settings->kafka_schemas_topic);
+	r->transactional_id = xasprintf("millrace-registry-%s", r->topic);
+	r->next = CONSUMER_BEGIN;
+	if (consumer_open(settings, &options, &r->consumer, e) < 0 || refresh(r, e) < 0) {
+		registry_close(r);
+		return -1;
+	}
+	*ret_registry = r;
+	return 0;
+}
+
+void registry_close(struct registry *r)
+{
+	if (r == NULL)
+		return;
+	producer_close(r->writer);
+	consumer_close(r->consumer);
+	registry_store_done(&r->store);
+	pthread_mutex_destroy(&r->lock);
+	free(r->topic);
+	free(r->transactional_id);
+	free(r);
+}
+
+int registry_refresh(struct registry *r, struct err *e)
+{
+	int rc;
+
+	pthread_mutex_lock(&r->lock);
+	rc = refresh(r, e);
+	pthread_mutex_unlock(&r->lock);
+	return rc;
+}
+
+/* ---- registering ------------------------------------------------------------------------------------------- */
+
+/* Becomes the writer, unless it is: everything that any other writer has committed is read afterwards. */
+static int take_turn(struct registry *r, struct err *e)
+{
+	const struct producer_options options = {
+		.transactional_id = r->transactional_id,
+		.queue_bytes_max = 4 * TEXT_MAX,
+	};
+
+	if (r->writer != NULL)
+		return 0;
+	if (producer_open(r->settings, &options, &r->writer, e) < 0)
+		return -1;
+	return refresh(r, e);
+}
+
+static int write_version(struct registry *r, const struct registry_schema *schema, struct err *e)
+{
+	struct buf key = BUF_INIT, value = BUF_INIT;
+	int rc = -1;
+
+	registry_record(schema, &key, &value);
+	if (producer_begin(r->writer, e) == 0 &&
+		producer_send(r->writer, producer_topic(r->writer, r->topic), 0, buf_slice(&key), buf_slice(&value),
+			e) == 0 &&
+		producer_commit(r->writer, e) == 0) {
+		registry_store_apply(&r->store, buf_slice(&key), buf_slice(&value), r->next);
+		rc = 0;
+	}
+	buf_done(&key);
+	buf_done(&value);
+	return rc;
+}
+
+/* One try as the writer. After a failure it is no longer known whether we are, so the producer goes. */
+static int try_register(struct registry *r, const char *subject, const char *text, int32_t *ret_id, struct err *e)
+{
+	struct registry_schema schema = { .subject = subject, .text = text };
+	const struct registry_entry *entry;
+
+	if (take_turn(r, e) < 0)
+		goto failed;
+	entry = registry_store_find(&r->store, subject, text);
+	if (entry != NULL) {
+		*ret_id = entry->schema.id;
+		return 0;
+	}
+	registry_store_next(&r->store, subject, text, &schema.id, &schema.version);
+	if (schema.id == INT32_MAX || schema.version == INT32_MAX)
+		return err_data(e, "schema ids or versions are used up");
+	if (write_version(r, &schema, e) < 0)
+		goto failed;
+	*ret_id = schema.id;
+	return 0;
+failed:
+	producer_close(r->writer);
+	r->writer = NULL;
+	return -1;
+}
+
+static int check_text(const char *subject, const char *text, struct err *e)
+{
+	json_error_t why;
+	json_t *parsed;
+
+	if (subject[0] == '\0' || strlen(subject) > SUBJECT_MAX)
+		return err_data(e, "a subject has 1 to %d bytes, not %zu", SUBJECT_MAX, strlen(subject));
+	if (strlen(text) > TEXT_MAX)
+		return err_data(e, "subject %s: a schema of %zu bytes is over the limit of %d", subject, strlen(text),
+			TEXT_MAX);
+	parsed = json_string(subject);
+	if (parsed == NULL)
+		return err_data(e, "a subject that is not UTF-8");
+	json_decref(parsed);
+	parsed = json_loads(text, JSON_DECODE_ANY, &why);
+	if (parsed == NULL)
+		return err_data(e, "subject %s: schema is not JSON: line %d: %s", subject, why.line, why.text);
+	json_decref(parsed);
+	return 0;
+}
+
+static int take_turns(struct registry *r, const char *subject, const char *text, int32_t *ret_id, struct err *e)
+{
+	struct backoff backoff = { .first_ms = 20, .longest_ms = 1000 };
+	int64_t until = clock_monotonic_us() + TURNS_MS_MAX * 1000LL;
+	int64_t retry_until = clock_monotonic_us() + r->settings->kafka_timeout_ms * 1000;
+
+	while (try_register(r, subject, text, ret_id, e) < 0) {
+		bool fenced = e->exit_code == EXIT_FENCED;
+		int64_t now = clock_monotonic_us();
+
+		if ((!fenced && e->kind != ERR_RETRY) || now > (fenced ? until : retry_until)) {
+			if (fenced)
+				err_retry(e, "other processes keep writing to it");
+			return err_wrap(e, "schemas topic %s, subject %s", r->topic, subject);
+		}
+		log_debug("registry", "again: %s", e->msg);
+		clock_sleep_us(backoff_next_ms(&backoff) * 1000);
+	}
+	return 0;
+}
+
+int registry_register(struct registry *r, const char *subject, const char *text, int32_t *ret_id, struct err *e)
+{
+	const struct registry_entry *entry;
+	int rc = 0;
+
+	if (check_text(subject, text, e) < 0)
+		return -1;
+	pthread_mutex_lock(&r->lock);
+	entry = registry_store_find(&r->store, subject, text);
+	if (entry != NULL)
+		*ret_id = entry->schema.id;
+	else
+		rc = take_turns(r, subject, text, ret_id, e);
+	pthread_mutex_unlock(&r->lock);
+	return rc;
+}
+
+/* ---- asking ------------------------------------------------------------------------------------------------ */
+
+int registry_by_id(struct registry *r, int32_t id, struct registry_schema *ret_schema, struct err *e)
+{
+	const struct registry_entry *entry;
+	int rc = 0;
+
+	pthread_mutex_lock(&r->lock);
+	entry = registry_store_by_id(&r->store, id);
+	if (entry == NULL && (rc = refresh(r, e)) == 0)
+		entry = registry_store_by_id(&r->store, id);
+	if (rc == 0 && entry == NULL)
+		rc = err_data(e, "schema id %d is not in topic %s", (int)id, r->topic);
+	else if (rc == 0 && !entry->avro)
+		rc = err_data(e, "schema id %d (subject %s) is not an Avro schema", (int)id, entry->schema.subject);
+	else if (rc == 0)
+		*ret_schema = entry->schema;
+	pthread_mutex_unlock(&r->lock);
+	return rc;
+}
+
+int registry_latest(struct registry *r, const char *subject, struct registry_schema *ret_schema, struct err *e)
+{
+	const struct registry_entry *entry;
+
+	(void)e; /* answered from memory: cannot fail */
+	pthread_mutex_lock(&r->lock);
+	entry = registry_store_latest(&r->store, subject);
+	if (entry != NULL)
+		*ret_schema = entry->schema;
+	pthread_mutex_unlock(&r->lock);
+	return entry != NULL;
+}
+
+void registry_each(struct registry *r, void (*each)(const struct registry_schema *schema, void *context), void *context)
+{
+	pthread_mutex_lock(&r->lock);
+	for (size_t i = 0; i < r->store.count; i++)
+		if (!r->store.entries[i]->deleted && r->store.entries[i]->avro)
+			each(&r->store.entries[i]->schema, context);
+	pthread_mutex_unlock(&r->lock);
+}

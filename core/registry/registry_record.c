@@ -1,0 +1,285 @@
+/* registry_record.c - the records of a schemas topic, and what they add up to.
+ *
+ * Format (Confluent Schema Registry, "Kafka backend"; JSON, keys in this order because compaction compares bytes):
+ *   key    {"keytype":"SCHEMA","subject":S,"version":V,"magic":1}
+ *   value  {"subject":S,"version":V,"id":I,"schema":TEXT,"deleted":false}, null: gone for good
+ *   key    {"keytype":"DELETE_SUBJECT","subject":S,"magic":0}
+ *   value  {"subject":S,"version":V}: versions up to V are deleted
+ * NOOP, CONFIG, MODE, CLEAR_SUBJECT and kinds yet to come say nothing about ids and are passed over.
+ *
+ * A deleted version keeps its id and text: records in a history still name it. It is no longer the latest, is not found
+ * by its text, and its version number is not used again.
+ *
+ * Two texts are the same schema when they are the same bytes or the same JSON (order of members and white space aside). */
+#include "core/registry/registry_priv.h"
+#include "core/base/log.h"
+#include "core/base/mem.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+
+#define SUBJECT_MAX 1024       /* bytes of a subject's name */
+#define VERSION_MAX 1000000000
+
+/* ---- memory ------------------------------------------------------------------------------------------------ */
+
+void registry_store_done(struct registry_store *s)
+{
+	struct registry_subject *subject, *next_subject;
+	struct registry_id *id, *next_id;
+
+	HASH_ITER(hh, s->ids, id, next_id) {
+		HASH_DEL(s->ids, id);
+		free(id);
+	}
+	HASH_ITER(hh, s->subjects, subject, next_subject) {
+		HASH_DEL(s->subjects, subject);
+		free(subject->name);
+		free(subject);
+	}
+	for (size_t i = 0; i < s->count; i++) {
+		free((void *)(uintptr_t)s->entries[i]->schema.text);
+		free(s->entries[i]);
+	}
+	free(s->entries);
+	memset(s, 0, sizeof(*s));
+}
+
+static struct registry_subject *find_subject(const struct registry_store *s, const char *name)
+{
+	struct registry_subject *subject;
+
+	HASH_FIND_STR(s->subjects, name, subject);
+	return subject;
+}
+
+static struct registry_subject *make_subject(struct registry_store *s, const char *name)
+{
+	struct registry_subject *subject = find_subject(s, name);
+
+	if (subject != NULL)
+		return subject;
+	subject = xcalloc(1, sizeof(*subject));
+	subject->name = xstrdup(name);
+	HASH_ADD_KEYPTR(hh, s->subjects, subject->name, strlen(subject->name), subject);
+	return subject;
+}
+
+static struct registry_entry *find_version(const struct registry_subject *subject, int32_t version)
+{
+	struct registry_entry *entry;
+
+	for (entry = subject->newest; entry != NULL; entry = entry->older)
+		if (entry->schema.version == version)
+			return entry;
+	return NULL;
+}
+
+static void remember_id(struct registry_store *s, struct registry_entry *entry)
+{
+	struct registry_id *id;
+	int32_t wanted = entry->schema.id;
+
+	HASH_FIND(hh, s->ids, &wanted, sizeof(wanted), id);
+	if (id != NULL)
+		return;
+	id = xcalloc(1, sizeof(*id));
+	id->id = wanted;
+	id->entry = entry;
+	HASH_ADD(hh, s->ids, id, sizeof(id->id), id);
+	if (wanted > s->id_max)
+		s->id_max = wanted;
+}
+
+static void add_entry(struct registry_store *s, struct registry_subject *subject, int32_t version, int32_t id,
+	const char *text, bool avro, bool deleted)
+{
+	struct registry_entry *entry = xcalloc(1, sizeof(*entry));
+
+	if (s->count == s->capacity) {
+		s->capacity = s->capacity != 0 ? s->capacity * 2 : 64;
+		s->entries = xrealloc(s->entries, s->capacity * sizeof(struct registry_entry *));
+	}
+	entry->schema = (struct registry_schema){ id, version, subject->name, xstrdup(text) };
+	entry->subject = subject;
+	entry->avro = avro;
+	entry->deleted = deleted;
+	entry->older = subject->newest;
+	subject->newest = entry;
+	if (version > subject->version_max)
+		subject->version_max = version;
+	s->entries[s->count++] = entry;
+	remember_id(s, entry);
+}
+
+/* ---- reading ----------------------------------------------------------------------------------------------- */
+
+static bool number_of(const json_t *object, const char *name, int32_t least, int32_t *ret_number)
+{
+	const json_t *n = json_object_get(object, name);
+	json_int_t v = json_integer_value(n);
+
+	if (!json_is_integer(n) || v < least || v > INT32_MAX - 1)
+		return false;
+	*ret_number = (int32_t)v;
+	return true;
+}
+
+/* Same version, other text: the registry that wrote it allowed a version to be replaced. The old one stays for its id. */
+static bool apply_schema(struct registry_store *s, const char *name, int32_t version, const json_t *value)
+{
+	const char *text = json_string_value(json_object_get(value, "schema"));
+	const char *type = json_string_value(json_object_get(value, "schemaType"));
+	bool deleted = json_is_true(json_object_get(value, "deleted"));
+	struct registry_subject *subject = make_subject(s, name);
+	struct registry_entry *entry = find_version(subject, version);
+	int32_t id;
+
+	if (!number_of(value, "id", 0, &id) || text == NULL)
+		return false;
+	if (entry != NULL && entry->schema.id == id && strcmp(entry->schema.text, text) == 0) {
+		entry->deleted = deleted;
+		return true;
+	}
+	if (entry != NULL)
+		entry->deleted = true;
+	add_entry(s, subject, version, id, text, type == NULL || strcmp(type, "AVRO") == 0, deleted);
+	return true;
+}
+
+static void delete_versions(struct registry_store *s, const char *name, int32_t from, int32_t to)
+{
+	struct registry_subject *subject = find_subject(s, name);
+
+	for (struct registry_entry *entry = subject != NULL ? subject->newest : NULL; entry != NULL; entry = entry->older)
+		if (entry->schema.version >= from && entry->schema.version <= to)
+			entry->deleted = true;
+}
+
+static bool apply_json(struct registry_store *s, const json_t *key, const json_t *value)
+{
+	const char *type = json_string_value(json_object_get(key, "keytype"));
+	const char *subject = json_string_value(json_object_get(key, "subject"));
+	int32_t version;
+
+	if (type == NULL)
+		return false;
+	if (strcmp(type, "SCHEMA") != 0 && strcmp(type, "DELETE_SUBJECT") != 0)
+		return true;
+	if (subject == NULL || strlen(subject) > SUBJECT_MAX)
+		return false;
+	if (strcmp(type, "SCHEMA") == 0) {
+		if (!number_of(key, "version", 1, &version) || version > VERSION_MAX)
+			return false;
+		if (value != NULL)
+			return apply_schema(s, subject, version, value);
+		delete_versions(s, subject, version, version);
+		return true;
+	}
+	if (value == NULL)
+		return true;
+	if (!number_of(value, "version", 0, &version))
+		return false;
+	delete_versions(s, subject, 0, version);
+	return true;
+}
+
+void registry_store_apply(struct registry_store *s, struct slice key, struct slice value, int64_t offset)
+{
+	json_t *k = key.data != NULL ? json_loadb((const char *)key.data, key.size, 0, NULL) : NULL;
+	json_t *v = value.data != NULL ? json_loadb((const char *)value.data, value.size, 0, NULL) : NULL;
+
+	if (k == NULL || (v == NULL && value.data != NULL) || !apply_json(s, k, v)) {
+		s->skipped++;
+		log_warning("registry", "record at offset %lld of the schemas topic cannot be read; its schema stays unknown",
+			(long long)offset);
+	}
+	json_decref(k);
+	json_decref(v);
+}
+
+/* ---- asking ------------------------------------------------------------------------------------------------ */
+
+const struct registry_entry *registry_store_by_id(const struct registry_store *s, int32_t id)
+{
+	struct registry_id *found;
+
+	HASH_FIND(hh, s->ids, &id, sizeof(id), found);
+	return found != NULL ? found->entry : NULL;
+}
+
+const struct registry_entry *registry_store_latest(const struct registry_store *s, const char *subject)
+{
+	const struct registry_subject *found = find_subject(s, subject);
+	const struct registry_entry *best = NULL;
+
+	for (const struct registry_entry *entry = found != NULL ? found->newest : NULL; entry != NULL; entry = entry->older)
+		if (!entry->deleted && entry->avro && (best == NULL || entry->schema.version > best->schema.version))
+			best = entry;
+	return best;
+}
+
+/* Parsed once for a search: what is compared with stays text, since searches are rare and memory is not. */
+static bool same_schema(const char *text, const json_t *parsed, const char *other)
+{
+	json_t *p;
+	bool same;
+
+	if (strcmp(text, other) == 0)
+		return true;
+	if (parsed == NULL)
+		return false;
+	p = json_loads(other, JSON_DECODE_ANY, NULL);
+	same = p != NULL && json_equal(parsed, p);
+	json_decref(p);
+	return same;
+}
+
+const struct registry_entry *registry_store_find(const struct registry_store *s, const char *subject, const char *text)
+{
+	const struct registry_subject *found = find_subject(s, subject);
+	json_t *parsed = json_loads(text, JSON_DECODE_ANY, NULL);
+	const struct registry_entry *entry = found != NULL ? found->newest : NULL;
+
+	while (entry != NULL && (entry->deleted || !entry->avro || !same_schema(text, parsed, entry->schema.text)))
+		entry = entry->older;
+	json_decref(parsed);
+	return entry;
+}
+
+void registry_store_next(const struct registry_store *s, const char *subject, const char *text, int32_t *ret_id,
+	int32_t *ret_version)
+{
+	const struct registry_subject *found = find_subject(s, subject);
+	json_t *parsed = json_loads(text, JSON_DECODE_ANY, NULL);
+
+	*ret_id = s->id_max + 1;
+	*ret_version = found != NULL ? found->version_max + 1 : 1;
+	for (size_t i = 0; i < s->count; i++)
+		if (s->entries[i]->avro && same_schema(text, parsed, s->entries[i]->schema.text)) {
+			*ret_id = s->entries[i]->schema.id;
+			break;
+		}
+	json_decref(parsed);
+}
+
+/* ---- writing ----------------------------------------------------------------------------------------------- */
+
+static void add_json(struct buf *out, json_t *object)
+{
+	char *text = object != NULL ? json_dumps(object, JSON_COMPACT) : NULL;
+
+	if (text == NULL)
+		abort(); /* out of memory, or text that is not UTF-8, which registry_register has refused */
+	buf_add_str(out, text);
+	free(text);
+	json_decref(object);
+}
+
+void registry_record(const struct registry_schema *schema, struct buf *key, struct buf *value)
+{
+	add_json(key, json_pack("{s:s, s:s, s:i, s:i}", "keytype", "SCHEMA", "subject", schema->subject, "version",
+			      (int)schema->version, "magic", 1));
+	add_json(value, json_pack("{s:s, s:i, s:i, s:s, s:b}", "subject", schema->subject, "version",
+				(int)schema->version, "id", (int)schema->id, "schema", schema->text, "deleted", 0));
+}
