@@ -14,6 +14,7 @@
 #include <string.h>
 
 const struct verb *const verbs[] = {
+	&verb_run,
 	&verb_lag,
 	&verb_check,
 	&verb_config,
