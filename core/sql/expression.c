@@ -1,15 +1,17 @@
 /*
  * expression.c - compile once, then ask per row.
  *
- * The expression is put into `SELECT (...) FROM "table"`, where the table is a virtual one of exactly one row: the row that
- * is being looked at. Its columns are declared with the affinity and the collation that the source's columns have, so
- * SQLite's own rules do the comparing, and each column is fetched only when the expression really gets to it. No text is
- * substituted and nothing is bound.
+ * The expression is put into `SELECT (...) FROM "table"`, where the table is a virtual one of
+ * exactly one row: the row that is being looked at. Its columns are declared with the affinity and
+ * the collation that the source's columns have, so SQLite's own rules do the comparing, and each
+ * column is fetched only when the expression really gets to it. No text is substituted and nothing
+ * is bound.
  *
- * What may be used is decided while SQLite compiles: its authorizer names every column and function, a second SELECT is a
- * subquery, and a column whose collation we can't follow is declared with a collation that is then removed, which hurts only when
- * something is compared by it. The compiled program is then read once (EXPLAIN) for text that is ordered by rules that are known
- * for equality only.
+ * What may be used is decided while SQLite compiles: its authorizer names every column and
+ * function, a second SELECT is a subquery, and a column whose collation we can't follow is declared
+ * with a collation that is then removed, which hurts only when something is compared by it. The
+ * compiled program is then read once (EXPLAIN) for text that is ordered by rules that are known for
+ * equality only.
  */
 #include "core/sql/expression.h"
 
@@ -21,8 +23,8 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#define TEXT_MAX 65536         /* bytes of an expression */
-#define EXACT_DIGITS_MAX 15    /* decimal digits that a double always keeps */
+#define TEXT_MAX 65536      /* bytes of an expression */
+#define EXACT_DIGITS_MAX 15 /* decimal digits that a double always keeps */
 
 struct expression {
 	const struct shape *shape;
@@ -30,9 +32,9 @@ struct expression {
 	sqlite3_stmt *statement;
 	struct text_context text;
 	bool *uses;
-	int lone;                   /* the column that is the whole expression, or -1 */
+	int lone; /* the column that is the whole expression, or -1 */
 	struct buf result;
-	struct err compile;         /* why the authorizer said no */
+	struct err compile; /* why the authorizer said no */
 	unsigned selects;
 
 	const struct value *values; /* the row, during an evaluation */
@@ -99,7 +101,8 @@ static bool is_text(const struct column *c)
 static bool is_bytes(const struct column *c)
 {
 	return (c->type == COLUMN_BIT && c->bits > 1) ||
-	       ((c->type == COLUMN_VARCHAR || c->type == COLUMN_STRING || c->type == COLUMN_BLOB) && c->is_binary);
+	       ((c->type == COLUMN_VARCHAR || c->type == COLUMN_STRING || c->type == COLUMN_BLOB) &&
+		c->is_binary);
 }
 
 static const char *affinity(const struct column *c)
@@ -122,8 +125,8 @@ static void add_name(struct buf *sql, const char *name)
 	buf_add_u8(sql, '"');
 }
 
-static int row_connect(sqlite3 *db, void *context, int argc, const char *const *argv, sqlite3_vtab **ret_table,
-		       char **ret_message)
+static int row_connect(sqlite3 *db, void *context, int argc, const char *const *argv,
+		       sqlite3_vtab **ret_table, char **ret_message)
 {
 	struct expression *x = context;
 	struct buf sql = BUF_INIT;
@@ -185,7 +188,8 @@ static int row_close(sqlite3_vtab_cursor *cursor)
 	return SQLITE_OK;
 }
 
-static int row_filter(sqlite3_vtab_cursor *cursor, int number, const char *text, int argc, sqlite3_value **argv)
+static int row_filter(sqlite3_vtab_cursor *cursor, int number, const char *text, int argc,
+		      sqlite3_value **argv)
 {
 	(void)number;
 	(void)text;
@@ -214,7 +218,8 @@ static int row_rowid(sqlite3_vtab_cursor *cursor, sqlite3_int64 *ret_id)
 }
 
 /* A decimal's text as a number that compares exactly, or an error. */
-static int put_number(sqlite3_context *context, const struct column *c, struct slice text, struct err *e)
+static int put_number(sqlite3_context *context, const struct column *c, struct slice text,
+		      struct err *e)
 {
 	char number[80], *end;
 	size_t digits = 0, zeros = 0;
@@ -230,38 +235,45 @@ static int put_number(sqlite3_context *context, const struct column *c, struct s
 		sqlite3_result_int64(context, whole);
 		return 0;
 	}
-	for (const char *p = number; *p != '\0'; p++) { /* those that count: from the first to the last that isn't 0 */
+	for (const char *p = number; *p != '\0';
+	     p++) { /* those that count: from the first to the last that isn't 0 */
 		zeros = *p == '0' ? zeros + (digits > 0) : *p == '.' || *p == '-' ? zeros : 0;
 		digits += *p >= '0' && *p <= '9' && (digits > 0 || *p != '0');
 	}
 	if (digits - zeros > EXACT_DIGITS_MAX)
-		return err_data(e, "column %s has a number of more than %d digits, which an expression cannot compare exactly",
-				c->name, EXACT_DIGITS_MAX);
+		return err_data(
+			e,
+			"column %s has a number of more than %d digits, which an expression cannot compare exactly",
+			c->name, EXACT_DIGITS_MAX);
 	sqlite3_result_double(context, strtod(number, NULL));
 	return 0;
 }
 
 /* A date that is none: in a test, the zero date lies before all others. */
-static int put_no_date(sqlite3_context *context, const struct expression *x, const struct column *c, struct slice text,
-		       struct err *e)
+static int put_no_date(sqlite3_context *context, const struct expression *x, const struct column *c,
+		       struct slice text, struct err *e)
 {
 	if (x->test && text.size >= 10 && memcmp(text.data, "0000-00-00", 10) == 0)
 		sqlite3_result_int64(context, INT64_MIN);
 	else if (x->test)
-		return err_data(e, "column %s has a date that is none, which an expression cannot compare", c->name);
+		return err_data(
+			e, "column %s has a date that is none, which an expression cannot compare",
+			c->name);
 	else
-		sqlite3_result_text64(context, (const char *)text.data, text.size, SQLITE_STATIC, SQLITE_UTF8);
+		sqlite3_result_text64(context, (const char *)text.data, text.size, SQLITE_STATIC,
+				      SQLITE_UTF8);
 	return 0;
 }
 
-static int put_text(sqlite3_context *context, const struct expression *x, const struct column *c, struct slice text,
-		    struct err *e)
+static int put_text(sqlite3_context *context, const struct expression *x, const struct column *c,
+		    struct slice text, struct err *e)
 {
 	if (c->type == COLUMN_NEWDECIMAL || c->type == COLUMN_LONGLONG)
 		return put_number(context, c, text, e);
 	if (is_temporal(c->type))
 		return put_no_date(context, x, c, text, e);
-	sqlite3_result_text64(context, text.size > 0 ? (const char *)text.data : "", text.size, SQLITE_STATIC, SQLITE_UTF8);
+	sqlite3_result_text64(context, text.size > 0 ? (const char *)text.data : "", text.size,
+			      SQLITE_STATIC, SQLITE_UTF8);
 	return 0;
 }
 
@@ -271,7 +283,8 @@ static int put_value(sqlite3_context *context, const struct expression *x, const
 	switch ((enum value_kind)v->kind) {
 	case VALUE_ABSENT:
 		err_data(e, "the row image lacks column %s", c->name);
-		return err_hint(e, "Set binlog_row_image=FULL in the session that writes this table.");
+		return err_hint(e,
+				"Set binlog_row_image=FULL in the session that writes this table.");
 	case VALUE_NULL:
 		sqlite3_result_null(context);
 		return 0;
@@ -284,8 +297,8 @@ static int put_value(sqlite3_context *context, const struct expression *x, const
 	case VALUE_TEXT:
 		return put_text(context, x, c, v->bytes, e);
 	case VALUE_BYTES:
-		sqlite3_result_blob64(context, v->bytes.size > 0 ? (const void *)v->bytes.data : "", v->bytes.size,
-				      SQLITE_STATIC);
+		sqlite3_result_blob64(context, v->bytes.size > 0 ? (const void *)v->bytes.data : "",
+				      v->bytes.size, SQLITE_STATIC);
 		return 0;
 	}
 	return err_fatal(e, "column %s has a value of unknown kind %u", c->name, v->kind);
@@ -324,21 +337,24 @@ static int authorize_column(struct expression *x, const char *table, const char 
 	int number;
 
 	if (sqlite3_stricmp(table, x->shape->table) != 0) {
-		err_config(&x->compile, "it reads table %s; an expression sees its own row only", table);
+		err_config(&x->compile, "it reads table %s; an expression sees its own row only",
+			   table);
 		return SQLITE_DENY;
 	}
 	if (column[0] == '\0')
 		return SQLITE_OK;
 	number = shape_column(x->shape, slice_str(column));
 	if (number < 0) {
-		err_config(&x->compile, "table %s.%s has no column %s", x->shape->db, x->shape->table, column);
+		err_config(&x->compile, "table %s.%s has no column %s", x->shape->db,
+			   x->shape->table, column);
 		return SQLITE_DENY;
 	}
 	x->uses[number] = true;
 	return SQLITE_OK;
 }
 
-static int authorize(void *context, int action, const char *a, const char *b, const char *db, const char *trigger)
+static int authorize(void *context, int action, const char *a, const char *b, const char *db,
+		     const char *trigger)
 {
 	struct expression *x = context;
 
@@ -347,7 +363,8 @@ static int authorize(void *context, int action, const char *a, const char *b, co
 	if (action == SQLITE_SELECT && x->selects++ == 0)
 		return SQLITE_OK;
 	if (action == SQLITE_SELECT) {
-		err_config(&x->compile, "it contains a subquery; an expression sees its own row only");
+		err_config(&x->compile,
+			   "it contains a subquery; an expression sees its own row only");
 		return SQLITE_DENY;
 	}
 	if (action == SQLITE_READ)
@@ -356,10 +373,13 @@ static int authorize(void *context, int action, const char *a, const char *b, co
 		return SQLITE_OK;
 	if (action == SQLITE_FUNCTION) {
 		err_config(&x->compile, "function %s() is not available in expressions", b);
-		err_hint(&x->compile, "What its result depends on must be the row alone, and alike in the source; "
-			 "see schemas/mapping.md.");
+		err_hint(
+			&x->compile,
+			"What its result depends on must be the row alone, and alike in the source; "
+			"see schemas/mapping.md.");
 	} else {
-		err_config(&x->compile, "it does more than compute a value (SQLite action %d)", action);
+		err_config(&x->compile, "it does more than compute a value (SQLite action %d)",
+			   action);
 	}
 	return SQLITE_DENY;
 }
@@ -381,7 +401,8 @@ static void hint_column(const struct expression *x, const char *name, struct err
 
 static int prepare_failed(struct expression *x, struct err *e)
 {
-	static const char no_column[] = "no such column: ", no_collation[] = "no such collation sequence: ";
+	static const char no_column[] = "no such column: ",
+			  no_collation[] = "no such collation sequence: ";
 	const char *message = sqlite3_errmsg(x->db);
 
 	if (x->compile.kind != ERR_NONE) {
@@ -395,8 +416,10 @@ static int prepare_failed(struct expression *x, struct err *e)
 		hint_column(x, name, e);
 		return -1;
 	}
-	if (strncmp(message, no_collation, sizeof(no_collation) - 1) == 0 && strstr(message, text_rule_name(TEXT_UNKNOWN)) != NULL) {
-		err_config(e, "it compares text of a column whose collation cannot be followed here");
+	if (strncmp(message, no_collation, sizeof(no_collation) - 1) == 0 &&
+	    strstr(message, text_rule_name(TEXT_UNKNOWN)) != NULL) {
+		err_config(e,
+			   "it compares text of a column whose collation cannot be followed here");
 		return err_hint(e, "Such a column can be tested with IS NULL only.");
 	}
 	return err_config(e, "%s", message);
@@ -437,7 +460,8 @@ static bool row_orders(sqlite3_stmt *program)
 		const char *name = text_rule_name((enum text_rule)rule);
 		size_t size = strlen(name);
 
-		if (text_rule_soft((enum text_rule)rule) && strncmp(collation, name, size) == 0 && collation[size] != '_')
+		if (text_rule_soft((enum text_rule)rule) && strncmp(collation, name, size) == 0 &&
+		    collation[size] != '_')
 			return true;
 	}
 	return false;
@@ -460,7 +484,8 @@ static int check_order(struct expression *x, const char *sql, struct err *e)
 	sqlite3_finalize(program);
 	if (!orders)
 		return 0;
-	err_config(e, "it orders text (<, >, BETWEEN) by a collation that is known for equality only");
+	err_config(e,
+		   "it orders text (<, >, BETWEEN) by a collation that is known for equality only");
 	return err_hint(e, "Compare with = or LIKE, or use a column with a _bin collation.");
 }
 
@@ -478,8 +503,11 @@ static int choose_like_rule(struct expression *x, struct err *e)
 			continue;
 		rule = text_rule_of(c->collation);
 		if (rule == TEXT_UNKNOWN || (known && rule / 2 != x->text.like_rule / 2))
-			return err_config(e, "LIKE beside column %s: its collation cannot be followed here, or differs from "
-					  "that of another column in the expression", c->name);
+			return err_config(
+				e,
+				"LIKE beside column %s: its collation cannot be followed here, or differs from "
+				"that of another column in the expression",
+				c->name);
 		x->text.like_rule = rule;
 		known = true;
 	}
@@ -501,15 +529,19 @@ static int check_literals(struct expression *x, const struct scan *scan, struct 
 {
 	if (scan->date_literal && any_used(x, is_date)) {
 		err_config(e, "a date in quotes is text; date columns are numbers here");
-		return err_hint(e, "Write days('2024-01-31') beside a DATE, micros('2024-01-31 12:00:00') beside a DATETIME, "
-				"TIMESTAMP or TIME.");
+		return err_hint(
+			e,
+			"Write days('2024-01-31') beside a DATE, micros('2024-01-31 12:00:00') beside a DATETIME, "
+			"TIMESTAMP or TIME.");
 	}
 	if (scan->text_literal && any_used(x, is_bytes)) {
 		err_config(e, "a string is text; binary columns are bytes");
 		return err_hint(e, "Write x'...' with hex digits.");
 	}
 	if (scan->foreign_literal && any_used(x, is_soft)) {
-		err_config(e, "a string beyond ASCII beside a column whose collation is known for ASCII only");
+		err_config(
+			e,
+			"a string beyond ASCII beside a column whose collation is known for ASCII only");
 		return err_hint(e, "Use a column with a _bin collation.");
 	}
 	return 0;
@@ -525,11 +557,13 @@ static int prepare(struct expression *x, const char *text, const struct scan *sc
 	buf_add_str(&sql, "\n) FROM ");
 	add_name(&sql, x->shape->table);
 	sqlite3_set_authorizer(x->db, authorize, x);
-	if (sqlite3_prepare_v3(x->db, buf_cstr(&sql), -1, SQLITE_PREPARE_PERSISTENT, &x->statement, NULL) != SQLITE_OK) {
+	if (sqlite3_prepare_v3(x->db, buf_cstr(&sql), -1, SQLITE_PREPARE_PERSISTENT, &x->statement,
+			       NULL) != SQLITE_OK) {
 		prepare_failed(x, e);
 		goto out;
 	}
-	if (sqlite3_bind_parameter_count(x->statement) > 0 || sqlite3_column_count(x->statement) != 1) {
+	if (sqlite3_bind_parameter_count(x->statement) > 0 ||
+	    sqlite3_column_count(x->statement) != 1) {
 		err_config(e, "it is not one value computed from the row");
 		goto out;
 	}
@@ -546,8 +580,10 @@ static int open_database(struct expression *x, struct err *e)
 	struct buf sql = BUF_INIT;
 	int rc;
 
-	if (sqlite3_open_v2(":memory:", &x->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
-		return err_fatal(e, "opening SQLite in memory: %s", x->db != NULL ? sqlite3_errmsg(x->db) : "no memory");
+	if (sqlite3_open_v2(":memory:", &x->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
+			    NULL) != SQLITE_OK)
+		return err_fatal(e, "opening SQLite in memory: %s",
+				 x->db != NULL ? sqlite3_errmsg(x->db) : "no memory");
 	sqlite3_db_config(x->db, SQLITE_DBCONFIG_DQS_DML, 0, NULL);
 	sqlite3_db_config(x->db, SQLITE_DBCONFIG_LOOKASIDE, NULL, 256, 64);
 	buf_add_str(&sql, "CREATE VIRTUAL TABLE ");
@@ -559,12 +595,13 @@ static int open_database(struct expression *x, struct err *e)
 	if (rc == SQLITE_OK)
 		rc = sqlite3_exec(x->db, buf_cstr(&sql), NULL, NULL, NULL);
 	if (rc == SQLITE_OK)
-		rc = sqlite3_create_collation_v2(x->db, text_rule_name(TEXT_UNKNOWN), SQLITE_UTF8, NULL, NULL, NULL);
+		rc = sqlite3_create_collation_v2(x->db, text_rule_name(TEXT_UNKNOWN), SQLITE_UTF8,
+						 NULL, NULL, NULL);
 	buf_done(&sql);
 	if (rc == SQLITE_OK)
 		return 0;
-	return err_config(e, "table %s.%s cannot be used in expressions: %s", x->shape->db, x->shape->table,
-			  sqlite3_errmsg(x->db));
+	return err_config(e, "table %s.%s cannot be used in expressions: %s", x->shape->db,
+			  x->shape->table, sqlite3_errmsg(x->db));
 }
 
 /* The column that the text names and nothing else, or -1. */
@@ -583,14 +620,15 @@ static int lone_column(const struct shape *shape, const char *text)
 	for (uint16_t i = 0; i < shape->column_count; i++) {
 		const char *name = shape->columns[i].name;
 
-		if (strlen(name) == end - begin && sqlite3_strnicmp(name, text + begin, (int)(end - begin)) == 0)
+		if (strlen(name) == end - begin &&
+		    sqlite3_strnicmp(name, text + begin, (int)(end - begin)) == 0)
 			return i;
 	}
 	return -1;
 }
 
-int expression_new(const char *origin, const char *text, const struct shape *shape, struct expression **ret_expression,
-		   struct err *e)
+int expression_new(const char *origin, const char *text, const struct shape *shape,
+		   struct expression **ret_expression, struct err *e)
 {
 	struct expression *x = xcalloc(1, sizeof(*x));
 	struct scan scan;
@@ -648,8 +686,11 @@ static int step(struct expression *x, const struct value *values, bool test, str
 		return err_data(e, "expression: %s", sqlite3_errmsg(x->db));
 	if (!x->text.undecided)
 		return 0;
-	err_data(e, "expression: text differs from what it is compared with by accents or signs that its collation may not count");
-	return err_hint(e, "Use a column with a _bin collation, or leave this comparison to the view.");
+	err_data(
+		e,
+		"expression: text differs from what it is compared with by accents or signs that its collation may not count");
+	return err_hint(
+		e, "Use a column with a _bin collation, or leave this comparison to the view.");
 }
 
 int expression_test(struct expression *x, const struct value *values, bool *ret_true, struct err *e)
@@ -657,9 +698,9 @@ int expression_test(struct expression *x, const struct value *values, bool *ret_
 	int rc = step(x, values, true, e);
 
 	if (rc == 0)
-		*ret_true = sqlite3_column_type(x->statement, 0) == SQLITE_INTEGER ?
-				    sqlite3_column_int64(x->statement, 0) != 0 :
-				    sqlite3_column_double(x->statement, 0) != 0;
+		*ret_true = sqlite3_column_type(x->statement, 0) == SQLITE_INTEGER
+				    ? sqlite3_column_int64(x->statement, 0) != 0
+				    : sqlite3_column_double(x->statement, 0) != 0;
 	sqlite3_reset(x->statement); /* an error was reported by step already */
 	return rc;
 }
@@ -680,7 +721,8 @@ static void take_result(struct expression *x, struct value *ret_value)
 		break;
 	case SQLITE_TEXT:
 	case SQLITE_BLOB:
-		v.kind = sqlite3_column_type(x->statement, 0) == SQLITE_TEXT ? VALUE_TEXT : VALUE_BYTES;
+		v.kind = sqlite3_column_type(x->statement, 0) == SQLITE_TEXT ? VALUE_TEXT
+									     : VALUE_BYTES;
 		data = sqlite3_column_blob(x->statement, 0);
 		buf_reset(&x->result);
 		buf_add(&x->result, data, (size_t)sqlite3_column_bytes(x->statement, 0));
@@ -692,7 +734,8 @@ static void take_result(struct expression *x, struct value *ret_value)
 	*ret_value = v;
 }
 
-int expression_value(struct expression *x, const struct value *values, struct value *ret_value, struct err *e)
+int expression_value(struct expression *x, const struct value *values, struct value *ret_value,
+		     struct err *e)
 {
 	int rc;
 

@@ -1,8 +1,8 @@
 /*
  * expression_scan.c - a look at an expression's text before SQLite sees it.
  *
- * SQLite parses; this only walks over strings, names and brackets to find what would be understood differently from the
- * source, or would reach out of the brackets that the expression is put into.
+ * SQLite parses; this only walks over strings, names and brackets to find what would be understood
+ * differently from the source, or would reach out of the brackets that the expression is put into.
  */
 #include "core/sql/expression_priv.h"
 
@@ -14,8 +14,8 @@ static bool reads_as_date(struct slice text)
 {
 	struct temporal t;
 
-	return temporal_parse(COLUMN_DATE, text, &t) || temporal_parse(COLUMN_DATETIME2, text, &t) ||
-	       temporal_parse(COLUMN_TIME2, text, &t);
+	return temporal_parse(COLUMN_DATE, text, &t) ||
+	       temporal_parse(COLUMN_DATETIME2, text, &t) || temporal_parse(COLUMN_TIME2, text, &t);
 }
 
 static bool is_word(char c)
@@ -42,7 +42,8 @@ static bool inside_conversion(const char *text, size_t at)
 	       (end - begin == 6 && strncasecmp(text + begin, "micros", 6) == 0);
 }
 
-/* From an opening quote to behind its closing one (doubled quotes stand for themselves). 0: it never closes. */
+/* From an opening quote to behind its closing one (doubled quotes stand for themselves). 0: it
+ * never closes. */
 static size_t quoted_end(const char *text, size_t at)
 {
 	char close = text[at] == '[' ? ']' : text[at];
@@ -61,12 +62,17 @@ static int scan_string(const char *text, size_t begin, size_t end, struct scan *
 {
 	struct slice content = slice_of(text + begin + 1, end - begin - 2);
 
-	if (begin > 0 && (text[begin - 1] == 'x' || text[begin - 1] == 'X') && (begin < 2 || !is_word(text[begin - 2])))
+	if (begin > 0 && (text[begin - 1] == 'x' || text[begin - 1] == 'X') &&
+	    (begin < 2 || !is_word(text[begin - 2])))
 		return 0;
 	for (size_t i = 0; i < content.size; i++) {
 		if (content.data[i] == '\\') {
-			err_config(e, "a backslash in a string means itself here but not in the source");
-			return err_hint(e, "Write concat('...', char(92), '...') for a backslash, '' for a quote.");
+			err_config(
+				e,
+				"a backslash in a string means itself here but not in the source");
+			return err_hint(
+				e,
+				"Write concat('...', char(92), '...') for a backslash, '' for a quote.");
 		}
 		scan->foreign_literal = scan->foreign_literal || content.data[i] >= 0x80;
 	}

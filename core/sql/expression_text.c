@@ -1,12 +1,14 @@
 /*
  * expression_text.c - text that compares as it does in the source.
  *
- * A collation of the source is a large table. What can be said without it: binary collations compare bytes; in all
- * others that are accepted here ASCII letters, digits and punctuation differ from each other unless case is folded.
- * When the first difference of two texts lies between two such characters they are different, whatever follows. When it
- * lies beside another character, that one may be an accented form of the first (equal in most _ci collations), be
- * ignored altogether (a soft hyphen, a combining accent), or stand for something else entirely: only the last is
- * certain for letters of other scripts and for Latin letters of another base. All else is *undecided*, and said so.
+ * A collation of the source is a large table. What can be said without it: binary collations
+ * compare bytes; in all others that are accepted here ASCII letters, digits and punctuation differ
+ * from each other unless case is folded. When the first difference of two texts lies between two
+ * such characters they are different, whatever follows. When it lies beside another character, that
+ * one may be an accented form of the first (equal in most _ci collations), be ignored altogether (a
+ * soft hyphen, a combining accent), or stand for something else entirely: only the last is certain
+ * for letters of other scripts and for Latin letters of another base. All else is *undecided*, and
+ * said so.
  */
 #include "core/sql/expression_priv.h"
 
@@ -20,30 +22,36 @@ struct collation_rule {
 
 /* Collations whose ASCII part is plain. From 2048 on: see text_rule_of(). */
 static const struct collation_rule rules[] = {
-	{ 5, TEXT_FOLDED_PAD }, { 8, TEXT_FOLDED_PAD }, { 11, TEXT_FOLDED_PAD }, { 33, TEXT_FOLDED_PAD },
-	{ 35, TEXT_FOLDED_PAD }, { 45, TEXT_FOLDED_PAD }, { 46, TEXT_EXACT_PAD }, { 47, TEXT_EXACT_PAD },
-	{ 48, TEXT_FOLDED_PAD }, { 49, TEXT_CASED_PAD }, { 54, TEXT_FOLDED_PAD }, { 55, TEXT_EXACT_PAD },
-	{ 56, TEXT_FOLDED_PAD }, { 60, TEXT_FOLDED_PAD }, { 61, TEXT_EXACT_PAD }, { 62, TEXT_EXACT_PAD },
-	{ 63, TEXT_EXACT }, { 65, TEXT_EXACT_PAD }, { 83, TEXT_EXACT_PAD }, { 90, TEXT_EXACT_PAD },
-	{ 101, TEXT_FOLDED_PAD }, { 123, TEXT_FOLDED_PAD }, { 128, TEXT_FOLDED_PAD }, { 150, TEXT_FOLDED_PAD },
-	{ 159, TEXT_FOLDED_PAD }, { 160, TEXT_FOLDED_PAD }, { 182, TEXT_FOLDED_PAD }, { 192, TEXT_FOLDED_PAD },
-	{ 214, TEXT_FOLDED_PAD }, { 223, TEXT_FOLDED_PAD }, { 224, TEXT_FOLDED_PAD }, { 246, TEXT_FOLDED_PAD },
-	{ 1032, TEXT_FOLDED }, { 1035, TEXT_FOLDED }, { 1057, TEXT_FOLDED }, { 1059, TEXT_FOLDED },
-	{ 1069, TEXT_FOLDED }, { 1070, TEXT_EXACT }, { 1071, TEXT_EXACT }, { 1078, TEXT_FOLDED },
-	{ 1079, TEXT_EXACT }, { 1080, TEXT_FOLDED }, { 1084, TEXT_FOLDED }, { 1085, TEXT_EXACT },
-	{ 1086, TEXT_EXACT }, { 1089, TEXT_EXACT }, { 1107, TEXT_EXACT }, { 1114, TEXT_EXACT },
-	{ 1125, TEXT_FOLDED }, { 1147, TEXT_FOLDED }, { 1152, TEXT_FOLDED }, { 1174, TEXT_FOLDED },
-	{ 1184, TEXT_FOLDED }, { 1206, TEXT_FOLDED }, { 1216, TEXT_FOLDED }, { 1238, TEXT_FOLDED },
-	{ 1248, TEXT_FOLDED }, { 1270, TEXT_FOLDED },
+	{ 5, TEXT_FOLDED_PAD },   { 8, TEXT_FOLDED_PAD },   { 11, TEXT_FOLDED_PAD },
+	{ 33, TEXT_FOLDED_PAD },  { 35, TEXT_FOLDED_PAD },  { 45, TEXT_FOLDED_PAD },
+	{ 46, TEXT_EXACT_PAD },   { 47, TEXT_EXACT_PAD },   { 48, TEXT_FOLDED_PAD },
+	{ 49, TEXT_CASED_PAD },   { 54, TEXT_FOLDED_PAD },  { 55, TEXT_EXACT_PAD },
+	{ 56, TEXT_FOLDED_PAD },  { 60, TEXT_FOLDED_PAD },  { 61, TEXT_EXACT_PAD },
+	{ 62, TEXT_EXACT_PAD },   { 63, TEXT_EXACT },       { 65, TEXT_EXACT_PAD },
+	{ 83, TEXT_EXACT_PAD },   { 90, TEXT_EXACT_PAD },   { 101, TEXT_FOLDED_PAD },
+	{ 123, TEXT_FOLDED_PAD }, { 128, TEXT_FOLDED_PAD }, { 150, TEXT_FOLDED_PAD },
+	{ 159, TEXT_FOLDED_PAD }, { 160, TEXT_FOLDED_PAD }, { 182, TEXT_FOLDED_PAD },
+	{ 192, TEXT_FOLDED_PAD }, { 214, TEXT_FOLDED_PAD }, { 223, TEXT_FOLDED_PAD },
+	{ 224, TEXT_FOLDED_PAD }, { 246, TEXT_FOLDED_PAD }, { 1032, TEXT_FOLDED },
+	{ 1035, TEXT_FOLDED },    { 1057, TEXT_FOLDED },    { 1059, TEXT_FOLDED },
+	{ 1069, TEXT_FOLDED },    { 1070, TEXT_EXACT },     { 1071, TEXT_EXACT },
+	{ 1078, TEXT_FOLDED },    { 1079, TEXT_EXACT },     { 1080, TEXT_FOLDED },
+	{ 1084, TEXT_FOLDED },    { 1085, TEXT_EXACT },     { 1086, TEXT_EXACT },
+	{ 1089, TEXT_EXACT },     { 1107, TEXT_EXACT },     { 1114, TEXT_EXACT },
+	{ 1125, TEXT_FOLDED },    { 1147, TEXT_FOLDED },    { 1152, TEXT_FOLDED },
+	{ 1174, TEXT_FOLDED },    { 1184, TEXT_FOLDED },    { 1206, TEXT_FOLDED },
+	{ 1216, TEXT_FOLDED },    { 1238, TEXT_FOLDED },    { 1248, TEXT_FOLDED },
+	{ 1270, TEXT_FOLDED },
 };
 
 /* At most 18 characters: EXPLAIN shows no more, and expression.c looks for them there. */
 static const char *const rule_names[TEXT_RULES + 1] = {
-	"source_exact", "source_exact_pad", "source_cased", "source_cased_pad",
+	"source_exact",  "source_exact_pad",  "source_cased",   "source_cased_pad",
 	"source_folded", "source_folded_pad", "source_unknown",
 };
 
-/* UCA 14: 256 ids per character set; language * 8 + (no padding) 4 + (accents) 2 + (case) 1. Language 0 is the root. */
+/* UCA 14: 256 ids per character set; language * 8 + (no padding) 4 + (accents) 2 + (case) 1.
+ * Language 0 is the root. */
 enum text_rule text_rule_of(uint16_t collation)
 {
 	if (collation >= 2048 && collation < 3328 && collation % 256 < 8) {
@@ -113,9 +121,10 @@ static bool foreign_letter(uint32_t c)
 	static const struct {
 		uint32_t first, last;
 	} letters[] = {
-		{ 0x391, 0x3c9 }, { 0x401, 0x45f }, { 0x561, 0x586 }, { 0x5d0, 0x5ea }, { 0x621, 0x63a },
-		{ 0x641, 0x64a }, { 0x905, 0x939 }, { 0xe01, 0xe30 }, { 0x3041, 0x3096 }, { 0x30a1, 0x30fa },
-		{ 0x4e00, 0x9fff }, { 0xac00, 0xd7a3 }, { 0x1f300, 0x1f5ff }, { 0x1f600, 0x1f64f },
+		{ 0x391, 0x3c9 },     { 0x401, 0x45f },     { 0x561, 0x586 },   { 0x5d0, 0x5ea },
+		{ 0x621, 0x63a },     { 0x641, 0x64a },     { 0x905, 0x939 },   { 0xe01, 0xe30 },
+		{ 0x3041, 0x3096 },   { 0x30a1, 0x30fa },   { 0x4e00, 0x9fff }, { 0xac00, 0xd7a3 },
+		{ 0x1f300, 0x1f5ff }, { 0x1f600, 0x1f64f },
 	};
 
 	for (size_t i = 0; i < sizeof(letters) / sizeof(letters[0]); i++) {
@@ -125,7 +134,8 @@ static bool foreign_letter(uint32_t c)
 	return false;
 }
 
-/* Whether two characters that differ after folding, at least one of them not plain, might be held equal. */
+/* Whether two characters that differ after folding, at least one of them not plain, might be held
+ * equal. */
 static bool may_equal(uint32_t a, uint32_t b)
 {
 	uint32_t other = plain(a) ? b : a, ascii = plain(a) ? a : b;
@@ -143,7 +153,8 @@ static bool may_equal(uint32_t a, uint32_t b)
 }
 
 /* What is left of the longer text: +1 when it makes a difference. */
-static int compare_rest(struct text_context *context, enum text_rule rule, const uint8_t *p, const uint8_t *end)
+static int compare_rest(struct text_context *context, enum text_rule rule, const uint8_t *p,
+			const uint8_t *end)
 {
 	bool doubt = false;
 
@@ -162,12 +173,14 @@ static int compare_rest(struct text_context *context, enum text_rule rule, const
 	return doubt;
 }
 
-static int compare(struct text_context *context, enum text_rule rule, struct slice a, struct slice b)
+static int compare(struct text_context *context, enum text_rule rule, struct slice a,
+		   struct slice b)
 {
 	const uint8_t *p = a.data, *q = b.data, *p_end = a.data + a.size, *q_end = b.data + b.size;
 
 	while (p < p_end && q < q_end) {
-		uint32_t c = fold(next_character(&p, p_end), rule), d = fold(next_character(&q, q_end), rule);
+		uint32_t c = fold(next_character(&p, p_end), rule),
+			 d = fold(next_character(&q, q_end), rule);
 
 		if (c == d)
 			continue;
@@ -196,20 +209,23 @@ static int collate(void *arg, int a_size, const void *a, int b_size, const void 
 struct like {
 	enum text_rule rule;
 	bool lenient;
-	uint32_t escape;   /* 0: none */
+	uint32_t escape; /* 0: none */
 };
 
 static bool like_character(const struct like *like, uint32_t wanted, uint32_t c)
 {
 	wanted = fold(wanted, like->rule);
 	c = fold(c, like->rule);
-	return wanted == c || (like->lenient && !(plain(wanted) && plain(c)) && may_equal(wanted, c));
+	return wanted == c ||
+	       (like->lenient && !(plain(wanted) && plain(c)) && may_equal(wanted, c));
 }
 
-/* Greedy with one step back: a later '%' makes earlier ones final, so the time is bounded by pattern * text. */
+/* Greedy with one step back: a later '%' makes earlier ones final, so the time is bounded by
+ * pattern * text. */
 static bool like_match(const struct like *like, struct slice pattern, struct slice text)
 {
-	const uint8_t *p = pattern.data, *p_end = p + pattern.size, *t = text.data, *t_end = t + text.size;
+	const uint8_t *p = pattern.data, *p_end = p + pattern.size, *t = text.data,
+		      *t_end = t + text.size;
 	const uint8_t *back_p = NULL, *back_t = NULL;
 
 	while (t < t_end || p < p_end) {
@@ -314,7 +330,8 @@ static void run_concat(sqlite3_context *context, int argc, sqlite3_value **argv)
 		return;
 	for (int i = 0; i < argc; i++)
 		buf_add_slice(&all, text_of(argv[i]));
-	sqlite3_result_text64(context, all.size > 0 ? (const char *)all.data : "", all.size, SQLITE_TRANSIENT, SQLITE_UTF8);
+	sqlite3_result_text64(context, all.size > 0 ? (const char *)all.data : "", all.size,
+			      SQLITE_TRANSIENT, SQLITE_UTF8);
 	buf_done(&all);
 }
 
@@ -328,11 +345,14 @@ static void run_date(sqlite3_context *context, sqlite3_value **argv, uint8_t typ
 		return;
 	if (sqlite3_value_type(argv[0]) != SQLITE_TEXT ||
 	    (!temporal_parse(type, text_of(argv[0]), &t) &&
-	     (type == COLUMN_DATE || (!temporal_parse(COLUMN_DATE, text_of(argv[0]), &t) &&
-				      !temporal_parse(type = COLUMN_TIME2, text_of(argv[0]), &t)))) ||
+	     (type == COLUMN_DATE ||
+	      (!temporal_parse(COLUMN_DATE, text_of(argv[0]), &t) &&
+	       !temporal_parse(type = COLUMN_TIME2, text_of(argv[0]), &t)))) ||
 	    !temporal_number(type, &t, &number)) {
-		sqlite3_result_error(context, "days() takes 'YYYY-MM-DD'; micros() takes that, "
-				     "'YYYY-MM-DD HH:MM:SS' or 'HH:MM:SS'", -1);
+		sqlite3_result_error(context,
+				     "days() takes 'YYYY-MM-DD'; micros() takes that, "
+				     "'YYYY-MM-DD HH:MM:SS' or 'HH:MM:SS'",
+				     -1);
 		return;
 	}
 	sqlite3_result_int64(context, number);
@@ -396,7 +416,8 @@ int text_register(sqlite3 *db, struct text_context *context)
 
 	for (size_t i = 0; i < FUNCTIONS && rc == SQLITE_OK; i++) {
 		if (functions[i].run != NULL)
-			rc = sqlite3_create_function_v2(db, functions[i].name, functions[i].arguments, flags, context,
+			rc = sqlite3_create_function_v2(db, functions[i].name,
+							functions[i].arguments, flags, context,
 							functions[i].run, NULL, NULL, NULL);
 	}
 	for (int rule = 0; rule <= TEXT_UNKNOWN && rc == SQLITE_OK; rule++) {
@@ -405,7 +426,8 @@ int text_register(sqlite3 *db, struct text_context *context)
 		if (c == NULL)
 			return SQLITE_NOMEM;
 		*c = (struct rule_context){ context, (enum text_rule)rule };
-		rc = sqlite3_create_collation_v2(db, rule_names[rule], SQLITE_UTF8, c, collate, sqlite3_free);
+		rc = sqlite3_create_collation_v2(db, rule_names[rule], SQLITE_UTF8, c, collate,
+						 sqlite3_free);
 		if (rc != SQLITE_OK)
 			sqlite3_free(c);
 	}

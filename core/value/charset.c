@@ -1,12 +1,13 @@
 /*
  * charset.c - collation id -> character set -> UTF-8.
  *
- * Nearly all text is ASCII or UTF-8 already, so the hot question is "is it valid?": eight bytes at a time while no byte
- * has its high bit set, then character by character. Conversions write straight into the output; the worst growth of
- * each set is known, so room is made once.
+ * Nearly all text is ASCII or UTF-8 already, so the hot question is "is it valid?": eight bytes at
+ * a time while no byte has its high bit set, then character by character. Conversions write
+ * straight into the output; the worst growth of each set is known, so room is made once.
  *
- * Refuses: what its own character set doesn't define (a lone surrogate, a code beyond U+10FFFF, half a unit, a byte of
- * 0x80 and up in ascii). The server itself lets surrogates into utf8mb3 columns; a reader of UTF-8 would not.
+ * Refuses: what its own character set doesn't define (a lone surrogate, a code beyond U+10FFFF,
+ * half a unit, a byte of 0x80 and up in ascii). The server itself lets surrogates into utf8mb3
+ * columns; a reader of UTF-8 would not.
  */
 #include "core/value/charset.h"
 
@@ -15,51 +16,78 @@ struct range {
 	uint8_t charset;
 };
 
-/* Sets that are converted. Sorted, no overlap. From 1024: the same collations without padding; from 2048: UCA 14. */
+/* Sets that are converted. Sorted, no overlap. From 1024: the same collations without padding; from
+ * 2048: UCA 14. */
 static const struct range ranges[] = {
-	{ 5, 5, CHARSET_LATIN1 }, { 8, 8, CHARSET_LATIN1 }, { 11, 11, CHARSET_ASCII },
-	{ 15, 15, CHARSET_LATIN1 }, { 31, 31, CHARSET_LATIN1 }, { 33, 33, CHARSET_UTF8MB3 },
-	{ 35, 35, CHARSET_UCS2 }, { 45, 46, CHARSET_UTF8MB4 }, { 47, 49, CHARSET_LATIN1 },
-	{ 54, 55, CHARSET_UTF16 }, { 56, 56, CHARSET_UTF16LE }, { 60, 61, CHARSET_UTF32 },
-	{ 62, 62, CHARSET_UTF16LE }, { 63, 63, CHARSET_BINARY }, { 65, 65, CHARSET_ASCII },
-	{ 83, 83, CHARSET_UTF8MB3 }, { 90, 90, CHARSET_UCS2 }, { 94, 94, CHARSET_LATIN1 },
-	{ 101, 124, CHARSET_UTF16 }, { 128, 151, CHARSET_UCS2 }, { 159, 159, CHARSET_UCS2 },
-	{ 160, 183, CHARSET_UTF32 }, { 192, 215, CHARSET_UTF8MB3 }, { 223, 223, CHARSET_UTF8MB3 },
-	{ 224, 247, CHARSET_UTF8MB4 }, { 576, 578, CHARSET_UTF8MB3 }, { 608, 610, CHARSET_UTF8MB4 },
-	{ 640, 642, CHARSET_UCS2 }, { 672, 674, CHARSET_UTF16 }, { 736, 738, CHARSET_UTF32 },
-	{ 1032, 1032, CHARSET_LATIN1 }, { 1035, 1035, CHARSET_ASCII }, { 1057, 1057, CHARSET_UTF8MB3 },
-	{ 1059, 1059, CHARSET_UCS2 }, { 1069, 1070, CHARSET_UTF8MB4 }, { 1071, 1071, CHARSET_LATIN1 },
-	{ 1078, 1079, CHARSET_UTF16 }, { 1080, 1080, CHARSET_UTF16LE }, { 1084, 1085, CHARSET_UTF32 },
-	{ 1086, 1086, CHARSET_UTF16LE }, { 1089, 1089, CHARSET_ASCII }, { 1107, 1107, CHARSET_UTF8MB3 },
-	{ 1114, 1114, CHARSET_UCS2 }, { 1125, 1125, CHARSET_UTF16 }, { 1147, 1147, CHARSET_UTF16 },
-	{ 1152, 1152, CHARSET_UCS2 }, { 1174, 1174, CHARSET_UCS2 }, { 1184, 1184, CHARSET_UTF32 },
-	{ 1206, 1206, CHARSET_UTF32 }, { 1216, 1216, CHARSET_UTF8MB3 }, { 1238, 1238, CHARSET_UTF8MB3 },
-	{ 1248, 1248, CHARSET_UTF8MB4 }, { 1270, 1270, CHARSET_UTF8MB4 }, { 2048, 2303, CHARSET_UTF8MB3 },
-	{ 2304, 2559, CHARSET_UTF8MB4 }, { 2560, 2815, CHARSET_UCS2 }, { 2816, 3071, CHARSET_UTF16 },
-	{ 3072, 3327, CHARSET_UTF32 },
+	{ 5, 5, CHARSET_LATIN1 },        { 8, 8, CHARSET_LATIN1 },
+	{ 11, 11, CHARSET_ASCII },       { 15, 15, CHARSET_LATIN1 },
+	{ 31, 31, CHARSET_LATIN1 },      { 33, 33, CHARSET_UTF8MB3 },
+	{ 35, 35, CHARSET_UCS2 },        { 45, 46, CHARSET_UTF8MB4 },
+	{ 47, 49, CHARSET_LATIN1 },      { 54, 55, CHARSET_UTF16 },
+	{ 56, 56, CHARSET_UTF16LE },     { 60, 61, CHARSET_UTF32 },
+	{ 62, 62, CHARSET_UTF16LE },     { 63, 63, CHARSET_BINARY },
+	{ 65, 65, CHARSET_ASCII },       { 83, 83, CHARSET_UTF8MB3 },
+	{ 90, 90, CHARSET_UCS2 },        { 94, 94, CHARSET_LATIN1 },
+	{ 101, 124, CHARSET_UTF16 },     { 128, 151, CHARSET_UCS2 },
+	{ 159, 159, CHARSET_UCS2 },      { 160, 183, CHARSET_UTF32 },
+	{ 192, 215, CHARSET_UTF8MB3 },   { 223, 223, CHARSET_UTF8MB3 },
+	{ 224, 247, CHARSET_UTF8MB4 },   { 576, 578, CHARSET_UTF8MB3 },
+	{ 608, 610, CHARSET_UTF8MB4 },   { 640, 642, CHARSET_UCS2 },
+	{ 672, 674, CHARSET_UTF16 },     { 736, 738, CHARSET_UTF32 },
+	{ 1032, 1032, CHARSET_LATIN1 },  { 1035, 1035, CHARSET_ASCII },
+	{ 1057, 1057, CHARSET_UTF8MB3 }, { 1059, 1059, CHARSET_UCS2 },
+	{ 1069, 1070, CHARSET_UTF8MB4 }, { 1071, 1071, CHARSET_LATIN1 },
+	{ 1078, 1079, CHARSET_UTF16 },   { 1080, 1080, CHARSET_UTF16LE },
+	{ 1084, 1085, CHARSET_UTF32 },   { 1086, 1086, CHARSET_UTF16LE },
+	{ 1089, 1089, CHARSET_ASCII },   { 1107, 1107, CHARSET_UTF8MB3 },
+	{ 1114, 1114, CHARSET_UCS2 },    { 1125, 1125, CHARSET_UTF16 },
+	{ 1147, 1147, CHARSET_UTF16 },   { 1152, 1152, CHARSET_UCS2 },
+	{ 1174, 1174, CHARSET_UCS2 },    { 1184, 1184, CHARSET_UTF32 },
+	{ 1206, 1206, CHARSET_UTF32 },   { 1216, 1216, CHARSET_UTF8MB3 },
+	{ 1238, 1238, CHARSET_UTF8MB3 }, { 1248, 1248, CHARSET_UTF8MB4 },
+	{ 1270, 1270, CHARSET_UTF8MB4 }, { 2048, 2303, CHARSET_UTF8MB3 },
+	{ 2304, 2559, CHARSET_UTF8MB4 }, { 2560, 2815, CHARSET_UCS2 },
+	{ 2816, 3071, CHARSET_UTF16 },   { 3072, 3327, CHARSET_UTF32 },
 };
 
 /* Sets that are known by name only; zero ends a list of ids. */
+/* clang-format off */
 #define OTHER(set, ...) { "character set " set " is not supported yet", { __VA_ARGS__ } }
+/* clang-format on */
 static const struct {
 	const char *reason;
 	uint16_t ids[9];
 } others[] = {
-	OTHER("armscii8", 32, 64, 1056, 1088), OTHER("big5", 1, 84, 1025, 1108),
-	OTHER("cp1250", 26, 34, 44, 66, 99, 1050, 1090), OTHER("cp1251", 14, 23, 50, 51, 52, 1074, 1075),
-	OTHER("cp1256", 57, 67, 1081, 1091), OTHER("cp1257", 29, 58, 59, 1082, 1083),
-	OTHER("cp850", 4, 80, 1028, 1104), OTHER("cp852", 40, 81, 1064, 1105),
-	OTHER("cp866", 36, 68, 1060, 1092), OTHER("cp932", 95, 96, 1119, 1120),
-	OTHER("dec8", 3, 69, 1027, 1093), OTHER("eucjpms", 97, 98, 1121, 1122),
-	OTHER("euckr", 19, 85, 1043, 1109), OTHER("gb2312", 24, 86, 1048, 1110),
-	OTHER("gbk", 28, 87, 1052, 1111), OTHER("geostd8", 92, 93, 1116, 1117),
-	OTHER("greek", 25, 70, 1049, 1094), OTHER("hebrew", 16, 71, 1040, 1095),
-	OTHER("hp8", 6, 72, 1030, 1096), OTHER("keybcs2", 37, 73, 1061, 1097),
-	OTHER("koi8r", 7, 74, 1031, 1098), OTHER("koi8u", 22, 75, 1046, 1099),
-	OTHER("latin2", 2, 9, 21, 27, 77, 1033, 1101), OTHER("latin5", 30, 78, 1054, 1102),
-	OTHER("latin7", 20, 41, 42, 79, 1065, 1103), OTHER("macce", 38, 43, 1062, 1067),
-	OTHER("macroman", 39, 53, 1063, 1077), OTHER("sjis", 13, 88, 1037, 1112),
-	OTHER("swe7", 10, 82, 1034, 1106), OTHER("tis620", 18, 89, 1042, 1113),
+	OTHER("armscii8", 32, 64, 1056, 1088),
+	OTHER("big5", 1, 84, 1025, 1108),
+	OTHER("cp1250", 26, 34, 44, 66, 99, 1050, 1090),
+	OTHER("cp1251", 14, 23, 50, 51, 52, 1074, 1075),
+	OTHER("cp1256", 57, 67, 1081, 1091),
+	OTHER("cp1257", 29, 58, 59, 1082, 1083),
+	OTHER("cp850", 4, 80, 1028, 1104),
+	OTHER("cp852", 40, 81, 1064, 1105),
+	OTHER("cp866", 36, 68, 1060, 1092),
+	OTHER("cp932", 95, 96, 1119, 1120),
+	OTHER("dec8", 3, 69, 1027, 1093),
+	OTHER("eucjpms", 97, 98, 1121, 1122),
+	OTHER("euckr", 19, 85, 1043, 1109),
+	OTHER("gb2312", 24, 86, 1048, 1110),
+	OTHER("gbk", 28, 87, 1052, 1111),
+	OTHER("geostd8", 92, 93, 1116, 1117),
+	OTHER("greek", 25, 70, 1049, 1094),
+	OTHER("hebrew", 16, 71, 1040, 1095),
+	OTHER("hp8", 6, 72, 1030, 1096),
+	OTHER("keybcs2", 37, 73, 1061, 1097),
+	OTHER("koi8r", 7, 74, 1031, 1098),
+	OTHER("koi8u", 22, 75, 1046, 1099),
+	OTHER("latin2", 2, 9, 21, 27, 77, 1033, 1101),
+	OTHER("latin5", 30, 78, 1054, 1102),
+	OTHER("latin7", 20, 41, 42, 79, 1065, 1103),
+	OTHER("macce", 38, 43, 1062, 1067),
+	OTHER("macroman", 39, 53, 1063, 1077),
+	OTHER("sjis", 13, 88, 1037, 1112),
+	OTHER("swe7", 10, 82, 1034, 1106),
+	OTHER("tis620", 18, 89, 1042, 1113),
 	OTHER("ujis", 12, 91, 1036, 1115),
 };
 
@@ -200,7 +228,8 @@ static bool latin1_to_utf8(struct slice text, struct buf *out)
 	for (size_t i = n; i < text.size; i++) {
 		uint8_t byte = text.data[i];
 
-		n += put_utf8(to + n, byte >= 0x80 && byte < 0xa0 ? latin1_high[byte - 0x80] : byte);
+		n += put_utf8(to + n,
+			      byte >= 0x80 && byte < 0xa0 ? latin1_high[byte - 0x80] : byte);
 	}
 	out->size += n;
 	return true;
@@ -248,7 +277,8 @@ static bool utf32_to_utf8(struct slice text, struct buf *out)
 	to = buf_reserve(out, text.size);
 	for (size_t i = 0; i < text.size; i += 4) {
 		const uint8_t *p = text.data + i;
-		uint32_t c = (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+		uint32_t c = (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 |
+			     p[3];
 
 		if (c > 0x10ffff || (c >= 0xd800 && c < 0xe000))
 			return false;

@@ -1,24 +1,26 @@
 /*
  * decimal.c - packed decimal, text, two's complement.
  *
- * A packed decimal is read group by group; each group says how many digits it holds, so text and number are both made by
- * walking the groups once. Up to 18 digits (most money) the number fits 64 bits; beyond, it is collected in seven 32-bit
- * limbs, multiplied by the power of ten of each group: 65 digits are 216 bits.
+ * A packed decimal is read group by group; each group says how many digits it holds, so text and
+ * number are both made by walking the groups once. Up to 18 digits (most money) the number fits 64
+ * bits; beyond, it is collected in seven 32-bit limbs, multiplied by the power of ten of each
+ * group: 65 digits are 216 bits.
  *
- * Refuses a group whose value needs more digits than it has room for: such bytes come from no server.
+ * Refuses a group whose value needs more digits than it has room for: such bytes come from no
+ * server.
  */
 #include "core/value/decimal.h"
 
 #define LIMBS 7
 
 static const uint8_t group_bytes[10] = { 0, 1, 1, 2, 2, 3, 3, 4, 4, 4 };
-static const uint32_t power10[10] = { 1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000,
-				      1000000000 };
+static const uint32_t power10[10] = { 1,      10,      100,      1000,      10000,
+				      100000, 1000000, 10000000, 100000000, 1000000000 };
 
 struct groups {
 	const uint8_t *at;
-	uint8_t mask, first;    /* what to invert; the first byte has its own */
-	uint8_t whole, part;    /* digits left before and after the point */
+	uint8_t mask, first; /* what to invert; the first byte has its own */
+	uint8_t whole, part; /* digits left before and after the point */
 };
 
 size_t decimal_packed_size(uint8_t precision, uint8_t scale)
@@ -32,7 +34,8 @@ static struct groups groups_of(const uint8_t *packed, uint8_t precision, uint8_t
 {
 	uint8_t mask = packed[0] & 0x80 ? 0 : 0xff;
 
-	return (struct groups){ packed, mask, (uint8_t)(mask ^ 0x80), (uint8_t)(precision - scale), scale };
+	return (struct groups){ packed, mask, (uint8_t)(mask ^ 0x80), (uint8_t)(precision - scale),
+				scale };
 }
 
 /* The next group: its digits, and its value. Zero digits: the end. */
@@ -57,7 +60,8 @@ static unsigned next_group(struct groups *g, uint32_t *ret_value)
 	return digits;
 }
 
-/* The shortest two's complement of the number in big-endian `bytes` (size of them, first bit is the sign). */
+/* The shortest two's complement of the number in big-endian `bytes` (size of them, first bit is the
+ * sign). */
 static size_t shorten(const uint8_t *bytes, size_t size, uint8_t *ret_bytes)
 {
 	size_t skip = 0;
@@ -102,7 +106,7 @@ static size_t short_to_bytes(struct groups g, uint8_t *ret_bytes)
 size_t decimal_to_bytes(const uint8_t *packed, uint8_t precision, uint8_t scale, uint8_t *ret_bytes)
 {
 	struct groups g = groups_of(packed, precision, scale);
-	uint32_t limbs[LIMBS] = { 0 }, v;  /* least significant first */
+	uint32_t limbs[LIMBS] = { 0 }, v; /* least significant first */
 	uint8_t bytes[LIMBS * 4];
 	bool negative = g.mask != 0;
 
@@ -164,7 +168,8 @@ size_t decimal_to_text(const uint8_t *packed, uint8_t precision, uint8_t scale, 
 	return n;
 }
 
-/* Writes the packed groups of `count` digits; the short group is the first (whole part) or the last. */
+/* Writes the packed groups of `count` digits; the short group is the first (whole part) or the
+ * last. */
 static uint8_t *pack_groups(const char *digits, unsigned count, bool short_first, uint8_t *to)
 {
 	while (count > 0) {
@@ -212,13 +217,14 @@ bool decimal_from_text(struct slice text, uint8_t precision, uint8_t scale, uint
 		memcpy(digits + room, text.data + at + 1, part);
 		at += 1 + part;
 	}
-	if (at != text.size || whole > room || (begin == (size_t)negative && whole == 0 && part == 0))
+	if (at != text.size || whole > room ||
+	    (begin == (size_t)negative && whole == 0 && part == 0))
 		return false;
 	memcpy(digits + room - whole, text.data + begin, whole);
 	end = pack_groups(digits, room, true, ret_packed);
 	end = pack_groups(digits + room, scale, false, end);
 	for (uint8_t *p = ret_packed; negative && p < end; p++)
-		*p = (uint8_t)~*p;
+		*p = (uint8_t) ~*p;
 	ret_packed[0] ^= 0x80;
 	return true;
 }

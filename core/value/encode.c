@@ -1,35 +1,46 @@
 /*
  * encode.c - cells into Avro bytes, one small function per kind of column.
  *
- * encode_for() picks the function once per plan; after that a row is a run of indirect calls, each of which reads a
- * few bytes and appends a few. What a function can't say in its Avro type it leaves unsaid (ENCODE_INEXACT, nothing
- * appended): the caller then asks encode_exact.c for the text.
+ * encode_for() picks the function once per plan; after that a row is a run of indirect calls, each
+ * of which reads a few bytes and appends a few. What a function can't say in its Avro type it
+ * leaves unsaid (ENCODE_INEXACT, nothing appended): the caller then asks encode_exact.c for the
+ * text.
  *
- *   TINY SHORT INT24 LONG  int (unsigned LONG: long; the bytes are alike)    DATE       int, days since 1970
- *   LONGLONG               long                                              DATETIME   long, microseconds since 1970
- *   LONGLONG unsigned      bytes, decimal(20,0)                              TIMESTAMP  long, microseconds since 1970 UTC
- *   NEWDECIMAL             bytes, decimal(p,s)                               TIME       long, microseconds, signed
- *   FLOAT DOUBLE           float double                                      YEAR       int, 0 for 0000
- *   text                   string, UTF-8                                     ENUM       string
- *   binary                 bytes (BINARY: to its full length)                SET        array of string
- *   BIT(1)                 boolean                                           BIT(n)     bytes, as stored: big-endian
+ * clang-format off
+ *   TINY SHORT INT24 LONG   int (unsigned LONG: long; the bytes are alike)
+ *   LONGLONG                long
+ *   LONGLONG unsigned       bytes, decimal(20,0)
+ *   NEWDECIMAL              bytes, decimal(p,s)
+ *   FLOAT DOUBLE            float double
+ *   text                    string, UTF-8
+ *   binary                  bytes (BINARY: to its full length)
+ *   DATE                    int, days since 1970
+ *   DATETIME TIMESTAMP      long, microseconds since 1970 (TIMESTAMP in UTC)
+ *   TIME                    long, microseconds, signed
+ *   YEAR                    int, 0 for 0000
+ *   ENUM                    string
+ *   SET                     array of string
+ *   BIT(1)                  boolean
+ *   BIT(n)                  bytes, as stored: big-endian
+ * clang-format on
  */
 #include "core/value/encode.h"
 
-#include "core/avro/write.h"
 #include "core/value/charset.h"
 #include "core/value/decimal.h"
 #include "core/value/temporal.h"
+#include "core/value/write.h"
 
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "stored numbers are read in place: little-endian machines only"
 #endif
 
-/* Functions that read n bytes trust the cell to have them: row_split made it by the same column. Those whose width
- * depends on more than the type check it themselves. */
+/* Functions that read n bytes trust the cell to have them: row_split made it by the same column.
+ * Those whose width depends on more than the type check it themselves. */
 #define LOAD(to, cell) memcpy(&(to), (cell)->data, sizeof(to))
 
-static enum encode_result encode_tiny(const struct column *column, const struct cell *cell, struct buf *out)
+static enum encode_result encode_tiny(const struct column *column, const struct cell *cell,
+				      struct buf *out)
 {
 	int8_t v = (int8_t)cell->data[0];
 
@@ -37,7 +48,8 @@ static enum encode_result encode_tiny(const struct column *column, const struct 
 	return ENCODE_OK;
 }
 
-static enum encode_result encode_short(const struct column *column, const struct cell *cell, struct buf *out)
+static enum encode_result encode_short(const struct column *column, const struct cell *cell,
+				       struct buf *out)
 {
 	int16_t v;
 
@@ -46,7 +58,8 @@ static enum encode_result encode_short(const struct column *column, const struct
 	return ENCODE_OK;
 }
 
-static enum encode_result encode_int24(const struct column *column, const struct cell *cell, struct buf *out)
+static enum encode_result encode_int24(const struct column *column, const struct cell *cell,
+				       struct buf *out)
 {
 	const uint8_t *p = cell->data;
 	int32_t v = (int32_t)((uint32_t)p[2] << 16 | (uint32_t)p[1] << 8 | p[0]);
@@ -55,7 +68,8 @@ static enum encode_result encode_int24(const struct column *column, const struct
 	return ENCODE_OK;
 }
 
-static enum encode_result encode_long(const struct column *column, const struct cell *cell, struct buf *out)
+static enum encode_result encode_long(const struct column *column, const struct cell *cell,
+				      struct buf *out)
 {
 	int32_t v;
 
@@ -65,7 +79,8 @@ static enum encode_result encode_long(const struct column *column, const struct 
 	return ENCODE_OK;
 }
 
-static enum encode_result encode_long_unsigned(const struct column *column, const struct cell *cell, struct buf *out)
+static enum encode_result encode_long_unsigned(const struct column *column, const struct cell *cell,
+					       struct buf *out)
 {
 	uint32_t v;
 
@@ -75,7 +90,8 @@ static enum encode_result encode_long_unsigned(const struct column *column, cons
 	return ENCODE_OK;
 }
 
-static enum encode_result encode_longlong(const struct column *column, const struct cell *cell, struct buf *out)
+static enum encode_result encode_longlong(const struct column *column, const struct cell *cell,
+					  struct buf *out)
 {
 	int64_t v;
 
@@ -85,8 +101,8 @@ static enum encode_result encode_longlong(const struct column *column, const str
 	return ENCODE_OK;
 }
 
-static enum encode_result encode_longlong_unsigned(const struct column *column, const struct cell *cell,
-						   struct buf *out)
+static enum encode_result encode_longlong_unsigned(const struct column *column,
+						   const struct cell *cell, struct buf *out)
 {
 	uint8_t bytes[DECIMAL_BYTES_MAX];
 	uint64_t v;
@@ -97,7 +113,8 @@ static enum encode_result encode_longlong_unsigned(const struct column *column, 
 	return ENCODE_OK;
 }
 
-static enum encode_result encode_decimal(const struct column *column, const struct cell *cell, struct buf *out)
+static enum encode_result encode_decimal(const struct column *column, const struct cell *cell,
+					 struct buf *out)
 {
 	uint8_t bytes[DECIMAL_BYTES_MAX];
 	size_t size = decimal_to_bytes(cell->data, column->precision, column->scale, bytes);
@@ -109,21 +126,24 @@ static enum encode_result encode_decimal(const struct column *column, const stru
 }
 
 /* FLOAT, DOUBLE: Avro has them as they are stored. */
-static enum encode_result encode_same(const struct column *column, const struct cell *cell, struct buf *out)
+static enum encode_result encode_same(const struct column *column, const struct cell *cell,
+				      struct buf *out)
 {
 	(void)column;
 	buf_add(out, cell->data, cell->size);
 	return ENCODE_OK;
 }
 
-static enum encode_result encode_year(const struct column *column, const struct cell *cell, struct buf *out)
+static enum encode_result encode_year(const struct column *column, const struct cell *cell,
+				      struct buf *out)
 {
 	(void)column;
 	write_long(out, cell->data[0] == 0 ? 0 : 1900 + cell->data[0]);
 	return ENCODE_OK;
 }
 
-static enum encode_result encode_temporal(const struct column *column, const struct cell *cell, struct buf *out)
+static enum encode_result encode_temporal(const struct column *column, const struct cell *cell,
+					  struct buf *out)
 {
 	struct temporal t;
 	int64_t number;
@@ -135,7 +155,8 @@ static enum encode_result encode_temporal(const struct column *column, const str
 }
 
 /* TIMESTAMP(0), the common one, has no need of a calendar. */
-static enum encode_result encode_timestamp(const struct column *column, const struct cell *cell, struct buf *out)
+static enum encode_result encode_timestamp(const struct column *column, const struct cell *cell,
+					   struct buf *out)
 {
 	uint32_t v;
 
@@ -148,7 +169,8 @@ static enum encode_result encode_timestamp(const struct column *column, const st
 	return ENCODE_OK;
 }
 
-static enum encode_result encode_bytes(const struct column *column, const struct cell *cell, struct buf *out)
+static enum encode_result encode_bytes(const struct column *column, const struct cell *cell,
+				       struct buf *out)
 {
 	(void)column;
 	write_bytes(out, cell->data, cell->size);
@@ -156,7 +178,8 @@ static enum encode_result encode_bytes(const struct column *column, const struct
 }
 
 /* BINARY(n) is stored without its trailing zero bytes, but has them. */
-static enum encode_result encode_binary(const struct column *column, const struct cell *cell, struct buf *out)
+static enum encode_result encode_binary(const struct column *column, const struct cell *cell,
+					struct buf *out)
 {
 	size_t missing = column->size_max > cell->size ? column->size_max - cell->size : 0;
 
@@ -167,7 +190,8 @@ static enum encode_result encode_binary(const struct column *column, const struc
 	return ENCODE_OK;
 }
 
-static enum encode_result encode_bit1(const struct column *column, const struct cell *cell, struct buf *out)
+static enum encode_result encode_bit1(const struct column *column, const struct cell *cell,
+				      struct buf *out)
 {
 	(void)column;
 	if (cell->data[0] > 1)
@@ -176,7 +200,8 @@ static enum encode_result encode_bit1(const struct column *column, const struct 
 	return ENCODE_OK;
 }
 
-static enum encode_result encode_utf8(const struct column *column, const struct cell *cell, struct buf *out)
+static enum encode_result encode_utf8(const struct column *column, const struct cell *cell,
+				      struct buf *out)
 {
 	(void)column;
 	if (!charset_utf8_valid(cell->data, cell->size, false))
@@ -185,7 +210,8 @@ static enum encode_result encode_utf8(const struct column *column, const struct 
 	return ENCODE_OK;
 }
 
-static enum encode_result encode_utf8mb3(const struct column *column, const struct cell *cell, struct buf *out)
+static enum encode_result encode_utf8mb3(const struct column *column, const struct cell *cell,
+					 struct buf *out)
 {
 	(void)column;
 	if (!charset_utf8_valid(cell->data, cell->size, true))
@@ -195,14 +221,16 @@ static enum encode_result encode_utf8mb3(const struct column *column, const stru
 }
 
 /* Converted behind a gap that any length fits in, then moved up to its length. */
-static enum encode_result encode_converted(const struct column *column, const struct cell *cell, struct buf *out)
+static enum encode_result encode_converted(const struct column *column, const struct cell *cell,
+					   struct buf *out)
 {
 	size_t begin = out->size, size, from;
 
 	(void)buf_reserve(out, 10);
 	out->size += 10;
 	from = out->size;
-	if (!charset_to_utf8(charset_of(column->collation), slice_of(cell->data, cell->size), out)) {
+	if (!charset_to_utf8(charset_of(column->collation), slice_of(cell->data, cell->size),
+			     out)) {
 		out->size = begin;
 		return ENCODE_INEXACT;
 	}
@@ -223,7 +251,8 @@ static uint64_t load_packed(const struct cell *cell)
 	return v;
 }
 
-static enum encode_result encode_enum(const struct column *column, const struct cell *cell, struct buf *out)
+static enum encode_result encode_enum(const struct column *column, const struct cell *cell,
+				      struct buf *out)
 {
 	uint64_t number = load_packed(cell);
 
@@ -233,7 +262,8 @@ static enum encode_result encode_enum(const struct column *column, const struct 
 	return ENCODE_OK;
 }
 
-static enum encode_result encode_set(const struct column *column, const struct cell *cell, struct buf *out)
+static enum encode_result encode_set(const struct column *column, const struct cell *cell,
+				     struct buf *out)
 {
 	uint64_t bits = load_packed(cell);
 
@@ -250,7 +280,8 @@ static enum encode_result encode_set(const struct column *column, const struct c
 }
 
 /* For a collation that encode_collation_refused() refuses: never guess. */
-static enum encode_result encode_nothing(const struct column *column, const struct cell *cell, struct buf *out)
+static enum encode_result encode_nothing(const struct column *column, const struct cell *cell,
+					 struct buf *out)
 {
 	(void)column;
 	(void)cell;

@@ -1,10 +1,11 @@
 /*
  * encode_exact.c - the exact text of a value that its Avro type can't hold.
  *
- * Goes into the envelope's `exact` map, so that nothing is lost: dates as the server prints them, an ENUM's error value
- * as the empty text that the server shows, numbers of ENUM and SET that have no label as numbers, and bytes that are no
- * text in their character set as 0x and hex digits. It answers for every type, also where the value would have been exact: parked rows
- * and messages want that. Bytes that are no value of their type at all come out in hex, too.
+ * Goes into the envelope's `exact` map, so that nothing is lost: dates as the server prints them,
+ * an ENUM's error value as the empty text that the server shows, numbers of ENUM and SET that have
+ * no label as numbers, and bytes that are no text in their character set as 0x and hex digits. It
+ * answers for every type, also where the value would have been exact: parked rows and messages want
+ * that. Bytes that are no value of their type at all come out in hex, too.
  */
 #include "core/value/encode.h"
 

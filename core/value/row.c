@@ -1,16 +1,18 @@
 /*
  * row.c - a row image into cells.
  *
- * Runs once per row image, so it works on plain pointers with one bounds check per value, and takes its widths from
- * a switch instead of a table of functions. Layout of an image:
+ * Runs once per row image, so it works on plain pointers with one bounds check per value, and takes
+ * its widths from a switch instead of a table of functions. Layout of an image:
  *
- *   null bitmap   (number of present columns + 7) / 8 bytes, bit i = the i-th *present* column is NULL
- *   values        of the present columns that are not NULL, in column order, each in its stored form;
- *                 VARCHAR, CHAR and BINARY with their length before them (1 byte, 2 when the column can hold more
- *                 than 255 bytes), BLOB and TEXT with size_max bytes of length
+ * clang-format off
+ *   null bitmap   (number of present columns + 7) / 8 bytes; bit i: the i-th of them is NULL
+ *   values        of the present columns that are not NULL, in order, each in its stored form;
+ *                 VARCHAR, CHAR and BINARY with their length before them (1 byte, 2 when the column
+ *                 can hold more than 255 bytes), BLOB and TEXT with size_max bytes of length
+ * clang-format on
  *
- * Refuses a value that reaches beyond the image, and a length beyond what the column can hold: the shape is then not the
- * one that the row was written with, and nothing after it could be trusted.
+ * Refuses a value that reaches beyond the image, and a length beyond what the column can hold: the
+ * shape is then not the one that the row was written with, and nothing after it could be trusted.
  */
 #include "core/value/row.h"
 
@@ -22,7 +24,8 @@ static inline bool bit_at(const uint8_t *bitmap, size_t i)
 	return bitmap[i / 8] >> (i % 8) & 1;
 }
 
-/* Size of a value of fixed width; 0 for those with a length before them, SIZE_MAX for a type that has no cells. */
+/* Size of a value of fixed width; 0 for those with a length before them, SIZE_MAX for a type that
+ * has no cells. */
 static inline size_t fixed_size(const struct column *c)
 {
 	switch ((enum column_type)c->type) {
@@ -80,12 +83,15 @@ static int too_long(const struct shape *shape, size_t column, size_t size, struc
 {
 	const struct column *c = &shape->columns[column];
 
-	return err_data(e, "table %s.%s: column %s has a value of %zu bytes where %u are possible: "
-			"the row was not written with this shape", shape->db, shape->table, c->name, size, c->size_max);
+	return err_data(e,
+			"table %s.%s: column %s has a value of %zu bytes where %u are possible: "
+			"the row was not written with this shape",
+			shape->db, shape->table, c->name, size, c->size_max);
 }
 
 /* The length before a value at p, which is moved behind it. False when it is not all there. */
-static inline bool take_length(const struct column *c, const uint8_t **p, const uint8_t *end, size_t *ret_size)
+static inline bool take_length(const struct column *c, const uint8_t **p, const uint8_t *end,
+			       size_t *ret_size)
 {
 	size_t n = length_bytes(c), size = 0;
 
@@ -109,14 +115,16 @@ static size_t count_present(const uint8_t *present, size_t count)
 	return n;
 }
 
-int row_split(struct rd *in, const struct shape *shape, const uint8_t *present, struct cell *ret_cells, struct err *e)
+int row_split(struct rd *in, const struct shape *shape, const uint8_t *present,
+	      struct cell *ret_cells, struct err *e)
 {
 	size_t count = shape->column_count, seen = 0;
 	const uint8_t *nulls = rd_bytes(in, (count_present(present, count) + 7) / 8).data;
 	const uint8_t *p, *end;
 
 	if (!rd_ok(in))
-		return err_data(e, "table %s.%s: row image ends inside its null bitmap", shape->db, shape->table);
+		return err_data(e, "table %s.%s: row image ends inside its null bitmap", shape->db,
+				shape->table);
 	p = in->data + in->at;
 	end = in->data + in->size;
 	for (size_t i = 0; i < count; i++) {

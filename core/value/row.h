@@ -1,8 +1,10 @@
-/* row.h - one row as the binlog stores it, split into cells. No copy, no allocation: cells point into the image.
+/* row.h - one row as the binlog stores it, split into cells. No copy, no allocation: cells point
+ * into the image.
  *
- * Format: MySQL internals "Rows_event" (null bitmap of the present columns, then each non-null value in its column's
- * storage form); MariaDB knowledge base "Rows_event_v1/v2". The first copy builds the same images from text
- * (row_image_from_text), so that stream and copy share every later step and cannot differ. */
+ * Format: MySQL internals "Rows_event" (null bitmap of the present columns, then each non-null
+ * value in its column's storage form); MariaDB knowledge base "Rows_event_v1/v2". The first copy
+ * builds the same images from text (row_image_from_text), so that stream and copy share every later
+ * step and cannot differ. */
 #ifndef CORE_VALUE_ROW_H
 #define CORE_VALUE_ROW_H
 
@@ -15,21 +17,26 @@ enum cell_state { CELL_ABSENT, CELL_NULL, CELL_VALUE };
 struct cell {
 	const uint8_t *data; /* the stored form, length prefixes of VARCHAR/STRING/BLOB taken off */
 	uint32_t size;
-	uint8_t state;       /* enum cell_state */
+	uint8_t state; /* enum cell_state */
 };
 
-/* Splits the next row image of `in` into cells[0 .. column_count-1]. present: bitmap of the columns that the image holds
- * (bit i = column i). ERR_DATA when the bytes don't fit the shape; `in` then stands anywhere. */
-int row_split(struct rd *in, const struct shape *shape, const uint8_t *present, struct cell *ret_cells, struct err *e);
+/* Splits the next row image of `in` into cells[0 .. column_count-1]. present: bitmap of the columns
+ * that the image holds (bit i = column i). ERR_DATA when the bytes don't fit the shape; `in` then
+ * stands anywhere. */
+int row_split(struct rd *in, const struct shape *shape, const uint8_t *present,
+	      struct cell *ret_cells, struct err *e);
 
-/* Appends to `image` the row image (all columns present: null bitmap + values) of one row given as the server's text
- * protocol gives it; text[i].data == NULL means NULL. The query that made it must be built with row_select_list().
- * ERR_DATA names the column when text does not fit the type. row_split of the result gives cells equal byte for byte to
- * those that the binlog holds for the same row (a test proves it for every type). */
-int row_image_from_text(const struct shape *shape, const struct slice *text, struct buf *image, struct err *e);
-/* The select list that goes with it, quoted: e.g. `id`,CAST(`f` AS DOUBLE),`e`+0,... FLOAT is read as DOUBLE, ENUM and
- * SET as their number, BIT as unsigned, text and TIMESTAMP in whatever form keeps them exact (session time_zone '+00:00',
- * character_set_results binary: text arrives in the column's own character set, as in the binlog). */
+/* Appends to `image` the row image (all columns present: null bitmap + values) of one row given as
+ * the server's text protocol gives it; text[i].data == NULL means NULL. The query that made it must
+ * be built with row_select_list(). ERR_DATA names the column when text does not fit the type.
+ * row_split of the result gives cells equal byte for byte to those that the binlog holds for the
+ * same row (a test proves it for every type). */
+int row_image_from_text(const struct shape *shape, const struct slice *text, struct buf *image,
+			struct err *e);
+/* The select list that goes with it, quoted: e.g. `id`,CAST(`f` AS DOUBLE),CAST(`e` AS UNSIGNED).
+ * FLOAT is read as DOUBLE; ENUM, SET and BIT as their number. The session must have time_zone
+ * '+00:00' and character_set_results NULL (text arrives in the column's own character set, as in
+ * the binlog), and no PAD_CHAR_TO_FULL_LENGTH is needed or minded. */
 void row_select_list(const struct shape *shape, struct buf *sql);
 /* `name` with back quotes doubled and around it. */
 void row_quote_name(const char *name, struct buf *sql);

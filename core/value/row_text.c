@@ -1,12 +1,13 @@
 /*
  * row_text.c - rows of a SELECT into the images that the binlog would hold.
  *
- * The first copy reads tables by the text protocol. Instead of a second way from value to Avro, its rows are packed
- * into the binlog's own form here, and go through the same split and encode as streamed rows: what text can't say
- * exactly (FLOAT, ENUM, SET, BIT) is asked for as a number by the select list.
+ * The first copy reads tables by the text protocol. Instead of a second way from value to Avro, its
+ * rows are packed into the binlog's own form here, and go through the same split and encode as
+ * streamed rows: what text can't say exactly (FLOAT, ENUM, SET, BIT) is asked for as a number by
+ * the select list.
  *
- * What the server does when it packs a row, and we must do too: CHAR loses its trailing blanks and BINARY its trailing
- * zero bytes; unused bits at the end of the null bitmap are 1.
+ * What the server does when it packs a row, and we must do too: CHAR loses its trailing blanks and
+ * BINARY its trailing zero bytes; unused bits at the end of the null bitmap are 1.
  *
  * Refuses text that its column can't have printed; the message names the column, never the value.
  */
@@ -42,7 +43,8 @@ void row_select_list(const struct shape *shape, struct buf *sql)
 		if (c->type == COLUMN_FLOAT || c->type == COLUMN_DOUBLE) {
 			before = "CAST(";
 			after = " AS DOUBLE)";
-		} else if (c->type == COLUMN_ENUM || c->type == COLUMN_SET || c->type == COLUMN_BIT) {
+		} else if (c->type == COLUMN_ENUM || c->type == COLUMN_SET ||
+			   c->type == COLUMN_BIT) {
 			before = "CAST(";
 			after = " AS UNSIGNED)";
 		}
@@ -76,7 +78,8 @@ static bool parse_digits(struct slice text, uint64_t *ret_v)
 	for (size_t i = 0; i < text.size; i++) {
 		uint8_t digit = (uint8_t)(text.data[i] - '0');
 
-		if (digit > 9 || __builtin_mul_overflow(v, 10, &v) || __builtin_add_overflow(v, digit, &v))
+		if (digit > 9 || __builtin_mul_overflow(v, 10, &v) ||
+		    __builtin_add_overflow(v, digit, &v))
 			return false;
 	}
 	*ret_v = v;
@@ -85,7 +88,9 @@ static bool parse_digits(struct slice text, uint64_t *ret_v)
 
 static bool store_integer(struct slice text, size_t bytes, bool is_unsigned, struct buf *image)
 {
-	uint64_t limit = is_unsigned ? UINT64_MAX >> (64 - 8 * bytes) : (UINT64_C(1) << (8 * bytes - 1)) - 1, v;
+	uint64_t limit = is_unsigned ? UINT64_MAX >> (64 - 8 * bytes)
+				     : (UINT64_C(1) << (8 * bytes - 1)) - 1,
+		 v;
 	bool negative = !is_unsigned && text.size > 0 && text.data[0] == '-';
 
 	if (negative)
@@ -96,7 +101,8 @@ static bool store_integer(struct slice text, size_t bytes, bool is_unsigned, str
 	return true;
 }
 
-static bool store_number(struct slice text, uint64_t limit, size_t bytes, bool big_endian, struct buf *image)
+static bool store_number(struct slice text, uint64_t limit, size_t bytes, bool big_endian,
+			 struct buf *image)
 {
 	uint64_t v;
 
@@ -115,7 +121,8 @@ static bool store_float(struct slice text, bool single, struct buf *image)
 	double d;
 	float f;
 
-	if (text.size == 0 || text.size > NUMBER_TEXT_MAX || (text.data[0] != '-' && text.data[0] > '9'))
+	if (text.size == 0 || text.size > NUMBER_TEXT_MAX ||
+	    (text.data[0] != '-' && text.data[0] > '9'))
 		return false;
 	memcpy(number, text.data, text.size);
 	number[text.size] = '\0';
@@ -228,7 +235,8 @@ static bool store(const struct column *c, struct slice text, struct buf *image)
 	return false;
 }
 
-int row_image_from_text(const struct shape *shape, const struct slice *text, struct buf *image, struct err *e)
+int row_image_from_text(const struct shape *shape, const struct slice *text, struct buf *image,
+			struct err *e)
 {
 	size_t begin = image->size, nulls = (shape->column_count + 7u) / 8;
 
@@ -242,11 +250,13 @@ int row_image_from_text(const struct shape *shape, const struct slice *text, str
 			continue;
 		if (!store(c, text[i], image)) {
 			image->size = begin;
-			return err_data(e, "table %s.%s: column %s: text of %zu bytes is no value of type %s",
-					shape->db, shape->table, c->name, text[i].size,
-					column_type_text(c, type, sizeof(type)));
+			return err_data(
+				e,
+				"table %s.%s: column %s: text of %zu bytes is no value of type %s",
+				shape->db, shape->table, c->name, text[i].size,
+				column_type_text(c, type, sizeof(type)));
 		}
-		image->data[begin + i / 8] &= (uint8_t)~(1u << i % 8);
+		image->data[begin + i / 8] &= (uint8_t) ~(1u << i % 8);
 	}
 	return 0;
 }

@@ -1,9 +1,10 @@
 /*
  * shape.c - table shapes: made once, then only read and counted.
  *
- * The count is atomic because the copy thread and the pipeline hold the same shape; nothing else in a shape changes
- * after it was handed out, so nothing else needs a lock. Comparing is field by field: a shape from a TABLE_MAP and one
- * from information_schema differ in addresses, never in meaning.
+ * The count is atomic because the copy thread and the pipeline hold the same shape; nothing else in
+ * a shape changes after it was handed out, so nothing else needs a lock. Comparing is field by
+ * field: a shape from a TABLE_MAP and one from information_schema differ in addresses, never in
+ * meaning.
  */
 #include "core/value/shape.h"
 
@@ -68,10 +69,12 @@ static bool text_equal(const char *a, const char *b)
 static bool column_equal(const struct column *a, const struct column *b)
 {
 	if (a->type != b->type || a->nullable != b->nullable || a->is_unsigned != b->is_unsigned ||
-	    a->is_binary != b->is_binary || a->collation != b->collation || a->size_max != b->size_max)
+	    a->is_binary != b->is_binary || a->collation != b->collation ||
+	    a->size_max != b->size_max)
 		return false;
 	if (a->precision != b->precision || a->scale != b->scale || a->fraction != b->fraction ||
-	    a->bits != b->bits || a->pack_bytes != b->pack_bytes || a->label_count != b->label_count)
+	    a->bits != b->bits || a->pack_bytes != b->pack_bytes ||
+	    a->label_count != b->label_count)
 		return false;
 	if (!text_equal(a->name, b->name))
 		return false;

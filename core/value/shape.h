@@ -1,11 +1,12 @@
 /* shape.h - what a table looks like at one moment: columns, types, key.
  *
- * A shape is immutable once made, and shared by reference between catalog, changes, plans and copy. It is built from a
- * TABLE_MAP event with binlog_row_metadata=FULL (cdc/catalog) or from information_schema (first copy). Both must give
- * the same shape for the same table; shape_equal says so.
+ * A shape is immutable once made, and shared by reference between catalog, changes, plans and copy.
+ * It is built from a TABLE_MAP event with binlog_row_metadata=FULL (cdc/catalog) or from
+ * information_schema (first copy). Both must give the same shape for the same table; shape_equal
+ * says so.
  *
- * Types are the codes of the binlog and the client protocol (enum_field_types in MySQL's source; the manual calls them
- * "Protocol::ColumnType"). */
+ * Types are the codes of the binlog and the client protocol (enum_field_types in MySQL's source;
+ * the manual calls them "Protocol::ColumnType"). */
 #ifndef CORE_VALUE_SHAPE_H
 #define CORE_VALUE_SHAPE_H
 
@@ -18,12 +19,12 @@ enum column_type {
 	COLUMN_LONG = 3,
 	COLUMN_FLOAT = 4,
 	COLUMN_DOUBLE = 5,
-	COLUMN_TIMESTAMP = 7,   /* old 4-byte form; MariaDB writes TIMESTAMP2 (17) for mysql56 temporal format, else this */
+	COLUMN_TIMESTAMP = 7, /* 7, 11, 12: old forms (mysql56_temporal_format=OFF) */
 	COLUMN_LONGLONG = 8,
 	COLUMN_INT24 = 9,
 	COLUMN_DATE = 10,
-	COLUMN_TIME = 11,       /* old form */
-	COLUMN_DATETIME = 12,   /* old form */
+	COLUMN_TIME = 11,     /* without fraction: with one, a TABLE_MAP can't tell */
+	COLUMN_DATETIME = 12,
 	COLUMN_YEAR = 13,
 	COLUMN_VARCHAR = 15,
 	COLUMN_BIT = 16,
@@ -33,26 +34,26 @@ enum column_type {
 	COLUMN_NEWDECIMAL = 246,
 	COLUMN_ENUM = 247,
 	COLUMN_SET = 248,
-	COLUMN_BLOB = 252,      /* all BLOB and TEXT sizes, JSON alias */
-	COLUMN_STRING = 254,    /* CHAR and BINARY; ENUM and SET are unpacked from its metadata into 247 and 248 */
+	COLUMN_BLOB = 252,   /* all BLOB and TEXT sizes, JSON alias */
+	COLUMN_STRING = 254, /* CHAR, BINARY; its metadata may say ENUM (247) or SET (248) */
 };
 
 #define SHAPE_COLUMNS_MAX 4096
 #define COLLATION_BINARY 63
 
 struct column {
-	char *name;             /* UTF-8, as the server has it */
-	uint8_t type;           /* enum column_type; anything else is refused by name before a shape exists */
+	char *name;   /* UTF-8, as the server has it */
+	uint8_t type; /* enum column_type; anything else is refused by name before a shape exists */
 	bool nullable;
-	bool is_unsigned;       /* numeric types only */
-	bool is_binary;         /* character types with collation 63: bytes, not text */
-	uint16_t collation;     /* character types, ENUM and SET: collation id; else 0 */
-	uint32_t size_max;      /* VARCHAR, STRING: most bytes; BLOB: number of length bytes (1..4) */
+	bool is_unsigned;   /* numeric types only */
+	bool is_binary;     /* character types with collation 63: bytes, not text */
+	uint16_t collation; /* character types, ENUM and SET: collation id; else 0 */
+	uint32_t size_max;  /* VARCHAR, STRING: most bytes; BLOB: number of length bytes (1..4) */
 	uint8_t precision, scale; /* NEWDECIMAL */
-	uint8_t fraction;       /* TIME2, DATETIME2, TIMESTAMP2: fractional digits 0..6 */
-	uint16_t bits;          /* BIT: 1..64 */
-	uint8_t pack_bytes;     /* ENUM: 1 or 2; SET: 1..8 bytes of the value */
-	char **labels;          /* ENUM and SET: UTF-8 labels, in order */
+	uint8_t fraction;         /* TIME2, DATETIME2, TIMESTAMP2: fractional digits 0..6 */
+	uint16_t bits;            /* BIT: 1..64 */
+	uint8_t pack_bytes;       /* ENUM: 1 or 2; SET: 1..8 bytes of the value */
+	char **labels;            /* ENUM and SET: UTF-8 labels, in order */
 	uint16_t label_count;
 };
 
@@ -60,19 +61,22 @@ struct shape {
 	char *db, *table;
 	struct column *columns;
 	uint16_t column_count;
-	uint16_t *key;          /* column numbers of the primary key, in key order */
-	uint16_t key_count;     /* 0: no primary key */
+	uint16_t *key;      /* column numbers of the primary key, in key order */
+	uint16_t key_count; /* 0: no primary key */
 	uint32_t references;
 };
 
-struct shape *shape_new(const char *db, const char *table, uint16_t column_count); /* one reference; columns zeroed */
+/* One reference; columns zeroed. */
+struct shape *shape_new(const char *db, const char *table, uint16_t column_count);
 struct shape *shape_ref(struct shape *s);
-void shape_unref(struct shape *s);       /* NULL is fine */
-/* Equal in everything that decides how rows decode and how the record schema reads (names, types, key, labels). */
+void shape_unref(struct shape *s); /* NULL is fine */
+/* Equal in everything that decides how rows decode and how the record schema reads (names, types,
+ * key, labels). */
 bool shape_equal(const struct shape *a, const struct shape *b);
 /* Number of the column with this name (exact bytes), or -1. */
 int shape_column(const struct shape *s, struct slice name);
-/* "int unsigned", "decimal(10,2)", "varchar", "binary", ... for messages. Writes at most size bytes. Returns out. */
+/* "int unsigned", "decimal(10,2)", "varchar", "binary", ... for messages. Writes at most size
+ * bytes. Returns out. */
 char *column_type_text(const struct column *c, char *out, size_t size);
 
 #endif

@@ -1,9 +1,10 @@
 /*
  * temporal.c - dates and times in their four shapes: stored bytes, parts, text, number.
  *
- * Everything goes through parts (struct temporal): a value that is no real moment (2024-02-31, a zero date) still has
- * parts and a text, only no number. The calendar is computed by era of 400 years from the first of March, so that the
- * leap day is the last of its year and no table of months with exceptions is needed.
+ * Everything goes through parts (struct temporal): a value that is no real moment (2024-02-31, a
+ * zero date) still has parts and a text, only no number. The calendar is computed by era of 400
+ * years from the first of March, so that the leap day is the last of its year and no table of
+ * months with exceptions is needed.
  */
 #include "core/value/temporal.h"
 
@@ -35,7 +36,8 @@ static void date_of_day(uint32_t since_1970, struct temporal *t)
 {
 	uint32_t day = since_1970 + 719468, era = day / 146097, in_era = day % 146097;
 	uint32_t year = (in_era - in_era / 1460 + in_era / 36524 - in_era / 146096) / 365;
-	uint32_t in_year = in_era - (365 * year + year / 4 - year / 100), m = (5 * in_year + 2) / 153;
+	uint32_t in_year = in_era - (365 * year + year / 4 - year / 100),
+		 m = (5 * in_year + 2) / 153;
 
 	t->day = in_year - (153 * m + 2) / 5 + 1;
 	t->month = m < 10 ? m + 3 : m - 9;
@@ -154,7 +156,8 @@ static bool old_datetime_parts(struct rd *in, struct temporal *t)
 	return true;
 }
 
-bool temporal_from_cell(const struct column *column, const struct cell *cell, struct temporal *ret_t)
+bool temporal_from_cell(const struct column *column, const struct cell *cell,
+			struct temporal *ret_t)
 {
 	struct rd in = rd_of(cell->data, cell->size);
 	struct temporal t = { 0 };
@@ -267,7 +270,8 @@ size_t temporal_text(uint8_t type, const struct temporal *t, uint8_t fraction, c
 }
 
 /* Digits at `at`, between least and most of them. */
-static bool parse_number(struct slice text, size_t *at, unsigned least, unsigned most, uint32_t *ret_v)
+static bool parse_number(struct slice text, size_t *at, unsigned least, unsigned most,
+			 uint32_t *ret_v)
 {
 	unsigned n = 0;
 	uint32_t v = 0;
@@ -324,7 +328,8 @@ bool temporal_parse(uint8_t type, struct slice text, struct temporal *ret_t)
 			return false;
 	} else if (!parse_date(text, &at, &t)) {
 		return false;
-	} else if (type != COLUMN_DATE && (!parse_char(text, &at, ' ') || !parse_clock(text, &at, 2, &t))) {
+	} else if (type != COLUMN_DATE &&
+		   (!parse_char(text, &at, ' ') || !parse_clock(text, &at, 2, &t))) {
 		return false;
 	}
 	if (at != text.size || t.month > 12 || t.day > 31 || t.minute > 59 || t.second > 59 ||
@@ -348,7 +353,8 @@ static void put_le(struct buf *out, uint64_t v, size_t bytes)
 		buf_add_u8(out, (uint8_t)(v >> 8 * i));
 }
 
-/* Seconds since 1970 of a TIMESTAMP's parts; false when they don't fit 32 bits or the day doesn't exist. */
+/* Seconds since 1970 of a TIMESTAMP's parts; false when they don't fit 32 bits or the day doesn't
+ * exist. */
 static bool stamp_seconds(const struct temporal *t, uint32_t *ret_seconds)
 {
 	int64_t us;
@@ -356,7 +362,8 @@ static bool stamp_seconds(const struct temporal *t, uint32_t *ret_seconds)
 	*ret_seconds = 0;
 	if (t->zero_stamp)
 		return t->micros == 0;
-	if (!temporal_number(COLUMN_TIMESTAMP2, t, &us) || us <= 0 || us / 1000000 > (int64_t)UINT32_MAX)
+	if (!temporal_number(COLUMN_TIMESTAMP2, t, &us) || us <= 0 ||
+	    us / 1000000 > (int64_t)UINT32_MAX)
 		return false;
 	*ret_seconds = (uint32_t)(us / 1000000);
 	return true;
@@ -405,7 +412,10 @@ bool temporal_store(const struct column *column, const struct temporal *t, struc
 		put_be(out, seconds, 4);
 		break;
 	case COLUMN_DATETIME2:
-		put_be(out, UINT64_C(1) << 39 | (uint64_t)(t->year * 13 + t->month) << 22 | (uint64_t)t->day << 17 | hms, 5);
+		put_be(out,
+		       UINT64_C(1) << 39 | (uint64_t)(t->year * 13 + t->month) << 22 |
+			       (uint64_t)t->day << 17 | hms,
+		       5);
 		break;
 	default: /* a byte, not an enum: other types have no business here */
 		return false;

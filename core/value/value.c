@@ -1,12 +1,12 @@
 /*
  * value.c - cells as values in canonical form, and what values are compared by.
  *
- * A value points where its bytes are: into the row image where text is UTF-8 already, into the caller's scratch where
- * something had to be made. Scratch may move when it grows; value_fix() then takes the earlier values of the same row
- * along, and value_from_row() does that for a whole row.
+ * A value points where its bytes are: into the row image where text is UTF-8 already, into the
+ * caller's scratch where something had to be made. Scratch may move when it grows; value_fix() then
+ * takes the earlier values of the same row along, and value_from_row() does that for a whole row.
  *
- * Order is SQLite's: NULL, numbers, text, bytes. An integer and a double are compared as the exact numbers they are, not
- * after rounding one of them.
+ * Order is SQLite's: NULL, numbers, text, bytes. An integer and a double are compared as the exact
+ * numbers they are, not after rounding one of them.
  */
 #include "core/value/value.h"
 
@@ -49,7 +49,8 @@ static struct value of_scratch(enum value_kind kind, const struct buf *scratch, 
 	return of_bytes(kind, slice_of(scratch->data + begin, scratch->size - begin));
 }
 
-static struct value exact_text(const struct column *column, const struct cell *cell, struct buf *scratch)
+static struct value exact_text(const struct column *column, const struct cell *cell,
+			       struct buf *scratch)
 {
 	size_t begin = scratch->size;
 
@@ -211,7 +212,8 @@ bool value_from_cell(const struct column *column, const struct cell *cell, struc
 	return false;
 }
 
-void value_fix(struct value *values, size_t count, uintptr_t before, size_t size, const struct buf *scratch)
+void value_fix(struct value *values, size_t count, uintptr_t before, size_t size,
+	       const struct buf *scratch)
 {
 	uintptr_t now = (uintptr_t)scratch->data;
 
@@ -220,8 +222,8 @@ void value_fix(struct value *values, size_t count, uintptr_t before, size_t size
 	for (size_t i = 0; i < count; i++) {
 		uintptr_t at = (uintptr_t)values[i].bytes.data;
 
-		if ((values[i].kind == VALUE_TEXT || values[i].kind == VALUE_BYTES) && at >= before &&
-		    at - before < size)
+		if ((values[i].kind == VALUE_TEXT || values[i].kind == VALUE_BYTES) &&
+		    at >= before && at - before < size)
 			values[i].bytes.data = scratch->data + (at - before);
 	}
 }
@@ -249,7 +251,8 @@ static int compare_bytes(struct slice a, struct slice b)
 	return order != 0 ? order : (a.size > b.size) - (a.size < b.size);
 }
 
-/* Exact: the double's whole part fits an int64 where it lies between its limits, and decides unless equal. */
+/* Exact: the double's whole part fits an int64 where it lies between its limits, and decides unless
+ * equal. */
 static int compare_int_double(int64_t i, double d)
 {
 	int64_t whole;

@@ -1,11 +1,12 @@
 /*
  * value_source.c - the text of a query's answer in canonical form.
  *
- * verify asks the source a question and compares the answer with a view that was built from events. Both sides must
- * say a value in the same way, so this does to the text protocol what value.c does to cells. The session must have
- * time_zone '+00:00' and utf8mb4 results.
+ * verify asks the source a question and compares the answer with a view that was built from events.
+ * Both sides must say a value in the same way, so this does to the text protocol what value.c does
+ * to cells. The session must have time_zone '+00:00' and utf8mb4 results.
  *
- * Refuses text that its type can't have printed. A date that is no day of the calendar is fine: it stays text, as in value.c.
+ * Refuses text that its type can't have printed. A date that is no day of the calendar is fine: it
+ * stays text, as in value.c.
  */
 #include "core/value/value.h"
 
@@ -50,7 +51,8 @@ static bool read_double(struct slice text, bool single, double *ret_d)
 {
 	char number[NUMBER_TEXT_MAX + 1], *end;
 
-	if (text.size == 0 || text.size > NUMBER_TEXT_MAX || (text.data[0] != '-' && text.data[0] > '9'))
+	if (text.size == 0 || text.size > NUMBER_TEXT_MAX ||
+	    (text.data[0] != '-' && text.data[0] > '9'))
 		return false;
 	memcpy(number, text.data, text.size);
 	number[text.size] = '\0';
@@ -58,7 +60,8 @@ static bool read_double(struct slice text, bool single, double *ret_d)
 	return end == number + text.size && isfinite(*ret_d);
 }
 
-/* Digits, at most one point, maybe a sign. Sets where the digits begin behind leading zeros, and whether all are zero. */
+/* Digits, at most one point, maybe a sign. Sets where the digits begin behind leading zeros, and
+ * whether all are zero. */
 static bool scan_decimal(struct slice text, size_t *ret_begin, bool *ret_zero)
 {
 	size_t begin = text.size > 0 && text.data[0] == '-', points = 0, digits = 0;
@@ -110,7 +113,8 @@ static bool read_temporal(uint8_t type, struct slice text, struct value *ret_val
 	return true;
 }
 
-static bool read_bit(const struct value_source_type *type, struct slice text, struct value *ret_value)
+static bool read_bit(const struct value_source_type *type, struct slice text,
+		     struct value *ret_value)
 {
 	if (text.size < 1 || text.size > 8)
 		return false;
@@ -192,7 +196,8 @@ int value_from_text(const struct value_source_type *type, struct slice text, str
 		return 0;
 	}
 	if (!read_value(type, text, scratch, &v))
-		return err_data(e, "text of %zu bytes is no value of column type %u", text.size, type->type);
+		return err_data(e, "text of %zu bytes is no value of column type %u", text.size,
+				type->type);
 	*ret_value = v;
 	return 0;
 }

@@ -1,9 +1,11 @@
 /*
- * bench_encode.c - rows a second through row_split and encode_for's functions: the hot path without sockets and Kafka.
+ * bench_encode.c - rows a second through row_split and encode_for's functions: the hot path without
+ * sockets and Kafka.
  *
- * One thread, one typical row of ten columns, over and over in cache; what it prints is an upper limit.
+ * One thread, one typical row of ten columns, over and over in cache; what it prints is an upper
+ * limit.
  */
-#include "core/avro/write.h"
+#include "core/value/write.h"
 #include "core/base/clock.h"
 #include "core/base/mem.h"
 #include "core/value/encode.h"
@@ -47,10 +49,12 @@ static int make_images(const struct shape *shape, struct buf *images, struct err
 		snprintf(text[0], 64, "%u", 1000000 + i * 7919);
 		snprintf(text[1], 64, "%u", i);
 		snprintf(text[2], 64, "%.*s J\xc3\xb6rg %u", (int)(i % 7), "Annette", i);
-		snprintf(text[3], 64, "member%u@%.*s.example.org", i * 37, (int)(1 + i % 11), "meetup-group");
+		snprintf(text[3], 64, "member%u@%.*s.example.org", i * 37, (int)(1 + i % 11),
+			 "meetup-group");
 		snprintf(text[4], 64, "%s", i % 5 == 0 ? "disabled" : "active");
 		snprintf(text[5], 64, "%u.%02u", i * 12345, i % 100);
-		snprintf(text[6], 64, "2024-%02u-%02u 12:%02u:56.789", 1 + i % 12, 1 + i % 28, i % 60);
+		snprintf(text[6], 64, "2024-%02u-%02u 12:%02u:56.789", 1 + i % 12, 1 + i % 28,
+			 i % 60);
 		snprintf(text[7], 64, "2026-%02u-%02u 07:%02u:08", 1 + i % 12, 1 + i % 28, i % 60);
 		snprintf(text[8], 64, "%d", (int)(i % 256) - 128);
 		snprintf(text[9], 64, "%u.25", i);
@@ -62,7 +66,8 @@ static int make_images(const struct shape *shape, struct buf *images, struct err
 	return 0;
 }
 
-static int encode_images(const struct shape *shape, const struct buf *images, struct buf *out, struct err *e)
+static int encode_images(const struct shape *shape, const struct buf *images, struct buf *out,
+			 struct err *e)
 {
 	static const uint8_t present[(COLUMNS + 7) / 8] = { 0xff, 0xff };
 	struct rd in = rd_from(buf_slice(images));
@@ -100,8 +105,9 @@ int main(void)
 		rows += IMAGES;
 		us = clock_monotonic_us() - begin;
 	} while (us < 500000);
-	printf("encode: %.0f rows/s, %.0f ns a row of %d columns, %zu bytes as stored\n", (double)rows * 1e6 / (double)us,
-	       (double)us * 1000 / (double)rows, COLUMNS, images.size / IMAGES);
+	printf("encode: %.0f rows/s, %.0f ns a row of %d columns, %zu bytes as stored\n",
+	       (double)rows * 1e6 / (double)us, (double)us * 1000 / (double)rows, COLUMNS,
+	       images.size / IMAGES);
 	buf_done(&images);
 	buf_done(&out);
 	shape_unref(shape);

@@ -16,7 +16,11 @@ static const struct column columns[COLUMNS] = {
 	[BORN] = { .name = "born", .type = COLUMN_DATE, .nullable = true },
 	[PRICE] = { .name = "price", .type = COLUMN_NEWDECIMAL, .precision = 30, .scale = 2 },
 	[BIG] = { .name = "big", .type = COLUMN_LONGLONG, .is_unsigned = true },
-	[HASH] = { .name = "hash", .type = COLUMN_VARCHAR, .size_max = 20, .is_binary = true, .collation = 63 },
+	[HASH] = { .name = "hash",
+		   .type = COLUMN_VARCHAR,
+		   .size_max = 20,
+		   .is_binary = true,
+		   .collation = 63 },
 	[SCORE] = { .name = "score", .type = COLUMN_DOUBLE },
 	[ODD] = { .name = "odd", .type = COLUMN_VARCHAR, .size_max = 80, .collation = 231 },
 	[KIND] = { .name = "kind \"x\"", .type = COLUMN_ENUM, .pack_bytes = 1, .collation = 2308 },
@@ -90,7 +94,8 @@ static void refused(const char *text, enum err_kind kind, const char *message)
 
 	ck_assert_msg(got == -1, "%s: got %d, expected a refusal", text, got);
 	ck_assert_msg(e.kind == kind, "%s: %s: %s", text, err_kind_name(e.kind), e.msg);
-	ck_assert_msg(strstr(e.msg, message) != NULL, "%s: \"%s\" lacks \"%s\"", text, e.msg, message);
+	ck_assert_msg(strstr(e.msg, message) != NULL, "%s: \"%s\" lacks \"%s\"", text, e.msg,
+		      message);
 }
 
 START_TEST(test_conditions)
@@ -117,7 +122,8 @@ START_TEST(test_numbers)
 {
 	holds("price = 12.5", 1);
 	holds("price > 9", 1);
-	holds("price > '9'", 1); /* a number column makes a number of the string, as in the source */
+	holds("price > '9'",
+	      1); /* a number column makes a number of the string, as in the source */
 	holds("big = 42", 1);
 	row[PRICE] = text_value("-0.30");
 	holds("price = -0.3", 1);
@@ -258,7 +264,8 @@ START_TEST(test_uses)
 	struct expression *x;
 	struct err e = ERR_INIT;
 
-	ck_assert_int_eq(expression_new("x", "Status = 'a' AND disabled_at IS NULL", shape, &x, &e), 0);
+	ck_assert_int_eq(expression_new("x", "Status = 'a' AND disabled_at IS NULL", shape, &x, &e),
+			 0);
 	for (uint16_t i = 0; i < COLUMNS; i++)
 		ck_assert_int_eq(expression_uses(x, i), i == STATUS || i == DISABLED);
 	expression_free(x);
@@ -273,7 +280,8 @@ static void value_is(const char *text, const struct value *expected)
 
 	ck_assert_msg(expression_new("x", text, shape, &x, &e) == 0, "%s", e.msg);
 	ck_assert_msg(expression_value(x, row, &got, &e) == 0, "%s", e.msg);
-	ck_assert_msg(got.kind == expected->kind && value_equal(&got, expected), "%s: kind %u", text, got.kind);
+	ck_assert_msg(got.kind == expected->kind && value_equal(&got, expected), "%s: kind %u",
+		      text, got.kind);
 	expression_free(x);
 }
 
@@ -308,8 +316,10 @@ END_TEST
 /* Whatever stands in the text, it is compiled or refused. */
 START_TEST(test_garbage)
 {
-	static const char *const words[] = { "id", "status", "=", "'a'", "(", ")", "AND", "NOT", "LIKE", "\"", "'", "`", "[", "]",
-					     "1", "-", ",", "CASE", "WHEN", "END", "x'", "%", "days", "NULL", "IN", "\xc3", "e" };
+	static const char *const words[] = { "id",  "status", "=",    "'a'",  "(",    ")",   "AND",
+					     "NOT", "LIKE",   "\"",   "'",    "`",    "[",   "]",
+					     "1",   "-",      ",",    "CASE", "WHEN", "END", "x'",
+					     "%",   "days",   "NULL", "IN",   "\xc3", "e" };
 	struct err e;
 
 	unit_seed();
@@ -317,7 +327,8 @@ START_TEST(test_garbage)
 		char text[200] = "";
 
 		for (uint64_t n = unit_random_below(9) + 1; n > 0; n--) {
-			const char *word = words[unit_random_below(sizeof(words) / sizeof(words[0]))];
+			const char *word =
+				words[unit_random_below(sizeof(words) / sizeof(words[0]))];
 			size_t at = strlen(text);
 
 			snprintf(text + at, sizeof(text) - at, "%s ", word);
@@ -330,8 +341,9 @@ END_TEST
 int main(void)
 {
 	Suite *s = suite_create("expression");
-	const TTest *const tests[] = { test_conditions, test_numbers, test_collations, test_like, test_dates, test_refusals,
-					      test_absent, test_uses, test_values, test_garbage };
+	const TTest *const tests[] = { test_conditions, test_numbers,  test_collations, test_like,
+				       test_dates,      test_refusals, test_absent,     test_uses,
+				       test_values,     test_garbage };
 	TCase *c = tcase_create("row");
 
 	tcase_add_checked_fixture(c, setup, teardown);

@@ -1,4 +1,5 @@
-/* Row images: split, made from text, and bytes that fit no shape. The known image was put together by hand from the format. */
+/* Row images: split, made from text, and bytes that fit no shape. The known image was put together
+ * by hand from the format. */
 #include "core/base/mem.h"
 #include "core/value/row.h"
 #include "test/unit/unit.h"
@@ -21,19 +22,19 @@ static const struct column columns[COLUMNS] = {
 };
 
 static const char *const sample_text[COLUMNS] = {
-	"-2", "ab", "xyz", "-0.01", "2024-02-29 23:59:59.999", "-00:00:00.01", "3", "257", "256", "a\n", "body", "0.10000000149011612",
+	"-2",  "ab",  "xyz", "-0.01", "2024-02-29 23:59:59.999", "-00:00:00.01", "3",
+	"257", "256", "a\n", "body",  "0.10000000149011612",
 };
 
 static const uint8_t sample_image[] = {
-	0x00, 0xf0,                                      /* no NULLs, unused bits set */
-	0xfe, 0xff, 0xff, 0xff,                          /* -2 */
-	0x02, 'a', 'b', 0x03, 0x00, 'x', 'y', 'z',       /* one and two bytes of length */
-	0x7f, 0xff, 0xff, 0xff, 0xff, 0xfe,              /* 0 | 000000000 | 01, inverted */
-	0x99, 0xb2, 0xbb, 0x7e, 0xfb, 0x27, 0x06,        /* 2024-02-29 23:59:59, 9990 */
-	0x7f, 0xff, 0xff, 0xff,                          /* 0x80000000 - 1 */
-	0x03, 0x01, 0x01, 0x01, 0x00,
-	0x02, 'a', '\n', 0x04, 0x00, 'b', 'o', 'd', 'y',
-	0xcd, 0xcc, 0xcc, 0x3d,
+	0x00, 0xf0,                                    /* no NULLs, unused bits set */
+	0xfe, 0xff, 0xff, 0xff,                        /* -2 */
+	0x02, 'a',  'b',  0x03, 0x00, 'x',  'y',  'z', /* one and two bytes of length */
+	0x7f, 0xff, 0xff, 0xff, 0xff, 0xfe,            /* 0 | 000000000 | 01, inverted */
+	0x99, 0xb2, 0xbb, 0x7e, 0xfb, 0x27, 0x06,      /* 2024-02-29 23:59:59, 9990 */
+	0x7f, 0xff, 0xff, 0xff,                        /* 0x80000000 - 1 */
+	0x03, 0x01, 0x01, 0x01, 0x00, 0x02, 'a',  '\n', 0x04,
+	0x00, 'b',  'o',  'd',  'y',  0xcd, 0xcc, 0xcc, 0x3d,
 };
 
 static struct shape *shape;
@@ -100,7 +101,8 @@ END_TEST
 /* Only columns 0, 1 and 9 are in the image, and the second of them is NULL. */
 START_TEST(test_absent)
 {
-	static const uint8_t image[] = { 0xfa, 1, 0, 0, 0, 1, 'x', 0x77 }, present[2] = { 0x03, 0x02 };
+	static const uint8_t image[] = { 0xfa, 1, 0, 0, 0, 1, 'x', 0x77 },
+			     present[2] = { 0x03, 0x02 };
 	struct rd in = rd_of(image, sizeof(image));
 	struct cell cells[COLUMNS];
 	struct err e = ERR_INIT;
@@ -119,7 +121,8 @@ END_TEST
 START_TEST(test_cut_short)
 {
 	for (size_t size = 0; size < sizeof(sample_image); size++) {
-		uint8_t *copy = xmalloc(size + 1); /* a heap block of its own: a sanitizer sees reads beyond it */
+		uint8_t *copy = xmalloc(
+			size + 1); /* a heap block of its own: a sanitizer sees reads beyond it */
 		struct cell cells[COLUMNS];
 		struct err e = ERR_INIT;
 		struct rd in;
@@ -152,7 +155,8 @@ START_TEST(test_garbage)
 		}
 		for (size_t c = 0; c < COLUMNS; c++)
 			ck_assert(cells[c].state != CELL_VALUE ||
-				  (cells[c].data >= image && cells[c].data + cells[c].size <= image + sizeof(image)));
+				  (cells[c].data >= image &&
+				   cells[c].data + cells[c].size <= image + sizeof(image)));
 	}
 }
 END_TEST
@@ -165,7 +169,8 @@ START_TEST(test_too_long)
 	struct err e = ERR_INIT;
 
 	ck_assert_int_eq(row_split(&in, shape, present, cells, &e), -1);
-	ck_assert_ptr_nonnull(strstr(e.msg, "column name has a value of 41 bytes where 40 are possible"));
+	ck_assert_ptr_nonnull(
+		strstr(e.msg, "column name has a value of 41 bytes where 40 are possible"));
 }
 END_TEST
 
@@ -175,11 +180,38 @@ START_TEST(test_bad_text)
 		size_t column;
 		const char *text;
 	} bad[] = {
-		{ 0, "" }, { 0, "x" }, { 0, "2147483648" }, { 0, "-2147483649" }, { 0, "1.0" }, { 0, "--1" }, { 0, "99999999999999999999" },
-		{ 1, "12345678901234567890123456789012345678901" }, { 3, "10000000000.00" }, { 3, "0.001" }, { 3, "." }, { 3, "-" }, { 3, "1e3" },
-		{ 4, "2024-02-29" }, { 4, "2024-13-01 00:00:00" }, { 4, "2024-02-29 24:00:00" }, { 4, "2024-02-29 23:59:59.9999" },
-		{ 4, "2024-02-29 23:59:59 " }, { 5, "839:00:00" }, { 5, "1:00:00" }, { 5, "00:60:00" }, { 5, "00:00:00.001" }, { 6, "256" },
-		{ 6, "a" }, { 7, "65536" }, { 7, "-1" }, { 8, "512" }, { 9, "abcde" }, { 11, "0.1" }, { 11, "nan" }, { 11, "inf" }, { 11, "1e99" },
+		{ 0, "" },
+		{ 0, "x" },
+		{ 0, "2147483648" },
+		{ 0, "-2147483649" },
+		{ 0, "1.0" },
+		{ 0, "--1" },
+		{ 0, "99999999999999999999" },
+		{ 1, "12345678901234567890123456789012345678901" },
+		{ 3, "10000000000.00" },
+		{ 3, "0.001" },
+		{ 3, "." },
+		{ 3, "-" },
+		{ 3, "1e3" },
+		{ 4, "2024-02-29" },
+		{ 4, "2024-13-01 00:00:00" },
+		{ 4, "2024-02-29 24:00:00" },
+		{ 4, "2024-02-29 23:59:59.9999" },
+		{ 4, "2024-02-29 23:59:59 " },
+		{ 5, "839:00:00" },
+		{ 5, "1:00:00" },
+		{ 5, "00:60:00" },
+		{ 5, "00:00:00.001" },
+		{ 6, "256" },
+		{ 6, "a" },
+		{ 7, "65536" },
+		{ 7, "-1" },
+		{ 8, "512" },
+		{ 9, "abcde" },
+		{ 11, "0.1" },
+		{ 11, "nan" },
+		{ 11, "inf" },
+		{ 11, "1e99" },
 	};
 	struct slice row[COLUMNS];
 	struct buf image = BUF_INIT;
@@ -189,7 +221,8 @@ START_TEST(test_bad_text)
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		sample_row(row);
 		row[bad[i].column] = slice_str(bad[i].text);
-		ck_assert_msg(row_image_from_text(shape, row, &image, &e) == -1, "column %zu '%s'", bad[i].column, bad[i].text);
+		ck_assert_msg(row_image_from_text(shape, row, &image, &e) == -1, "column %zu '%s'",
+			      bad[i].column, bad[i].text);
 		ck_assert_int_eq(e.kind, ERR_DATA);
 		ck_assert_ptr_nonnull(strstr(e.msg, columns[bad[i].column].name));
 		ck_assert(slice_is(buf_slice(&image), "before"));
@@ -203,8 +236,10 @@ START_TEST(test_select_list)
 	struct buf sql = BUF_INIT;
 
 	row_select_list(shape, &sql);
-	ck_assert_str_eq(buf_cstr(&sql), "`id`,`name`,`long``name`,`price`,`at`,`took`,CAST(`kind` AS UNSIGNED),"
-			 "CAST(`flags` AS UNSIGNED),CAST(`bits` AS UNSIGNED),`raw`,`body`,CAST(`f` AS DOUBLE)");
+	ck_assert_str_eq(
+		buf_cstr(&sql),
+		"`id`,`name`,`long``name`,`price`,`at`,`took`,CAST(`kind` AS UNSIGNED),"
+		"CAST(`flags` AS UNSIGNED),CAST(`bits` AS UNSIGNED),`raw`,`body`,CAST(`f` AS DOUBLE)");
 	buf_done(&sql);
 }
 END_TEST
@@ -217,12 +252,34 @@ START_TEST(test_trim)
 		const char *text;
 		size_t size, stored;
 	} all[] = {
-		{ { .name = "c", .type = COLUMN_STRING, .size_max = 40, .collation = 45 }, " a  ", 4, 2 },
-		{ { .name = "c", .type = COLUMN_STRING, .size_max = 40, .is_binary = true, .collation = 63 }, "a \0\0", 4, 2 },
-		{ { .name = "c", .type = COLUMN_STRING, .size_max = 40, .collation = 35 }, "\0a\0 \0 ", 6, 2 },
-		{ { .name = "c", .type = COLUMN_STRING, .size_max = 40, .collation = 56 }, "a\0 \0 \0", 6, 2 },
-		{ { .name = "c", .type = COLUMN_STRING, .size_max = 40, .collation = 60 }, "\0\0\0a\0\0\0 ", 8, 4 },
-		{ { .name = "c", .type = COLUMN_VARCHAR, .size_max = 40, .collation = 45 }, "a  ", 3, 3 },
+		{ { .name = "c", .type = COLUMN_STRING, .size_max = 40, .collation = 45 },
+		  " a  ",
+		  4,
+		  2 },
+		{ { .name = "c",
+		    .type = COLUMN_STRING,
+		    .size_max = 40,
+		    .is_binary = true,
+		    .collation = 63 },
+		  "a \0\0",
+		  4,
+		  2 },
+		{ { .name = "c", .type = COLUMN_STRING, .size_max = 40, .collation = 35 },
+		  "\0a\0 \0 ",
+		  6,
+		  2 },
+		{ { .name = "c", .type = COLUMN_STRING, .size_max = 40, .collation = 56 },
+		  "a\0 \0 \0",
+		  6,
+		  2 },
+		{ { .name = "c", .type = COLUMN_STRING, .size_max = 40, .collation = 60 },
+		  "\0\0\0a\0\0\0 ",
+		  8,
+		  4 },
+		{ { .name = "c", .type = COLUMN_VARCHAR, .size_max = 40, .collation = 45 },
+		  "a  ",
+		  3,
+		  3 },
 	};
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
@@ -245,8 +302,9 @@ END_TEST
 int main(void)
 {
 	Suite *s = suite_create("row");
-	const TTest *const tests[] = { test_from_text, test_split, test_absent, test_cut_short, test_garbage, test_too_long, test_bad_text,
-				       test_select_list, test_trim };
+	const TTest *const tests[] = { test_from_text, test_split,       test_absent,
+				       test_cut_short, test_garbage,     test_too_long,
+				       test_bad_text,  test_select_list, test_trim };
 	TCase *c = tcase_create("image");
 
 	tcase_add_checked_fixture(c, setup, teardown);

@@ -7,12 +7,17 @@ static struct shape *sample(void)
 {
 	struct shape *s = shape_new("shop", "member", 3);
 
-	s->columns[0] = (struct column){ .name = xstrdup("id"), .type = COLUMN_LONG, .is_unsigned = true };
-	s->columns[1] = (struct column){ .name = xstrdup("status"), .type = COLUMN_ENUM, .pack_bytes = 1, .label_count = 2 };
+	s->columns[0] =
+		(struct column){ .name = xstrdup("id"), .type = COLUMN_LONG, .is_unsigned = true };
+	s->columns[1] = (struct column){
+		.name = xstrdup("status"), .type = COLUMN_ENUM, .pack_bytes = 1, .label_count = 2
+	};
 	s->columns[1].labels = xcalloc(2, sizeof(char *));
 	s->columns[1].labels[0] = xstrdup("active");
 	s->columns[1].labels[1] = xstrdup("");
-	s->columns[2] = (struct column){ .name = xstrdup("price"), .type = COLUMN_NEWDECIMAL, .precision = 10, .scale = 2 };
+	s->columns[2] = (struct column){
+		.name = xstrdup("price"), .type = COLUMN_NEWDECIMAL, .precision = 10, .scale = 2
+	};
 	s->key = xcalloc(1, sizeof(*s->key));
 	s->key_count = 1;
 	return s;
@@ -54,24 +59,59 @@ static bool change(struct shape *s, int what)
 	struct column *c = &s->columns[1];
 
 	switch (what) {
-	case 0: replace(&s->db, "shop2"); return true;
-	case 1: replace(&s->table, "members"); return true;
-	case 2: replace(&c->name, "Status"); return true;
-	case 3: replace(&c->labels[1], "x"); return true;
-	case 4: c->type = COLUMN_SET; return true;
-	case 5: c->nullable = true; return true;
-	case 6: s->columns[0].is_unsigned = false; return true;
-	case 7: c->is_binary = true; return true;
-	case 8: c->collation = 45; return true;
-	case 9: c->size_max = 1; return true;
-	case 10: s->columns[2].precision = 11; return true;
-	case 11: s->columns[2].scale = 3; return true;
-	case 12: c->fraction = 1; return true;
-	case 13: c->bits = 1; return true;
-	case 14: c->pack_bytes = 2; return true;
-	case 15: s->key[0] = 1; return true;
-	case 16: s->key_count = 0; return true;
-	default: return false;
+	case 0:
+		replace(&s->db, "shop2");
+		return true;
+	case 1:
+		replace(&s->table, "members");
+		return true;
+	case 2:
+		replace(&c->name, "Status");
+		return true;
+	case 3:
+		replace(&c->labels[1], "x");
+		return true;
+	case 4:
+		c->type = COLUMN_SET;
+		return true;
+	case 5:
+		c->nullable = true;
+		return true;
+	case 6:
+		s->columns[0].is_unsigned = false;
+		return true;
+	case 7:
+		c->is_binary = true;
+		return true;
+	case 8:
+		c->collation = 45;
+		return true;
+	case 9:
+		c->size_max = 1;
+		return true;
+	case 10:
+		s->columns[2].precision = 11;
+		return true;
+	case 11:
+		s->columns[2].scale = 3;
+		return true;
+	case 12:
+		c->fraction = 1;
+		return true;
+	case 13:
+		c->bits = 1;
+		return true;
+	case 14:
+		c->pack_bytes = 2;
+		return true;
+	case 15:
+		s->key[0] = 1;
+		return true;
+	case 16:
+		s->key_count = 0;
+		return true;
+	default:
+		return false;
 	}
 }
 
