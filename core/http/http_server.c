@@ -8,6 +8,7 @@
 #include "core/http/http_priv.h"
 
 #include "core/base/address.h"
+#include "core/base/clock.h"
 #include "core/base/mem.h"
 
 #include <arpa/inet.h>
@@ -21,6 +22,7 @@
 #define IDLE_SECONDS 30
 #define HEADER_BYTES_MAX (32 * 1024)
 #define STACK_BYTES (512 * 1024)
+#define STOP_WAIT_US 2000000
 
 struct http_server {
 	struct MHD_Daemon *daemon;
@@ -29,6 +31,7 @@ struct http_server {
 	char *token;               /* NULL: none needed */
 	char address[ADDRESS_HOST_MAX + 16];
 	atomic_bool stopping;
+	atomic_int running;        /* requests begun and not yet answered */
 };
 
 static enum MHD_Result reply(struct MHD_Connection *connection, struct http_response *response)
@@ -169,6 +172,7 @@ static enum MHD_Result begin(struct http_server *s, struct MHD_Connection *conne
 	r->path = path;
 	r->stopping = &s->stopping;
 	*state = r;
+	atomic_fetch_add(&s->running, 1);
 	status = admit(s, r, method, &why);
 	return status != 0 ? refuse(connection, status, why) : MHD_YES;
 }
@@ -206,9 +210,12 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
 static void on_completed(void *context, struct MHD_Connection *connection, void **state,
 			 enum MHD_RequestTerminationCode code)
 {
-	(void)context;
+	struct http_server *s = context;
+
 	(void)connection;
 	(void)code;
+	if (*state != NULL)
+		atomic_fetch_sub(&s->running, 1);
 	http_request_free(*state);
 	*state = NULL;
 }
@@ -296,9 +303,9 @@ int http_server_start(const struct http_server_options *options, struct http_ser
 		http_server_stop(s);
 		return -1;
 	}
-	s->daemon = MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION | MHD_USE_POLL, 0, NULL,
+	s->daemon = MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION | MHD_USE_POLL | MHD_USE_ITC, 0, NULL,
 				     NULL, on_request, s, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_COMPLETED,
-				     on_completed, NULL, MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_CONNECTIONS_MAX,
+				     on_completed, s, MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_CONNECTIONS_MAX,
 				     MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS,
 				     MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADER_BYTES_MAX,
 				     MHD_OPTION_THREAD_STACK_SIZE, (size_t)STACK_BYTES, MHD_OPTION_END);
@@ -317,13 +324,26 @@ const char *http_server_address(const struct http_server *s)
 	return s->address;
 }
 
+/* No new connections; those who wait for an answer get it, if it comes soon; then everything is cut. */
+static void stop_daemon(struct http_server *s)
+{
+	int64_t end = clock_monotonic_us() + STOP_WAIT_US;
+	int fd = MHD_quiesce_daemon(s->daemon);
+
+	if (fd >= 0)
+		close(fd);
+	while (atomic_load(&s->running) > 0 && clock_monotonic_us() < end)
+		clock_sleep_us(2000);
+	MHD_stop_daemon(s->daemon);
+}
+
 void http_server_stop(struct http_server *s)
 {
 	if (s == NULL)
 		return;
 	atomic_store(&s->stopping, true);
 	if (s->daemon != NULL)
-		MHD_stop_daemon(s->daemon);
+		stop_daemon(s);
 	if (s->token != NULL)
 		explicit_bzero(s->token, strlen(s->token));
 	free(s->token);

@@ -45,7 +45,8 @@ struct http_server_options {
 /* ERR_CONFIG: address malformed, in use, or beyond loopback without a token. */
 int http_server_start(const struct http_server_options *options, struct http_server **ret_server, struct err *e);
 const char *http_server_address(const struct http_server *s);   /* "127.0.0.1:7411", with the port really bound */
-/* Waits for handlers that run (they see http_stopping). NULL is fine. */
+/* Handlers that run see http_stopping and have two seconds to get their answer out; it waits for them to return however
+ * long that takes. NULL is fine. */
 void http_server_stop(struct http_server *s);
 
 /* The request. Texts are URL-decoded; NULL when there is none. */
