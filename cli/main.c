@@ -15,6 +15,10 @@
 
 const struct verb *const verbs[] = {
 	&verb_run,
+	&verb_project,
+	&verb_replay,
+	&verb_verify,
+	&verb_view,
 	&verb_lag,
 	&verb_check,
 	&verb_config,

@@ -458,7 +458,7 @@ static int refuse_running(const struct host *h, struct err *e)
 {
 	err_config(e, "view %s: a %s of version %d is running (%s)", h->name, host_job_name(h->job), h->job_version,
 		   host_phase_name(h->phase));
-	return err_hint(e, "Wait for it; `millrace replay %s` without options shows it.", h->name);
+	return err_hint(e, "Wait for it: GET /api/views/%s shows how far it is.", h->name);
 }
 
 /* Under lock: may a replay to this definition begin? */

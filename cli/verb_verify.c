@@ -1,0 +1,172 @@
+/* verb_verify.c - `millrace verify VIEW`: the view against the same question asked of the source, at one GTID. */
+#include "cli/verb.h"
+
+#include "cli/view_access.h"
+#include "core/base/mem.h"
+#include "core/base/progress.h"
+#include "core/base/stop.h"
+#include "core/base/term.h"
+
+#include <stdlib.h>
+
+struct asked {
+	bool json;
+	const char *view, *source, *version_text;
+	int version;
+};
+
+static bool draw(void *context, const char *table, int64_t rows)
+{
+	(void)table;
+	progress_update(context, rows, 0);
+	return !stop_requested();
+}
+
+static int find_live(struct store *store, const char *view, int *ret_version, struct err *e)
+{
+	struct store_info *infos = NULL;
+	size_t count = 0;
+	int rc = store->ops->list(store, &infos, &count, e);
+
+	*ret_version = 0;
+	for (size_t i = 0; rc == 0 && i < count; i++) {
+		if (infos[i].state == STORE_LIVE)
+			*ret_version = infos[i].version;
+	}
+	free(infos);
+	if (rc == 0 && *ret_version == 0) {
+		rc = err_config(e, "view %s has no live version", view);
+		err_hint(e, "`millrace project` builds it.");
+	}
+	return rc;
+}
+
+/* The version's own definition, with the questions that are asked of the source. */
+static int read_view(struct store *store, const struct asked *asked, int version, struct view **ret_view, struct err *e)
+{
+	struct view_files files = { 0 };
+	struct view *view;
+	char *text = NULL;
+	int rc;
+
+	if (store->ops->definition(store, version, &files, e) < 0 ||
+	    view_from_files(asked->view, asked->view, &files, &view, e) < 0)
+		return -1;
+	rc = asked->source != NULL ? view_read_file(asked->source, &text, e) : 0;
+	if (rc == 0 && asked->source != NULL)
+		rc = view_set_source(view, asked->source, text, e);
+	free(text);
+	if (rc < 0)
+		view_free(view);
+	else
+		*ret_view = view;
+	return rc;
+}
+
+static int print_result(const struct asked *asked, const struct verify_result *r)
+{
+	int64_t differences = compare_differences(r->compare);
+	struct buf text = BUF_INIT, rows = BUF_INIT;
+	json_t *json;
+
+	if (asked->json) {
+		verify_json(asked->view, r, &text);
+		printf("%s\n", buf_cstr(&text));
+	} else {
+		progress_number(&rows, compare_rows(r->compare));
+		printf("%s%s%s version %d at GTID %s: %s rows, %lld difference%s\n",
+		       term(stdout, differences == 0 ? TERM_GREEN : TERM_RED), asked->view, term(stdout, TERM_PLAIN),
+		       r->version, r->gtid_set, buf_cstr(&rows), (long long)differences, differences == 1 ? "" : "s");
+		compare_json(r->compare, &text);
+		json = json_loadb((const char *)text.data, text.size, 0, NULL);
+		view_print_compare(json, "view", "source");
+		json_decref(json);
+	}
+	buf_done(&text);
+	buf_done(&rows);
+	return differences == 0 ? EXIT_OK : EXIT_DIFFERS;
+}
+
+static int ask(struct view_access *a, const struct settings *settings, const struct asked *asked, struct store *store,
+	       int version, const struct view *view, struct verify_result *ret_result, struct err *e)
+{
+	struct progress *p = progress_new(stderr, "asking the source", "rows");
+	struct verify_options options = {
+		.settings = settings, .store = store, .version = version, .view = view, .progress = draw, .context = p,
+	};
+	int rc;
+
+	(void)asked;
+	view_access_control(a, version, &options.control);
+	rc = verify_run(&options, ret_result, e);
+	progress_clear(p);
+	progress_free(p);
+	return rc;
+}
+
+static int verify(const struct settings *settings, const struct asked *asked)
+{
+	struct verify_result result = { 0 };
+	struct view_access *a = NULL;
+	struct store *store = NULL;
+	struct view *view = NULL;
+	struct err e = ERR_INIT;
+	int version = asked->version, code;
+
+	if (store_sqlite.open(settings->state_dir, asked->view, &store, &e) < 0 ||
+	    (version == 0 && find_live(store, asked->view, &version, &e) < 0) ||
+	    read_view(store, asked, version, &view, &e) < 0 ||
+	    view_access_open(settings, asked->view, &a, &e) < 0 ||
+	    ask(a, settings, asked, store, version, view, &result, &e) < 0) {
+		code = verb_fail(&e);
+	} else {
+		code = print_result(asked, &result);
+		if (asked->version == 0 && asked->source == NULL)
+			view_access_verified(a, result.gtid_set, compare_rows(result.compare),
+					     compare_differences(result.compare));
+	}
+	verify_result_done(&result);
+	view_free(view);
+	if (store != NULL)
+		store->ops->close(store);
+	view_access_close(a);
+	return code;
+}
+
+static int run(const struct settings *settings, int argc, char **argv)
+{
+	struct asked asked = { 0 };
+	const struct verb_option options[] = {
+		{ "--json", &asked.json, NULL }, { "--source", NULL, &asked.source },
+		{ "--version", NULL, &asked.version_text },
+	};
+	int rest = verb_options(&verb_verify, argc, argv, options, sizeof(options) / sizeof(options[0]));
+	char *end;
+
+	if (rest < 0)
+		return EXIT_USAGE;
+	if (rest != 1)
+		return verb_usage_error(&verb_verify, rest == 0 ? "which view?" : "one view at a time");
+	if (asked.version_text != NULL) {
+		long version = strtol(asked.version_text, &end, 10);
+
+		if (version < 1 || version > 1000000 || *end != '\0')
+			return verb_usage_error(&verb_verify, "--version needs a number, not '%s'", asked.version_text);
+		asked.version = (int)version;
+	}
+	asked.view = argv[0];
+	stop_install();
+	return verify(settings, &asked);
+}
+
+const struct verb verb_verify = {
+	.name = "verify",
+	.summary = "compare a view with the same question asked of the source, at one GTID",
+	.usage = "VIEW [--source FILE] [--version N] [--json]\n\n"
+		 "  --source FILE   another question than the one the version was built with (as source.sql)\n"
+		 "  --version N     another version than the live one\n"
+		 "  --json          print the result as JSON\n\n"
+		 "Exit code 0: no difference; 1: it differs, with samples.\n",
+	.run = run,
+	.needs = VERB_NEEDS_NAME,
+};
