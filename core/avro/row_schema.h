@@ -1,10 +1,16 @@
-/* row_schema.h - schema text of row topics: the Value and Key records of a table shape and the Debezium-shaped envelope
- * (DESIGN 4.3, 4.4). Written so that the registered text says everything (logical types, labels, MySQL type in the "mysql"
- * property). The field order of the envelope is fixed here and nowhere else:
+/* row_schema.h - schema text of row topics: the Value and Key records of a table shape and the
+ * Debezium-shaped envelope (DESIGN 4.3, 4.4). The registered text says everything: logical types,
+ * the MySQL type in the "mysql" property, ENUM and SET labels in "labels", and the name as the
+ * server has it in "column" where it had to be escaped.
  *
- *   source {seq long, gtid string, ts_us long (commit time, microseconds; the server's seconds * 1e6), snapshot boolean, name string, db string, table string},
+ * Names go through schema_escape_name; the namespace is <name>.<db>.<table>. The field order of the
+ * envelope is fixed here and nowhere else:
+ *
+ *   source {seq long, gtid string, ts_us long (commit time, microseconds; the server's seconds
+ *           times 1e6), snapshot boolean, name string, db string, table string},
  *   op string, ts_ms long, before [null, Value], after [null, Value],
- *   transaction [null, {id string, total_order long}], absent [null, array<string>], exact [null, map<string>]
+ *   transaction [null, {id string, total_order long}], absent [null, array<string>],
+ *   exact [null, map<string>]
  */
 #ifndef CORE_AVRO_ROW_SCHEMA_H
 #define CORE_AVRO_ROW_SCHEMA_H
@@ -12,7 +18,9 @@
 #include "core/base/buf.h"
 #include "core/value/shape.h"
 
-/* Envelope schema text of rows of `shape` in capture `name`. Deterministic: equal shapes give equal text. ERR_CONFIG on a name collision. */
+/* Envelope schema text of rows of `shape` in capture `name`. Deterministic: equal shapes give equal
+ * text. Appends. ERR_CONFIG: the text would be longer than SCHEMA_TEXT_MAX, or two columns have one
+ * name once escaped (the escape is injective, so that is a table with the same column twice). */
 int row_schema_envelope(const char *name, const struct shape *shape, struct buf *ret_text, struct err *e);
 /* Key schema text (record of the key columns, not null). shape->key_count must not be 0. */
 int row_schema_key(const char *name, const struct shape *shape, struct buf *ret_text, struct err *e);

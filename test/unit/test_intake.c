@@ -1,0 +1,747 @@
+/*
+ * test_intake.c - the merge against random histories of source transactions.
+ *
+ * A history is made as capture would write it: source transactions over two wanted topics and one
+ * that nobody reads, several records with one seq, group commits that end within a source
+ * transaction, commit records without any, idle partitions, and offsets that Kafka's own end marks
+ * take. It is fed in random order, and what comes out must be the one right order; then again from
+ * every position that was handed out; then with one thing broken.
+ */
+#include "core/avro/records.h"
+#include "core/avro/write.h"
+#include "core/base/gtid.h"
+#include "core/base/mem.h"
+#include "core/intake/merge.h"
+#include "core/intake/queue.h"
+#include "test/unit/unit.h"
+
+#include <inttypes.h>
+
+#define TOPICS 2
+#define PARTITIONS 3 /* of each topic; the last one of topic 1 stays idle */
+#define PARTS (TOPICS * PARTITIONS)
+#define RECORDS_MAX 4000
+#define COMMITS_MAX 600
+
+struct record {
+	size_t part;
+	int64_t offset, seq;
+	size_t size;       /* of the payload */
+	bool gone;
+};
+
+struct logged_commit {
+	int64_t offset;
+	struct buf wire;
+};
+
+struct expected {
+	enum intake_kind kind;
+	size_t record;     /* number in the history */
+	int64_t seq;       /* end of a transaction */
+	char gtid[48];     /* "" for a commit record without any */
+};
+
+struct history {
+	struct record *records;
+	size_t record_count;
+	struct logged_commit commits[COMMITS_MAX];
+	size_t commit_count;
+	struct expected *expected;
+	size_t expected_count;
+	int64_t end[PARTS];
+	int64_t commits_end;
+};
+
+static const struct merge_topic topics[TOPICS] = { { "cap.shop.item", PARTITIONS }, { "events", PARTITIONS } };
+static struct records_reader *reader;
+
+/* ---- making a history ----------------------------------------------------------------------- */
+
+struct group {
+	struct commit_transaction transactions[100];
+	char gtids[100][48];
+	size_t count;
+	struct commit_touched touched[PARTS + 1];
+	int64_t first_seq;
+};
+
+static void touch(struct group *g, const char *topic, int32_t partition, size_t slot, int64_t seq)
+{
+	g->touched[slot].topic = topic;
+	g->touched[slot].partition = partition;
+	g->touched[slot].records++;
+	g->touched[slot].last_seq = seq;
+}
+
+static void publish(struct history *h, struct group *g, size_t part, int64_t seq)
+{
+	struct record *r = &h->records[h->record_count++];
+
+	ck_assert(h->record_count < RECORDS_MAX);
+	*r = (struct record){ part, h->end[part]++, seq, (size_t)unit_random_below(60), false };
+	touch(g, topics[part / PARTITIONS].name, (int32_t)(part % PARTITIONS), part, seq);
+}
+
+static void expect(struct history *h, enum intake_kind kind, size_t record, int64_t seq, const char *gtid)
+{
+	struct expected *x = &h->expected[h->expected_count++];
+
+	*x = (struct expected){ .kind = kind, .record = record, .seq = seq };
+	snprintf(x->gtid, sizeof(x->gtid), "%s", gtid);
+}
+
+/* Writes the commit record and the end marks of the Kafka transaction. */
+static void commit(struct history *h, struct group *g, int64_t seq, bool open, int64_t gtid)
+{
+	struct logged_commit *c = &h->commits[h->commit_count++];
+	struct commit_record r = { .seq = seq, .first_seq = g->first_seq, .open = open, .bytes_total = seq * 100,
+		.transactions_total = gtid, .transactions = g->transactions, .transaction_count = g->count };
+	struct commit_touched touched[PARTS + 1];
+	char set[48];
+
+	ck_assert(h->commit_count < COMMITS_MAX);
+	for (size_t i = 0; i <= PARTS; i++) {
+		if (g->touched[i].records > 0)
+			touched[r.partition_count++] = g->touched[i];
+		if (i < PARTS && g->touched[i].records > 0)
+			h->end[i]++;
+	}
+	r.partitions = touched;
+	snprintf(set, sizeof(set), "0-1-%" PRId64, open ? gtid - 1 : gtid);
+	r.gtid_set = set;
+	c->wire = (struct buf)BUF_INIT;
+	write_wire_header(&c->wire, 1);
+	records_write_commit(&r, &c->wire);
+	c->offset = h->commits_end;
+	h->commits_end += 2;
+	memset(g, 0, sizeof(*g));
+	g->first_seq = seq + 1;
+}
+
+static void add_transaction(struct group *g, int64_t gtid, int64_t changes)
+{
+	snprintf(g->gtids[g->count], sizeof(g->gtids[0]), "0-1-%" PRId64, gtid);
+	g->transactions[g->count] =
+		(struct commit_transaction){ g->gtids[g->count], changes, 1000000 * gtid };
+	g->count++;
+}
+
+/* One seq: a row record, and events with it, perhaps two in one partition; or something unread. */
+static void change(struct history *h, struct group *g, int64_t seq)
+{
+	size_t from = h->record_count, event = PARTITIONS + unit_random_below(PARTITIONS - 1);
+
+	if (unit_random_below(4) == 0) {
+		touch(g, "not.wanted", 5, PARTS, seq);
+		return;
+	}
+	publish(h, g, unit_random_below(PARTITIONS), seq);
+	for (uint64_t n = unit_random_below(3); n > 0; n--)
+		publish(h, g, event, seq);
+	for (size_t i = from; i < h->record_count; i++)
+		expect(h, INTAKE_RECORD, i, seq, "");
+}
+
+static struct history *history_new(size_t transactions)
+{
+	struct history *h = xcalloc(1, sizeof(*h));
+	struct group g = { .first_seq = 1 };
+	int64_t seq = 0, gtid = 0;
+
+	h->records = xcalloc(RECORDS_MAX, sizeof(*h->records));
+	h->expected = xcalloc(2 * RECORDS_MAX, sizeof(*h->expected));
+	for (size_t t = 0; t < transactions; t++) {
+		int64_t changes = 0;
+		char text[48];
+
+		gtid++;
+		for (uint64_t n = 1 + unit_random_below(unit_random_below(8) == 0 ? 40 : 4); n > 0; n--) {
+			change(h, &g, ++seq);
+			changes++;
+			if (unit_random_below(20) == 0) { /* the next one may have nothing left to add */
+				add_transaction(&g, gtid, changes);
+				commit(h, &g, seq, true, gtid);
+				changes = 0;
+			}
+		}
+		add_transaction(&g, gtid, changes);
+		snprintf(text, sizeof(text), "0-1-%" PRId64, gtid);
+		expect(h, INTAKE_TRANSACTION, 0, seq, text);
+		if (unit_random_below(3) == 0 || g.count > 90 || t + 1 == transactions)
+			commit(h, &g, seq, false, gtid);
+		if (g.count == 0 && unit_random_below(10) == 0) {
+			gtid += 3; /* the source moved on, nothing was captured */
+			expect(h, INTAKE_TRANSACTION, 0, seq, "");
+			commit(h, &g, seq, false, gtid);
+		}
+	}
+	return h;
+}
+
+static void history_free(struct history *h)
+{
+	for (size_t i = 0; i < h->commit_count; i++)
+		buf_done(&h->commits[i].wire);
+	free(h->records);
+	free(h->expected);
+	free(h);
+}
+
+/* ---- feeding it ----------------------------------------------------------------------------- */
+
+struct feed {
+	const struct history *h;
+	struct merge *m;
+	size_t next[PARTS];  /* record to feed, by number in the history */
+	size_t next_commit;
+};
+
+static int feed_record(struct feed *f, size_t part, struct err *e)
+{
+	static uint8_t payload[64] = "payload";
+	size_t i = f->next[part];
+	struct buf value = BUF_INIT;
+	const struct record *r;
+	int rc;
+
+	while (i < f->h->record_count && (f->h->records[i].part != part || f->h->records[i].gone ||
+						 f->h->records[i].offset < merge_next_offset(f->m, part)))
+		i++;
+	if (i == f->h->record_count) {
+		f->next[part] = i;
+		return 0;
+	}
+	r = &f->h->records[i];
+	write_wire_header(&value, 7);
+	write_long(&value, r->seq);
+	write_long(&value, (int64_t)i);
+	buf_add(&value, payload, r->size);
+	rc = merge_add(f->m, part, r->offset, slice_of(&i, sizeof(i)), buf_slice(&value), e);
+	buf_done(&value);
+	f->next[part] = i + 1;
+	return rc < 0 ? -1 : 1;
+}
+
+static int feed_commit(struct feed *f, struct err *e)
+{
+	const struct history *h = f->h;
+
+	while (f->next_commit < h->commit_count &&
+		h->commits[f->next_commit].offset < merge_next_commit_offset(f->m))
+		f->next_commit++;
+	if (f->next_commit == h->commit_count)
+		return 0;
+	if (merge_add_commit(f->m, h->commits[f->next_commit].offset, buf_slice(&h->commits[f->next_commit].wire),
+		    e) < 0)
+		return -1;
+	f->next_commit++;
+	return 1;
+}
+
+/* Feeds at random, or only what the merge waits for. 0 at the end of everything. */
+static int feed_some(struct feed *f, bool only_needed, struct err *e)
+{
+	size_t from = unit_random_below(PARTS + 1);
+
+	for (size_t k = 0; k <= PARTS; k++) {
+		size_t part = (from + k) % (PARTS + 1);
+		int rc;
+
+		if (only_needed && !merge_waits_for(f->m, part == PARTS ? MERGE_COMMITS : part))
+			continue;
+		rc = part == PARTS ? feed_commit(f, e) : feed_record(f, part, e);
+		if (rc != 0)
+			return rc;
+	}
+	return 0;
+}
+
+static int feed_begin(struct feed *f, const struct history *h, const struct intake_position *from, struct err *e)
+{
+	struct merge_options options = { .commits = "cap.commits", .topics = topics, .topic_count = TOPICS,
+		.from = from, .reader = reader, .chunk_bytes = 256 };
+
+	*f = (struct feed){ .h = h };
+	return merge_new(&options, &f->m, e);
+}
+
+static void check_item(const struct history *h, const struct expected *x, const struct intake_item *item)
+{
+	ck_assert_int_eq(item->kind, x->kind);
+	if (x->kind == INTAKE_RECORD) {
+		const struct record *r = &h->records[x->record];
+		struct buf value = BUF_INIT;
+
+		ck_assert_int_eq(item->seq, r->seq);
+		ck_assert_uint_eq(item->topic * PARTITIONS + (size_t)item->partition, r->part);
+		ck_assert_int_eq(item->offset, r->offset);
+		ck_assert_int_eq(item->schema_id, 7);
+		ck_assert_uint_eq(item->key.size, sizeof(size_t));
+		write_long(&value, r->seq);
+		write_long(&value, (int64_t)x->record);
+		ck_assert_uint_eq(item->value.size, value.size + r->size);
+		ck_assert_mem_eq(item->value.data, value.data, value.size);
+		buf_done(&value);
+	} else {
+		ck_assert_str_eq(item->gtid != NULL ? item->gtid : "", x->gtid);
+	}
+}
+
+/* Runs everything from `from` on; `at` is the first expected item. Positions after each
+ * transaction are kept as texts when asked for. */
+static void run_from(const struct history *h, const struct intake_position *from, size_t at, bool only_needed,
+	struct buf *texts, size_t *ats, size_t *ret_count)
+{
+	struct err e = ERR_INIT;
+	struct intake_item item;
+	struct feed f;
+	size_t positions = 0;
+	int rc, fed = 1;
+
+	ck_assert_int_eq(feed_begin(&f, h, from, &e), 0);
+	while ((rc = merge_next(f.m, &item, &e)) > 0 || fed > 0) {
+		ck_assert_msg(rc >= 0 && fed >= 0, "%s", e.msg);
+		if (rc == 0) {
+			fed = feed_some(&f, only_needed, &e);
+			continue;
+		}
+		ck_assert_uint_lt(at, h->expected_count);
+		check_item(h, &h->expected[at++], &item);
+		if (item.kind != INTAKE_TRANSACTION)
+			continue;
+		ck_assert_int_eq(merge_position(f.m)->seq, h->expected[at - 1].seq);
+		if (texts != NULL) {
+			intake_position_write(merge_position(f.m), &texts[positions]);
+			ats[positions++] = at;
+		}
+	}
+	ck_assert_msg(rc == 0, "%s", e.msg);
+	ck_assert_uint_eq(at, h->expected_count);
+	if (ret_count != NULL)
+		*ret_count = positions;
+	merge_free(f.m);
+}
+
+static void begin(void)
+{
+	unit_seed();
+	reader = records_reader_new(NULL, NULL);
+}
+
+START_TEST(test_intake_order)
+{
+	begin();
+	for (int round = 0; round < 100; round++) {
+		struct history *h = history_new(1 + unit_random_below(100));
+
+		run_from(h, NULL, 0, round % 2 == 0, NULL, NULL, NULL);
+		history_free(h);
+	}
+}
+END_TEST
+
+START_TEST(test_intake_resume)
+{
+	begin();
+	for (int round = 0; round < 10; round++) {
+		struct history *h = history_new(60);
+		struct buf *texts = xcalloc(h->expected_count + 1, sizeof(*texts));
+		size_t *ats = xcalloc(h->expected_count + 1, sizeof(*ats)), count;
+
+		run_from(h, NULL, 0, false, texts, ats, &count);
+		ck_assert_uint_gt(count, 50);
+		for (size_t i = 0; i < count; i++) {
+			struct intake_position from;
+			struct buf again = BUF_INIT;
+			struct err e = ERR_INIT;
+
+			ck_assert_msg(intake_position_read(buf_slice(&texts[i]), &from, &e) == 0, "%s", e.msg);
+			intake_position_write(&from, &again);
+			ck_assert(slice_equal(buf_slice(&again), buf_slice(&texts[i])));
+			run_from(h, &from, ats[i], i % 2 == 0, NULL, NULL, NULL);
+			intake_position_done(&from);
+			buf_done(&again);
+			buf_done(&texts[i]);
+		}
+		free(texts);
+		free(ats);
+		history_free(h);
+	}
+}
+END_TEST
+
+/* Feeds what is broken until it fails or ends. True when it failed as ERR_DATA at `place`, or waits
+ * there for what isn't in the log. */
+static bool run_broken(const struct history *h, const char *place, struct err *e)
+{
+	struct intake_item item;
+	struct feed f;
+	bool failed = false;
+
+	ck_assert_int_eq(feed_begin(&f, h, NULL, e), 0);
+	for (;;) {
+		int rc = merge_next(f.m, &item, e);
+
+		if (rc == 0)
+			rc = feed_some(&f, false, e);
+		if (rc < 0) {
+			struct err again = ERR_INIT;
+
+			failed = true;
+			ck_assert_int_eq(merge_next(f.m, &item, &again), -1); /* and stays so */
+			ck_assert_str_eq(again.msg, e->msg);
+		}
+		if (rc <= 0)
+			break;
+	}
+	for (size_t i = 0; !failed && i < PARTS; i++) {
+		char *waits = xasprintf("%s-%zu-", topics[i / PARTITIONS].name, i % PARTITIONS);
+
+		failed = merge_waits_for(f.m, i);
+		if (failed)
+			err_data(e, "cap.commits-0-, %s: missing at the end", place != NULL ? waits : "");
+		free(waits);
+	}
+	merge_free(f.m);
+	if (failed) {
+		ck_assert_msg(e->kind == ERR_DATA, "%s", e->msg);
+		ck_assert_msg(place == NULL || strstr(e->msg, place) != NULL, "%s not in: %s", place, e->msg);
+	}
+	return failed;
+}
+
+/* A record of a partition in which another one follows: its lack must show. */
+static size_t some_record(const struct history *h, bool followed)
+{
+	for (;;) {
+		size_t i = unit_random_below(h->record_count), k = i + 1;
+
+		while (k < h->record_count && (h->records[k].part != h->records[i].part || h->records[k].seq == h->records[i].seq))
+			k++;
+		if (!followed || k < h->record_count)
+			return i;
+	}
+}
+
+static char *place_of(const struct record *r)
+{
+	return xasprintf("%s-%zu-", topics[r->part / PARTITIONS].name, r->part % PARTITIONS);
+}
+
+START_TEST(test_intake_missing_record)
+{
+	begin();
+	for (int round = 0; round < 200; round++) {
+		struct history *h = history_new(40);
+		struct record *r = &h->records[some_record(h, true)];
+		char *place = place_of(r);
+		struct err e = ERR_INIT;
+
+		r->gone = true;
+		ck_assert(run_broken(h, place, &e));
+		free(place);
+		history_free(h);
+	}
+}
+END_TEST
+
+START_TEST(test_intake_extra_record)
+{
+	begin();
+	for (int round = 0; round < 200; round++) {
+		struct history *h = history_new(40);
+		size_t at = some_record(h, false);
+		struct record extra = h->records[at];
+		char *place = place_of(&extra);
+		struct err e = ERR_INIT;
+
+		/* the same one once more; all later offsets of the partition move */
+		memmove(&h->records[at + 1], &h->records[at], (h->record_count - at) * sizeof(extra));
+		h->record_count++;
+		for (size_t i = at + 1; i < h->record_count; i++)
+			h->records[i].offset += h->records[i].part == extra.part;
+		ck_assert(run_broken(h, place, &e));
+		free(place);
+		history_free(h);
+	}
+}
+END_TEST
+
+/* Rewrites commit record `at` after `change` had its way with it. */
+static void rewrite(struct history *h, size_t at, void (*change_it)(struct commit_record *c))
+{
+	struct logged_commit *l = &h->commits[at];
+	struct commit_record c;
+	struct err e = ERR_INIT;
+
+	ck_assert_msg(records_read_commit(reader, buf_slice(&l->wire), &c, &e) == 0, "%s", e.msg);
+	change_it(&c);
+	buf_reset(&l->wire);
+	write_wire_header(&l->wire, 1);
+	records_write_commit(&c, &l->wire);
+	records_done_commit(&c);
+}
+
+static void last_seq_plus(struct commit_record *c)
+{
+	c->partitions[0].last_seq++;
+}
+
+static void last_seq_minus(struct commit_record *c)
+{
+	c->partitions[0].last_seq--;
+}
+
+static void one_record_more(struct commit_record *c)
+{
+	c->partitions[0].records++;
+}
+
+static void one_record_less(struct commit_record *c)
+{
+	c->partitions[0].records--;
+}
+
+static void partition_twice(struct commit_record *c)
+{
+	static struct commit_touched two[2];
+
+	two[0] = two[1] = c->partitions[0];
+	c->partitions = two;
+	c->partition_count = 2;
+}
+
+static void one_change_more(struct commit_record *c)
+{
+	c->transactions[0].changes++;
+}
+
+static void endless_changes(struct commit_record *c)
+{
+	c->transactions[0].changes = INT64_MAX;
+}
+
+static void other_range(struct commit_record *c)
+{
+	c->first_seq--;
+}
+
+static void seq_ends_early(struct commit_record *c)
+{
+	c->seq = c->first_seq - 2;
+}
+
+static void bad_gtid_set(struct commit_record *c)
+{
+	c->gtid_set = "0-1-";
+}
+
+START_TEST(test_intake_wrong_commit)
+{
+	static void (*const changes[])(struct commit_record *) = { last_seq_plus, last_seq_minus, one_record_more,
+		one_record_less, partition_twice, one_change_more, endless_changes, other_range, seq_ends_early,
+		bad_gtid_set };
+
+	begin();
+	for (size_t round = 0; round < 300; round++) {
+		struct history *h = history_new(40);
+		struct err e = ERR_INIT;
+		size_t at;
+
+		for (;;) { /* one that speaks of a record that is followed by others */
+			struct commit_record c;
+
+			at = unit_random_below(h->commit_count * 3 / 4);
+			ck_assert_int_eq(records_read_commit(reader, buf_slice(&h->commits[at].wire), &c, &e), 0);
+			size_t usable = c.transaction_count > 0 && c.partition_count > 0 &&
+					strcmp(c.partitions[0].topic, "not.wanted") != 0 &&
+					c.partitions[0].partition < PARTITIONS;
+			records_done_commit(&c);
+			if (usable)
+				break;
+		}
+		rewrite(h, at, changes[round % (sizeof(changes) / sizeof(*changes))]);
+		ck_assert_msg(run_broken(h, NULL, &e), "change %zu of commit record %zu of %zu passed",
+			round % (sizeof(changes) / sizeof(*changes)), at, h->commit_count);
+		history_free(h);
+	}
+}
+END_TEST
+
+START_TEST(test_intake_missing_commit)
+{
+	begin();
+	for (size_t round = 0; round < 100; round++) {
+		struct history *h = history_new(40);
+		struct err e = ERR_INIT;
+		size_t at;
+		struct commit_record c;
+
+		do { /* one without source transactions leaves no gap */
+			at = unit_random_below(h->commit_count - 1);
+			ck_assert_int_eq(records_read_commit(reader, buf_slice(&h->commits[at].wire), &c, &e), 0);
+			records_done_commit(&c);
+		} while (c.seq == 0 && h->commits[at].wire.size < 60);
+		h->commit_count--;
+		if (at < h->commit_count) {
+			struct buf gone = h->commits[at].wire;
+			int64_t first, next;
+
+			ck_assert_int_eq(records_read_commit(reader, buf_slice(&gone), &c, &e), 0);
+			first = c.first_seq;
+			records_done_commit(&c);
+			memmove(&h->commits[at], &h->commits[at + 1], (h->commit_count - at) * sizeof(h->commits[0]));
+			ck_assert_int_eq(records_read_commit(reader, buf_slice(&h->commits[at].wire), &c, &e), 0);
+			next = c.first_seq;
+			records_done_commit(&c);
+			if (next != first)
+				ck_assert(run_broken(h, "cap.commits-0-", &e));
+			buf_done(&gone);
+		}
+		history_free(h);
+	}
+}
+END_TEST
+
+/* Every byte of a commit record flipped, and every shorter text: an error or a right record, never a crash. */
+START_TEST(test_intake_hostile_commit)
+{
+	begin();
+	struct history *h = history_new(30);
+
+	for (size_t at = 0; at < h->commit_count && at < 5; at++) {
+		struct buf *wire = &h->commits[at].wire;
+		size_t size = wire->size;
+		struct err e = ERR_INIT;
+
+		for (size_t i = 0; i < size; i++) {
+			wire->data[i] ^= (uint8_t)(1u << unit_random_below(8));
+			(void)run_broken(h, NULL, &e);
+			wire->data[i] ^= 0xff;
+			(void)run_broken(h, NULL, &e);
+			break;
+		}
+		for (size_t i = 0; i < size; i += 3) {
+			wire->size = i;
+			ck_assert(run_broken(h, "cap.commits-0-", &e));
+		}
+		wire->size = size;
+	}
+	history_free(h);
+}
+END_TEST
+
+START_TEST(test_intake_records_refused)
+{
+	static const uint8_t no_header[] = { 1, 0, 0, 0, 7, 2 }, cut[] = { 0, 0, 0, 0, 7 }, endless[] = { 0, 0, 0, 0,
+		7, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1 }, good[] = { 0, 0, 0, 0, 7, 8 },
+		lower[] = { 0, 0, 0, 0, 7, 6 };
+	struct history h = { 0 };
+	struct err e = ERR_INIT;
+	struct feed f;
+
+	begin();
+	const struct slice bad[] = { slice_of(no_header, 6), slice_of(cut, 5), slice_of(cut, 0), slice_of(endless, 16) };
+	for (size_t i = 0; i < 4; i++) {
+		ck_assert_int_eq(feed_begin(&f, &h, NULL, &e), 0);
+		ck_assert_int_eq(merge_add(f.m, 1, 9, slice_of(NULL, 0), bad[i], &e), -1);
+		ck_assert_int_eq(e.kind, ERR_DATA);
+		ck_assert_ptr_nonnull(strstr(e.msg, "cap.shop.item-1-9: "));
+		merge_free(f.m);
+	}
+	ck_assert_int_eq(feed_begin(&f, &h, NULL, &e), 0);
+	ck_assert_int_eq(merge_add(f.m, 1, 9, slice_of(NULL, 0), slice_of(NULL, 0), &e), 0); /* tombstone */
+	ck_assert_int_eq(merge_add(f.m, 1, 10, slice_of(NULL, 0), slice_of(good, 6), &e), 0);
+	ck_assert_int_eq(merge_add(f.m, 1, 11, slice_of(NULL, 0), slice_of(lower, 6), &e), -1);
+	ck_assert_ptr_nonnull(strstr(e.msg, "cap.shop.item-1-11: seq falls from 4 to 3"));
+	merge_free(f.m);
+	ck_assert_int_eq(feed_begin(&f, &h, NULL, &e), 0);
+	ck_assert_int_eq(merge_add(f.m, 1, 10, slice_of(NULL, 0), slice_of(good, 6), &e), 0);
+	ck_assert_int_eq(merge_add(f.m, 1, 10, slice_of(NULL, 0), slice_of(good, 6), &e), -1);
+	merge_free(f.m);
+}
+END_TEST
+
+START_TEST(test_intake_position_text)
+{
+	struct intake_partition partitions[2] = { { (char *)(uintptr_t)"a.b", 0, 5, 0 },
+		{ (char *)(uintptr_t)"c", 2147483647, INT64_MAX, 3 } };
+	char odd[] = "d\xc3\xa4.t\"\\\n\x01", *copying[] = { odd, NULL }, set[] = "0-1-5,1-2-7";
+	struct intake_position p = { 12, 3, 1700000000000000, 99, 7, set, partitions, 2, copying }, back;
+	struct buf text = BUF_INIT;
+	struct err e = ERR_INIT;
+
+	unit_seed();
+	intake_position_write(&p, &text);
+	ck_assert_msg(intake_position_read(buf_slice(&text), &back, &e) == 0, "%s", e.msg);
+	ck_assert_int_eq(back.seq, 12);
+	ck_assert_str_eq(back.gtid_set, set);
+	ck_assert_uint_eq(back.partition_count, 2);
+	ck_assert_int_eq(back.partitions[1].offset, INT64_MAX);
+	ck_assert_str_eq(back.copying[0], odd);
+	ck_assert_ptr_null(back.copying[1]);
+	intake_position_done(&back);
+	for (size_t n = 0; n < text.size; n++) {
+		ck_assert_int_eq(intake_position_read(slice_of(text.data, n), &back, &e), -1);
+		ck_assert_int_eq(e.kind, ERR_DATA);
+	}
+	for (int i = 0; i < 20000; i++) {
+		size_t at = unit_random_below(text.size);
+		uint8_t was = text.data[at];
+
+		text.data[at] = (uint8_t)unit_random64();
+		if (intake_position_read(buf_slice(&text), &back, &e) == 0)
+			intake_position_done(&back);
+		text.data[at] = was;
+	}
+	buf_done(&text);
+}
+END_TEST
+
+/* The GTID set within a commit record grows by what was handed over; at its end it is the record's. */
+START_TEST(test_intake_gtids)
+{
+	begin();
+	struct history *h = history_new(50);
+	struct err e = ERR_INIT;
+	struct intake_item item;
+	struct feed f;
+	int rc, fed = 1;
+
+	ck_assert_int_eq(feed_begin(&f, h, NULL, &e), 0);
+	ck_assert_str_eq(merge_position(f.m)->gtid_set, "");
+	while ((rc = merge_next(f.m, &item, &e)) > 0 || fed > 0) {
+		if (rc == 0)
+			fed = feed_some(&f, false, &e);
+		if (rc <= 0 || item.kind != INTAKE_TRANSACTION)
+			continue;
+		if (item.gtid != NULL)
+			ck_assert_str_eq(merge_position(f.m)->gtid_set, item.gtid);
+		else
+			ck_assert(item.commit_end);
+		if (merge_next_gtid(f.m) != NULL)
+			ck_assert_str_ne(merge_next_gtid(f.m), merge_position(f.m)->gtid_set);
+	}
+	ck_assert_msg(rc == 0, "%s", e.msg);
+	merge_free(f.m);
+	history_free(h);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("intake");
+
+	unit_test_slow(s, test_intake_order, 30);
+	unit_test_slow(s, test_intake_resume, 60);
+	unit_test_slow(s, test_intake_missing_record, 30);
+	unit_test_slow(s, test_intake_extra_record, 30);
+	unit_test_slow(s, test_intake_wrong_commit, 30);
+	unit_test_slow(s, test_intake_missing_commit, 30);
+	unit_test_slow(s, test_intake_hostile_commit, 60);
+	unit_test(s, test_intake_records_refused);
+	unit_test(s, test_intake_position_text);
+	unit_test(s, test_intake_gtids);
+	return unit_run(s);
+}
