@@ -1,8 +1,9 @@
 /* gtid.c - MariaDB GTIDs and positions.
  *
- * A position is a sorted array: sources have a handful of domains, so a binary search and memmove beat anything cleverer.
- * Text from outside is read digit by digit: signs, blanks inside a GTID, leading plus and overflow are refused, because
- * a position that was misread would skip transactions silently. */
+ * A position is a sorted array: sources have a handful of domains, so a binary search and memmove
+ * beat anything cleverer. Text from outside is read digit by digit: signs, blanks inside a GTID,
+ * leading plus and overflow are refused, because a position that was misread would skip
+ * transactions silently. */
 #include "core/base/gtid.h"
 
 #include "core/base/mem.h"
@@ -52,7 +53,8 @@ int gtid_parse(struct slice text, struct gtid *ret_gtid, struct err *e)
 
 char *gtid_text(const struct gtid *g, char *out)
 {
-	snprintf(out, GTID_TEXT_SIZE, "%" PRIu32 "-%" PRIu32 "-%" PRIu64, g->domain, g->server, g->seq);
+	snprintf(out, GTID_TEXT_SIZE, "%" PRIu32 "-%" PRIu32 "-%" PRIu64, g->domain, g->server,
+		 g->seq);
 	return out;
 }
 
@@ -129,7 +131,8 @@ static int parse_into(struct gtid_set *s, struct slice text, struct err *e)
 		if (gtid_parse(trim(slice_of(text.data, size)), &g, e) < 0)
 			return -1;
 		if (gtid_set_find(s, g.domain) != NULL)
-			return err_data(e, "GTID position names domain %" PRIu32 " twice", g.domain);
+			return err_data(e, "GTID position names domain %" PRIu32 " twice",
+					g.domain);
 		if (gtid_set_update(s, &g, e) < 0)
 			return -1;
 		if (comma == NULL)

@@ -378,6 +378,8 @@ static void write_histogram(struct buf *out, const struct metric *m)
 
 	for (size_t i = 0; i < m->family->bound_count; i++) {
 		snprintf(bound, sizeof(bound), "%.9g", m->family->bounds[i]);
+		if (strpbrk(bound, ".e") == NULL) /* canonical: 1.0, not 1 */
+			memcpy(bound + strlen(bound), ".0", 3);
 		sum += atomic_load_explicit(&m->buckets[i], memory_order_relaxed);
 		write_bucket(out, m, bound, sum);
 	}

@@ -30,11 +30,11 @@ static const char *origin_of(const struct settings *s, const char *section, cons
 static void check_name(const struct settings *s, struct mistakes *m)
 {
 	size_t size = strlen(s->name);
+	bool good = size <= NAME_MAX_SIZE;
 
 	for (size_t i = 0; i < size; i++)
-		if (!isalnum((unsigned char)s->name[i]) && strchr("-_", s->name[i]) == NULL)
-			size = NAME_MAX_SIZE + 1;
-	if (size > NAME_MAX_SIZE)
+		good = good && (isalnum((unsigned char)s->name[i]) || s->name[i] == '-' || s->name[i] == '_');
+	if (!good)
 		mistake_add(m, origin_of(s, "millrace", "name"), "Letters, digits, - and _; at most 100 of them.",
 			    "millrace.name: '%s' cannot be the prefix of topics", s->name);
 }

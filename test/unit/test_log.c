@@ -137,13 +137,14 @@ static void *chatter(void *name)
 
 START_TEST(test_threads_do_not_mix)
 {
+	static char names[][2] = { "a", "b", "c", "d" };
 	pthread_t threads[4];
 	size_t lines = 0;
 
 	capture();
 	log_setup(LOG_LEVEL_INFO, LOG_FORMAT_LOGFMT);
 	for (int i = 0; i < 4; i++)
-		ck_assert_int_eq(pthread_create(&threads[i], NULL, chatter, (char[][2]){ "a", "b", "c", "d" }[i]), 0);
+		ck_assert_int_eq(pthread_create(&threads[i], NULL, chatter, names[i]), 0);
 	for (int i = 0; i < 4; i++)
 		pthread_join(threads[i], NULL);
 	char *text = captured();

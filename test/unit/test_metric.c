@@ -40,8 +40,8 @@ START_TEST(test_text)
 	has(text, "# TYPE millrace_t_rows counter\n# HELP millrace_t_rows Rows.\nmillrace_t_rows_total{table=\"a.b\"} 3\n");
 	has(text, "# TYPE millrace_t_lag_seconds gauge\n# UNIT millrace_t_lag_seconds seconds\n"
 		  "# HELP millrace_t_lag_seconds Lag \\\\ \\\"now\\\"\\nhere.\nmillrace_t_lag_seconds 0.5\n");
-	has(text, "millrace_t_wait_seconds_bucket{kind=\"x\",le=\"0.1\"} 1\nmillrace_t_wait_seconds_bucket{kind=\"x\",le=\"1\"} 1\n"
-		  "millrace_t_wait_seconds_bucket{kind=\"x\",le=\"10\"} 2\nmillrace_t_wait_seconds_bucket{kind=\"x\",le=\"+Inf\"} 3\n"
+	has(text, "millrace_t_wait_seconds_bucket{kind=\"x\",le=\"0.1\"} 1\nmillrace_t_wait_seconds_bucket{kind=\"x\",le=\"1.0\"} 1\n"
+		  "millrace_t_wait_seconds_bucket{kind=\"x\",le=\"10.0\"} 2\nmillrace_t_wait_seconds_bucket{kind=\"x\",le=\"+Inf\"} 3\n"
 		  "millrace_t_wait_seconds_count{kind=\"x\"} 3\nmillrace_t_wait_seconds_sum{kind=\"x\"} 105.0");
 	has(text, "millrace_build_info{version=\"");
 	has(text, "process_resident_memory_bytes ");
