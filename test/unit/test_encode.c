@@ -3,6 +3,7 @@
  * again, and that text is compared with one made by libc (snprintf, timegm) or written by hand.
  * What Avro can't hold must be said to be inexact.
  */
+#include "core/avro/row_schema.h"
 #include "core/base/mem.h"
 #include "core/value/encode.h"
 #include "test/unit/unit.h"
@@ -217,12 +218,18 @@ static void way_expect(struct way *w, struct slice text, const char *type, unsig
 		       const char *expected)
 {
 	char got[TEXT_SIZE];
+	struct buf registered = BUF_INIT;
 
 	ck_assert_msg(way_run(w, text) == ENCODE_OK, "'%.*s' is inexact", (int)text.size,
 		      text.data);
 	read_back(&w->avro, type, scale, got);
 	ck_assert_msg(strcmp(got, expected) == 0, "'%.*s': got %s, expected %s", (int)text.size,
 		      text.data, got, expected);
+	row_schema_column(&w->shape->columns[0], &registered); /* what readers are told */
+	read_back(&w->avro, buf_cstr(&registered), scale, got);
+	ck_assert_msg(strcmp(got, expected) == 0, "%s reads %s, expected %s", registered.data, got,
+		      expected);
+	buf_done(&registered);
 }
 
 static void way_inexact(struct way *w, struct slice text, const char *exact)
