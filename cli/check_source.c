@@ -2,6 +2,7 @@
  *
  * The same code that capture starts with is asked: what it would refuse is refused here, with the same words. Events are bound to the
  * real shapes of their tables through a sink that keeps nothing: topics and schemas are not created. */
+#include "cdc/capture/source_check.h"
 #include "cdc/catalog/catalog.h"
 #include "cdc/change/key.h"
 #include "cdc/publish/publisher.h"
@@ -132,6 +133,26 @@ static void check_tables(const struct settings *settings, struct db *db, struct 
 	catalog_free(catalog);
 }
 
+/* The server's own settings and our grants. */
+static void check_server(const struct settings *settings, struct db *db, struct findings *f)
+{
+	struct source_finding *findings = NULL;
+	struct err e = ERR_INIT;
+	size_t count = 0, fatal = 0;
+
+	if (source_check(settings, db, &findings, &count, &e) < 0) {
+		finding_err(f, FINDING_FAIL, AREA, &e);
+		return;
+	}
+	for (size_t i = 0; i < count; i++) {
+		fatal += findings[i].fatal;
+		finding_add(f, findings[i].fatal ? FINDING_FAIL : FINDING_WARNING, AREA, findings[i].mend, "%s", findings[i].what);
+	}
+	if (fatal == 0)
+		finding_add(f, FINDING_OK, AREA, NULL, "its settings and our grants allow capture");
+	source_findings_free(findings, count);
+}
+
 void check_source(const struct settings *settings, struct findings *f)
 {
 	struct sink_state state = { 0, (int32_t)settings->kafka_partitions };
@@ -146,6 +167,7 @@ void check_source(const struct settings *settings, struct findings *f)
 	}
 	finding_add(f, FINDING_OK, AREA, NULL, "%s at %s:%lld", db_server_version(db), settings->source_host,
 		    (long long)settings->source_port);
+	check_server(settings, db, f);
 	check_tables(settings, db, publisher, f);
 	db_close(db);
 	publisher_free(publisher);

@@ -21,7 +21,7 @@
 
 #define IDLE_SECONDS 30
 #define HEADER_BYTES_MAX (32 * 1024)
-#define STACK_BYTES (512 * 1024)
+#define STACK_BYTES (1024 * 1024)
 #define STOP_WAIT_US 2000000
 
 struct http_server {
