@@ -3,7 +3,8 @@
  *
  *   bench_producer BOOTSTRAP TOPIC COUNT SAMPLE producer   through core/kafka/producer.h, with Millrace's queue limit,
  *                                                          and a commit for each COMMIT_BYTES, as the group commit does
- *   bench_producer ... library     librdkafka alone: the same settings, a queue of 256 MB, commits as rare
+ *   bench_producer ... library     librdkafka alone: the same settings, a queue of 256 MB, one commit
+ *   bench_producer ... producer|library PROPERTY=VALUE...          with properties of librdkafka, to try others
  *
  * Both: transactions, idempotence, acks=all, lz4. SAMPLE is a file of records, each: size of key and of value (4 bytes each,
  * little-endian), key, value. They are sent round and round, so sizes and compressibility are those of real records when
@@ -136,13 +137,21 @@ static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *m, void *opaqu
 		failed++;
 }
 
+static void set(rd_kafka_conf_t *conf, const char *name, const char *value)
+{
+	char text[256];
+
+	if (rd_kafka_conf_set(conf, name, value, text, sizeof(text)) != RD_KAFKA_CONF_OK)
+		die(name, text);
+}
+
 static void expect(rd_kafka_error_t *error)
 {
 	if (error != NULL)
 		die("librdkafka", rd_kafka_error_string(error));
 }
 
-static rd_kafka_t *open_library(const char *bootstrap)
+static rd_kafka_t *open_library(const struct settings *settings)
 {
 	static const char *const same[][2] = {
 		/* as in core/kafka/producer.c */
@@ -157,10 +166,10 @@ static rd_kafka_t *open_library(const char *bootstrap)
 	rd_kafka_t *rk;
 
 	for (size_t i = 0; i < sizeof(same) / sizeof(same[0]); i++)
-		if (rd_kafka_conf_set(conf, same[i][0], same[i][1], text, sizeof(text)) != RD_KAFKA_CONF_OK)
-			die(same[i][0], text);
-	if (rd_kafka_conf_set(conf, "bootstrap.servers", bootstrap, text, sizeof(text)) != RD_KAFKA_CONF_OK)
-		die("bootstrap.servers", text);
+		set(conf, same[i][0], same[i][1]);
+	set(conf, "bootstrap.servers", settings->kafka_bootstrap);
+	for (size_t i = 0; i < settings->kafka_property_count; i++)
+		set(conf, settings->kafka_properties[i].key, settings->kafka_properties[i].value);
 	rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
 	rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof(text));
 	if (rk == NULL)
@@ -169,9 +178,9 @@ static rd_kafka_t *open_library(const char *bootstrap)
 	return rk;
 }
 
-static int64_t send_library(const char *bootstrap, const char *name, int64_t count)
+static int64_t send_library(const struct settings *settings, const char *name, int64_t count)
 {
-	rd_kafka_t *rk = open_library(bootstrap);
+	rd_kafka_t *rk = open_library(settings);
 	rd_kafka_topic_t *topic = rd_kafka_topic_new(rk, name, NULL);
 	int64_t from = clock_monotonic_us(), took;
 
@@ -214,22 +223,39 @@ static void report(int64_t count, int64_t took_us)
 	       (double)usage.ru_maxrss / 1024.0);
 }
 
+/* Bootstrap, and the PROPERTY=VALUE words. */
+static struct settings *read_settings(const char *bootstrap, char **words, size_t count)
+{
+	struct settings_flag *flags = xcalloc(count + 1, sizeof(*flags));
+	struct err e = ERR_INIT;
+	struct settings *settings;
+
+	flags[0] = (struct settings_flag){ "kafka.bootstrap", bootstrap };
+	for (size_t i = 0; i < count; i++) {
+		char *equals = strchr(words[i], '=');
+
+		if (equals == NULL)
+			die(words[i], "is not PROPERTY=VALUE");
+		*equals = '\0';
+		flags[i + 1] = (struct settings_flag){ xasprintf("kafka.kafka.%s", words[i]), equals + 1 };
+	}
+	must(settings_read(NULL, flags, count + 1, &settings, &e), &e);
+	return settings; /* the names live as long as the program */
+}
+
 int main(int argc, char **argv)
 {
-	struct err e = ERR_INIT;
 	struct settings *settings;
 	int64_t count, took;
 
-	if (argc != 6 || (count = strtoll(argv[3], NULL, 10)) <= 0 ||
+	if (argc < 6 || (count = strtoll(argv[3], NULL, 10)) <= 0 ||
 	    (strcmp(argv[5], "producer") != 0 && strcmp(argv[5], "library") != 0)) {
-		fputs("usage: bench_producer BOOTSTRAP TOPIC COUNT SAMPLE producer | library\n", stderr);
+		fputs("usage: bench_producer BOOTSTRAP TOPIC COUNT SAMPLE producer|library [PROPERTY=VALUE...]\n", stderr);
 		return 2;
 	}
 	read_sample(argv[4]);
-	const struct settings_flag flags[] = { { "kafka.bootstrap", argv[1] } };
-
-	must(settings_read(NULL, flags, 1, &settings, &e), &e);
-	took = strcmp(argv[5], "library") == 0 ? send_library(argv[1], argv[2], count) :
+	settings = read_settings(argv[1], argv + 6, (size_t)(argc - 6));
+	took = strcmp(argv[5], "library") == 0 ? send_library(settings, argv[2], count) :
 						 send_ours(settings, argv[2], count);
 	report(count, took);
 	settings_free(settings);

@@ -98,7 +98,7 @@ class Kafka:
         return 0 if found.error is not None else len(found.partitions)
 
     def create(self, topic):
-        self.admin.create_topics([NewTopic(topic, 1, 1)])[topic].result(30)
+        self.admin.create_topics([NewTopic(topic, 1, 1, config={"max.message.bytes": "16777216"})])[topic].result(30)
         while self.partitions(topic) == 0:
             time.sleep(0.05)
 
