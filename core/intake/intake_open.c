@@ -1,0 +1,178 @@
+/*
+ * intake_open.c - making an intake: partitions, memory shares, consumers.
+ *
+ * The memory budget: a quarter for what the library has fetched, a sixteenth for the tail, the rest
+ * for the queues, of which the commits topic gets an eighth and every partition the same part. How
+ * many partitions a topic has is asked once: a commit record that names a new one ends the intake
+ * with ERR_RETRY, and the next one knows it.
+ *
+ * Refused: a topic that isn't there, a position whose offsets are no longer in the log (by
+ * consumer_assign), a position that speaks of partitions that aren't among the topics.
+ */
+#include "core/intake/intake_priv.h"
+
+#include "core/base/mem.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#define QUEUE_BYTES_LEAST (32 * 1024)
+
+static int lookup(void *context, int32_t id, const char **ret_text, struct err *e)
+{
+	struct registry_schema schema;
+
+	if (registry_by_id(context, id, &schema, e) < 0)
+		return -1;
+	*ret_text = schema.text;
+	return 0;
+}
+
+static int count_partitions(struct admin *admin, const char *topic, int32_t *ret_partitions, struct err *e)
+{
+	struct topic_info info;
+
+	if (admin_topic(admin, topic, &info, e) < 0)
+		return -1;
+	if (!info.exists) {
+		err_config(e, "topic %s is not there", topic);
+		return err_hint(e, "Check the name under inputs; row topics and event topics are made by `millrace run`.");
+	}
+	*ret_partitions = info.partitions;
+	return 0;
+}
+
+static void share_memory(struct intake *in, int64_t memory)
+{
+	size_t queues = (size_t)(memory - memory / 4 - memory / 16), each = queues / 8 * 7 / in->feed_count;
+
+	in->feeds[0].bytes_max = queues / 8;
+	for (size_t i = 1; i < in->feed_count; i++)
+		in->feeds[i].bytes_max = each > QUEUE_BYTES_LEAST ? each : QUEUE_BYTES_LEAST;
+}
+
+/* A chunk is what even an idle queue may hold: small where partitions are many. */
+static uint32_t chunk_bytes(int64_t memory, size_t partitions)
+{
+	int64_t bytes = memory / 16 / (int64_t)(partitions + 1);
+
+	return (uint32_t)(bytes < 4096 ? 4096 : bytes > 65536 ? 65536 : bytes);
+}
+
+static int make_merge(struct intake *in, struct admin *admin, const struct intake_options *options, struct err *e)
+{
+	struct merge_topic *topics = xcalloc(in->topic_count + 1, sizeof(*topics));
+	struct merge_options merge = { .commits = in->commits, .topics = topics, .topic_count = in->topic_count,
+		.from = options->from, .reader = in->reader };
+	size_t partitions = 0;
+	int rc = -1;
+
+	for (size_t i = 0; i < in->topic_count; i++) {
+		topics[i].name = in->topics[i];
+		if (count_partitions(admin, in->topics[i], &topics[i].partitions, e) < 0)
+			goto out;
+		partitions += (size_t)topics[i].partitions;
+	}
+	merge.chunk_bytes = chunk_bytes(options->memory, partitions);
+	if (merge_new(&merge, &in->merge, e) < 0)
+		goto out;
+	in->feed_count = 1 + partitions;
+	in->feeds = xcalloc(in->feed_count, sizeof(*in->feeds));
+	in->assigned = xcalloc(in->feed_count, sizeof(*in->assigned));
+	in->assigned[0] = (struct consumer_partition){ in->commits, 0, merge_next_commit_offset(in->merge) };
+	for (size_t i = 0, at = 1; i < in->topic_count; i++) {
+		for (int32_t n = 0; n < topics[i].partitions; n++, at++)
+			in->assigned[at] = (struct consumer_partition){ in->topics[i], n,
+				merge_next_offset(in->merge, at - 1) };
+	}
+	share_memory(in, options->memory);
+	rc = 0;
+out:
+	free(topics);
+	return rc;
+}
+
+/* How much there is to read, for progress. */
+static int measure(struct intake *in, struct admin *admin, struct err *e)
+{
+	for (size_t i = 0; i < in->feed_count; i++) {
+		const struct consumer_partition *p = &in->assigned[i];
+		int64_t low;
+
+		in->feeds[i].next = p->offset;
+		if (admin_watermarks(admin, p->topic, p->partition, &low, &in->feeds[i].end_at_open, e) < 0)
+			return -1;
+		if (i > 0 && in->feeds[i].end_at_open > p->offset)
+			in->total += in->feeds[i].end_at_open - p->offset;
+	}
+	return 0;
+}
+
+static int open_with(struct intake *in, const struct settings *settings, struct admin *admin,
+	const struct intake_options *options, struct err *e)
+{
+	struct consumer_options consumer = { .group = in->group, .queue_bytes_max = options->memory / 4 };
+	int32_t commit_partitions;
+	int64_t from;
+
+	if (count_partitions(admin, in->commits, &commit_partitions, e) < 0)
+		return -1;
+	if (commit_partitions != 1)
+		return err_config(e, "topic %s has %d partitions instead of one", in->commits, commit_partitions);
+	if (registry_open(settings, false, &in->registry, e) < 0)
+		return -1;
+	in->reader = records_reader_new(lookup, in->registry);
+	if (make_merge(in, admin, options, e) < 0 || measure(in, admin, e) < 0)
+		return -1;
+	from = in->feeds[0].end_at_open;
+	if (intake_tail_open(in, settings, from, e) < 0 ||
+		consumer_open(settings, &consumer, &in->consumer, e) < 0)
+		return -1;
+	return consumer_assign(in->consumer, in->assigned, in->feed_count, e);
+}
+
+int intake_open(const struct settings *settings, const struct intake_options *options, struct intake **ret_intake,
+	struct err *e)
+{
+	struct intake *in = xcalloc(1, sizeof(*in));
+	struct admin *admin = NULL;
+	int rc;
+
+	in->commits = xasprintf("%s.commits", settings->name);
+	in->group = options->group != NULL ? xstrdup(options->group) : NULL;
+	in->timeout_us = settings->kafka_timeout_ms * 1000;
+	in->topics = xcalloc(options->topic_count + 1, sizeof(*in->topics));
+	in->topic_count = options->topic_count;
+	for (size_t i = 0; i < in->topic_count; i++)
+		in->topics[i] = xstrdup(options->topics[i]);
+	rc = admin_open(settings, &admin, e);
+	if (rc == 0)
+		rc = open_with(in, settings, admin, options, e);
+	admin_close(admin);
+	if (rc < 0) {
+		intake_close(in);
+		return err_wrap(e, "intake");
+	}
+	*ret_intake = in;
+	return 0;
+}
+
+void intake_close(struct intake *in)
+{
+	if (in == NULL)
+		return;
+	intake_tail_close(&in->tail);
+	consumer_close(in->consumer);
+	merge_free(in->merge);
+	records_reader_free(in->reader);
+	if (in->registry != NULL)
+		registry_close(in->registry);
+	for (size_t i = 0; i < in->topic_count; i++)
+		free(in->topics[i]);
+	free(in->topics);
+	free(in->assigned);
+	free(in->feeds);
+	free(in->commits);
+	free(in->group);
+	free(in);
+}
