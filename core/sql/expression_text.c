@@ -134,6 +134,14 @@ static bool foreign_letter(uint32_t c)
 	return false;
 }
 
+/* The base letter of an accented Latin one, folded; 0: it has none, or there is doubt. */
+static uint32_t base_letter(uint32_t c)
+{
+	if (c < 0xc0 || c >= 0xc0 + sizeof(latin_base) - 1 || latin_base[c - 0xc0] == '?')
+		return 0;
+	return fold((uint8_t)latin_base[c - 0xc0], TEXT_FOLDED);
+}
+
 /* Whether two characters that differ after folding, at least one of them not plain, might be held
  * equal. */
 static bool may_equal(uint32_t a, uint32_t b)
@@ -144,12 +152,21 @@ static bool may_equal(uint32_t a, uint32_t b)
 		return true;
 	if (foreign_letter(other))
 		return false;
-	if (other >= 0xc0 && other < 0xc0 + sizeof(latin_base) - 1) {
-		char base = latin_base[other - 0xc0];
+	return base_letter(other) == 0 || base_letter(other) == fold(ascii, TEXT_FOLDED);
+}
 
-		return base == '?' || fold((uint8_t)base, TEXT_FOLDED) == fold(ascii, TEXT_FOLDED);
+/* Order of two characters that differ. An accented letter lies beside its base: a search in a
+ * sorted list (IN) must come to the one that it may be equal to. */
+static int order_of(enum text_rule rule, uint32_t c, uint32_t d)
+{
+	if (text_rule_soft(rule)) {
+		uint32_t a = base_letter(c) != 0 ? base_letter(c) : fold(c, TEXT_FOLDED);
+		uint32_t b = base_letter(d) != 0 ? base_letter(d) : fold(d, TEXT_FOLDED);
+
+		if (a != b)
+			return a < b ? -1 : 1;
 	}
-	return true;
+	return c < d ? -1 : 1;
 }
 
 /* What is left of the longer text: +1 when it makes a difference. */
@@ -186,7 +203,7 @@ static int compare(struct text_context *context, enum text_rule rule, struct sli
 			continue;
 		if (text_rule_soft(rule) && !(plain(c) && plain(d)) && may_equal(c, d))
 			context->undecided = true;
-		return c < d ? -1 : 1;
+		return order_of(rule, c, d);
 	}
 	if (p < p_end)
 		return compare_rest(context, rule, p, p_end);

@@ -156,6 +156,8 @@ START_TEST(test_collations)
 	row[NAME] = text_value("\xc3\x89mile");
 	holds("name = 'bob'", 0);
 	refused("name = 'emile'", ERR_DATA, "accents");
+	refused("name IN ('emile', 'v', 'w', 'x', 'y', 'z')", ERR_DATA, "accents");
+	holds("name IN ('a', 'b', 'c', 'x', 'y', 'z')", 0);
 	row[NAME] = text_value("\xe6\x97\xa5\xe6\x9c\xac");
 	holds("name = 'bob'", 0);
 	holds("name <> 'bob'", 1);
