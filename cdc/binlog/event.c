@@ -1,25 +1,29 @@
-/* event.c - header, checksum, and the bodies of all events that are not rows, table maps or queries.
+/* event.c - header, checksum, and the bodies of all events that are not rows, table maps or
+ * queries.
  *
- * Every function promises: no read outside the given bytes, a result only when the whole body made sense, else ERR_DATA that
- * names the event. Bytes left over behind what we know are accepted only where the format lets servers append fields (GTID,
- * FORMAT_DESCRIPTION); everywhere else they are an error.
+ * Every function promises: no read outside the given bytes, a result only when the whole body made
+ * sense, else ERR_DATA that names the event. Bytes left over behind what we know are accepted only
+ * where the format lets servers append fields (GTID, FORMAT_DESCRIPTION); everywhere else they are
+ * an error.
  *
- * Common header, 19 bytes little-endian: timestamp 4, type 1, server id 4, event size 4, end position 4, flags 2. */
+ * Common header, 19 bytes little-endian: timestamp 4, type 1, server id 4, event size 4, end
+ * position 4, flags 2. */
 #include "cdc/binlog/event.h"
 
 #include <inttypes.h>
 #include <zlib.h>
 
-/* Offsets in a FORMAT_DESCRIPTION body: binlog version 2, server version 50, created 4, header length 1,
- * then one post-header length per event type from 1 on, checksum algorithm 1. */
+/* Offsets in a FORMAT_DESCRIPTION body: binlog version 2, server version 50, created 4, header
+ * length 1, then one post-header length per event type from 1 on, checksum algorithm 1. */
 #define FORMAT_FIXED_SIZE 57
-#define FORMAT_TYPES_MIN 27 /* up to HEARTBEAT; a server that writes fewer is older than checksums */
-#define XID_PART_MAX 64     /* gtrid and bqual, each (X/Open XA) */
+/* Up to HEARTBEAT: a server that writes fewer is older than checksums. */
+#define FORMAT_TYPES_MIN 27
+#define XID_PART_MAX 64 /* gtrid and bqual, each (X/Open XA) */
 
 static int bad(const struct event *ev, struct err *e, const char *what)
 {
-	return err_data(e, "%s event ending at position %" PRIu32 ": %s", event_type_name(ev->header.type),
-			ev->header.log_pos, what);
+	return err_data(e, "%s event ending at position %" PRIu32 ": %s",
+			event_type_name(ev->header.type), ev->header.log_pos, what);
 }
 
 int event_header_read(struct slice packet, struct event_header *ret_header, struct err *e)
@@ -36,14 +40,16 @@ int event_header_read(struct slice packet, struct event_header *ret_header, stru
 	if (!rd_ok(&in))
 		return err_data(e, "event of %zu bytes is shorter than its header", packet.size);
 	if (h.size != packet.size)
-		return err_data(e, "%s event ending at position %" PRIu32 ": its header says %" PRIu32
-				" bytes, the packet has %zu", event_type_name(h.type), h.log_pos, h.size, packet.size);
+		return err_data(e,
+				"%s event ending at position %" PRIu32 ": its header says %" PRIu32
+				" bytes, the packet has %zu",
+				event_type_name(h.type), h.log_pos, h.size, packet.size);
 	*ret_header = h;
 	return 0;
 }
 
-/* The CRC covers header and body. In a file that is open or was not closed, FORMAT_DESCRIPTION carries a flag that the CRC
- * was computed without. */
+/* The CRC covers header and body. In a file that is open or was not closed, FORMAT_DESCRIPTION
+ * carries a flag that the CRC was computed without. */
 static bool checksum_holds(struct slice packet)
 {
 	size_t size = packet.size - EVENT_CHECKSUM_SIZE;
@@ -64,13 +70,15 @@ static bool has_checksum_room(struct slice packet)
 	return packet.size >= EVENT_HEADER_SIZE + EVENT_CHECKSUM_SIZE;
 }
 
-/* FORMAT_DESCRIPTION says itself which algorithm it uses, in the byte before its checksum. It always has room for one, and a
- * server that writes none fills it all the same. */
-static int format_checksum(struct slice packet, const struct event *ev, enum event_checksum *ret, struct err *e)
+/* FORMAT_DESCRIPTION says itself which algorithm it uses, in the byte before its checksum. It
+ * always has room for one, and a server that writes none fills it all the same. */
+static int format_checksum(struct slice packet, const struct event *ev, enum event_checksum *ret,
+			   struct err *e)
 {
 	uint8_t algorithm;
 
-	if (packet.size < EVENT_HEADER_SIZE + FORMAT_FIXED_SIZE + FORMAT_TYPES_MIN + 1 + EVENT_CHECKSUM_SIZE)
+	if (packet.size <
+	    EVENT_HEADER_SIZE + FORMAT_FIXED_SIZE + FORMAT_TYPES_MIN + 1 + EVENT_CHECKSUM_SIZE)
 		return bad(ev, e, "cut short");
 	algorithm = packet.data[packet.size - EVENT_CHECKSUM_SIZE - 1];
 	if (algorithm > 1)
@@ -80,8 +88,8 @@ static int format_checksum(struct slice packet, const struct event *ev, enum eve
 }
 
 /* Which checksum this event carries. */
-static int checksum_of(struct slice packet, const struct event_format *format, const struct event *ev,
-		       enum event_checksum *ret, struct err *e)
+static int checksum_of(struct slice packet, const struct event_format *format,
+		       const struct event *ev, enum event_checksum *ret, struct err *e)
 {
 	if (ev->header.type == EVENT_FORMAT_DESCRIPTION)
 		return format_checksum(packet, ev, ret, e);
@@ -91,24 +99,32 @@ static int checksum_of(struct slice packet, const struct event_format *format, c
 	}
 	if (ev->header.type != EVENT_ROTATE)
 		return bad(ev, e, "comes before any Format_description event");
-	*ret = has_checksum_room(packet) && checksum_holds(packet) ? EVENT_CHECKSUM_CRC32 : EVENT_CHECKSUM_NONE;
+	*ret = has_checksum_room(packet) && checksum_holds(packet) ? EVENT_CHECKSUM_CRC32
+								   : EVENT_CHECKSUM_NONE;
 	return 0;
 }
 
-int event_read(struct slice packet, const struct event_format *format, struct event *ret_event, struct err *e)
+int event_read(struct slice packet, const struct event_format *format, struct event *ret_event,
+	       struct err *e)
 {
 	enum event_checksum checksum = EVENT_CHECKSUM_NONE;
 	struct event ev;
 	size_t tail;
 
-	if (event_header_read(packet, &ev.header, e) < 0 || checksum_of(packet, format, &ev, &checksum, e) < 0)
+	if (event_header_read(packet, &ev.header, e) < 0 ||
+	    checksum_of(packet, format, &ev, &checksum, e) < 0)
 		return -1;
-	tail = checksum == EVENT_CHECKSUM_CRC32 || ev.header.type == EVENT_FORMAT_DESCRIPTION ? EVENT_CHECKSUM_SIZE : 0;
+	tail = checksum == EVENT_CHECKSUM_CRC32 || ev.header.type == EVENT_FORMAT_DESCRIPTION
+		       ? EVENT_CHECKSUM_SIZE
+		       : 0;
 	if (tail > 0 && !has_checksum_room(packet))
 		return bad(&ev, e, "no room for its checksum");
 	if (checksum == EVENT_CHECKSUM_CRC32 && !checksum_holds(packet)) {
-		bad(&ev, e, "its CRC32 does not match: the bytes were damaged on disk or on the way");
-		return err_hint(e, "Look at the file with mariadb-binlog --verify-binlog-checksum on the source.");
+		bad(&ev, e,
+		    "its CRC32 does not match: the bytes were damaged on disk or on the way");
+		return err_hint(
+			e,
+			"Look at the file with mariadb-binlog --verify-binlog-checksum on the source.");
 	}
 	ev.body = slice_of(packet.data + EVENT_HEADER_SIZE, packet.size - EVENT_HEADER_SIZE - tail);
 	*ret_event = ev;
@@ -165,8 +181,9 @@ enum gtid_flag {
 	GTID_COMPLETED_XA = 128,
 };
 
-/* sequence 8, domain 4, flags 1, [commit id 8], [XA: format 4, gtrid length 1, bqual length 1, both], then zeros or fields of
- * newer servers (threads, ALTER in two phases) that say nothing about rows. The server is the header's. */
+/* sequence 8, domain 4, flags 1, [commit id 8], [XA: format 4, gtrid length 1, bqual length 1,
+ * both], then zeros or fields of newer servers (threads, ALTER in two phases) that say nothing
+ * about rows. The server is the header's. */
 int event_gtid_read(const struct event *ev, struct event_gtid *ret_gtid, struct err *e)
 {
 	struct rd in = rd_from(ev->body);
@@ -202,8 +219,8 @@ int event_gtid_read(const struct event *ev, struct event_gtid *ret_gtid, struct 
 	return 0;
 }
 
-/* count 4 (its top four bits are flags), then per GTID: domain 4, server 4, sequence 8. A domain may come several times,
- * once per server; the last one is the domain's last GTID. */
+/* count 4 (its top four bits are flags), then per GTID: domain 4, server 4, sequence 8. A domain
+ * may come several times, once per server; the last one is the domain's last GTID. */
 int event_gtid_list_read(const struct event *ev, struct gtid_set *set, struct err *e)
 {
 	struct rd in = rd_from(ev->body);

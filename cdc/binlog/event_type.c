@@ -1,7 +1,7 @@
 /* event_type.c - names of event types, and the answer to those that have no meaning here.
  *
- * The table also names types that Millrace refuses, so that an operator reads a word and not only a number. Numbers are
- * those of MySQL's and MariaDB's log_event.h. */
+ * The table also names types that Millrace refuses, so that an operator reads a word and not only a
+ * number. Numbers are those of MySQL's and MariaDB's log_event.h. */
 #include "cdc/binlog/event.h"
 
 struct type_row {
@@ -80,8 +80,8 @@ int event_refuse_unknown(const struct event_header *h, struct err *e)
 {
 	if (event_type_known(h->type) || (h->flags & EVENT_FLAG_IGNORABLE) != 0)
 		return 0;
-	err_data(e, "event type %u (%s), %u bytes, ending at position %u, is not supported", h->type,
-		 event_type_name(h->type), h->size, h->log_pos);
-	return err_hint(e, "Look at it with mariadb-binlog --stop-position=%u. Nothing behind it was delivered.",
+	err_data(e, "event type %u (%s), %u bytes, ending at position %u, is not supported",
+		 h->type, event_type_name(h->type), h->size, h->log_pos);
+	return err_hint(e, "mariadb-binlog --stop-position=%u shows it. Nothing behind it is read.",
 			h->log_pos);
 }

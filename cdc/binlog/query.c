@@ -1,15 +1,17 @@
 /* query.c - QUERY and QUERY_COMPRESSED.
  *
- * Layout: thread id 4, execution time 4, length of the database name 1, error code 2, length of the status variables 2, status
- * variables, database name and a NUL, then the text: plain, or compressed (inflate.c). The status variables describe the
- * session (sql_mode, character sets, time zone); nothing here depends on them, so they are stepped over as a whole, which holds for
+ * Layout: thread id 4, execution time 4, length of the database name 1, error code 2, length of the
+ * status variables 2, status variables, database name and a NUL, then the text: plain, or
+ * compressed (inflate.c). The status variables describe the session (sql_mode, character sets, time
+ * zone); nothing here depends on them, so they are stepped over as a whole, which holds for
  * variables that later servers invent. */
 #include "cdc/binlog/event.h"
 #include "cdc/binlog/inflate.h"
 
 #include <inttypes.h>
 
-int event_query_read(const struct event *ev, struct buf *scratch, struct event_query *ret_query, struct err *e)
+int event_query_read(const struct event *ev, struct buf *scratch, struct event_query *ret_query,
+		     struct err *e)
 {
 	struct rd in = rd_from(ev->body);
 	struct event_query q;

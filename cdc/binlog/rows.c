@@ -1,10 +1,12 @@
 /* rows.c - row events of MariaDB (v1) and MySQL (v2), plain and compressed.
  *
- * Layout: table id 4 or 6 (by FORMAT_DESCRIPTION), flags 2, v2 only: length of extra data 2 (itself included) and that data;
- * column count (length-encoded), bitmap of the columns in the first image, for UPDATE a second bitmap for the after image, then
- * the rows to the end. Compressed events pack only the rows (inflate.c).
+ * Layout: table id 4 or 6 (by FORMAT_DESCRIPTION), flags 2, v2 only: length of extra data 2 (itself
+ * included) and that data; column count (length-encoded), bitmap of the columns in the first image,
+ * for UPDATE a second bitmap for the after image, then the rows to the end. Compressed events pack
+ * only the rows (inflate.c).
  *
- * The cells' layout belongs to core/value/row; this file only walks from row to row and refuses a walk that gets nowhere. */
+ * The cells' layout belongs to core/value/row; this file only walks from row to row and refuses a
+ * walk that gets nowhere. */
 #include "cdc/binlog/rows.h"
 
 #include "cdc/binlog/inflate.h"
@@ -48,16 +50,18 @@ bool rows_is(uint8_t event_type)
 
 static int bad(const struct event *ev, struct err *e, const char *what)
 {
-	return err_data(e, "%s event ending at position %" PRIu32 ": %s", event_type_name(ev->header.type),
-			ev->header.log_pos, what);
+	return err_data(e, "%s event ending at position %" PRIu32 ": %s",
+			event_type_name(ev->header.type), ev->header.log_pos, what);
 }
 
-static uint64_t read_table_id(struct rd *in, const struct rows_type *type, const struct event_format *format)
+static uint64_t read_table_id(struct rd *in, const struct rows_type *type,
+			      const struct event_format *format)
 {
 	return !type->v2 && format->rows_header_size == 6 ? rd_u32(in) : rd_u48(in);
 }
 
-int rows_table_id(const struct event *ev, const struct event_format *format, uint64_t *ret_id, struct err *e)
+int rows_table_id(const struct event *ev, const struct event_format *format, uint64_t *ret_id,
+		  struct err *e)
 {
 	const struct rows_type *type = type_of(ev->header.type);
 	struct rd in = rd_from(ev->body);
@@ -73,8 +77,9 @@ int rows_table_id(const struct event *ev, const struct event_format *format, uin
 }
 
 /* Everything before the rows. */
-static int read_head(const struct event *ev, const struct rows_type *type, const struct event_format *format,
-		     struct rd *in, struct rows *r, struct err *e)
+static int read_head(const struct event *ev, const struct rows_type *type,
+		     const struct event_format *format, struct rd *in, struct rows *r,
+		     struct err *e)
 {
 	uint64_t columns;
 	const uint8_t *first;
@@ -103,8 +108,8 @@ static int read_head(const struct event *ev, const struct rows_type *type, const
 	return rd_ok(in) ? 0 : bad(ev, e, "cut short");
 }
 
-int rows_read(const struct event *ev, const struct event_format *format, struct buf *scratch, struct rows *ret_rows,
-	      struct err *e)
+int rows_read(const struct event *ev, const struct event_format *format, struct buf *scratch,
+	      struct rows *ret_rows, struct err *e)
 {
 	const struct rows_type *type = type_of(ev->header.type);
 	struct rd in = rd_from(ev->body);
@@ -127,20 +132,22 @@ int rows_read(const struct event *ev, const struct event_format *format, struct 
 	return 0;
 }
 
-int rows_next(struct rows *r, const struct shape *shape, struct cell *before, struct cell *after, struct err *e)
+int rows_next(struct rows *r, const struct shape *shape, struct cell *before, struct cell *after,
+	      struct err *e)
 {
 	size_t at = r->data.at;
 
 	if (rd_end(&r->data))
 		return 0;
 	if (shape->column_count != r->column_count)
-		return err_data(e, "rows of %s.%s have %" PRIu32 " columns, its table map said %u", shape->db,
-				shape->table, r->column_count, shape->column_count);
+		return err_data(e, "rows of %s.%s have %" PRIu32 " columns, its table map said %u",
+				shape->db, shape->table, r->column_count, shape->column_count);
 	if (r->before != NULL && row_split(&r->data, shape, r->before, before, e) < 0)
 		return -1;
 	if (r->after != NULL && row_split(&r->data, shape, r->after, after, e) < 0)
 		return -1;
 	if (r->data.at == at) /* images without any column: the rest can never be reached */
-		return err_data(e, "row event of %s.%s holds empty images", shape->db, shape->table);
+		return err_data(e, "row event of %s.%s holds empty images", shape->db,
+				shape->table);
 	return 1;
 }

@@ -1,12 +1,14 @@
 /* statement.c - kind and tables of a statement.
  *
- * The first words decide the kind; then one pass over the tokens collects names. A name is expected behind the words that
- * can stand before a table (TABLE, FROM, JOIN, INTO, UPDATE, ON of an index, LIKE, REFERENCES, RENAME ... TO) and, in lists, behind commas.
- * Where SQL is ambiguous for a tokenizer (TRIM(x FROM y), a comma inside an ON condition) the name is taken: a caller that stops
+ * The first words decide the kind; then one pass over the tokens collects names. A name is expected
+ * behind the words that can stand before a table (TABLE, FROM, JOIN, INTO, UPDATE, ON of an index,
+ * LIKE, REFERENCES, RENAME ... TO) and, in lists, behind commas. Where SQL is ambiguous for a
+ * tokenizer (TRIM(x FROM y), a comma inside an ON condition) the name is taken: a caller that stops
  * at a captured table then asks a person once too often, never once too seldom.
  *
- * Which names may be changed: the first one (CREATE, ALTER, INSERT), all of them (DROP, RENAME, TRUNCATE, DELETE), those before SET
- * (UPDATE). Function calls inside a statement may change any table: nothing in the text says so. */
+ * Which names may be changed: the first one (CREATE, ALTER, INSERT), all of them (DROP, RENAME,
+ * TRUNCATE, DELETE), those before SET (UPDATE). Function calls inside a statement may change any
+ * table: nothing in the text says so. */
 #include "cdc/binlog/statement.h"
 
 #include "cdc/binlog/token.h"
@@ -73,8 +75,8 @@ static enum statement_kind kind_of_group(struct tokens *t, struct slice *ret_nam
 	return STATEMENT_OTHER;
 }
 
-/* Steps over words that may stand between CREATE, ALTER or DROP and the kind of object. DEFINER and ALGORITHM lead to views
- * and routines only, so stopping there is right. */
+/* Steps over words that may stand between CREATE, ALTER or DROP and the kind of object. DEFINER and
+ * ALGORITHM lead to views and routines only, so stopping there is right. */
 static void skip_modifiers(struct tokens *t, struct statement *s)
 {
 	for (;;) {
@@ -86,13 +88,15 @@ static void skip_modifiers(struct tokens *t, struct statement *s)
 			s->temporary = true;
 			continue;
 		}
-		if (!take_word(t, "ONLINE") && !take_word(t, "OFFLINE") && !take_word(t, "IGNORE") &&
-		    !take_word(t, "UNIQUE") && !take_word(t, "FULLTEXT") && !take_word(t, "SPATIAL"))
+		if (!take_word(t, "ONLINE") && !take_word(t, "OFFLINE") &&
+		    !take_word(t, "IGNORE") && !take_word(t, "UNIQUE") &&
+		    !take_word(t, "FULLTEXT") && !take_word(t, "SPATIAL"))
 			return;
 	}
 }
 
-static enum statement_kind kind_of_object(struct tokens *t, struct statement *s, enum statement_kind if_table)
+static enum statement_kind kind_of_object(struct tokens *t, struct statement *s,
+					  enum statement_kind if_table)
 {
 	struct token what;
 
@@ -102,7 +106,8 @@ static enum statement_kind kind_of_object(struct tokens *t, struct statement *s,
 		return if_table;
 	if (token_is(what, "INDEX"))
 		return STATEMENT_ALTER_TABLE;
-	if (if_table == STATEMENT_DROP_TABLE && (token_is(what, "DATABASE") || token_is(what, "SCHEMA")))
+	if (if_table == STATEMENT_DROP_TABLE &&
+	    (token_is(what, "DATABASE") || token_is(what, "SCHEMA")))
 		return STATEMENT_DROP_DATABASE;
 	return STATEMENT_DDL_OTHER;
 }
@@ -117,8 +122,8 @@ static bool take_any(struct tokens *t, const char *const *words)
 
 static enum statement_kind kind_of(struct tokens *t, struct statement *s, struct slice *ret_name)
 {
-	static const char *const dml[] = { "INSERT", "REPLACE", "UPDATE", "DELETE", "LOAD", "WITH", "SELECT", "DO", "CALL",
-					   "VALUES", NULL };
+	static const char *const dml[] = { "INSERT", "REPLACE", "UPDATE", "DELETE", "LOAD", "WITH",
+					   "SELECT", "DO",      "CALL",   "VALUES", NULL };
 	static const char *const accounts[] = { "GRANT", "REVOKE", "INSTALL", "UNINSTALL", NULL };
 	struct tokens start = *t;
 	enum statement_kind kind = kind_of_group(t, ret_name);
@@ -158,10 +163,10 @@ struct collector {
 	struct slice default_db;
 	enum targets targets;
 	bool seen_set; /* UPDATE: what follows is only read */
-	bool expect;  /* the next name is a table */
-	bool list;    /* and so is one behind a comma */
-	bool deletes; /* DELETE: USING names tables */
-	bool indexes; /* CREATE or DROP INDEX: ON names the table */
+	bool expect;   /* the next name is a table */
+	bool list;     /* and so is one behind a comma */
+	bool deletes;  /* DELETE: USING names tables */
+	bool indexes;  /* CREATE or DROP INDEX: ON names the table */
 };
 
 static char *unquoted(struct slice name)
@@ -198,17 +203,20 @@ static bool is_target(const struct collector *c)
 	return true;
 }
 
-static int add_table(struct collector *c, struct slice db, struct slice table, bool target, struct err *e)
+static int add_table(struct collector *c, struct slice db, struct slice table, bool target,
+		     struct err *e)
 {
 	struct statement *s = c->s;
 
 	if (s->table_count == STATEMENT_TABLES_MAX)
-		return err_data(e, "a statement that names more than %d tables", STATEMENT_TABLES_MAX);
+		return err_data(e, "a statement that names more than %d tables",
+				STATEMENT_TABLES_MAX);
 	if (s->table_count == s->table_capacity) {
 		s->table_capacity = s->table_capacity == 0 ? 4 : s->table_capacity * 2;
 		s->tables = xrealloc(s->tables, s->table_capacity * sizeof(s->tables[0]));
 	}
-	s->tables[s->table_count++] = (struct statement_table){ unquoted(db), unquoted(table), target };
+	s->tables[s->table_count++] =
+		(struct statement_table){ unquoted(db), unquoted(table), target };
 	return 0;
 }
 
@@ -238,8 +246,10 @@ static int take_table(struct collector *c, struct token first, struct err *e)
 /* Words that may stand between the word that announces a table and its name. */
 static bool is_filler(struct token t)
 {
-	static const char *const words[] = { "IF", "NOT", "EXISTS", "IGNORE", "LOW_PRIORITY", "HIGH_PRIORITY", "DELAYED",
-					     "QUICK", "INTO", "TABLE", "TABLES", "ONLY", "LATERAL", "FROM", NULL };
+	static const char *const words[] = { "IF",           "NOT",           "EXISTS",  "IGNORE",
+					     "LOW_PRIORITY", "HIGH_PRIORITY", "DELAYED", "QUICK",
+					     "INTO",         "TABLE",         "TABLES",  "ONLY",
+					     "LATERAL",      "FROM",          NULL };
 
 	for (size_t i = 0; words[i] != NULL; i++)
 		if (token_is(t, words[i]))
@@ -252,24 +262,29 @@ static void announce(struct collector *c, struct token t)
 {
 	enum statement_kind kind = c->s->kind;
 	bool many = kind == STATEMENT_DROP_TABLE || kind == STATEMENT_RENAME_TABLE;
-	bool verb = kind == STATEMENT_DML && (token_is(t, "UPDATE") || token_is(t, "DELETE")); /* else ON DELETE ... */
+	bool verb = kind == STATEMENT_DML &&
+		    (token_is(t, "UPDATE") || token_is(t, "DELETE")); /* else ON DELETE ... */
 
 	if (verb || token_is(t, "FROM") || token_is(t, "JOIN") || token_is(t, "STRAIGHT_JOIN") ||
 	    (c->deletes && token_is(t, "USING"))) {
 		c->expect = c->list = true;
-	} else if (token_is(t, "INTO") || token_is(t, "REFERENCES") || token_is(t, "INSERT") || token_is(t, "REPLACE")) {
+	} else if (token_is(t, "INTO") || token_is(t, "REFERENCES") || token_is(t, "INSERT") ||
+		   token_is(t, "REPLACE")) {
 		c->expect = true;
 		c->list = false;
 	} else if (token_is(t, "TABLE") || token_is(t, "TABLES")) {
 		c->expect = true;
 		c->list = many;
-	} else if ((kind == STATEMENT_CREATE_TABLE && token_is(t, "LIKE")) || (c->indexes && token_is(t, "ON"))) {
+	} else if ((kind == STATEMENT_CREATE_TABLE && token_is(t, "LIKE")) ||
+		   (c->indexes && token_is(t, "ON"))) {
 		c->expect = true;
-	} else if (token_is(t, "TO") && (kind == STATEMENT_RENAME_TABLE || kind == STATEMENT_ALTER_TABLE)) {
+	} else if (token_is(t, "TO") &&
+		   (kind == STATEMENT_RENAME_TABLE || kind == STATEMENT_ALTER_TABLE)) {
 		c->expect = true;
 		c->list = many;
-	} else if (token_is(t, "SET") || token_is(t, "WHERE") || token_is(t, "VALUES") || token_is(t, "SELECT") ||
-		   token_is(t, "GROUP") || token_is(t, "ORDER") || token_is(t, "LIMIT")) {
+	} else if (token_is(t, "SET") || token_is(t, "WHERE") || token_is(t, "VALUES") ||
+		   token_is(t, "SELECT") || token_is(t, "GROUP") || token_is(t, "ORDER") ||
+		   token_is(t, "LIMIT")) {
 		c->seen_set = c->seen_set || token_is(t, "SET");
 		c->expect = c->list = false;
 	} else if (token_is(t, "OUTFILE") || token_is(t, "DUMPFILE")) {
@@ -279,7 +294,8 @@ static void announce(struct collector *c, struct token t)
 
 static bool is_announcing(struct token t)
 {
-	return token_is(t, "SELECT") || token_is(t, "SET") || token_is(t, "OUTFILE") || token_is(t, "DUMPFILE");
+	return token_is(t, "SELECT") || token_is(t, "SET") || token_is(t, "OUTFILE") ||
+	       token_is(t, "DUMPFILE");
 }
 
 static int collect(struct collector *c, struct err *e)
@@ -386,7 +402,8 @@ enum statement_kind statement_peek(struct slice text, struct slice *ret_name)
 	return kind_of_group(&t, ret_name);
 }
 
-int statement_read(struct slice text, struct slice default_db, struct statement *ret_statement, struct err *e)
+int statement_read(struct slice text, struct slice default_db, struct statement *ret_statement,
+		   struct err *e)
 {
 	struct tokens t = tokens_of(text);
 	struct statement s = STATEMENT_INIT;

@@ -1,8 +1,8 @@
 /* statement.h - what kind of statement a QUERY event holds, and which tables it names.
  *
- * A tokenizer, not a parser: skips blanks and comments (reading what versioned comments hold), knows strings, back quotes and
- * double-quoted names, and collects the names that stand where a table can stand. It names rather too many tables than
- * too few. Pure. */
+ * A tokenizer, not a parser: skips blanks and comments (reading what versioned comments hold),
+ * knows strings, back quotes and double-quoted names, and collects the names that stand where a
+ * table can stand. It names rather too many tables than too few. Pure. */
 #ifndef CDC_BINLOG_STATEMENT_H
 #define CDC_BINLOG_STATEMENT_H
 
@@ -13,50 +13,59 @@
 #define STATEMENT_TABLES_MAX 4096
 
 enum statement_kind {
-	STATEMENT_BEGIN,        /* BEGIN, START TRANSACTION, XA START */
+	STATEMENT_BEGIN, /* BEGIN, START TRANSACTION, XA START */
 	STATEMENT_COMMIT,
 	STATEMENT_ROLLBACK,
-	STATEMENT_SAVEPOINT,    /* name: the savepoint */
-	STATEMENT_ROLLBACK_TO,  /* name: the savepoint */
-	STATEMENT_RELEASE,      /* RELEASE SAVEPOINT; name */
+	STATEMENT_SAVEPOINT,   /* name: the savepoint */
+	STATEMENT_ROLLBACK_TO, /* name: the savepoint */
+	STATEMENT_RELEASE,     /* RELEASE SAVEPOINT; name */
 	STATEMENT_XA_COMMIT,
 	STATEMENT_XA_ROLLBACK,
-	STATEMENT_XA_OTHER,     /* XA END, XA PREPARE */
+	STATEMENT_XA_OTHER, /* XA END, XA PREPARE */
 	STATEMENT_CREATE_TABLE,
-	STATEMENT_ALTER_TABLE,  /* also CREATE INDEX, DROP INDEX, REPAIR: the table stays, rows may change without row events */
+	/* also CREATE INDEX, DROP INDEX, REPAIR: rows may change without row events */
+	STATEMENT_ALTER_TABLE,
 	STATEMENT_DROP_TABLE,
 	STATEMENT_RENAME_TABLE,
 	STATEMENT_TRUNCATE,
 	STATEMENT_DROP_DATABASE, /* one entry in tables: db, table "" */
-	STATEMENT_DDL_OTHER,    /* views, routines, triggers, users, grants, databases: no rows change */
-	STATEMENT_DML,          /* INSERT, UPDATE, DELETE, REPLACE, LOAD DATA; SELECT, DO, CALL (through functions: tables may be empty) */
-	STATEMENT_OTHER,        /* SET, FLUSH, ANALYZE, OPTIMIZE, dummy events (#), empty, or not understood */
+	/* views, routines, triggers, users, grants, databases: no rows change */
+	STATEMENT_DDL_OTHER,
+	/* INSERT, UPDATE, DELETE, REPLACE, LOAD DATA; SELECT, DO, CALL: `tables` may be empty */
+	STATEMENT_DML,
+	/* SET, FLUSH, ANALYZE, OPTIMIZE, dummy events (#), empty, or not understood */
+	STATEMENT_OTHER,
 };
 
 struct statement_table {
-	char *db, *table;       /* unquoted, in the statement's own character set; db: the statement's, else the default database */
-	bool target;            /* may be changed by the statement; false: only read or referred to */
+	char *db, *table; /* unquoted, in the statement's character set */
+	bool target;      /* may be changed by the statement; false: only read or referred to */
 };
 
 struct statement {
 	enum statement_kind kind;
-	bool temporary;         /* CREATE or DROP TEMPORARY TABLE */
-	bool or_replace;        /* CREATE OR REPLACE TABLE: drops what was there */
-	char *name;             /* savepoint; else NULL */
+	bool temporary;  /* CREATE or DROP TEMPORARY TABLE */
+	bool or_replace; /* CREATE OR REPLACE TABLE: drops what was there */
+	char *name;      /* savepoint; else NULL */
 	struct statement_table *tables;
 	size_t table_count, table_capacity;
 };
 
+/* clang-format off */
 #define STATEMENT_INIT { .kind = STATEMENT_OTHER }
+/* clang-format on */
 
-/* Only whether the text begins, ends or cuts a group, without collecting tables or allocating: cheap enough for every QUERY.
- * Kinds behind STATEMENT_XA_OTHER come back as STATEMENT_OTHER. ret_name: the savepoint's name as written
- * (quotes included), pointing into text. */
+/* Only whether the text begins, ends or cuts a group, without collecting tables or allocating:
+ * cheap enough for every QUERY. Kinds behind STATEMENT_XA_OTHER come back as STATEMENT_OTHER.
+ * ret_name: the savepoint's name as written (quotes included), pointing into text. */
 enum statement_kind statement_peek(struct slice text, struct slice *ret_name);
-/* Same savepoint? Compares names as written: without quotes, ASCII letters in any case, as the server does. */
+/* Same savepoint? Compares names as written: without quotes, ASCII letters in any case, as the
+ * server does. */
 bool statement_same_name(struct slice a, struct slice b);
-/* Everything. ERR_DATA: more than STATEMENT_TABLES_MAX tables. What cannot be read gives STATEMENT_OTHER with the tables found so far. */
-int statement_read(struct slice text, struct slice default_db, struct statement *ret_statement, struct err *e);
+/* Everything. ERR_DATA: more than STATEMENT_TABLES_MAX tables. What cannot be read gives
+ * STATEMENT_OTHER with the tables found so far. */
+int statement_read(struct slice text, struct slice default_db, struct statement *ret_statement,
+		   struct err *e);
 void statement_done(struct statement *s);
 const char *statement_kind_name(enum statement_kind kind); /* "ALTER TABLE", ... */
 

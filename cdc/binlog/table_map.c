@@ -1,19 +1,21 @@
 /* table_map.c - the TABLE_MAP event.
  *
- * Layout: table id 4 or 6 (by FORMAT_DESCRIPTION), flags 2, database: length 1, name, NUL; table: the same; column count
- * (length-encoded), a type byte per column, metadata: length (length-encoded) and bytes, bitmap of nullable columns, then fields
- * of optional metadata to the end: kind 1, length (length-encoded), value.
+ * Layout: table id 4 or 6 (by FORMAT_DESCRIPTION), flags 2, database: length 1, name, NUL; table:
+ * the same; column count (length-encoded), a type byte per column, metadata: length
+ * (length-encoded) and bytes, bitmap of nullable columns, then fields of optional metadata to the
+ * end: kind 1, length (length-encoded), value.
  *
- * A kind that comes twice is refused; one that we don't know is stepped over, as its length allows. Column metadata is read
- * by table_map_column(), which knows how many bytes each type has: a type that isn't in that table makes the rest unreadable
- * and is refused. */
+ * A kind that comes twice is refused; one that we don't know is stepped over, as its length allows.
+ * Column metadata is read by table_map_column(), which knows how many bytes each type has: a type
+ * that isn't in that table makes the rest unreadable and is refused. */
 #include "cdc/binlog/table_map.h"
 
 #include "core/value/shape.h"
 
 #include <inttypes.h>
 
-/* Types that no shape holds; named here because their metadata must be stepped over to reach the next column's. */
+/* Types that no shape holds; named here because their metadata must be stepped over to reach the
+ * next column's. */
 enum {
 	WIRE_DECIMAL = 0,
 	WIRE_NULL = 6,
@@ -68,7 +70,8 @@ static int read_head(struct rd *in, uint8_t rows_header_size, struct table_map *
 	return rd_ok(in) ? 0 : bad(e, "no valid table name");
 }
 
-int table_map_names(struct slice body, uint8_t rows_header_size, struct slice *ret_db, struct slice *ret_table, struct err *e)
+int table_map_names(struct slice body, uint8_t rows_header_size, struct slice *ret_db,
+		    struct slice *ret_table, struct err *e)
 {
 	struct rd in = rd_from(body);
 	struct table_map m = { 0 };
@@ -98,7 +101,8 @@ static int read_fields(struct rd *in, struct table_map *m, struct err *e)
 	return 0;
 }
 
-int table_map_read(struct slice body, uint8_t rows_header_size, struct table_map *ret_map, struct err *e)
+int table_map_read(struct slice body, uint8_t rows_header_size, struct table_map *ret_map,
+		   struct err *e)
 {
 	struct rd in = rd_from(body);
 	struct table_map m = { 0 };
@@ -167,8 +171,8 @@ static int metadata_size(uint8_t type)
 	}
 }
 
-/* STRING: byte 0 is the real type, byte 1 the size. CHAR columns of more than 255 bytes keep bits 8 and 9 of their size
- * inverted in bits 4 and 5 of the type byte (all real types have both set). */
+/* STRING: byte 0 is the real type, byte 1 the size. CHAR columns of more than 255 bytes keep bits 8
+ * and 9 of their size inverted in bits 4 and 5 of the type byte (all real types have both set). */
 static void unpack_string(uint8_t high, uint8_t low, struct table_map_column *c)
 {
 	if ((high & 0x30) != 0x30) {
@@ -180,7 +184,8 @@ static void unpack_string(uint8_t high, uint8_t low, struct table_map_column *c)
 	c->meta = low;
 }
 
-int table_map_column(uint8_t type, struct rd *metadata, struct table_map_column *ret_column, struct err *e)
+int table_map_column(uint8_t type, struct rd *metadata, struct table_map_column *ret_column,
+		     struct err *e)
 {
 	struct table_map_column c = { .type = type };
 	int size = metadata_size(type);

@@ -1,9 +1,11 @@
 /* token.c - a tokenizer for the SQL that servers write into QUERY events.
  *
- * What it knows (MariaDB knowledge base, "Lexical structure"): blanks; comments of the three forms, `-- ` needing a blank behind it; versioned
- * comments, introduced by an exclamation mark (or M and one) and an optional version number, whose content is read as text because the server
- * executed it; strings with doubled quotes and backslashes; names in back quotes or double quotes. Words are letters, digits, _, $, @ and
- * every byte from 0x80 on, so that names in any ASCII-compatible character set stay whole. */
+ * What it knows (MariaDB knowledge base, "Lexical structure"): blanks; comments of the three forms,
+ * `-- ` needing a blank behind it; versioned comments, introduced by an exclamation mark (or M and
+ * one) and an optional version number, whose content is read as text because the server executed
+ * it; strings with doubled quotes and backslashes; names in back quotes or double quotes. Words are
+ * letters, digits, _, $, @ and every byte from 0x80 on, so that names in any ASCII-compatible
+ * character set stay whole. */
 #include "cdc/binlog/token.h"
 
 #include <strings.h>
@@ -31,8 +33,8 @@ static bool is_digit(uint8_t c)
 
 static bool is_word(uint8_t c)
 {
-	return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '$' || c == '@' ||
-	       c >= 0x80;
+	return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
+	       c == '$' || c == '@' || c >= 0x80;
 }
 
 static void skip_line(struct tokens *t)
@@ -71,7 +73,8 @@ static void skip_blanks(struct tokens *t)
 
 		if (is_blank(c)) {
 			t->at++;
-		} else if (c == '#' || (c == '-' && next == '-' && (is_blank(ahead(t, 2)) || t->text.size - t->at == 2))) {
+		} else if (c == '#' || (c == '-' && next == '-' &&
+					(is_blank(ahead(t, 2)) || t->text.size - t->at == 2))) {
 			skip_line(t);
 		} else if (c == '/' && next == '*') {
 			if (!enter_versioned(t))
@@ -140,7 +143,8 @@ bool token_is(struct token t, const char *word)
 {
 	size_t n = strlen(word);
 
-	return t.kind == TOKEN_WORD && t.text.size == n && strncasecmp((const char *)t.text.data, word, n) == 0;
+	return t.kind == TOKEN_WORD && t.text.size == n &&
+	       strncasecmp((const char *)t.text.data, word, n) == 0;
 }
 
 bool token_is_mark(struct token t, char mark)

@@ -1,4 +1,5 @@
-/* token.h - SQL text cut into tokens. For statement.c only. Never allocates, never fails: text that cannot be read ends it. */
+/* token.h - SQL text cut into tokens. For statement.c only. Never allocates, never fails: text that
+ * cannot be read ends it. */
 #ifndef CDC_BINLOG_TOKEN_H
 #define CDC_BINLOG_TOKEN_H
 
@@ -6,10 +7,10 @@
 
 enum token_kind {
 	TOKEN_END,
-	TOKEN_WORD,    /* keyword or plain identifier, numbers too */
-	TOKEN_QUOTED,  /* `name` or "name", quotes included */
-	TOKEN_STRING,  /* '...' */
-	TOKEN_MARK,    /* a single other character */
+	TOKEN_WORD,   /* keyword or plain identifier, numbers too */
+	TOKEN_QUOTED, /* `name` or "name", quotes included */
+	TOKEN_STRING, /* '...' */
+	TOKEN_MARK,   /* a single other character */
 };
 
 struct token {
@@ -20,7 +21,7 @@ struct token {
 struct tokens {
 	struct slice text;
 	size_t at;
-	bool versioned;  /* inside a versioned comment, whose content counts */
+	bool versioned; /* inside a versioned comment, whose content counts */
 };
 
 struct tokens tokens_of(struct slice text);

@@ -1,12 +1,14 @@
 /* catalog.c - which tables are captured, and the cache of what they look like.
  *
- * A TABLE_MAP comes before the rows of every statement, so the common case must be cheap: its body, compared from behind the table
- * id with the last one of the same table, is the same bytes, and nothing is read. Otherwise the shape is built anew, and kept as the old
- * one when both are equal, so that plans made for a shape last until the table really changes.
+ * A TABLE_MAP comes before the rows of every statement, so the common case must be cheap: its body,
+ * compared from behind the table id with the last one of the same table, is the same bytes, and
+ * nothing is read. Otherwise the shape is built anew, and kept as the old one when both are equal,
+ * so that plans made for a shape last until the table really changes.
  *
- * Entries are found by id and by name, in two arrays of chains. Tables that aren't captured have entries too (their rows must be told from
- * a corrupt stream) but no shape. A source that makes and drops tables all day would grow this for ever, so entries not seen
- * for long are dropped when there are too many. */
+ * Entries are found by id and by name, in two arrays of chains. Tables that aren't captured have
+ * entries too (their rows must be told from a corrupt stream) but no shape. A source that makes and
+ * drops tables all day would grow this for ever, so entries not seen for long are dropped when
+ * there are too many. */
 #include "cdc/catalog/catalog.h"
 
 #include "cdc/catalog/catalog_priv.h"
@@ -16,16 +18,17 @@
 
 #define BUCKETS 4096
 #define ENTRIES_MAX 65536
-#define ENTRIES_KEEP 10000      /* those of the last so many TABLE_MAPs stay: far more than one statement has */
+/* Those of the last so many TABLE_MAPs stay: far more than one statement has. */
+#define ENTRIES_KEEP 10000
 #define ID_SIZE 6
-#define ROWS_HEADER_SIZE 8      /* MariaDB writes table ids of 6 bytes */
+#define ROWS_HEADER_SIZE 8 /* MariaDB writes table ids of 6 bytes */
 
 struct entry {
 	struct catalog_table pub;
 	struct entry *next_by_id, *next_by_name;
 	bool has_id;
-	uint64_t stamp;         /* number of its last TABLE_MAP */
-	struct buf body;        /* of that TABLE_MAP, behind the id; captured tables only */
+	uint64_t stamp;  /* number of its last TABLE_MAP */
+	struct buf body; /* of that TABLE_MAP, behind the id; captured tables only */
 	char *db, *table;
 };
 
@@ -34,7 +37,7 @@ struct catalog {
 	struct catalog_hints hints;
 	struct entry *by_id[BUCKETS], *by_name[BUCKETS];
 	size_t count;
-	uint64_t maps;          /* TABLE_MAPs so far */
+	uint64_t maps; /* TABLE_MAPs so far */
 };
 
 struct catalog *catalog_new(const struct settings *settings)
@@ -217,9 +220,11 @@ static int check_hidden(const struct catalog *c, const struct shape *s, struct e
 		if (strcmp(h->db, s->db) != 0 || strcmp(h->table, s->table) != 0)
 			continue;
 		column = shape_column(s, slice_str(h->column));
-		if (column < 0 || s->columns[column].type != COLUMN_STRING || !s->columns[column].is_binary)
+		if (column < 0 || s->columns[column].type != COLUMN_STRING ||
+		    !s->columns[column].is_binary)
 			continue;
-		err_data(e, "table %s.%s, column %s: type %s is not supported yet", s->db, s->table, h->column, h->type);
+		err_data(e, "table %s.%s, column %s: type %s is not supported yet", s->db, s->table,
+			 h->column, h->type);
 		return err_hint(e, CATALOG_HINT);
 	}
 	return 0;
@@ -230,7 +235,8 @@ static int take_shape(struct catalog *c, struct entry *en, struct slice body, st
 	struct table_map map;
 	struct shape *fresh;
 
-	if (table_map_read(body, ROWS_HEADER_SIZE, &map, e) < 0 || catalog_map_shape(&map, &fresh, e) < 0)
+	if (table_map_read(body, ROWS_HEADER_SIZE, &map, e) < 0 ||
+	    catalog_map_shape(&map, &fresh, e) < 0)
 		return -1;
 	if (check_hidden(c, fresh, e) < 0) {
 		shape_unref(fresh);
@@ -247,7 +253,8 @@ static int take_shape(struct catalog *c, struct entry *en, struct slice body, st
 	return 0;
 }
 
-int catalog_table_map(struct catalog *c, struct slice body, const struct catalog_table **ret_table, struct err *e)
+int catalog_table_map(struct catalog *c, struct slice body, const struct catalog_table **ret_table,
+		      struct err *e)
 {
 	struct slice db, table, rest;
 	struct entry *en;
@@ -263,7 +270,8 @@ int catalog_table_map(struct catalog *c, struct slice body, const struct catalog
 		en = find_name(c, db, table);
 		if (en == NULL)
 			en = add_entry(c, db, table);
-		if (en->pub.captured && (en->pub.shape == NULL || !slice_equal(buf_slice(&en->body), rest)) &&
+		if (en->pub.captured &&
+		    (en->pub.shape == NULL || !slice_equal(buf_slice(&en->body), rest)) &&
 		    take_shape(c, en, body, e) < 0)
 			return -1;
 		give_id(c, en, id);

@@ -1,7 +1,8 @@
 /* catalog.h - what tables look like, and which of them are captured.
  *
- * Streams: from TABLE_MAP events with FULL metadata, cached by table id: an unchanged event body is a memcmp. Copies: from
- * information_schema. Hints (what TABLE_MAP can't say, e.g. JSON as an alias) come from information_schema too. */
+ * Streams: from TABLE_MAP events with FULL metadata, cached by table id: an unchanged event body is
+ * a memcmp. Copies: from information_schema. Hints (what TABLE_MAP can't say, e.g. JSON as an
+ * alias) come from information_schema too. */
 #ifndef CDC_CATALOG_CATALOG_H
 #define CDC_CATALOG_CATALOG_H
 
@@ -12,9 +13,10 @@
 struct catalog;
 
 struct catalog_table {
-	uint64_t id;             /* table id of the stream, changes with every DDL or restart */
-	bool captured;           /* else rows are skipped undecoded */
-	struct shape *shape;     /* NULL when not captured; replaced when the table changes (compare pointers to notice) */
+	uint64_t id;         /* table id of the stream, changes with every DDL or restart */
+	bool captured;       /* else rows are skipped undecoded */
+	struct shape *shape; /* NULL when not captured; replaced when the table changes (compare
+				pointers to notice) */
 	const char *db, *table;
 };
 
@@ -22,31 +24,39 @@ struct catalog *catalog_new(const struct settings *settings);
 void catalog_free(struct catalog *c);
 /* true when db.table matches capture.tables ("db.table", "db.*"); names compared exactly. */
 bool catalog_captures(const struct catalog *c, struct slice db, struct slice table);
-/* Takes in the body of a TABLE_MAP event (behind the common header, without checksum). ERR_DATA: bytes cut short, a column type
- * we don't support (named, with table and column), metadata that is missing (hint: binlog_row_metadata=FULL).
- * *ret_table is valid until the next call with a TABLE_MAP of the same table, or until 10,000 TABLE_MAPs later. */
-int catalog_table_map(struct catalog *c, struct slice body, const struct catalog_table **ret_table, struct err *e);
+/* Takes in the body of a TABLE_MAP event (behind the common header, without checksum). ERR_DATA:
+ * bytes cut short, a column type we don't support (named, with table and column), metadata that is
+ * missing (hint: binlog_row_metadata=FULL). *ret_table is valid until the next call with a
+ * TABLE_MAP of the same table, or until 10,000 TABLE_MAPs later. */
+int catalog_table_map(struct catalog *c, struct slice body, const struct catalog_table **ret_table,
+		      struct err *e);
 /* Table of a rows event by id; NULL when no TABLE_MAP came before (corrupt stream). */
 const struct catalog_table *catalog_find(const struct catalog *c, uint64_t id);
-/* Forget table ids (at a ROTATE to a new server session, at a FORMAT_DESCRIPTION of a restarted server). Shapes are kept: a table
- * that looks the same afterwards has the same shape pointer. */
+/* Forget table ids (at a ROTATE to a new server session, at a FORMAT_DESCRIPTION of a restarted
+ * server). Shapes are kept: a table that looks the same afterwards has the same shape pointer. */
 void catalog_reset(struct catalog *c);
 
-/* Columns of captured tables whose type TABLE_MAP does not show (UUID, INET4, INET6 look like BINARY): noted by name, so that their
- * TABLE_MAPs are refused instead of read as something else. Call at start, and after a DDL on a captured table. */
+/* Columns of captured tables whose type TABLE_MAP does not show (UUID, INET4, INET6 look like
+ * BINARY): noted by name, so that their TABLE_MAPs are refused instead of read as something else.
+ * Call at start, and after a DDL on a captured table. */
 int catalog_read_hints(struct catalog *c, struct db *db, struct err *e);
 
-/* Shape of one existing table from information_schema; equal to what its TABLE_MAP gives. ERR_CONFIG: it doesn't exist, a
- * type we don't support (named), labels that information_schema cannot show exactly. */
-int catalog_read_shape(struct db *db, const char *schema, const char *table, struct shape **ret_shape, struct err *e);
-/* All existing base tables that capture.tables names; ERR_CONFIG when a named one doesn't exist or a pattern matches nothing. */
+/* Shape of one existing table from information_schema; equal to what its TABLE_MAP gives.
+ * ERR_CONFIG: it doesn't exist, a type we don't support (named), labels that information_schema
+ * cannot show exactly. */
+int catalog_read_shape(struct db *db, const char *schema, const char *table,
+		       struct shape **ret_shape, struct err *e);
+/* All existing base tables that capture.tables names; ERR_CONFIG when a named one doesn't exist or
+ * a pattern matches nothing. */
 struct catalog_name {
 	char *db, *table;
 	int64_t rows_estimate;
-	bool transactional;       /* engine InnoDB */
-	bool cascades;            /* child of a foreign key that cascades or sets null: rows change without row events */
+	bool transactional; /* engine InnoDB */
+	bool cascades; /* child of a foreign key that cascades or sets null: rows change without row
+			  events */
 };
-int catalog_list(struct catalog *c, struct db *db, struct catalog_name **ret_names, size_t *ret_count, struct err *e);
+int catalog_list(struct catalog *c, struct db *db, struct catalog_name **ret_names,
+		 size_t *ret_count, struct err *e);
 void catalog_names_free(struct catalog_name *names, size_t count);
 
 #endif

@@ -1,23 +1,25 @@
 /* catalog_list.c - the tables that capture.tables names, as they exist on the source.
  *
- * All mistakes are reported at once: every pattern that matches nothing, every table that isn't a base table. Views and
- * sequences that a db.* pattern covers are left out silently: they have no row events.
+ * All mistakes are reported at once: every pattern that matches nothing, every table that isn't a
+ * base table. Views and sequences that a db.* pattern covers are left out silently: they have no
+ * row events.
  *
- * Foreign keys are read from SHOW CREATE TABLE: information_schema hides them from an account that has nothing but SELECT. */
+ * Foreign keys are read from SHOW CREATE TABLE: information_schema hides them from an account that
+ * has nothing but SELECT. */
 #include "cdc/catalog/catalog_priv.h"
 
 #include "core/base/mem.h"
 
 #include <stdlib.h>
 
-#define SQL_TABLES                                                                                             \
-	"SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE, ENGINE, TABLE_ROWS FROM information_schema.TABLES"          \
-	" WHERE TABLE_SCHEMA IN ("
+#define SQL_TABLES                                                           \
+	"SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE, ENGINE, TABLE_ROWS"    \
+	" FROM information_schema.TABLES WHERE TABLE_SCHEMA IN ("
 
 struct list {
 	struct catalog_name *names;
 	size_t count, capacity;
-	bool *matched;          /* per pattern */
+	bool *matched; /* per pattern */
 	struct buf mistakes;
 };
 
@@ -42,7 +44,8 @@ static void tables_sql(const struct text_list *patterns, struct buf *sql)
 }
 
 /* Marks the patterns that this table fulfils. Returns whether one names it by itself. */
-static bool mark(struct list *l, const struct text_list *patterns, struct slice db, struct slice table)
+static bool mark(struct list *l, const struct text_list *patterns, struct slice db,
+		 struct slice table)
 {
 	bool by_name = false;
 
@@ -85,8 +88,9 @@ static void take(struct list *l, const struct text_list *patterns, const struct 
 
 	if (!slice_is(row[2], "BASE TABLE")) {
 		if (by_name || slice_is(row[2], "SYSTEM VERSIONED"))
-			mistake(l, xasprintf("%.*s.%.*s is a %.*s: only base tables are supported", (int)row[0].size,
-					     (const char *)row[0].data, (int)row[1].size, (const char *)row[1].data,
+			mistake(l, xasprintf("%.*s.%.*s is a %.*s: only base tables are supported",
+					     (int)row[0].size, (const char *)row[0].data,
+					     (int)row[1].size, (const char *)row[1].data,
 					     (int)row[2].size, (const char *)row[2].data));
 		return;
 	}
@@ -102,11 +106,12 @@ static void take(struct list *l, const struct text_list *patterns, const struct 
 	};
 }
 
-/* A line of SHOW CREATE TABLE: CONSTRAINT `c` FOREIGN KEY (`p`) REFERENCES `parent` (`id`) ON DELETE CASCADE ON UPDATE SET NULL */
+/* A line of SHOW CREATE TABLE: CONSTRAINT `c` FOREIGN KEY (`p`) REFERENCES `parent` (`id`) ON
+ * DELETE CASCADE ON UPDATE SET NULL */
 static bool line_cascades(struct slice line)
 {
-	static const char *const rules[] = { " ON DELETE CASCADE", " ON DELETE SET NULL", " ON UPDATE CASCADE",
-					     " ON UPDATE SET NULL" };
+	static const char *const rules[] = { " ON DELETE CASCADE", " ON DELETE SET NULL",
+					     " ON UPDATE CASCADE", " ON UPDATE SET NULL" };
 
 	const char *start = "  CONSTRAINT `";
 
@@ -167,10 +172,13 @@ static int judge(struct list *l, const struct text_list *patterns, struct err *e
 	if (l->mistakes.size == 0)
 		return 0;
 	err_config(e, "capture.tables: %s", buf_cstr(&l->mistakes));
-	return err_hint(e, "Names count with their case; the account sees only tables on which it has SELECT.");
+	return err_hint(
+		e,
+		"Names count with their case; the account sees only tables on which it has SELECT.");
 }
 
-int catalog_list(struct catalog *c, struct db *db, struct catalog_name **ret_names, size_t *ret_count, struct err *e)
+int catalog_list(struct catalog *c, struct db *db, struct catalog_name **ret_names,
+		 size_t *ret_count, struct err *e)
 {
 	const struct text_list *patterns = catalog_patterns(c);
 	struct list l = { 0 };

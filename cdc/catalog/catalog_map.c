@@ -1,13 +1,15 @@
 /* catalog_map.c - a TABLE_MAP with FULL metadata becomes a shape.
  *
- * Fields of optional metadata run over a part of the columns, in their order: signedness over the numeric ones (YEAR is one, always
- * unsigned; BIT is none), character sets over the character ones (GEOMETRY counts as one), labels over ENUM and over SET. A field
- * that is too short or too long for its columns is refused, so that one wrong count can never shift what follows.
+ * Fields of optional metadata run over a part of the columns, in their order: signedness over the
+ * numeric ones (YEAR is one, always unsigned; BIT is none), character sets over the character ones
+ * (GEOMETRY counts as one), labels over ENUM and over SET. A field that is too short or too long
+ * for its columns is refused, so that one wrong count can never shift what follows.
  *
- * Layouts: signedness: a bit per column from the highest bit of each byte on. DEFAULT_CHARSET: collation, then pairs
- * (number among the character columns, collation); COLUMN_CHARSET: a collation each. Names: length and bytes each. Labels: per column their
- * count, then length and bytes each, in the column's character set. Primary key: column numbers, or pairs (column number, prefix). All
- * numbers are length-encoded. */
+ * Layouts: signedness: a bit per column from the highest bit of each byte on. DEFAULT_CHARSET:
+ * collation, then pairs (number among the character columns, collation); COLUMN_CHARSET: a
+ * collation each. Names: length and bytes each. Labels: per column their count, then length and
+ * bytes each, in the column's character set. Primary key: column numbers, or pairs (column number,
+ * prefix). All numbers are length-encoded. */
 #include "cdc/catalog/catalog_priv.h"
 
 #include "core/base/mem.h"
@@ -17,14 +19,14 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#define NAME_MAX_BYTES 256      /* 64 characters */
-#define LABELS_MAX 65535        /* of an ENUM */
+#define NAME_MAX_BYTES 256 /* 64 characters */
+#define LABELS_MAX 65535   /* of an ENUM */
 #define TYPE_GEOMETRY 255
 
 struct builder {
 	const struct table_map *map;
 	struct shape *shape;
-	uint8_t *wire;          /* wire type of each column, ENUM and SET unpacked */
+	uint8_t *wire; /* wire type of each column, ENUM and SET unpacked */
 };
 
 static int bad(const struct builder *b, const char *what, struct err *e)
@@ -34,8 +36,8 @@ static int bad(const struct builder *b, const char *what, struct err *e)
 
 static int refuse_type(const struct builder *b, uint32_t column, const char *type, struct err *e)
 {
-	err_data(e, "table %s.%s, column %s: %s is not supported yet", b->shape->db, b->shape->table,
-		 b->shape->columns[column].name, type);
+	err_data(e, "table %s.%s, column %s: %s is not supported yet", b->shape->db,
+		 b->shape->table, b->shape->columns[column].name, type);
 	return err_hint(e, CATALOG_HINT);
 }
 
@@ -77,15 +79,15 @@ static const char *unsupported_type(uint8_t type)
 
 static bool is_numeric(uint8_t type)
 {
-	return type == COLUMN_TINY || type == COLUMN_SHORT || type == COLUMN_INT24 || type == COLUMN_LONG ||
-	       type == COLUMN_LONGLONG || type == COLUMN_FLOAT || type == COLUMN_DOUBLE || type == COLUMN_NEWDECIMAL ||
-	       type == COLUMN_YEAR;
+	return type == COLUMN_TINY || type == COLUMN_SHORT || type == COLUMN_INT24 ||
+	       type == COLUMN_LONG || type == COLUMN_LONGLONG || type == COLUMN_FLOAT ||
+	       type == COLUMN_DOUBLE || type == COLUMN_NEWDECIMAL || type == COLUMN_YEAR;
 }
 
 static bool is_character(uint8_t type)
 {
-	return type == COLUMN_STRING || type == COLUMN_VARCHAR || type == COLUMN_BLOB || type == TYPE_GEOMETRY ||
-	       type == 140 || type == 141 || (type >= 249 && type <= 253);
+	return type == COLUMN_STRING || type == COLUMN_VARCHAR || type == COLUMN_BLOB ||
+	       type == TYPE_GEOMETRY || type == 140 || type == 141 || (type >= 249 && type <= 253);
 }
 
 static bool is_labelled(uint8_t type)
@@ -115,7 +117,8 @@ static bool type_is_sane(const struct column *c, uint16_t meta)
 {
 	switch (c->type) {
 	case COLUMN_NEWDECIMAL:
-		return c->precision >= 1 && c->precision <= 65 && c->scale <= 38 && c->scale <= c->precision;
+		return c->precision >= 1 && c->precision <= 65 && c->scale <= 38 &&
+		       c->scale <= c->precision;
 	case COLUMN_BIT:
 		return c->bits >= 1 && c->bits <= 64;
 	case COLUMN_ENUM:
@@ -146,7 +149,8 @@ static int read_types(struct builder *b, struct err *e)
 		struct table_map_column wire;
 
 		if (table_map_column(b->map->types[i], &metadata, &wire, e) < 0)
-			return err_wrap(e, "table %s.%s, column %s", b->shape->db, b->shape->table, c->name);
+			return err_wrap(e, "table %s.%s, column %s", b->shape->db, b->shape->table,
+					c->name);
 		b->wire[i] = wire.type;
 		if (unsupported_type(wire.type) != NULL)
 			return refuse_type(b, i, unsupported_type(wire.type), e);
@@ -163,15 +167,18 @@ static int read_names(struct builder *b, struct err *e)
 	struct rd in = rd_from(b->map->fields[TABLE_MAP_COLUMN_NAME]);
 
 	if (!b->map->has[TABLE_MAP_COLUMN_NAME]) {
-		err_data(e, "table %s.%s: the binlog does not say what its columns are called", b->shape->db,
-			 b->shape->table);
-		return err_hint(e, "SET GLOBAL binlog_row_metadata=FULL on the source. It holds for what is written from then on.");
+		err_data(e, "table %s.%s: the binlog does not say what its columns are called",
+			 b->shape->db, b->shape->table);
+		return err_hint(
+			e,
+			"SET GLOBAL binlog_row_metadata=FULL on the source. It holds for what is written from then on.");
 	}
 	for (uint32_t i = 0; i < b->map->column_count; i++) {
 		struct slice name = rd_lenenc_bytes(&in);
 
 		if (!rd_ok(&in) || name.size == 0 || name.size > NAME_MAX_BYTES ||
-		    memchr(name.data, 0, name.size) != NULL || !charset_utf8_valid(name.data, name.size, false))
+		    memchr(name.data, 0, name.size) != NULL ||
+		    !charset_utf8_valid(name.data, name.size, false))
 			return bad(b, "no valid column name", e);
 		b->shape->columns[i].name = xstrndup((const char *)name.data, name.size);
 	}
@@ -190,10 +197,12 @@ static int read_signs(struct builder *b, struct err *e)
 			continue;
 		if (n / 8 >= bits.size)
 			return bad(b, "signedness of columns is missing", e);
-		c->is_unsigned = (bits.data[n / 8] >> (7 - n % 8) & 1) != 0 && c->type != COLUMN_YEAR;
+		c->is_unsigned = (bits.data[n / 8] >> (7 - n % 8) & 1) != 0 &&
+				 c->type != COLUMN_YEAR;
 		n++;
 	}
-	return (n + 7) / 8 == bits.size ? 0 : bad(b, "signedness of more columns than there are", e);
+	return (n + 7) / 8 == bits.size ? 0
+					: bad(b, "signedness of more columns than there are", e);
 }
 
 static int set_collation(struct builder *b, uint32_t column, uint64_t collation, struct err *e)
@@ -205,7 +214,8 @@ static int set_collation(struct builder *b, uint32_t column, uint64_t collation,
 }
 
 /* Pairs of (number among these columns, collation); numbers rise. */
-static int read_exceptions(struct builder *b, struct rd *in, bool (*concerns)(uint8_t), struct err *e)
+static int read_exceptions(struct builder *b, struct rd *in, bool (*concerns)(uint8_t),
+			   struct err *e)
 {
 	uint64_t at = 0;
 
@@ -226,8 +236,8 @@ static int read_exceptions(struct builder *b, struct rd *in, bool (*concerns)(ui
 }
 
 /* The collations of the columns that `concerns` picks. */
-static int read_collations(struct builder *b, enum table_map_field by_default, enum table_map_field each,
-			   bool (*concerns)(uint8_t), struct err *e)
+static int read_collations(struct builder *b, enum table_map_field by_default,
+			   enum table_map_field each, bool (*concerns)(uint8_t), struct err *e)
 {
 	bool has_default = b->map->has[by_default];
 	struct rd in = rd_from(b->map->fields[has_default ? by_default : each]);
@@ -282,7 +292,8 @@ static int read_labels(struct builder *b, uint8_t type, enum table_map_field fie
 static int read_key(struct builder *b, struct err *e)
 {
 	bool prefixed = b->map->has[TABLE_MAP_PRIMARY_KEY_PREFIX];
-	struct slice field = b->map->fields[prefixed ? TABLE_MAP_PRIMARY_KEY_PREFIX : TABLE_MAP_PRIMARY_KEY];
+	struct slice field =
+		b->map->fields[prefixed ? TABLE_MAP_PRIMARY_KEY_PREFIX : TABLE_MAP_PRIMARY_KEY];
 	struct shape *s = b->shape;
 	struct rd in = rd_from(field);
 
@@ -317,7 +328,8 @@ static int check_columns(struct builder *b, struct err *e)
 		c->is_binary = c->collation == COLLATION_BINARY && !is_labelled(c->type);
 		if (refused == NULL)
 			continue;
-		err_data(e, "table %s.%s, column %s: %s", b->shape->db, b->shape->table, c->name, refused);
+		err_data(e, "table %s.%s, column %s: %s", b->shape->db, b->shape->table, c->name,
+			 refused);
 		return err_hint(e, CATALOG_HINT);
 	}
 	return 0;
@@ -327,8 +339,10 @@ static int build(struct builder *b, struct err *e)
 {
 	if (read_names(b, e) < 0 || read_types(b, e) < 0 || read_signs(b, e) < 0)
 		return -1;
-	if (read_collations(b, TABLE_MAP_DEFAULT_CHARSET, TABLE_MAP_COLUMN_CHARSET, is_character, e) < 0 ||
-	    read_collations(b, TABLE_MAP_ENUM_SET_DEFAULT_CHARSET, TABLE_MAP_ENUM_SET_COLUMN_CHARSET, is_labelled, e) < 0)
+	if (read_collations(b, TABLE_MAP_DEFAULT_CHARSET, TABLE_MAP_COLUMN_CHARSET, is_character,
+			    e) < 0 ||
+	    read_collations(b, TABLE_MAP_ENUM_SET_DEFAULT_CHARSET,
+			    TABLE_MAP_ENUM_SET_COLUMN_CHARSET, is_labelled, e) < 0)
 		return -1;
 	if (check_columns(b, e) < 0)
 		return -1;
@@ -342,7 +356,8 @@ int catalog_map_shape(const struct table_map *map, struct shape **ret_shape, str
 {
 	char *db = xstrndup((const char *)map->db.data, map->db.size);
 	char *table = xstrndup((const char *)map->table.data, map->table.size);
-	struct builder b = { .map = map, .shape = shape_new(db, table, (uint16_t)map->column_count) };
+	struct builder b = { .map = map,
+			     .shape = shape_new(db, table, (uint16_t)map->column_count) };
 	int rc;
 
 	b.wire = xcalloc(map->column_count, 1);

@@ -1,8 +1,9 @@
 /* catalog_schema.c - shapes, hints and the list of tables, from information_schema.
  *
- * A shape made here must equal the one that the table's TABLE_MAP gives (a test holds them against each other for every type):
- * the first copy reads rows by it, the stream goes on with the other. What information_schema cannot show exactly is refused: it prints
- * characters beyond the basic plane in ENUM and SET labels as '?', and a newline like a backslash and an n.
+ * A shape made here must equal the one that the table's TABLE_MAP gives (a test holds them against
+ * each other for every type): the first copy reads rows by it, the stream goes on with the other.
+ * What information_schema cannot show exactly is refused: it prints characters beyond the basic
+ * plane in ENUM and SET labels as '?', and a newline like a backslash and an n.
  *
  * Names are compared exactly here, whatever the server's collation for names found. */
 #include "cdc/catalog/catalog_priv.h"
@@ -19,7 +20,7 @@
 struct sql_type {
 	const char *name;
 	uint8_t type;
-	uint8_t size;   /* FLOAT and DOUBLE: nothing; BLOB: number of length bytes */
+	uint8_t size; /* FLOAT and DOUBLE: nothing; BLOB: number of length bytes */
 };
 
 static const struct sql_type sql_types[] = {
@@ -68,14 +69,16 @@ enum {
 };
 
 /* Servers with UCA 14 collations list their ids in one table, older ones in the other. */
-#define SQL_HAS_FULL_NAMES                                                                                     \
-	"SELECT 1 FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = 'information_schema'"                     \
-	" AND TABLE_NAME = 'COLLATION_CHARACTER_SET_APPLICABILITY' AND COLUMN_NAME = 'FULL_COLLATION_NAME'"
-#define SQL_COLUMNS                                                                                            \
-	"SELECT c.COLUMN_NAME, c.DATA_TYPE, c.COLUMN_TYPE, c.IS_NULLABLE, c.CHARACTER_OCTET_LENGTH,"             \
-	" c.NUMERIC_PRECISION, c.NUMERIC_SCALE, c.DATETIME_PRECISION, c.COLLATION_NAME, k.ID"                    \
+#define APPLICABILITY "COLLATION_CHARACTER_SET_APPLICABILITY"
+#define SQL_HAS_FULL_NAMES                                                                   \
+	"SELECT 1 FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = 'information_schema'" \
+	" AND TABLE_NAME = '" APPLICABILITY "' AND COLUMN_NAME = 'FULL_COLLATION_NAME'"
+#define SQL_COLUMNS                                                             \
+	"SELECT c.COLUMN_NAME, c.DATA_TYPE, c.COLUMN_TYPE, c.IS_NULLABLE,"      \
+	" c.CHARACTER_OCTET_LENGTH, c.NUMERIC_PRECISION, c.NUMERIC_SCALE,"      \
+	" c.DATETIME_PRECISION, c.COLLATION_NAME, k.ID"                         \
 	" FROM information_schema.COLUMNS c LEFT JOIN information_schema."
-#define SQL_KEY                                                                                                \
+#define SQL_KEY \
 	"SELECT COLUMN_NAME FROM information_schema.STATISTICS WHERE INDEX_NAME = 'PRIMARY' AND "
 
 static void add_where(struct buf *sql, const char *alias, const char *schema, const char *table)
@@ -96,7 +99,8 @@ static uint64_t number_of(struct slice s)
 {
 	uint64_t v = 0;
 
-	for (size_t i = 0; i < s.size && s.data[i] >= '0' && s.data[i] <= '9' && v < UINT64_MAX / 100; i++)
+	for (size_t i = 0;
+	     i < s.size && s.data[i] >= '0' && s.data[i] <= '9' && v < UINT64_MAX / 100; i++)
 		v = v * 10 + (uint64_t)(s.data[i] - '0');
 	return v;
 }
@@ -112,12 +116,13 @@ static int refuse(const struct shape *s, const struct column *c, struct err *e, 
 	return err_hint(e, CATALOG_HINT);
 }
 
-static int refuse_type(const struct shape *s, const struct column *c, struct err *e, struct slice type, const char *more)
+static int refuse_type(const struct shape *s, const struct column *c, struct err *e,
+		       struct slice type, const char *more)
 {
 	char what[120];
 
-	snprintf(what, sizeof(what), "type %.*s%s is not supported yet", (int)(type.size < 40 ? type.size : 40),
-		 (const char *)type.data, more);
+	snprintf(what, sizeof(what), "type %.*s%s is not supported yet",
+		 (int)(type.size < 40 ? type.size : 40), (const char *)type.data, more);
 	return refuse(s, c, e, what);
 }
 
@@ -131,7 +136,8 @@ static const struct sql_type *find_type(struct slice name)
 
 /* ---- ENUM and SET labels ---- */
 
-/* The next label of 'a','it''s': without quotes, doubled ones made single. false when there is none. */
+/* The next label of 'a','it''s': without quotes, doubled ones made single. false when there is
+ * none. */
 static bool next_label(struct slice list, size_t *at, struct buf *label)
 {
 	buf_reset(label);
@@ -154,8 +160,8 @@ static bool next_label(struct slice list, size_t *at, struct buf *label)
 static bool is_exact(const struct column *c, struct slice label)
 {
 	enum charset charset = charset_of(c->collation);
-	bool beyond_basic = charset != CHARSET_ASCII && charset != CHARSET_LATIN1 && charset != CHARSET_UTF8MB3 &&
-			    charset != CHARSET_UCS2;
+	bool beyond_basic = charset != CHARSET_ASCII && charset != CHARSET_LATIN1 &&
+			    charset != CHARSET_UTF8MB3 && charset != CHARSET_UCS2;
 
 	return memchr(label.data, '\\', label.size) == NULL &&
 	       !(beyond_basic && memchr(label.data, '?', label.size) != NULL);
@@ -178,7 +184,9 @@ static int read_labels(const struct shape *s, struct column *c, struct slice lis
 	}
 	buf_done(&label);
 	if (!exact)
-		return refuse(s, c, e, "a label with '?' or a backslash cannot be told from others in information_schema");
+		return refuse(
+			s, c, e,
+			"a label with '?' or a backslash cannot be told from others in information_schema");
 	return 0;
 }
 
@@ -229,7 +237,8 @@ static bool is_labelled(const struct column *c)
 	return c->type == COLUMN_ENUM || c->type == COLUMN_SET;
 }
 
-static int set_collation(const struct shape *s, struct column *c, const struct slice *row, struct err *e)
+static int set_collation(const struct shape *s, struct column *c, const struct slice *row,
+			 struct err *e)
 {
 	if (!is_character(c) && !is_labelled(c))
 		return 0;
@@ -245,7 +254,8 @@ static int set_collation(const struct shape *s, struct column *c, const struct s
 	return 0;
 }
 
-static int set_column(const struct shape *s, struct column *c, const struct slice *row, struct err *e)
+static int set_column(const struct shape *s, struct column *c, const struct slice *row,
+		      struct err *e)
 {
 	const struct sql_type *type = find_type(row[FIELD_TYPE]);
 
@@ -256,9 +266,12 @@ static int set_column(const struct shape *s, struct column *c, const struct slic
 	if (!is_labelled(c) && contains(row[FIELD_FULL_TYPE], "COMPRESSED"))
 		return refuse_type(s, c, e, row[FIELD_TYPE], " compressed");
 	if (!is_labelled(c) && contains(row[FIELD_FULL_TYPE], "mariadb-5.3"))
-		return refuse_type(s, c, e, row[FIELD_TYPE], " in the format of MariaDB 5.3 (ALTER TABLE ... FORCE converts it)");
+		return refuse_type(
+			s, c, e, row[FIELD_TYPE],
+			" in the format of MariaDB 5.3 (ALTER TABLE ... FORCE converts it)");
 	c->nullable = slice_is(row[FIELD_NULLABLE], "YES");
-	c->is_unsigned = !is_labelled(c) && c->type != COLUMN_YEAR && contains(row[FIELD_FULL_TYPE], "unsigned");
+	c->is_unsigned = !is_labelled(c) && c->type != COLUMN_YEAR &&
+			 contains(row[FIELD_FULL_TYPE], "unsigned");
 	set_sizes(c, type, row);
 	if (set_collation(s, c, row, e) < 0)
 		return -1;
@@ -266,22 +279,25 @@ static int set_column(const struct shape *s, struct column *c, const struct slic
 		return 0;
 	if (read_labels(s, c, row[FIELD_FULL_TYPE], e) < 0)
 		return -1;
-	c->pack_bytes = c->type == COLUMN_SET ? set_bytes(c->label_count) : c->label_count < 256 ? 1 : 2;
+	c->pack_bytes = c->type == COLUMN_SET  ? set_bytes(c->label_count)
+			: c->label_count < 256 ? 1
+					       : 2;
 	return 0;
 }
 
 /* ---- one table ---- */
 
-static int columns_sql(struct db *db, const char *schema, const char *table, struct buf *sql, struct err *e)
+static int columns_sql(struct db *db, const char *schema, const char *table, struct buf *sql,
+		       struct err *e)
 {
 	char *full_names;
 
 	if (db_get_text(db, SQL_HAS_FULL_NAMES, &full_names, e) < 0)
 		return -1;
 	buf_add_str(sql, SQL_COLUMNS);
-	buf_add_str(sql, full_names != NULL ?
-				 "COLLATION_CHARACTER_SET_APPLICABILITY k ON k.FULL_COLLATION_NAME = c.COLLATION_NAME WHERE " :
-				 "COLLATIONS k ON k.COLLATION_NAME = c.COLLATION_NAME WHERE ");
+	buf_add_str(sql, full_names != NULL ? APPLICABILITY " k ON k.FULL_COLLATION_NAME" :
+					      "COLLATIONS k ON k.COLLATION_NAME");
+	buf_add_str(sql, " = c.COLLATION_NAME WHERE ");
 	free(full_names);
 	add_where(sql, "c.", schema, table);
 	buf_add_str(sql, " ORDER BY c.ORDINAL_POSITION");
@@ -289,7 +305,8 @@ static int columns_sql(struct db *db, const char *schema, const char *table, str
 }
 
 /* Reads the columns into an array that grows; *ret_shape gets them when all are there. */
-static int read_columns(struct db_result *r, const char *schema, const char *table, struct shape **ret_shape, struct err *e)
+static int read_columns(struct db_result *r, const char *schema, const char *table,
+			struct shape **ret_shape, struct err *e)
 {
 	struct shape *s = shape_new(schema, table, SHAPE_COLUMNS_MAX);
 	const struct slice *row;
@@ -305,7 +322,10 @@ static int read_columns(struct db_result *r, const char *schema, const char *tab
 	}
 	s->column_count = n;
 	if (rc == 0 && n == 0) {
-		rc = err_config(e, "table %s.%s does not exist on the source, or the account may not see it", schema, table);
+		rc = err_config(
+			e,
+			"table %s.%s does not exist on the source, or the account may not see it",
+			schema, table);
 		err_hint(e, "Check capture.tables, and that the account has SELECT on it.");
 	}
 	if (rc < 0) {
@@ -341,17 +361,20 @@ static int read_key(struct db *db, struct shape *s, struct err *e)
 		s->key[s->key_count++] = (uint16_t)column;
 	}
 	db_result_free(r);
-	return rc == 1 ? err_retry(e, "table %s.%s changed while it was looked at", s->db, s->table) : rc;
+	return rc == 1 ? err_retry(e, "table %s.%s changed while it was looked at", s->db, s->table)
+		       : rc;
 }
 
-int catalog_read_shape(struct db *db, const char *schema, const char *table, struct shape **ret_shape, struct err *e)
+int catalog_read_shape(struct db *db, const char *schema, const char *table,
+		       struct shape **ret_shape, struct err *e)
 {
 	struct buf sql = BUF_INIT;
 	struct db_result *r = NULL;
 	struct shape *s = NULL;
 	int rc = -1;
 
-	if (columns_sql(db, schema, table, &sql, e) == 0 && db_query(db, buf_cstr(&sql), &r, e) == 0)
+	if (columns_sql(db, schema, table, &sql, e) == 0 &&
+	    db_query(db, buf_cstr(&sql), &r, e) == 0)
 		rc = read_columns(r, schema, table, &s, e);
 	db_result_free(r);
 	buf_done(&sql);
@@ -385,7 +408,8 @@ static void add_hint(struct catalog_hints *h, const struct slice *row)
 		h->capacity = h->capacity == 0 ? 8 : h->capacity * 2;
 		h->items = xrealloc(h->items, h->capacity * sizeof(h->items[0]));
 	}
-	h->items[h->count++] = (struct catalog_hidden){ text_of(row[0]), text_of(row[1]), text_of(row[2]), text_of(row[3]) };
+	h->items[h->count++] = (struct catalog_hidden){ text_of(row[0]), text_of(row[1]),
+							text_of(row[2]), text_of(row[3]) };
 }
 
 int catalog_read_hints(struct catalog *c, struct db *db, struct err *e)
@@ -395,8 +419,11 @@ int catalog_read_hints(struct catalog *c, struct db *db, struct err *e)
 	const struct slice *row;
 	int rc;
 
-	if (db_query(db, "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, DATA_TYPE FROM information_schema.COLUMNS"
-			 " WHERE DATA_TYPE IN ('uuid', 'inet4', 'inet6')", &r, e) < 0)
+	if (db_query(
+		    db,
+		    "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, DATA_TYPE FROM information_schema.COLUMNS"
+		    " WHERE DATA_TYPE IN ('uuid', 'inet4', 'inet6')",
+		    &r, e) < 0)
 		return -1;
 	while ((rc = db_next(r, &row, e)) == 1)
 		if (catalog_captures(c, row[0], row[1]))

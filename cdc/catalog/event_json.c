@@ -1,7 +1,8 @@
 /* event_json.c - prints events as JSON lines.
  *
- * The same decoders as capture uses, and nothing else: what this prints is what capture sees, which makes the golden files a test of
- * the real thing. A line is written only when its event was understood to its last byte. */
+ * The same decoders as capture uses, and nothing else: what this prints is what capture sees, which
+ * makes the golden files a test of the real thing. A line is written only when its event was
+ * understood to its last byte. */
 #include "cdc/catalog/event_json.h"
 
 #include "cdc/binlog/event.h"
@@ -16,7 +17,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#define MAGIC "\xfe" "bin"
+#define MAGIC "\xfe\x62in"
 #define MAGIC_SIZE 4
 #define EVENT_SIZE_MAX (EVENT_INFLATED_MAX + 65536u)
 
@@ -110,7 +111,8 @@ static void add_double(struct buf *out, double d)
 		buf_add_str(out, isnan(d) ? "\"NaN\"" : d > 0 ? "\"Infinity\"" : "\"-Infinity\"");
 }
 
-static void add_cell(struct event_json *j, const struct column *c, const struct cell *cell, struct buf *out)
+static void add_cell(struct event_json *j, const struct column *c, const struct cell *cell,
+		     struct buf *out)
 {
 	struct value v;
 	bool exact;
@@ -141,8 +143,8 @@ static void add_cell(struct event_json *j, const struct column *c, const struct 
 		buf_add_u8(out, '}');
 }
 
-static void add_image(struct event_json *j, const char *name, const struct shape *s, const struct cell *cells,
-		      struct buf *out)
+static void add_image(struct event_json *j, const char *name, const struct shape *s,
+		      const struct cell *cells, struct buf *out)
 {
 	char mark = '{';
 
@@ -175,7 +177,8 @@ static int add_format(struct event_json *j, const struct event *ev, struct buf *
 		return -1;
 	catalog_reset(j->catalog);
 	add_key_text(out, "server", slice_str(j->format.server_version));
-	buf_add_format(out, ",\"checksum\":\"%s\"", j->format.checksum == EVENT_CHECKSUM_CRC32 ? "crc32" : "none");
+	buf_add_format(out, ",\"checksum\":\"%s\"",
+		       j->format.checksum == EVENT_CHECKSUM_CRC32 ? "crc32" : "none");
 	return 0;
 }
 
@@ -242,7 +245,8 @@ static int add_query(struct event_json *j, const struct event *ev, struct buf *o
 	struct statement s = STATEMENT_INIT;
 	struct event_query q;
 
-	if (event_query_read(ev, &j->inflated, &q, e) < 0 || statement_read(q.text, q.db, &s, e) < 0)
+	if (event_query_read(ev, &j->inflated, &q, e) < 0 ||
+	    statement_read(q.text, q.db, &s, e) < 0)
 		return -1;
 	add_key_text(out, "db", q.db);
 	buf_add_format(out, ",\"statement\":\"%s\"", statement_kind_name(s.kind));
@@ -281,7 +285,8 @@ static int add_incident(const struct event *ev, struct buf *out, struct err *e)
 	return 0;
 }
 
-static int add_table_map(struct event_json *j, const struct event *ev, struct buf *out, struct err *e)
+static int add_table_map(struct event_json *j, const struct event *ev, struct buf *out,
+			 struct err *e)
 {
 	const struct catalog_table *t;
 	char type[80];
@@ -295,7 +300,8 @@ static int add_table_map(struct event_json *j, const struct event *ev, struct bu
 
 		buf_add_str(out, i == 0 ? ",\"columns\":{" : ",");
 		add_text(out, slice_str(c->name));
-		buf_add_format(out, ":\"%s%s\"", column_type_text(c, type, sizeof(type)), c->nullable ? "" : " not null");
+		buf_add_format(out, ":\"%s%s\"", column_type_text(c, type, sizeof(type)),
+			       c->nullable ? "" : " not null");
 	}
 	buf_add_u8(out, '}');
 	for (uint16_t i = 0; i < t->shape->key_count; i++) {
@@ -307,7 +313,8 @@ static int add_table_map(struct event_json *j, const struct event *ev, struct bu
 	return 0;
 }
 
-static int add_row_images(struct event_json *j, struct rows *r, const struct shape *shape, struct buf *out, struct err *e)
+static int add_row_images(struct event_json *j, struct rows *r, const struct shape *shape,
+			  struct buf *out, struct err *e)
 {
 	const char *mark = "";
 	int rc;
@@ -337,8 +344,9 @@ static int add_rows(struct event_json *j, const struct event *ev, struct buf *ou
 		return -1;
 	t = catalog_find(j->catalog, r.table_id);
 	if (t == NULL || t->shape == NULL)
-		return err_data(e, "%s event for table id %" PRIu64 " without a Table_map event before it",
-				event_type_name(ev->header.type), r.table_id);
+		return err_data(
+			e, "%s event for table id %" PRIu64 " without a Table_map event before it",
+			event_type_name(ev->header.type), r.table_id);
 	buf_add_str(out, ",\"table\":");
 	add_table_name(out, t->db, t->table);
 	add_flag(out, "statement_end", (r.flags & ROWS_FLAG_STATEMENT_END) != 0);
@@ -390,15 +398,16 @@ static int add_body(struct event_json *j, const struct event *ev, struct buf *ou
 	}
 }
 
-int event_json_add(struct event_json *j, uint64_t at, struct slice packet, struct buf *out, struct err *e)
+int event_json_add(struct event_json *j, uint64_t at, struct slice packet, struct buf *out,
+		   struct err *e)
 {
 	size_t start = out->size;
 	struct event ev;
 
 	if (event_read(packet, &j->format, &ev, e) < 0)
 		return err_wrap(e, "offset %" PRIu64, at);
-	buf_add_format(out, "{\"at\":%" PRIu64 ",\"type\":\"%s\",\"time\":%" PRIu32, at, event_type_name(ev.header.type),
-		       ev.header.timestamp);
+	buf_add_format(out, "{\"at\":%" PRIu64 ",\"type\":\"%s\",\"time\":%" PRIu32, at,
+		       event_type_name(ev.header.type), ev.header.timestamp);
 	if (add_body(j, &ev, out, e) < 0) {
 		out->size = start;
 		return err_wrap(e, "offset %" PRIu64, at);
@@ -421,14 +430,16 @@ static int read_event(FILE *in, uint64_t at, struct buf *packet, struct err *e)
 	if (got == 0)
 		return 0;
 	if (got < EVENT_HEADER_SIZE)
-		return err_data(e, "offset %" PRIu64 ": the file ends inside an event's header", at);
+		return err_data(e, "offset %" PRIu64 ": the file ends inside an event's header",
+				at);
 	packet->size = got;
 	size = rd_of(packet->data + 9, 4);
 	rest = rd_u32(&size);
 	if (rest < EVENT_HEADER_SIZE || rest > EVENT_SIZE_MAX)
 		return err_data(e, "offset %" PRIu64 ": an event of %" PRIu32 " bytes", at, rest);
 	rest -= EVENT_HEADER_SIZE;
-	while (rest > 0) { /* in steps, so that a wrong size doesn't reserve what the file cannot hold */
+	while (rest >
+	       0) { /* in steps, so that a wrong size doesn't reserve what the file cannot hold */
 		size_t step = rest < 1u << 20 ? rest : 1u << 20;
 
 		if (fread(buf_reserve(packet, step), 1, step, in) != step)
@@ -447,7 +458,8 @@ int event_json_print(FILE *in, FILE *out, struct err *e)
 	uint64_t at = MAGIC_SIZE;
 	int rc = -1;
 
-	if (fread(magic, 1, sizeof(magic), in) != sizeof(magic) || memcmp(magic, MAGIC, sizeof(magic)) != 0) {
+	if (fread(magic, 1, sizeof(magic), in) != sizeof(magic) ||
+	    memcmp(magic, MAGIC, sizeof(magic)) != 0) {
 		err_data(e, "not a binlog file: it does not begin with the bytes fe 62 69 6e");
 		goto out;
 	}

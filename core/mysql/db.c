@@ -1,11 +1,12 @@
 /* db.c - connect and query.
  *
- * Every session is alike, whatever the server's defaults are: UTC, no sql_mode that would change a SELECT, statements in
- * utf8mb4, results in utf8mb4 or as stored, transactions read only. Millrace has no business writing to its source, and a session that
- * cannot write makes sure of it.
+ * Every session is alike, whatever the server's defaults are: UTC, no sql_mode that would change a
+ * SELECT, statements in utf8mb4, results in utf8mb4 or as stored, transactions read only. Millrace
+ * has no business writing to its source, and a session that cannot write makes sure of it.
  *
- * Results are streamed row by row (mysql_use_result): memory does not grow with them. The price is that a result must be read to
- * its end or freed before the next statement: db_query refuses a second one. */
+ * Results are streamed row by row (mysql_use_result): memory does not grow with them. The price is
+ * that a result must be read to its end or freed before the next statement: db_query refuses a
+ * second one. */
 #include "core/mysql/db_priv.h"
 
 #include "core/base/buf.h"
@@ -75,8 +76,8 @@ int db_open(const struct settings *settings, enum db_text text, struct db **ret_
 	if (db->mysql == NULL)
 		abort(); /* it only allocates */
 	set_options(db->mysql, settings);
-	if (mysql_real_connect(db->mysql, db->host, db->user, password, NULL, (unsigned)settings->source_port, NULL, 0) ==
-	    NULL) {
+	if (mysql_real_connect(db->mysql, db->host, db->user, password, NULL,
+			       (unsigned)settings->source_port, NULL, 0) == NULL) {
 		db_failed(db, "connect to", e);
 		goto failed;
 	}

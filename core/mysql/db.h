@@ -1,9 +1,12 @@
-/* db.h - a connection to MySQL or MariaDB: connect, query, raw replication packets. The only face of libmariadb.
+/* db.h - a connection to MySQL or MariaDB: connect, query, raw replication packets. The only face
+ * of libmariadb.
  *
- * Every session is set up the same way: time_zone '+00:00', sql_mode '', character_set_results binary (NULL) unless asked for
- * UTF-8, autocommit, READ ONLY where the server allows; net timeouts from settings. Errors: unreachable, lost, killed, deadlock, lock wait
- * -> ERR_RETRY (EXIT_UNREACHABLE); wrong password, missing grant, unknown table -> ERR_CONFIG with the GRANT in the hint;
- * binlog purged (1236) -> ERR_CONFIG with EXIT_PURGED. */
+ * Every session is set up the same way: time_zone '+00:00', sql_mode '', character_set_results
+ * binary (NULL) unless asked for UTF-8, autocommit, READ ONLY; network timeouts from settings.
+ *
+ * Errors: unreachable, lost, killed, deadlock, lock wait, statement time over -> ERR_RETRY
+ * (EXIT_UNREACHABLE); wrong password, missing grant, unknown table -> ERR_CONFIG with the GRANT in
+ * the hint; binlog purged (1236) -> ERR_CONFIG with EXIT_PURGED. */
 #ifndef CORE_MYSQL_DB_H
 #define CORE_MYSQL_DB_H
 
@@ -14,15 +17,18 @@
 struct db;
 struct db_result;
 
-enum db_text { DB_TEXT_UTF8, DB_TEXT_BINARY }; /* character_set_results: utf8mb4, or each column's own */
+/* character_set_results: utf8mb4, or each column's own */
+enum db_text { DB_TEXT_UTF8, DB_TEXT_BINARY };
 
 int db_open(const struct settings *settings, enum db_text text, struct db **ret_db, struct err *e);
 void db_close(struct db *db);
 /* Runs a statement without a result (or drops the result). */
 int db_run(struct db *db, const char *sql, struct err *e);
-/* Streams the result (use_result): call db_next until it returns 0, then db_result_free. One open result per connection. */
+/* Streams the result (use_result): call db_next until it returns 0, then db_result_free. One open
+ * result per connection. */
 int db_query(struct db *db, const char *sql, struct db_result **ret_result, struct err *e);
-/* Returns 1 and a row (array of column_count slices; data NULL = SQL NULL; valid until the next call), 0 at the end, -1 on error. */
+/* Returns 1 and a row (array of column_count slices; data NULL = SQL NULL; valid until the next
+ * call), 0 at the end, -1 on error. */
 int db_next(struct db_result *r, const struct slice **ret_row, struct err *e);
 size_t db_column_count(const struct db_result *r);
 const char *db_column_name(const struct db_result *r, size_t column);
@@ -37,23 +43,27 @@ const char *db_server_version(const struct db *db);
 struct buf;
 void db_quote(struct slice text, struct buf *sql);
 
-/* ---- replication stream (client/server protocol, COM_REGISTER_SLAVE and COM_BINLOG_DUMP; MariaDB KB "Replication protocol") ---- */
+/* ---- replication stream: COM_REGISTER_SLAVE, COM_BINLOG_DUMP ---- */
 struct db_dump_options {
-	const char *gtid;          /* MariaDB GTID position list "0-1-5,1-2-7"; "" = from the oldest binlog; ignored when file is set */
-	const char *file;          /* or file and offset */
+	const char *gtid; /* position "0-1-5,1-2-7"; "" = oldest binlog; ignored when file is set */
+	const char *file; /* or file and offset */
 	uint32_t offset;
 	uint32_t server_id;
 	int64_t heartbeat_ms;
-	bool annotate;             /* also send ANNOTATE_ROWS: the text of statements */
+	bool annotate; /* also send ANNOTATE_ROWS: the text of statements */
 };
-/* Turns the connection into a replication stream: sets @mariadb_slave_capability=4, @master_binlog_checksum=@@global.binlog_checksum,
- * @master_heartbeat_period, @slave_connect_state, @slave_gtid_strict_mode=1, net_write_timeout, registers, and sends the dump command. */
+/* Turns the connection into a replication stream: sets @mariadb_slave_capability=4,
+ * @master_binlog_checksum=@@global.binlog_checksum,
+ * @master_heartbeat_period, @slave_connect_state, @slave_gtid_strict_mode=1, net_write_timeout,
+ * registers, and sends the dump command. */
 int db_dump(struct db *db, const struct db_dump_options *options, struct err *e);
-/* Next event packet, header included, without the leading OK byte; valid until the next call. Blocks up to source.read_timeout. -1: ERR_RETRY
- * when the connection is lost or silent, EXIT_PURGED, or what the server says. */
+/* Next event packet, header included, without the leading OK byte; valid until the next call.
+ * Blocks up to source.read_timeout. -1: ERR_RETRY when the connection is lost or silent,
+ * EXIT_PURGED, or what the server says. */
 int db_dump_next(struct db *db, struct slice *ret_event, struct err *e);
-/* Wakes a thread that blocks in db_dump_next or in a query (shuts the socket down): that call then fails with ERR_RETRY. The only
- * call allowed from another thread, while the owner hasn't closed the connection. */
+/* Wakes a thread that blocks in db_dump_next or in a query (shuts the socket down): that call then
+ * fails with ERR_RETRY. The only call allowed from another thread, while the owner hasn't closed
+ * the connection. */
 void db_interrupt(struct db *db);
 
 #endif

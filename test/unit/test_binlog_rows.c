@@ -1,4 +1,5 @@
-/* test_binlog_rows.c - row events and table maps made by hand: MySQL's v2, compressed ones, short table ids, lies. */
+/* test_binlog_rows.c - row events and table maps made by hand: MySQL's v2, compressed ones, short
+ * table ids, lies. */
 #include "unit.h"
 
 #include "cdc/binlog/inflate.h"
@@ -40,7 +41,8 @@ static struct slice packed(struct slice plain, struct buf *out)
 	buf_add_u8(out, 0x80 | 2);
 	buf_add_u8(out, (uint8_t)(plain.size >> 8));
 	buf_add_u8(out, (uint8_t)plain.size);
-	ck_assert_int_eq(compress(buf_reserve(out, size), &size, plain.data, (uLong)plain.size), Z_OK);
+	ck_assert_int_eq(compress(buf_reserve(out, size), &size, plain.data, (uLong)plain.size),
+			 Z_OK);
 	out->size += size;
 	return buf_slice(out);
 }
@@ -94,7 +96,8 @@ START_TEST(test_all_kinds)
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		const struct kind *k = &kinds[i];
-		struct cell before[2] = { { 0 } }, after[2] = { { 0 } }, *first = k->kind == ROWS_WRITE ? after : before;
+		struct cell before[2] = { { 0 } }, after[2] = { { 0 } },
+			    *first = k->kind == ROWS_WRITE ? after : before;
 		size_t head;
 		struct buf b = rows_body(k, &head);
 		struct event ev = event_of(k->type, buf_slice(&b));
@@ -106,10 +109,13 @@ START_TEST(test_all_kinds)
 		ck_assert_int_eq(rows_table_id(&ev, &format8, &id, &e), 0);
 		ck_assert_uint_eq(id, 12345);
 		ck_assert_msg(rows_read(&ev, &format8, &scratch, &r, &e) == 0, "%s", e.msg);
-		ck_assert(r.kind == k->kind && r.table_id == 12345 && r.flags == ROWS_FLAG_STATEMENT_END && r.column_count == 2);
-		ck_assert((r.before != NULL) == (k->kind != ROWS_WRITE) && (r.after != NULL) == (k->kind != ROWS_DELETE));
+		ck_assert(r.kind == k->kind && r.table_id == 12345 &&
+			  r.flags == ROWS_FLAG_STATEMENT_END && r.column_count == 2);
+		ck_assert((r.before != NULL) == (k->kind != ROWS_WRITE) &&
+			  (r.after != NULL) == (k->kind != ROWS_DELETE));
 		ck_assert_int_eq(rows_next(&r, shape, before, after, &e), 1);
-		ck_assert(first[0].state == CELL_VALUE && first[0].size == 4 && first[0].data[0] == 1);
+		ck_assert(first[0].state == CELL_VALUE && first[0].size == 4 &&
+			  first[0].data[0] == 1);
 		ck_assert(first[1].state == CELL_VALUE && first[1].data[0] == 2);
 		if (k->kind == ROWS_UPDATE)
 			ck_assert(after[0].data[0] == 3 && after[1].state == CELL_NULL);
@@ -146,12 +152,14 @@ START_TEST(test_rows_refused)
 	struct shape *shape = two_ints();
 	struct buf scratch = BUF_INIT;
 	struct cell before[2], after[2];
-	struct event ev = event_of(EVENT_WRITE_ROWS_V1, slice_of("\7\0\0\0\0\0\0\0\3\7\0\1\0\0\0", 15));
+	struct event ev =
+		event_of(EVENT_WRITE_ROWS_V1, slice_of("\7\0\0\0\0\0\0\0\3\7\0\1\0\0\0", 15));
 	struct rows r;
 	struct err e = ERR_INIT;
 
 	ck_assert_int_eq(rows_read(&ev, &format8, &scratch, &r, &e), 0);
-	ck_assert_int_lt(rows_next(&r, shape, before, after, &e), 0); /* three columns, the shape has two */
+	ck_assert_int_lt(rows_next(&r, shape, before, after, &e),
+			 0); /* three columns, the shape has two */
 	ev.body = slice_of("\7\0\0\0\0\0\0\0\0\7", 10);
 	ck_assert_int_lt(rows_read(&ev, &format8, &scratch, &r, &e), 0); /* no columns */
 	ev.body = slice_of("\7\0\0\0\0\0\0\0\376\377\377\377\377\377\377\377\377\7", 18);
@@ -162,7 +170,8 @@ START_TEST(test_rows_refused)
 		if (rows_next(&r, shape, before, after, &e) <= 0)
 			break;
 	ev = event_of(EVENT_WRITE_ROWS, slice_of("\7\0\0\0\0\0\0\0\1\0\2\3", 12));
-	ck_assert_int_lt(rows_read(&ev, &format8, &scratch, &r, &e), 0); /* extra data shorter than its length */
+	ck_assert_int_lt(rows_read(&ev, &format8, &scratch, &r, &e),
+			 0); /* extra data shorter than its length */
 	ev.header.type = EVENT_XID;
 	ck_assert_int_lt(rows_read(&ev, &format8, &scratch, &r, &e), 0);
 	ck_assert(!rows_is(EVENT_XID));
@@ -202,7 +211,8 @@ END_TEST
 
 START_TEST(test_table_map)
 {
-	static const char body[] = "\7\0\0\0\0\0\1\0\1d\0\2tt\0\3\3\17\376\4\1\1\xce\x20\5\1\1\200\144\1y";
+	static const char body[] =
+		"\7\0\0\0\0\0\1\0\1d\0\2tt\0\3\3\17\376\4\1\1\xce\x20\5\1\1\200\144\1y";
 	size_t size = sizeof(body) - 1;
 	struct table_map m;
 	struct table_map_column c;
@@ -211,7 +221,8 @@ START_TEST(test_table_map)
 	struct err e = ERR_INIT;
 
 	ck_assert_msg(table_map_read(slice_of(body, size), 8, &m, &e) == 0, "%s", e.msg);
-	ck_assert(m.id == 7 && m.flags == 1 && slice_is(m.db, "d") && slice_is(m.table, "tt") && m.column_count == 3);
+	ck_assert(m.id == 7 && m.flags == 1 && slice_is(m.db, "d") && slice_is(m.table, "tt") &&
+		  m.column_count == 3);
 	ck_assert(m.has[TABLE_MAP_SIGNEDNESS] && !m.has[TABLE_MAP_COLUMN_NAME]);
 	ck_assert_uint_eq(m.nullable[0], 5);
 	metadata = rd_from(m.metadata);
@@ -240,9 +251,14 @@ START_TEST(test_table_map_refused)
 	ck_assert(strstr(e.msg, "200") != NULL);
 	/* the same kind of metadata twice; a name with a NUL inside; no columns */
 	ck_assert_int_lt(table_map_read(slice_str("12345678\1d"), 8, &m, &e), 0);
-	ck_assert_int_lt(table_map_read(slice_of("\7\0\0\0\0\0\1\0\1d\0\1t\0\1\3\0\0\1\1\0\1\1\0", 24), 8, &m, &e), 0);
-	ck_assert_int_lt(table_map_read(slice_of("\7\0\0\0\0\0\1\0\2\0d\0\1t\0\1\3\0\0", 19), 8, &m, &e), 0);
-	ck_assert_int_lt(table_map_read(slice_of("\7\0\0\0\0\0\1\0\1d\0\1t\0\0\0", 16), 8, &m, &e), 0);
+	ck_assert_int_lt(
+		table_map_read(slice_of("\7\0\0\0\0\0\1\0\1d\0\1t\0\1\3\0\0\1\1\0\1\1\0", 24), 8,
+			       &m, &e),
+		0);
+	ck_assert_int_lt(
+		table_map_read(slice_of("\7\0\0\0\0\0\1\0\2\0d\0\1t\0\1\3\0\0", 19), 8, &m, &e), 0);
+	ck_assert_int_lt(table_map_read(slice_of("\7\0\0\0\0\0\1\0\1d\0\1t\0\0\0", 16), 8, &m, &e),
+			 0);
 }
 END_TEST
 

@@ -1,5 +1,5 @@
-/* test_catalog.c - which tables are captured; table maps to shapes; the cache of them. Table maps are made by hand here; what real
- * servers write is in test/golden. */
+/* test_catalog.c - which tables are captured; table maps to shapes; the cache of them. Table maps
+ * are made by hand here; what real servers write is in test/golden. */
 #include "unit.h"
 
 #include "cdc/catalog/catalog.h"
@@ -25,10 +25,10 @@ static struct catalog *catalog_of(const char *pattern)
 struct col {
 	const char *name;
 	uint8_t type;
-	const char *meta;      /* bytes of column metadata */
+	const char *meta; /* bytes of column metadata */
 	size_t meta_size;
-	int is_unsigned;       /* -1: not numeric */
-	uint8_t collation;     /* 0: no character column */
+	int is_unsigned;   /* -1: not numeric */
+	uint8_t collation; /* 0: no character column */
 };
 
 struct map {
@@ -107,7 +107,8 @@ static struct buf body_of(const struct map *m)
 	return b;
 }
 
-static int take(struct catalog *c, const struct map *m, const struct catalog_table **ret_table, struct err *e)
+static int take(struct catalog *c, const struct map *m, const struct catalog_table **ret_table,
+		struct err *e)
 {
 	struct buf b = body_of(m);
 	int rc = catalog_table_map(c, buf_slice(&b), ret_table, e);
@@ -173,10 +174,16 @@ START_TEST(test_signs)
 	for (int i = 0; i < 24; i++) {
 		uint8_t type = types[i % 4];
 
-		columns[i] = (struct col){ .name = "c", .type = type, .meta = "\3\0", .meta_size = type == COLUMN_BIT ? 2 : 0 };
-		columns[i].is_unsigned = type == COLUMN_YEAR ? 1 : type == COLUMN_TINY ? i % 8 == 4 : -1;
+		columns[i] = (struct col){ .name = "c",
+					   .type = type,
+					   .meta = "\3\0",
+					   .meta_size = type == COLUMN_BIT ? 2 : 0 };
+		columns[i].is_unsigned = type == COLUMN_YEAR   ? 1
+					 : type == COLUMN_TINY ? i % 8 == 4
+							       : -1;
 	}
-	ck_assert_msg(take(c, &(struct map){ 1, "d", "t", columns, 24, true }, &t, &e) == 0, "%s", e.msg);
+	ck_assert_msg(take(c, &(struct map){ 1, "d", "t", columns, 24, true }, &t, &e) == 0, "%s",
+		      e.msg);
 	for (int i = 0; i < 24; i++)
 		ck_assert_msg(t->shape->columns[i].is_unsigned == (i % 8 == 4), "column %d", i);
 	catalog_free(c);
@@ -286,7 +293,8 @@ START_TEST(test_refused)
 
 		ck_assert_msg(take(c, &m, &t, &e) < 0, "%zu: %s", i, bad[i].says);
 		ck_assert_int_eq(e.kind, ERR_DATA);
-		ck_assert_msg(strstr(e.msg, bad[i].says) != NULL && strstr(e.msg, "d.t") != NULL, "%s: %s", bad[i].says, e.msg);
+		ck_assert_msg(strstr(e.msg, bad[i].says) != NULL && strstr(e.msg, "d.t") != NULL,
+			      "%s: %s", bad[i].says, e.msg);
 		catalog_free(c);
 	}
 }
@@ -316,7 +324,8 @@ START_TEST(test_hidden_type)
 
 	h->items = xcalloc(1, sizeof(h->items[0]));
 	h->count = h->capacity = 1;
-	h->items[0] = (struct catalog_hidden){ xstrdup("d"), xstrdup("t"), xstrdup("b"), xstrdup("uuid") };
+	h->items[0] = (struct catalog_hidden){ xstrdup("d"), xstrdup("t"), xstrdup("b"),
+					       xstrdup("uuid") };
 	ck_assert_int_lt(take(c, &plain_map, &t, &e), 0);
 	ck_assert(strstr(e.msg, "column b: type uuid") != NULL);
 	free(h->items[0].column);
@@ -342,7 +351,8 @@ START_TEST(test_damaged)
 		copy = xrealloc(copy, size > 0 ? size : 1);
 		for (uint64_t n = unit_random_below(4); n > 0 && size > 0; n--)
 			copy[unit_random_below(size)] = (uint8_t)unit_random64();
-		ck_assert(catalog_table_map(c, slice_of(copy, size), &t, &e) == 0 || e.kind == ERR_DATA);
+		ck_assert(catalog_table_map(c, slice_of(copy, size), &t, &e) == 0 ||
+			  e.kind == ERR_DATA);
 		free(copy);
 		catalog_free(c);
 	}
@@ -364,7 +374,8 @@ START_TEST(test_many_tables)
 		snprintf(name, sizeof(name), "t%d", (int)i);
 		ck_assert_int_eq(take(c, &m, &t, &e), 0);
 	}
-	ck_assert(catalog_find(c, 100000) == t && catalog_find(c, 95000) != NULL && catalog_find(c, 1) == NULL);
+	ck_assert(catalog_find(c, 100000) == t && catalog_find(c, 95000) != NULL &&
+		  catalog_find(c, 1) == NULL);
 	catalog_free(c);
 }
 END_TEST

@@ -1,4 +1,5 @@
-/* test_event.c - events made by hand: those that the golden files lack, limits, and lengths that lie. */
+/* test_event.c - events made by hand: those that the golden files lack, limits, and lengths that
+ * lie. */
 #include "unit.h"
 
 #include "cdc/binlog/event.h"
@@ -34,7 +35,8 @@ static struct buf make(uint8_t type, uint16_t flags, struct slice body, bool che
 
 static struct event event_of(uint8_t type, struct slice body)
 {
-	return (struct event){ .header = { .type = type, .server_id = 77, .log_pos = 1234 }, .body = body };
+	return (struct event){ .header = { .type = type, .server_id = 77, .log_pos = 1234 },
+			       .body = body };
 }
 
 static struct buf format_body(const char *version, uint8_t table_map_size, uint8_t algorithm)
@@ -83,7 +85,8 @@ START_TEST(test_rotate_first)
 	add_le(&body, 4, 8);
 	buf_add_str(&body, "binlog.000007");
 	for (int checksum = 0; checksum < 2; checksum++) {
-		struct buf b = make(EVENT_ROTATE, EVENT_FLAG_ARTIFICIAL, buf_slice(&body), checksum);
+		struct buf b =
+			make(EVENT_ROTATE, EVENT_FLAG_ARTIFICIAL, buf_slice(&body), checksum);
 		struct buf other = make(EVENT_XID, 0, slice_str("12345678"), checksum);
 		struct event_format f = EVENT_FORMAT_INIT;
 		struct event_rotate r;
@@ -115,7 +118,8 @@ START_TEST(test_format)
 	ck_assert_str_eq(f.server_version, "10.11.19-MariaDB-log");
 	ck_assert_int_eq(f.checksum, EVENT_CHECKSUM_CRC32);
 	ck_assert_uint_eq(f.rows_header_size, 8);
-	b.data[17] |= EVENT_FLAG_IN_USE; /* a file that is still open: the checksum was made without the flag */
+	b.data[17] |= EVENT_FLAG_IN_USE; /* a file that is still open: the checksum was made without
+					    the flag */
 	ck_assert_int_eq(event_read(buf_slice(&b), &f, &ev, &e), 0);
 	b.data[17] |= EVENT_FLAG_ARTIFICIAL;
 	ck_assert_int_lt(event_read(buf_slice(&b), &f, &ev, &e), 0);
@@ -235,7 +239,8 @@ START_TEST(test_small_bodies)
 
 	ev = event_of(EVENT_XA_PREPARE, slice_of("\1\2\0\0\0\1\0\0\0\1\0\0\0gb", 15));
 	ck_assert_int_eq(event_xa_prepare_read(&ev, &xa, &e), 0);
-	ck_assert(xa.one_phase && xa.format == 2 && slice_is(xa.gtrid, "g") && slice_is(xa.bqual, "b"));
+	ck_assert(xa.one_phase && xa.format == 2 && slice_is(xa.gtrid, "g") &&
+		  slice_is(xa.bqual, "b"));
 	ev.body = slice_of("\1\2\0\0\0\377\377\377\377\1\0\0\0gb", 15);
 	ck_assert_int_lt(event_xa_prepare_read(&ev, &xa, &e), 0);
 
@@ -262,7 +267,8 @@ START_TEST(test_query)
 	struct err e = ERR_INIT;
 
 	ck_assert_int_eq(event_query_read(&ev, &scratch, &q, &e), 0);
-	ck_assert(slice_is(q.db, "db") && slice_is(q.text, "SELECT 1") && q.error_code == 5 && q.thread_id == 1);
+	ck_assert(slice_is(q.db, "db") && slice_is(q.text, "SELECT 1") && q.error_code == 5 &&
+		  q.thread_id == 1);
 	for (size_t cut = 0; cut < 19; cut++) {
 		ev.body.size = cut;
 		ck_assert_int_lt(event_query_read(&ev, &scratch, &q, &e), 0);

@@ -1,9 +1,11 @@
-/* test_golden.c - recorded binlog files against the JSON lines that were checked by eye, and every way to damage them.
+/* test_golden.c - recorded binlog files against the JSON lines that were checked by eye, and every
+ * way to damage them.
  *
- * Goal: the decoder sees exactly what a real server wrote (compare), and whatever else it gets it answers with ERR_DATA or a
- * line, never with a crash or a read outside (damage; run it with SANITIZER=address). UPDATE_GOLDEN=1 writes the .jsonl files anew.
- * Method of damage: truncate at each byte; flip bits at each byte, once as it is, which the checksum must notice, and once
- * with the checksum made right again, so that the decoders behind it get the bytes. */
+ * Goal: the decoder sees exactly what a real server wrote (compare), and whatever else it gets it
+ * answers with ERR_DATA or a line, never with a crash or a read outside (damage; run it with
+ * SANITIZER=address). UPDATE_GOLDEN=1 writes the .jsonl files anew. Method of damage: truncate at
+ * each byte; flip bits at each byte, once as it is, which the checksum must notice, and once with
+ * the checksum made right again, so that the decoders behind it get the bytes. */
 #include "unit.h"
 
 #include "cdc/binlog/event.h"
@@ -20,7 +22,8 @@ static glob_t files_of(void)
 {
 	glob_t g;
 
-	ck_assert_msg(glob("test/golden/*.binlog", 0, NULL, &g) == 0, "no golden files: run it at the top of the tree");
+	ck_assert_msg(glob("test/golden/*.binlog", 0, NULL, &g) == 0,
+		      "no golden files: run it at the top of the tree");
 	return g;
 }
 
@@ -65,8 +68,8 @@ static void assert_same_lines(const char *path, const char *got, const char *wan
 	while (*got != '\0' || *want != '\0') {
 		size_t g = strcspn(got, "\n"), w = strcspn(want, "\n");
 
-		ck_assert_msg(g == w && memcmp(got, want, g) == 0, "%s:%d\nwant %.*s\ngot  %.*s", path, line, (int)w, want,
-			      (int)g, got);
+		ck_assert_msg(g == w && memcmp(got, want, g) == 0, "%s:%d\nwant %.*s\ngot  %.*s",
+			      path, line, (int)w, want, (int)g, got);
 		got += g + (got[g] == '\n');
 		want += w + (want[w] == '\n');
 		line++;
@@ -107,7 +110,7 @@ END_TEST
 
 struct file {
 	struct buf bytes;
-	size_t *starts;       /* offset of each event, and the file's end */
+	size_t *starts; /* offset of each event, and the file's end */
 	size_t count;
 	bool checksums;
 };
@@ -135,7 +138,8 @@ static void close_file(struct file *f)
 	buf_done(&f->bytes);
 }
 
-/* All events in order, up to `until`. Exact-sized copies, so that the sanitizer sees every byte read too far. */
+/* All events in order, up to `until`. Exact-sized copies, so that the sanitizer sees every byte
+ * read too far. */
 static int decode_events(const struct file *f, size_t until, struct err *e)
 {
 	struct event_json *j = event_json_new();
@@ -143,7 +147,8 @@ static int decode_events(const struct file *f, size_t until, struct err *e)
 	int rc = 0;
 
 	for (size_t i = 0; i < f->count && rc == 0 && f->starts[i] < until; i++) {
-		size_t end = f->starts[i + 1] < until ? f->starts[i + 1] : until, size = end - f->starts[i];
+		size_t end = f->starts[i + 1] < until ? f->starts[i + 1] : until,
+		       size = end - f->starts[i];
 		uint8_t *copy = xmalloc(size);
 
 		memcpy(copy, f->bytes.data + f->starts[i], size);
@@ -174,8 +179,8 @@ START_TEST(test_truncated)
 			else if (cut % 3 != 0 && cut > f.starts[next] + 100)
 				continue;
 			rc = decode_events(&f, cut, &e);
-			ck_assert_msg(border ? rc == 0 : rc < 0 && e.kind == ERR_DATA, "%s cut at %zu: %d %s",
-				      files.gl_pathv[i], cut, rc, e.msg);
+			ck_assert_msg(border ? rc == 0 : rc < 0 && e.kind == ERR_DATA,
+				      "%s cut at %zu: %d %s", files.gl_pathv[i], cut, rc, e.msg);
 		}
 		close_file(&f);
 	}
@@ -224,7 +229,8 @@ START_TEST(test_flipped)
 			rc = decode_events(&f, f.bytes.size, &e);
 			f.bytes.data[at] ^= mask;
 			ck_assert_msg(rc < 0 || !f.checksums || is_in_use_flag(&f, at, mask),
-				      "%s: bit %02x of byte %zu flipped, nobody noticed", files.gl_pathv[i], mask, at);
+				      "%s: bit %02x of byte %zu flipped, nobody noticed",
+				      files.gl_pathv[i], mask, at);
 			ck_assert(rc == 0 || e.kind == ERR_DATA);
 		}
 		close_file(&f);
@@ -243,10 +249,12 @@ static void make_checksum(const struct file *f, size_t event)
 		from[size + (size_t)i] = (uint8_t)(crc >> (8 * i));
 }
 
-/* One event of a file with one to three random bytes changed behind its header, its checksum made right. */
+/* One event of a file with one to three random bytes changed behind its header, its checksum made
+ * right. */
 static void damage_one(struct file *f, size_t event)
 {
-	size_t from = f->starts[event] + EVENT_HEADER_SIZE, to = f->starts[event + 1] - EVENT_CHECKSUM_SIZE;
+	size_t from = f->starts[event] + EVENT_HEADER_SIZE,
+	       to = f->starts[event + 1] - EVENT_CHECKSUM_SIZE;
 	struct buf saved = BUF_INIT;
 	struct err e = ERR_INIT;
 	int rc;
@@ -298,7 +306,7 @@ END_TEST
 
 START_TEST(test_not_a_binlog)
 {
-	static const char *const bad[] = { "x", "\xfe" "bi", "PK\003\004 something else entirely" };
+	static const char *const bad[] = { "x", "\xfe\x62i", "PK\003\004 something else entirely" };
 	int rc;
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {

@@ -1,4 +1,5 @@
-/* test_gtid.c - GTIDs and positions: text both ways, hostile text, and random operations against a naive model. */
+/* test_gtid.c - GTIDs and positions: text both ways, hostile text, and random operations against a
+ * naive model. */
 #include "unit.h"
 
 #include "core/base/gtid.h"
@@ -42,16 +43,38 @@ END_TEST
 START_TEST(test_refused)
 {
 	static const char *const bad[] = {
-		"-", "0", "0-1", "0-1-", "0--1", "-1-1-1", "0-1-5-6", "+0-1-5", "0- 1-5", "0-1-5x", "x", "0-1-0x5", "0-1-5,",
-		",", ",0-1-5", "0-1-5,,1-1-1", "0-1-5 1-1-1", "0-1-5,0-2-6", "4294967296-1-1", "1-4294967296-1",
-		"0-1-18446744073709551616", "0-1-99999999999999999999999", "0_1_5", "0-1-5;1-1-1",
+		"-",
+		"0",
+		"0-1",
+		"0-1-",
+		"0--1",
+		"-1-1-1",
+		"0-1-5-6",
+		"+0-1-5",
+		"0- 1-5",
+		"0-1-5x",
+		"x",
+		"0-1-0x5",
+		"0-1-5,",
+		",",
+		",0-1-5",
+		"0-1-5,,1-1-1",
+		"0-1-5 1-1-1",
+		"0-1-5,0-2-6",
+		"4294967296-1-1",
+		"1-4294967296-1",
+		"0-1-18446744073709551616",
+		"0-1-99999999999999999999999",
+		"0_1_5",
+		"0-1-5;1-1-1",
 	};
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		struct gtid_set s = set_of("7-7-7");
 		struct err e = ERR_INIT;
 
-		ck_assert_msg(gtid_set_parse(slice_str(bad[i]), &s, &e) < 0, "'%s' was taken", bad[i]);
+		ck_assert_msg(gtid_set_parse(slice_str(bad[i]), &s, &e) < 0, "'%s' was taken",
+			      bad[i]);
 		ck_assert_int_eq(e.kind, ERR_DATA);
 		assert_text(&s, "7-7-7");
 		gtid_set_done(&s);
@@ -100,7 +123,8 @@ END_TEST
 
 START_TEST(test_compare)
 {
-	struct gtid_set a = set_of("0-1-5,1-2-7"), b = set_of("0-9-5"), c = set_of("0-1-6"), none = set_of("");
+	struct gtid_set a = set_of("0-1-5,1-2-7"), b = set_of("0-9-5"), c = set_of("0-1-6"),
+			none = set_of("");
 	struct gtid_set far = set_of("0-1-18446744073709551615,1-1-18446744073709551615");
 
 	ck_assert(gtid_set_contains_set(&a, &b));
@@ -167,7 +191,8 @@ START_TEST(test_random)
 
 		for (int step = 0; step < 30; step++) {
 			uint32_t d = (uint32_t)unit_random_below(MODEL_DOMAINS);
-			struct gtid g = { d, (uint32_t)unit_random_below(3), unit_random_below(1000) };
+			struct gtid g = { d, (uint32_t)unit_random_below(3),
+					  unit_random_below(1000) };
 
 			model[d] = g;
 			known[d] = true;
