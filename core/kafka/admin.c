@@ -204,6 +204,19 @@ int admin_topic(struct admin *a, const char *topic, struct topic_info *ret_info,
 	return 0;
 }
 
+int admin_partitions(struct admin *a, const char *topic, bool *ret_exists, int32_t *ret_partitions, struct err *e)
+{
+	struct topic_info info;
+	int leaders;
+
+	memset(&info, 0, sizeof(info));
+	if (look_up(a, topic, &info, &leaders, e) < 0)
+		return -1;
+	*ret_exists = info.exists;
+	*ret_partitions = info.partitions;
+	return 0;
+}
+
 /* ---- creating ---------------------------------------------------------------------------------------------- */
 
 static rd_kafka_resp_err_t read_created(rd_kafka_event_t *event, char *ret_text, size_t size)

@@ -24,6 +24,8 @@ int admin_ping(struct admin *a, int *ret_brokers, struct err *e);
 /* Everything that is known of a topic; exists == false (and 0) when there is none. Needs DescribeConfigs on it.
  * Never creates one. */
 int admin_topic(struct admin *a, const char *topic, struct topic_info *ret_info, struct err *e);
+/* Only whether it is there and how many partitions it has: needs no right but Describe. Never creates one. */
+int admin_partitions(struct admin *a, const char *topic, bool *ret_exists, int32_t *ret_partitions, struct err *e);
 /* Creates the topic (retention.ms=-1, retention.bytes=-1, max.message.bytes, cleanup.policy by keep; kafka.replication) unless it is
  * there, and waits until every partition has a leader. An existing one is left as it is; with `strict` it is ERR_CONFIG, with the
  * kafka-configs command in the hint, when it may lose what it must keep: TOPIC_HISTORY that deletes by age or size, or compacts;

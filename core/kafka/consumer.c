@@ -60,6 +60,7 @@ struct consumer {
 	struct consumer_message messages[BATCH_MAX];
 	size_t message_count;
 	int64_t heard_us, probed_us;         /* last sign of life, last question */
+	int64_t failing_us;                  /* the first question without an answer; 0: none */
 	int64_t queue_records, queue_bytes;  /* at which the library stops fetching */
 	int64_t run_records, run_bytes;      /* taken since the queue was empty, or leaders were woken */
 	int32_t leaders[LEADERS_MAX];
@@ -237,6 +238,12 @@ static int start(struct consumer *c, size_t index, struct err *e)
 		(int)a->at.partition);
 }
 
+static void heard(struct consumer *c)
+{
+	c->heard_us = clock_monotonic_us();
+	c->failing_us = 0;
+}
+
 static void know_leader(struct consumer *c, size_t index, int32_t leader)
 {
 	for (size_t i = 0; i < c->leader_count; i++)
@@ -294,7 +301,7 @@ int consumer_assign(struct consumer *c, const struct consumer_partition *partiti
 			goto failed;
 	know_leaders(c);
 	kafka_client_healthy(&c->client);
-	c->heard_us = c->probed_us = clock_monotonic_us();
+	heard(c);
 	return 0;
 failed:
 	unassign(c);
@@ -434,9 +441,12 @@ static int probe(struct consumer *c, struct err *e)
 		rd_kafka_metadata_destroy(answer);
 		kafka_client_healthy(&c->client);
 		c->heard_us = c->probed_us;
+		c->failing_us = 0;
 		return 0;
 	}
-	if (c->probed_us - c->heard_us < limit)
+	if (c->failing_us == 0)
+		c->failing_us = now;
+	if (c->probed_us - c->failing_us < limit / 4 * 3)
 		return 0;
 	return kafka_fail(&c->client, code, e, "%lld s of silence", (long long)(c->probed_us - c->heard_us) / 1000000);
 }
@@ -476,7 +486,7 @@ int consumer_poll(struct consumer *c, int timeout_ms, const struct consumer_mess
 	if (c->message_count > 0)
 		wake_when_drained(c);
 	if (c->held_count > 0)
-		c->heard_us = clock_monotonic_us();
+		heard(c);
 	else if (probe(c, e) < 0)
 		return -1;
 	*ret_messages = c->messages;
