@@ -104,8 +104,9 @@ static void check_view(const char *folder, const char *name, struct registry *re
 	if (view_read(path, &v, &e) < 0) {
 		finding_err(f, FINDING_FAIL, AREA, &e);
 	} else {
-		finding_add(f, FINDING_OK, AREA, NULL, "%s: %zu tables, %zu handlers, %zu inputs", name, v->table_count,
-			    v->handler_count, v->input_count);
+		finding_add(f, FINDING_OK, AREA, NULL, "%s: %zu table%s, %zu handler%s, %zu input%s", name, v->table_count,
+			    v->table_count == 1 ? "" : "s", v->handler_count, v->handler_count == 1 ? "" : "s", v->input_count,
+			    v->input_count == 1 ? "" : "s");
 		if (registry != NULL)
 			check_handlers(v, registry, f);
 		view_free(v);

@@ -164,7 +164,8 @@ void setting_file_read(const char *file, struct setting_entries *ret_entries, st
 	*ret_entries = (struct setting_entries){ NULL, 0 };
 	r.in = fopen(file, "re");
 	if (r.in == NULL) {
-		mistake_add(m, file, NULL, "cannot read it: %s", strerror(errno));
+		mistake_add(m, file, "-c FILE or MILLRACE_CONFIG names the configuration.", "cannot read it: %s",
+			    strerror(errno));
 		return;
 	}
 	(void)ini_parse_stream(read_piece, &r, take, &r); /* bad lines were found by check_line */

@@ -125,7 +125,8 @@ static struct lag lag_between(const json_t *ahead, const json_t *behind)
 		return lag;
 	lag.transactions = not_negative(number(ahead, "transactions") - number(behind, "transactions"));
 	lag.bytes = not_negative(number(ahead, "bytes") - number(behind, "bytes"));
-	if (lag.transactions > 0 || lag.bytes > 0)
+	/* 0 stands for "no transaction yet", not for 1970 */
+	if ((lag.transactions > 0 || lag.bytes > 0) && number(ahead, "us") > 0 && number(behind, "us") > 0)
 		lag.us = not_negative(number(ahead, "us") - number(behind, "us"));
 	return lag;
 }

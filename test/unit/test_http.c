@@ -363,6 +363,8 @@ START_TEST(test_lags)
 	has(s, 2000, 0, "\"lag\":{\"applied\":{\"transactions\":0,\"bytes\":0,\"us\":0}}"); /* nothing waits: no seconds either */
 	take(s, "view:v", "{\"at_us\":1000,\"delivered\":%s,\"applied\":%s}", STAGE(9, 90, 300), STAGE(12, 99, 400));
 	has(s, 2000, 0, "\"lag\":{\"applied\":{\"transactions\":0,\"bytes\":0,\"us\":0}}"); /* ahead of what capture last said: not negative */
+	take(s, "view:v", "{\"at_us\":1000,\"delivered\":%s,\"applied\":%s}", STAGE(9, 90, 300), STAGE(0, 0, 0));
+	has(s, 2000, 0, "\"lag\":{\"applied\":{\"transactions\":9,\"bytes\":90,\"us\":0}}"); /* nothing applied yet: not since 1970 */
 	status_state_free(s);
 }
 END_TEST
