@@ -202,6 +202,17 @@ static int soften(struct producer *p, struct err *e)
 		"(transaction.timeout.ms is %lld)", (long long)age_ms, (long long)p->client.transaction_ms);
 }
 
+/* The library purges its queue when a transaction has failed, and reports each record as purged. Why it failed, it says
+ * only to who tries to commit; in that state it cannot do so. */
+static int why_purged(struct producer *p, struct err *e)
+{
+	rd_kafka_error_t *error = rd_kafka_commit_transaction(p->client.rk, CLOSE_MS);
+
+	if (error == NULL)
+		return err_retry(e, "records were purged from Kafka transaction");
+	return kafka_fail_object(&p->client, error, e, "Kafka transaction");
+}
+
 int producer_error(struct producer *p, struct err *e)
 {
 	rd_kafka_resp_err_t fatal = rd_kafka_fatal_error(p->client.rk, NULL, 0);
@@ -212,6 +223,8 @@ int producer_error(struct producer *p, struct err *e)
 	}
 	if (p->failed == RD_KAFKA_RESP_ERR_NO_ERROR)
 		return 0;
+	if (p->open && (p->failed == RD_KAFKA_RESP_ERR__PURGE_QUEUE || p->failed == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT))
+		return why_purged(p, e);
 	return kafka_fail(&p->client, p->failed, e, "topic %s, partition %d", p->failed_topic,
 		(int)p->failed_partition);
 }
@@ -240,6 +253,7 @@ int producer_send(struct producer *p, struct producer_topic *topic, int32_t part
 	struct err *e)
 {
 	int64_t cost = cost_of(key.size, value.size);
+	rd_kafka_resp_err_t code;
 
 	if (key.size + value.size > KAFKA_MESSAGE_MAX - RECORD_FRAME_MAX)
 		return err_data(e, "topic %s: a record of %zu bytes is over the limit of %d", topic->name,
@@ -257,9 +271,12 @@ int producer_send(struct producer *p, struct producer_topic *topic, int32_t part
 		p->pending_bytes += cost;
 		return 0;
 	}
+	code = rd_kafka_last_error();
 	if (producer_error(p, e) < 0)
 		return -1;
-	return kafka_fail(&p->client, rd_kafka_last_error(), e, "topic %s, partition %d", topic->name, (int)partition);
+	if (code == RD_KAFKA_RESP_ERR__STATE && p->open)
+		return why_purged(p, e);
+	return kafka_fail(&p->client, code, e, "topic %s, partition %d", topic->name, (int)partition);
 }
 
 int producer_flush(struct producer *p, struct err *e)
