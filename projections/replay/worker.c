@@ -8,6 +8,10 @@
  * latency is one commit, and a burst shares one. In bulk it takes BULK_RECORDS or a time limit, because a commit costs
  * far more than a row.
  *
+ * When the loop ends in an error, what is complete is committed first if it can be; and each failed attempt halves the
+ * bulk, so that even a feed that breaks again and again gets somewhere. A record that can't be applied is come to a second
+ * time in store transactions of one source transaction each: the view then stands exactly before it.
+ *
  * Control is a handful of fields under one mutex with one condition variable for both directions: requesters set what
  * they want and wait for `held`; the thread, when held, waits for a change. Nobody takes the mutex for longer than a copy of
  * the status. */
@@ -56,6 +60,8 @@ struct worker {
 	void *feed;
 	bool open, inside, built;       /* store transaction open; inside a source transaction */
 	int64_t open_us, open_records, records_base;
+	int64_t bulk;                   /* records of one store transaction, at most about */
+	int64_t poison_seq;             /* record that could not be applied; 0: none */
 	int64_t group_us, mark_us, rate_us, rate_records;
 	int64_t marked_seq;
 	char *marked_gtid;
@@ -205,6 +211,8 @@ static int commit(struct worker *w, struct err *e)
 	w->status.commits++;
 	pthread_mutex_unlock(&w->lock);
 	backoff_reset(&w->backoff);
+	if (w->poison_seq == 0)
+		w->bulk = w->bulk * 2 < BULK_RECORDS ? w->bulk * 2 : BULK_RECORDS;
 	if (w->group != NULL && w->mark_us - w->group_us > GROUP_COMMIT_US) {
 		feed(w)->commit_offsets(w->feed);
 		w->group_us = w->mark_us;
@@ -224,7 +232,7 @@ static bool store_transaction_full(const struct worker *w)
 {
 	int64_t limit = w->built ? LIVE_OPEN_US_MAX : BUILD_OPEN_US_MAX;
 
-	return w->open_records >= BULK_RECORDS || clock_monotonic_us() - w->open_us > limit;
+	return w->open_records >= w->bulk || clock_monotonic_us() - w->open_us > limit;
 }
 
 /* ---- borders: what other threads want ---------------------------------------------------------------------------- */
@@ -325,9 +333,13 @@ static int apply(struct worker *w, const struct intake_item *item, struct err *e
 		return -1;
 	w->inside = true;
 	w->open_records++;
-	if (handlers_apply(w->handlers, &record, e) < 0)
+	if (handlers_apply(w->handlers, &record, e) < 0) {
+		w->poison_seq = w->poison_seq == 0 ? item->seq : -1;
 		return err_wrap(e, "%s partition %d offset %lld (seq %lld)", w->options.view->inputs[item->topic],
 				item->partition, (long long)item->offset, (long long)item->seq);
+	}
+	if (item->seq > w->poison_seq)
+		w->poison_seq = 0;
 	return 0;
 }
 
@@ -452,6 +464,8 @@ static int attempt(struct worker *w, struct err *e)
 	publish_status(w, true);
 	set_state(w, WORKER_RUNNING, NULL);
 	rc = loop(w, e);
+	if (rc < 0 && e->kind == ERR_RETRY && w->open && !w->inside)
+		(void)commit(w, &(struct err)ERR_INIT); /* else it is applied again */
 out:
 	close_all(w);
 	return rc;
@@ -480,6 +494,11 @@ static void *run(void *context)
 
 		if (attempt(w, &e) == 0)
 			break;
+		w->bulk = w->bulk > 1 ? w->bulk / 2 : 1;
+		if (e.kind == ERR_DATA && w->poison_seq > 0) {
+			w->bulk = 1;
+			continue;
+		}
 		if (e.kind != ERR_RETRY) {
 			log_err(LOG_LEVEL_ERROR, w->area, "stopped", &e);
 			set_state(w, WORKER_FAILED, &e);
@@ -513,6 +532,7 @@ int worker_start(const struct worker_options *options, struct worker **ret_worke
 	w->status.commit_us = info.commit_us;
 	snprintf(w->status.gtid_set, sizeof(w->status.gtid_set), "%s", info.gtid_set);
 	w->backoff = (struct backoff)BACKOFF_INIT;
+	w->bulk = BULK_RECORDS;
 	snprintf(w->area, sizeof(w->area), "view:%s:v%d", options->view->name, options->version);
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_condattr_init(&monotonic);
