@@ -1,0 +1,147 @@
+/* test_commit.c - when a group commit is due, and that its record adds up. */
+#include "cdc/capture/commit.h"
+#include "cdc/capture/position.h"
+#include "test/unit/unit.h"
+
+#include <string.h>
+
+static const struct commit_limits limits = { .interval_us = 250000, .bytes_max = 1000, .transaction_us_max = 40000000 };
+
+START_TEST(test_commit_due)
+{
+	struct commit_batch b;
+
+	commit_batch_init(&b, &limits, 0);
+	ck_assert(!commit_batch_due(&b, 5000000, 0, true)); /* nothing happened */
+	ck_assert_int_eq(commit_batch_wait_us(&b, 5000000), -1);
+	commit_batch_begin(&b, 5000000);
+	commit_batch_add(&b, "0-1-1", 1, 1);
+	ck_assert(!commit_batch_due(&b, 5000001, 10, false));
+	ck_assert(commit_batch_due(&b, 5000001, 10, true));     /* nothing more to read */
+	ck_assert(commit_batch_due(&b, 5000001, 1000, false));  /* bytes */
+	ck_assert(commit_batch_due(&b, 5250000, 10, false));    /* interval */
+	ck_assert_int_eq(commit_batch_wait_us(&b, 5100000), 150000);
+	ck_assert(!commit_batch_must_cut(&b, 5250000));
+	ck_assert(commit_batch_must_cut(&b, 45000000));
+	commit_batch_begin(&b, 6000000);                        /* only the first begins */
+	ck_assert(commit_batch_due(&b, 5250000, 10, false));
+	commit_batch_done(&b);
+}
+END_TEST
+
+START_TEST(test_commit_position_only_is_rare)
+{
+	struct commit_batch b;
+
+	commit_batch_init(&b, &limits, 0);
+	commit_batch_clear(&b, 0, 1000000);
+	commit_batch_move(&b);
+	ck_assert(!commit_batch_due(&b, 1500000, 0, true));
+	ck_assert_int_eq(commit_batch_wait_us(&b, 1500000), 500000);
+	ck_assert(commit_batch_due(&b, 2000000, 0, true));
+	ck_assert(commit_batch_due(&b, 2000000, 0, false));
+	commit_batch_done(&b);
+}
+END_TEST
+
+START_TEST(test_commit_limits_of_the_record)
+{
+	struct commit_batch b;
+	char long_name[1000];
+
+	memset(long_name, 'x', sizeof(long_name) - 1);
+	long_name[sizeof(long_name) - 1] = '\0';
+	commit_batch_init(&b, &limits, 0);
+	commit_batch_begin(&b, 1);
+	for (int i = 0; i < COMMIT_TRANSACTIONS_MAX; i++) {
+		ck_assert(!commit_batch_due(&b, 2, 0, false));
+		commit_batch_add(&b, "0-1-1", 1, 1);
+	}
+	ck_assert(commit_batch_due(&b, 2, 0, false));
+	commit_batch_clear(&b, COMMIT_TRANSACTIONS_MAX, 3);
+	commit_batch_begin(&b, 4);
+	for (int i = 0; i < COMMIT_TEXT_MAX / 1000; i++)
+		commit_batch_add(&b, long_name, 1, 1);
+	commit_batch_add(&b, long_name, 1, 1);
+	ck_assert(commit_batch_due(&b, 5, 0, false));
+	commit_batch_done(&b);
+}
+END_TEST
+
+/* Random batches: the record names every transaction as it was added, and the seqs follow each other from batch to batch. */
+START_TEST(test_commit_records_follow_each_other)
+{
+	int64_t seq = 41, end = 41;
+	struct commit_batch b;
+
+	unit_seed();
+	commit_batch_init(&b, &limits, seq);
+	for (int round = 0; round < 200; round++) {
+		size_t count = (size_t)unit_random_below(50);
+		struct commit_record r = { 0 };
+		int64_t sum = 0;
+
+		for (size_t i = 0; i < count; i++) {
+			int64_t changes = 1 + (int64_t)unit_random_below(9);
+			char gtid[32];
+
+			snprintf(gtid, sizeof(gtid), "0-1-%d-%zu", round, i);
+			commit_batch_begin(&b, round + 1);
+			commit_batch_add(&b, gtid, changes, round * 1000 + (int64_t)i);
+			seq += changes;
+		}
+		if (round % 3 == 0)
+			commit_batch_copied(&b, "shop.item");
+		commit_batch_fill(&b, seq, &r);
+		ck_assert_int_eq(r.first_seq, end + 1);
+		ck_assert_int_eq(r.seq, seq);
+		ck_assert_uint_eq(r.transaction_count, count);
+		ck_assert_uint_eq(r.copied.count, round % 3 == 0);
+		for (size_t i = 0; i < count; i++) {
+			char gtid[32];
+
+			snprintf(gtid, sizeof(gtid), "0-1-%d-%zu", round, i);
+			ck_assert_str_eq(r.transactions[i].gtid, gtid);
+			ck_assert_int_eq(r.transactions[i].commit_us, round * 1000 + (int64_t)i);
+			sum += r.transactions[i].changes;
+		}
+		ck_assert_int_eq(sum, seq - end);
+		end = seq;
+		commit_batch_clear(&b, seq, round);
+		ck_assert(!commit_batch_due(&b, 1000000000, 0, true));
+	}
+	commit_batch_done(&b);
+}
+END_TEST
+
+START_TEST(test_position_fingerprint)
+{
+	static const char stored[] = "table a.b\nevent E topic=t from=a.b when=enters key=id where=x\ntopic n.a.b partitions=4\n";
+	struct err e = ERR_INIT;
+
+	ck_assert_int_eq(position_compare(stored, stored, &e), 0);
+	ck_assert_int_eq(position_compare(stored, "topic n.a.b partitions=4\nevent E topic=t from=a.b when=enters key=id where=x\n"
+						  "table c.d\ntable a.b\ntopic n.c.d partitions=1", &e), 0);
+	ck_assert_int_eq(position_compare(stored, "table a.b\ntopic n.a.b partitions=4\n"
+						  "event E topic=t from=a.b when=enters key=id where=y\n", &e), -1);
+	ck_assert_int_eq(e.kind, ERR_CONFIG);
+	ck_assert_ptr_nonnull(strstr(e.msg, "gone: event E topic=t from=a.b when=enters key=id where=x"));
+	ck_assert_ptr_nonnull(strstr(e.msg, "new: event E topic=t from=a.b when=enters key=id where=y"));
+	ck_assert_int_eq(position_compare(stored, "table a.b\nevent E topic=t from=a.b when=enters key=id where=x\n"
+						  "topic n.a.b partitions=8\n", &e), -1);
+	ck_assert_int_eq(position_compare(stored, "", &e), -1);
+	ck_assert_int_eq(position_compare("", stored, &e), -1); /* the event is new */
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("commit");
+
+	unit_test(s, test_commit_due);
+	unit_test(s, test_commit_position_only_is_rare);
+	unit_test(s, test_commit_limits_of_the_record);
+	unit_test(s, test_commit_records_follow_each_other);
+	unit_test(s, test_position_fingerprint);
+	return unit_run(s);
+}
