@@ -1,5 +1,6 @@
-/* check_kafka.c - brokers, topics and registry as `millrace check` sees them. Topics that do not exist yet are fine: capture creates
- * them. What a topic must keep follows from its role: position, status and the schemas are compacted, all others keep everything. */
+/* check_kafka.c - brokers, topics and registry as `millrace check` sees them. Topics that do not
+ * exist yet are fine: capture creates them. What a topic must keep follows from its role:
+ * position, status and the schemas are compacted, all others keep everything. */
 #include "cli/check.h"
 
 #include "core/base/mem.h"
@@ -21,14 +22,17 @@ static bool ends_in(const char *topic, const char *prefix, const char *end)
 
 static bool is_compacted_role(const struct settings *s, const char *topic)
 {
-	return strcmp(topic, s->kafka_schemas_topic) == 0 || ends_in(topic, s->name, ".position")
-	       || ends_in(topic, s->name, ".status");
+	return strcmp(topic, s->kafka_schemas_topic) == 0 || ends_in(topic, s->name, ".position") ||
+	       ends_in(topic, s->name, ".status");
 }
 
-static void history_mistake(const struct settings *s, const char *topic, const char *why, struct findings *f)
+static void history_mistake(const struct settings *s, const char *topic, const char *why,
+			    struct findings *f)
 {
-	char *hint = xasprintf("kafka-configs.sh --bootstrap-server %s --alter --topic %s --add-config "
-			       "retention.ms=-1,retention.bytes=-1,cleanup.policy=delete", s->kafka_bootstrap, topic);
+	char *hint =
+		xasprintf("kafka-configs.sh --bootstrap-server %s --alter --topic %s --add-config "
+			  "retention.ms=-1,retention.bytes=-1,cleanup.policy=delete",
+			  s->kafka_bootstrap, topic);
 
 	finding_add(f, s->capture_history ? FINDING_FAIL : FINDING_WARNING, AREA, hint,
 		    "topic %s %s: views could not be rebuilt from offset zero", topic, why);
@@ -36,7 +40,8 @@ static void history_mistake(const struct settings *s, const char *topic, const c
 }
 
 /* True when the topic keeps what it must. */
-static bool check_topic(const struct settings *s, struct admin *admin, const char *topic, struct findings *f)
+static bool check_topic(const struct settings *s, struct admin *admin, const char *topic,
+			struct findings *f)
 {
 	struct topic_info info;
 	struct err e = ERR_INIT;
@@ -52,8 +57,8 @@ static bool check_topic(const struct settings *s, struct admin *admin, const cha
 	if (is_compacted_role(s, topic)) {
 		if (compacts && strstr(info.cleanup_policy, "delete") == NULL)
 			return true;
-		finding_add(f, FINDING_FAIL, AREA, "Set cleanup.policy=compact on it.", "topic %s does not compact (%s)", topic,
-			    info.cleanup_policy);
+		finding_add(f, FINDING_FAIL, AREA, "Set cleanup.policy=compact on it.",
+			    "topic %s does not compact (%s)", topic, info.cleanup_policy);
 		return false;
 	}
 	if (compacts)
@@ -72,12 +77,14 @@ static void check_topics(const struct settings *s, struct admin *admin, struct f
 	if (admin_list(admin, prefix, &names, &count, &e) < 0) {
 		finding_err(f, FINDING_FAIL, AREA, &e);
 	} else if (count == 0) {
-		finding_add(f, FINDING_OK, AREA, NULL, "no topic begins with '%s' yet: `millrace run` creates them", prefix);
+		finding_add(f, FINDING_OK, AREA, NULL,
+			    "no topic begins with '%s' yet: `millrace run` creates them", prefix);
 	} else {
 		for (size_t i = 0; i < count; i++)
 			good += check_topic(s, admin, names[i], f);
 		finding_add(f, good == count ? FINDING_OK : FINDING_WARNING, AREA, NULL,
-			    "%zu of %zu topics that begin with '%s' keep what they must", good, count, prefix);
+			    "%zu of %zu topics that begin with '%s' keep what they must", good,
+			    count, prefix);
 	}
 	for (size_t i = 0; i < count; i++)
 		free(names[i]);
@@ -101,7 +108,8 @@ static void check_registry(const struct settings *s, struct admin *admin, struct
 	size_t count = 0;
 
 	if (admin_topic(admin, s->kafka_schemas_topic, &info, &e) == 0 && !info.exists) {
-		finding_add(f, FINDING_OK, "registry", NULL, "topic %s does not exist yet: `millrace run` creates it",
+		finding_add(f, FINDING_OK, "registry", NULL,
+			    "topic %s does not exist yet: `millrace run` creates it",
 			    s->kafka_schemas_topic);
 		return;
 	}
@@ -111,7 +119,8 @@ static void check_registry(const struct settings *s, struct admin *admin, struct
 	}
 	(void)check_topic(s, admin, s->kafka_schemas_topic, f); /* it has added what it found */
 	registry_each(registry, count_schema, &count);
-	finding_add(f, FINDING_OK, "registry", NULL, "%zu schemas in topic %s", count, s->kafka_schemas_topic);
+	finding_add(f, FINDING_OK, "registry", NULL, "%zu schemas in topic %s", count,
+		    s->kafka_schemas_topic);
 	registry_close(registry);
 }
 
@@ -128,11 +137,13 @@ void check_kafka(const struct settings *settings, struct findings *f)
 	if (admin_ping(admin, &brokers, &e) < 0) {
 		finding_err(f, FINDING_FAIL, AREA, &e);
 	} else {
-		finding_add(f, FINDING_OK, AREA, NULL, "%d broker%s at %s", brokers, brokers == 1 ? "" : "s",
-			    settings->kafka_bootstrap);
+		finding_add(f, FINDING_OK, AREA, NULL, "%d broker%s at %s", brokers,
+			    brokers == 1 ? "" : "s", settings->kafka_bootstrap);
 		if (brokers < settings->kafka_replication)
-			finding_add(f, FINDING_FAIL, AREA, "Lower kafka.replication, or start more brokers.",
-				    "kafka.replication = %lld needs as many brokers", (long long)settings->kafka_replication);
+			finding_add(f, FINDING_FAIL, AREA,
+				    "Lower kafka.replication, or start more brokers.",
+				    "kafka.replication = %lld needs as many brokers",
+				    (long long)settings->kafka_replication);
 		check_topics(settings, admin, f);
 		check_registry(settings, admin, f);
 	}

@@ -1,7 +1,8 @@
 /* check_source.c - the source as `millrace check` sees it.
  *
- * The same code that capture starts with is asked: what it would refuse is refused here, with the same words. Events are bound to the
- * real shapes of their tables through a sink that keeps nothing: topics and schemas are not created. */
+ * The same code that capture starts with is asked: what it would refuse is refused here, with
+ * the same words. Events are bound to the real shapes of their tables through a sink that keeps
+ * nothing: topics and schemas are not created. */
 #include "cdc/capture/source_check.h"
 #include "cdc/catalog/catalog.h"
 #include "cdc/change/key.h"
@@ -18,7 +19,8 @@ struct sink_state {
 	int32_t partitions;
 };
 
-static int sink_topic(void *context, const char *name, struct publish_topic **ret_topic, int32_t *ret_partitions, struct err *e)
+static int sink_topic(void *context, const char *name, struct publish_topic **ret_topic,
+		      int32_t *ret_partitions, struct err *e)
 {
 	const struct sink_state *state = context;
 
@@ -29,8 +31,8 @@ static int sink_topic(void *context, const char *name, struct publish_topic **re
 	return 0;
 }
 
-static int sink_send(void *context, struct publish_topic *topic, int32_t partition, struct slice key, struct slice value,
-		     struct err *e)
+static int sink_send(void *context, struct publish_topic *topic, int32_t partition,
+		     struct slice key, struct slice value, struct err *e)
 {
 	(void)context;
 	(void)topic;
@@ -40,7 +42,8 @@ static int sink_send(void *context, struct publish_topic *topic, int32_t partiti
 	return err_fatal(e, "check: a record was to be sent"); /* preparing sends none */
 }
 
-static int sink_schema(void *context, const char *subject, const char *text, int32_t *ret_id, struct err *e)
+static int sink_schema(void *context, const char *subject, const char *text, int32_t *ret_id,
+		       struct err *e)
 {
 	struct sink_state *state = context;
 
@@ -51,7 +54,8 @@ static int sink_schema(void *context, const char *subject, const char *text, int
 	return 0;
 }
 
-static struct publisher *open_publisher(const struct settings *settings, struct sink_state *state, struct findings *f)
+static struct publisher *open_publisher(const struct settings *settings, struct sink_state *state,
+					struct findings *f)
 {
 	const struct publish_sink sink = { state, sink_topic, sink_send, sink_schema };
 	struct publisher *p;
@@ -64,10 +68,11 @@ static struct publisher *open_publisher(const struct settings *settings, struct 
 	}
 	(void)publisher_event_tables(p, &tables); /* only how many */
 	if (*settings->capture_events_dir != '\0')
-		finding_add(f, FINDING_OK, "events", NULL, "%s: read, events from %zu table%s", settings->capture_events_dir, tables,
-			    tables == 1 ? "" : "s");
+		finding_add(f, FINDING_OK, "events", NULL, "%s: read, events from %zu table%s",
+			    settings->capture_events_dir, tables, tables == 1 ? "" : "s");
 	else
-		finding_add(f, FINDING_OK, "events", NULL, "none are published (capture.events is not set)");
+		finding_add(f, FINDING_OK, "events", NULL,
+			    "none are published (capture.events is not set)");
 	return p;
 }
 
@@ -82,15 +87,19 @@ void check_event_files(const struct settings *settings, struct findings *f)
 static void warn(const struct catalog_name *name, struct findings *f)
 {
 	if (name->cascades)
-		finding_add(f, FINDING_WARNING, AREA, "Rows that the server deletes or changes by itself are not in the binlog.",
-			    "table %s.%s: child of a foreign key that cascades", name->db, name->table);
+		finding_add(
+			f, FINDING_WARNING, AREA,
+			"Rows that the server deletes or changes by itself are not in the binlog.",
+			"table %s.%s: child of a foreign key that cascades", name->db, name->table);
 	if (!name->transactional)
-		finding_add(f, FINDING_WARNING, AREA, "ALTER TABLE ... ENGINE=InnoDB makes its changes atomic.",
+		finding_add(f, FINDING_WARNING, AREA,
+			    "ALTER TABLE ... ENGINE=InnoDB makes its changes atomic.",
 			    "table %s.%s: its engine has no transactions", name->db, name->table);
 }
 
-static bool check_table(const struct settings *settings, struct db *db, const struct catalog_name *name,
-			struct publisher *publisher, struct findings *f)
+static bool check_table(const struct settings *settings, struct db *db,
+			const struct catalog_name *name, struct publisher *publisher,
+			struct findings *f)
 {
 	struct shape *shape = NULL;
 	struct buf scratch = BUF_INIT;
@@ -102,8 +111,10 @@ static bool check_table(const struct settings *settings, struct db *db, const st
 		refused = key_refused(shape, &scratch);
 	if (refused != NULL) {
 		good = false;
-		finding_add(f, FINDING_FAIL, AREA, "Leave it out of capture.tables, or begin without a copy: source.start = now.",
-			    "table %s.%s cannot be copied: %s", name->db, name->table, refused);
+		finding_add(
+			f, FINDING_FAIL, AREA,
+			"Leave it out of capture.tables, or begin without a copy: source.start = now.",
+			"table %s.%s cannot be copied: %s", name->db, name->table, refused);
 	} else if (!good || (publisher != NULL && publisher_prepare(publisher, shape, &e) < 0)) {
 		good = false;
 		finding_err(f, FINDING_FAIL, AREA, &e);
@@ -114,7 +125,8 @@ static bool check_table(const struct settings *settings, struct db *db, const st
 	return good;
 }
 
-static void check_tables(const struct settings *settings, struct db *db, struct publisher *publisher, struct findings *f)
+static void check_tables(const struct settings *settings, struct db *db,
+			 struct publisher *publisher, struct findings *f)
 {
 	struct catalog *catalog = catalog_new(settings);
 	struct catalog_name *names = NULL;
@@ -126,7 +138,8 @@ static void check_tables(const struct settings *settings, struct db *db, struct 
 	} else {
 		for (size_t i = 0; i < count; i++)
 			good += check_table(settings, db, &names[i], publisher, f);
-		finding_add(f, good == count ? FINDING_OK : FINDING_WARNING, AREA, NULL, "%zu of %zu captured table%s can be read as they are", good, count,
+		finding_add(f, good == count ? FINDING_OK : FINDING_WARNING, AREA, NULL,
+			    "%zu of %zu captured table%s can be read as they are", good, count,
 			    count == 1 ? "" : "s");
 	}
 	catalog_names_free(names, count);
@@ -146,7 +159,8 @@ static void check_server(const struct settings *settings, struct db *db, struct 
 	}
 	for (size_t i = 0; i < count; i++) {
 		fatal += findings[i].fatal;
-		finding_add(f, findings[i].fatal ? FINDING_FAIL : FINDING_WARNING, AREA, findings[i].mend, "%s", findings[i].what);
+		finding_add(f, findings[i].fatal ? FINDING_FAIL : FINDING_WARNING, AREA,
+			    findings[i].mend, "%s", findings[i].what);
 	}
 	if (fatal == 0)
 		finding_add(f, FINDING_OK, AREA, NULL, "its settings and our grants allow capture");
@@ -165,8 +179,8 @@ void check_source(const struct settings *settings, struct findings *f)
 		publisher_free(publisher);
 		return;
 	}
-	finding_add(f, FINDING_OK, AREA, NULL, "%s at %s:%lld", db_server_version(db), settings->source_host,
-		    (long long)settings->source_port);
+	finding_add(f, FINDING_OK, AREA, NULL, "%s at %s:%lld", db_server_version(db),
+		    settings->source_host, (long long)settings->source_port);
 	check_server(settings, db, f);
 	check_tables(settings, db, publisher, f);
 	db_close(db);

@@ -1,6 +1,7 @@
-/* check_views.c - view folders as `millrace check` sees them: their own files (view_read does all of it), then, where schemas are
- * registered for the inputs, whether the handlers' parameters exist in them and which event types nobody handles. Without Kafka
- * the second half is left out: check_kafka has said why. */
+/* check_views.c - view folders as `millrace check` sees them: their own files (view_read does
+ * all of it), then, where schemas are registered for the inputs, whether the handlers'
+ * parameters exist in them and which event types nobody handles. Without Kafka the second half
+ * is left out: check_kafka has said why. */
 #include "cli/check.h"
 
 #include "core/avro/schema.h"
@@ -27,7 +28,8 @@ static const char *input_of(const struct view *v, const char *subject)
 	for (size_t i = 0; i < v->input_count; i++) {
 		size_t n = strlen(v->inputs[i]);
 
-		if (strncmp(subject, v->inputs[i], n) == 0 && subject[n] == '-' && strcmp(subject + n, "-key") != 0)
+		if (strncmp(subject, v->inputs[i], n) == 0 && subject[n] == '-' &&
+		    strcmp(subject + n, "-key") != 0)
 			return v->inputs[i];
 	}
 	return NULL;
@@ -38,8 +40,9 @@ static bool has_handler(const struct view *v, const char *record)
 	const char *dot = strrchr(record, '.');
 
 	for (size_t i = 0; i < v->handler_count; i++)
-		if (v->handlers[i].on == VIEW_ON_EVENT
-		    && (strcmp(v->handlers[i].name, record) == 0 || (dot != NULL && strcmp(v->handlers[i].name, dot + 1) == 0)))
+		if (v->handlers[i].on == VIEW_ON_EVENT &&
+		    (strcmp(v->handlers[i].name, record) == 0 ||
+		     (dot != NULL && strcmp(v->handlers[i].name, dot + 1) == 0)))
 			return true;
 	return false;
 }
@@ -47,7 +50,8 @@ static bool has_handler(const struct view *v, const char *record)
 /* A published event begins with meta, a row envelope with source. */
 static bool is_event(const struct schema *schema)
 {
-	return schema->type == SCHEMA_RECORD && schema->count > 0 && strcmp(schema->fields[0].name, "meta") == 0;
+	return schema->type == SCHEMA_RECORD && schema->count > 0 &&
+	       strcmp(schema->fields[0].name, "meta") == 0;
 }
 
 static void check_schema(const struct registry_schema *registered, void *context)
@@ -64,7 +68,8 @@ static void check_schema(const struct registry_schema *registered, void *context
 		return;
 	}
 	if (is_event(schema) && !has_handler(a->view, schema->name)) {
-		finding_add(a->f, FINDING_WARNING, AREA, NULL, "%s: %s has no handler in on/: its records are ignored", a->view->name,
+		finding_add(a->f, FINDING_WARNING, AREA, NULL,
+			    "%s: %s has no handler in on/: its records are ignored", a->view->name,
 			    schema->name);
 	} else if (handlers_check_schema(a->view, a->target, schema, &e) < 0) {
 		a->failed = true;
@@ -81,21 +86,26 @@ static void check_handlers(const struct view *v, struct registry *registry, stru
 	struct err e = ERR_INIT;
 	struct sql_db *db;
 
-	if (sql_open_db(":memory:", SQL_OPEN_MEMORY, &db, &e) < 0 || sql_script(db, "tables.sql", v->create_sql, &e) < 0) {
+	if (sql_open_db(":memory:", SQL_OPEN_MEMORY, &db, &e) < 0 ||
+	    sql_script(db, "tables.sql", v->create_sql, &e) < 0) {
 		finding_err(f, FINDING_FAIL, AREA, &e);
 		return;
 	}
 	target_sqlite_init(&target, db);
 	registry_each(registry, check_schema, &a);
 	if (a.schemas == 0)
-		finding_add(f, FINDING_WARNING, AREA, "They are registered when `millrace run` first writes to the inputs.",
+		finding_add(f, FINDING_WARNING, AREA,
+			    "They are registered when `millrace run` first writes to the inputs.",
 			    "%s: no schema is registered for its inputs yet", v->name);
 	else if (!a.failed)
-		finding_add(f, FINDING_OK, AREA, NULL, "%s: its handlers fit the %zu schemas of its inputs", v->name, a.schemas);
+		finding_add(f, FINDING_OK, AREA, NULL,
+			    "%s: its handlers fit the %zu schemas of its inputs", v->name,
+			    a.schemas);
 	sql_close(db);
 }
 
-static void check_view(const char *folder, const char *name, struct registry *registry, struct findings *f)
+static void check_view(const char *folder, const char *name, struct registry *registry,
+		       struct findings *f)
 {
 	char *path = xasprintf("%s/%s", folder, name);
 	struct err e = ERR_INIT;
@@ -104,8 +114,10 @@ static void check_view(const char *folder, const char *name, struct registry *re
 	if (view_read(path, &v, &e) < 0) {
 		finding_err(f, FINDING_FAIL, AREA, &e);
 	} else {
-		finding_add(f, FINDING_OK, AREA, NULL, "%s: %zu table%s, %zu handler%s, %zu input%s", name, v->table_count,
-			    v->table_count == 1 ? "" : "s", v->handler_count, v->handler_count == 1 ? "" : "s", v->input_count,
+		finding_add(f, FINDING_OK, AREA, NULL,
+			    "%s: %zu table%s, %zu handler%s, %zu input%s", name, v->table_count,
+			    v->table_count == 1 ? "" : "s", v->handler_count,
+			    v->handler_count == 1 ? "" : "s", v->input_count,
 			    v->input_count == 1 ? "" : "s");
 		if (registry != NULL)
 			check_handlers(v, registry, f);
@@ -127,9 +139,12 @@ void check_views(const struct settings *settings, struct findings *f)
 		return;
 	}
 	if (count == 0)
-		finding_add(f, FINDING_WARNING, AREA, "A view is a folder with a view.conf; project.views says where they are.",
-			    "there is no view in %s", folder);
-	if (findings_exit_code(f) != EXIT_UNREACHABLE && registry_open(settings, false, &registry, &e) < 0)
+		finding_add(
+			f, FINDING_WARNING, AREA,
+			"A view is a folder with a view.conf; project.views says where they are.",
+			"there is no view in %s", folder);
+	if (findings_exit_code(f) != EXIT_UNREACHABLE &&
+	    registry_open(settings, false, &registry, &e) < 0)
 		registry = NULL; /* check_kafka has said so */
 	for (size_t i = 0; i < count; i++)
 		check_view(folder, names[i], registry, f);

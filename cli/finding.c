@@ -1,5 +1,5 @@
-/* finding.c - the list of finding.h. The worst exit code is the highest one: unreachable (5) says more than a setting (3),
- * because nothing behind it could be looked at. */
+/* finding.c - the list of finding.h. The worst exit code is the highest one: unreachable (5)
+ * says more than a setting (3), because nothing behind it could be looked at. */
 #include "cli/finding.h"
 
 #include "core/base/mem.h"
@@ -42,16 +42,18 @@ void findings_free(struct findings *f)
 	free(f);
 }
 
-static void append(struct findings *f, enum finding_level level, const char *area, const char *hint, char *take_text,
-		   int exit_code)
+static void append(struct findings *f, enum finding_level level, const char *area, const char *hint,
+		   char *take_text, int exit_code)
 {
 	f->items = xrealloc(f->items, (f->count + 1) * sizeof(*f->items));
-	f->items[f->count++] = (struct finding){ level, xstrdup(area), take_text, hint != NULL ? xstrdup(hint) : NULL };
+	f->items[f->count++] = (struct finding){ level, xstrdup(area), take_text,
+						 hint != NULL ? xstrdup(hint) : NULL };
 	if (level == FINDING_FAIL && exit_code > f->exit_code)
 		f->exit_code = exit_code;
 }
 
-void finding_add(struct findings *f, enum finding_level level, const char *area, const char *hint, const char *format, ...)
+void finding_add(struct findings *f, enum finding_level level, const char *area, const char *hint,
+		 const char *format, ...)
 {
 	va_list args;
 	char *text;
@@ -63,13 +65,15 @@ void finding_add(struct findings *f, enum finding_level level, const char *area,
 	append(f, level, area, hint, text, EXIT_CONFIG);
 }
 
-void finding_err(struct findings *f, enum finding_level level, const char *area, const struct err *e)
+void finding_err(struct findings *f, enum finding_level level, const char *area,
+		 const struct err *e)
 {
 	static const char mark[] = "\nHINT: ";
 	const char *hint = strstr(e->msg, mark);
 
 	append(f, level, area, hint != NULL ? hint + sizeof(mark) - 1 : NULL,
-	       xstrndup(e->msg, hint != NULL ? (size_t)(hint - e->msg) : strlen(e->msg)), err_exit_code(e));
+	       xstrndup(e->msg, hint != NULL ? (size_t)(hint - e->msg) : strlen(e->msg)),
+	       err_exit_code(e));
 }
 
 int findings_exit_code(const struct findings *f)
@@ -97,8 +101,8 @@ void findings_print(const struct findings *f)
 		const struct finding *item = &f->items[i];
 
 		counts[item->level]++;
-		printf("%s%-8s%s %-9s ", term(stdout, colours[item->level]), level_names[item->level], term(stdout, TERM_PLAIN),
-		       item->area);
+		printf("%s%-8s%s %-9s ", term(stdout, colours[item->level]),
+		       level_names[item->level], term(stdout, TERM_PLAIN), item->area);
 		print_lines(item->text);
 		if (item->hint != NULL) {
 			printf("%*sHINT: ", TEXT_COLUMN, "");
@@ -116,7 +120,8 @@ void findings_print_json(const struct findings *f)
 	for (size_t i = 0; i < f->count; i++) {
 		const struct finding *item = &f->items[i];
 
-		json_array_append_new(array, json_pack("{s:s,s:s,s:s,s:s?}", "level", level_names[item->level], "area", item->area,
+		json_array_append_new(array, json_pack("{s:s,s:s,s:s,s:s?}", "level",
+						       level_names[item->level], "area", item->area,
 						       "text", item->text, "hint", item->hint));
 	}
 	array = json_pack("{s:o,s:i}", "findings", array, "exit_code", f->exit_code);

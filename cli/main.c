@@ -1,8 +1,10 @@
 /* main.c - the command line: `millrace [-c FILE] VERB [ARGUMENTS] [--section.key=value ...]`.
  *
- * Finds the verb, takes out what belongs to the configuration, reads and checks it, sets up the log, and runs the verb, which
- * decides the exit code (core/base/err.h). The configuration file is the one of -c, else of $MILLRACE_CONFIG, else
- * ./millrace.conf or /etc/millrace/millrace.conf if there is one, else none: environment and flags can say everything. */
+ * Finds the verb, takes out what belongs to the configuration, reads and checks it, sets up the
+ * log, and runs the verb, which decides the exit code (core/base/err.h). The configuration file
+ * is the one of -c, else of $MILLRACE_CONFIG, else ./millrace.conf or
+ * /etc/millrace/millrace.conf if there is one, else none: environment and flags can say
+ * everything. */
 #include "cli/verb.h"
 
 #include "core/base/buf.h"
@@ -14,15 +16,8 @@
 #include <string.h>
 
 const struct verb *const verbs[] = {
-	&verb_run,
-	&verb_project,
-	&verb_replay,
-	&verb_verify,
-	&verb_view,
-	&verb_lag,
-	&verb_check,
-	&verb_config,
-	NULL,
+	&verb_run, &verb_project, &verb_replay, &verb_verify, &verb_view,
+	&verb_lag, &verb_tail,    &verb_check,  &verb_config, NULL,
 };
 
 struct command {
@@ -30,7 +25,7 @@ struct command {
 	const struct verb *verb;
 	struct settings_flag *flags;
 	size_t flag_count;
-	char **rest;      /* arguments of the verb */
+	char **rest; /* arguments of the verb */
 	int rest_count;
 	bool help, version;
 };
@@ -51,20 +46,25 @@ static int unknown_verb(const char *name)
 	for (; verbs[n] != NULL && n < 64; n++)
 		names[n] = verbs[n]->name;
 	near = settings_nearest(name, names, n);
-	fprintf(stderr, "millrace: there is no verb '%s'%s%s%s\n", name, near != NULL ? "; did you mean " : "",
-		near != NULL ? near : "", near != NULL ? "?" : "");
+	fprintf(stderr, "millrace: there is no verb '%s'%s%s%s\n", name,
+		near != NULL ? "; did you mean " : "", near != NULL ? near : "",
+		near != NULL ? "?" : "");
 	fputs("HINT: `millrace help` lists them.\n", stderr);
 	return EXIT_USAGE;
 }
 
 static void print_help(FILE *out)
 {
-	fprintf(out, "millrace %s - a MySQL or MariaDB binlog as typed Avro events on Kafka, and views that can be rebuilt\n\n",
+	fprintf(out,
+		"millrace %s - a MySQL or MariaDB binlog as typed Avro events on Kafka, and views that can be rebuilt\n\n",
 		MILLRACE_VERSION);
 	fputs("usage: millrace [-c FILE] VERB [ARGUMENTS] [--section.key=value ...]\n\n", out);
 	for (size_t i = 0; verbs[i] != NULL; i++)
-		fprintf(out, "  %s%-9s%s %s\n", term(out, TERM_BOLD), verbs[i]->name, term(out, TERM_PLAIN), verbs[i]->summary);
-	fputs("\n  -c FILE              configuration (default: $MILLRACE_CONFIG, ./millrace.conf, /etc/millrace/millrace.conf)\n"
+		fprintf(out, "  %s%-9s%s %s\n", term(out, TERM_BOLD), verbs[i]->name,
+			term(out, TERM_PLAIN), verbs[i]->summary);
+	fputs("\n"
+	      "  -c FILE              configuration (default: $MILLRACE_CONFIG, ./millrace.conf,\n"
+	      "                       /etc/millrace/millrace.conf)\n"
 	      "  --section.key=value  one setting, stronger than the environment (MILLRACE_SECTION_KEY) and the file\n"
 	      "  --version            print the version\n\n"
 	      "`millrace help VERB` explains a verb, `millrace config --sample` every setting.\n"
@@ -74,8 +74,8 @@ static void print_help(FILE *out)
 
 static int print_verb_help(const struct verb *verb)
 {
-	printf("millrace %s - %s\n\nusage: millrace [-c FILE] %s %s%s", verb->name, verb->summary, verb->name, verb->usage,
-	       strchr(verb->usage, '\n') != NULL ? "" : "\n");
+	printf("millrace %s - %s\n\nusage: millrace [-c FILE] %s %s%s", verb->name, verb->summary,
+	       verb->name, verb->usage, strchr(verb->usage, '\n') != NULL ? "" : "\n");
 	return EXIT_OK;
 }
 
@@ -105,10 +105,13 @@ static void take_setting(struct command *c, char *argument)
 
 	if (equals != NULL)
 		*equals = '\0';
-	c->flags[c->flag_count++] = (struct settings_flag){ argument + 2, equals != NULL ? equals + 1 : NULL };
+	c->flags[c->flag_count++] =
+		(struct settings_flag){ argument + 2, equals != NULL ? equals + 1 : NULL };
 }
 
-/* Sorts the arguments. Behind "--" everything is the verb's. Returns an exit code, or -1 to go on. */
+/* Sorts the arguments. Behind "--" everything is the verb's. Returns an exit code, or -1 to go
+ * on.
+ */
 static int sort_arguments(struct command *c, int argc, char **argv)
 {
 	bool plain = false;
@@ -130,7 +133,9 @@ static int sort_arguments(struct command *c, int argc, char **argv)
 		else if (first && strcmp(argv[i], "--version") == 0)
 			c->version = true;
 		else if (first && argv[i][0] == '-')
-			return fprintf(stderr, "millrace: %s is not an option (`millrace help`)\n", argv[i]), EXIT_USAGE;
+			return fprintf(stderr, "millrace: %s is not an option (`millrace help`)\n",
+				       argv[i]),
+			       EXIT_USAGE;
 		else
 			c->rest[c->rest_count++] = argv[i];
 	}
@@ -147,7 +152,8 @@ static const char *find_file(const struct command *c)
 		return named;
 	if (access("millrace.conf", F_OK) == 0)
 		return "millrace.conf";
-	return access("/etc/millrace/millrace.conf", F_OK) == 0 ? "/etc/millrace/millrace.conf" : NULL;
+	return access("/etc/millrace/millrace.conf", F_OK) == 0 ? "/etc/millrace/millrace.conf"
+								: NULL;
 }
 
 static void set_up_log(const struct settings *s)
@@ -169,18 +175,20 @@ static bool needs_nothing(const struct command *c)
 	return c->verb->needs == VERB_NEEDS_NOTHING;
 }
 
-/* Reads the settings that the verb needs. Prints all mistakes and returns an exit code, or -1 to go on. */
+/* Reads the settings that the verb needs. Prints all mistakes and returns an exit code, or -1 to
+ * go on. */
 static int read_settings(const struct command *c, struct settings **ret_settings)
 {
 	static const char *const name[] = { "millrace.name", NULL };
 	bool needed = !needs_nothing(c);
 	struct buf mistakes = BUF_INIT;
 	struct err e = ERR_INIT;
-	size_t count = settings_read_all(needed ? find_file(c) : NULL, c->flags, c->flag_count, ret_settings, &mistakes);
+	size_t count = settings_read_all(needed ? find_file(c) : NULL, c->flags, c->flag_count,
+					 ret_settings, &mistakes);
 
 	if (count != 0) {
-		fprintf(stderr, "%smillrace: %zu mistake%s in the configuration\n", buf_cstr(&mistakes), count,
-			count == 1 ? "" : "s");
+		fprintf(stderr, "%smillrace: %zu mistake%s in the configuration\n",
+			buf_cstr(&mistakes), count, count == 1 ? "" : "s");
 		buf_done(&mistakes);
 		return EXIT_CONFIG;
 	}

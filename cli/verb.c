@@ -19,11 +19,13 @@ int verb_usage_error(const struct verb *verb, const char *format, ...)
 
 int verb_fail(const struct err *e)
 {
-	fprintf(stderr, "%smillrace:%s %s\n", term(stderr, TERM_RED), term(stderr, TERM_PLAIN), e->msg);
+	fprintf(stderr, "%smillrace:%s %s\n", term(stderr, TERM_RED), term(stderr, TERM_PLAIN),
+		e->msg);
 	return err_exit_code(e);
 }
 
-static int unknown_option(const struct verb *verb, const char *argument, const struct verb_option *options, size_t count)
+static int unknown_option(const struct verb *verb, const char *argument,
+			  const struct verb_option *options, size_t count)
 {
 	const char *names[32], *near;
 	size_t n = 0;
@@ -31,19 +33,21 @@ static int unknown_option(const struct verb *verb, const char *argument, const s
 	for (; n < count && n < 32; n++)
 		names[n] = options[n].name;
 	near = settings_nearest(argument, names, n);
-	(void)verb_usage_error(verb, "%s is not an option%s%s%s", argument, near != NULL ? "; did you mean " : "",
-			       near != NULL ? near : "", near != NULL ? "?" : ""); /* -1 tells the caller */
+	(void)verb_usage_error(verb, "%s is not an option%s%s%s", argument,
+			       near != NULL ? "; did you mean " : "", near != NULL ? near : "",
+			       near != NULL ? "?" : ""); /* -1 tells the caller */
 	return -1;
 }
 
 /* The option in argv[*at], its value taken too. */
-static int take_option(const struct verb *verb, int argc, char **argv, int *at, const struct verb_option *options,
-		       size_t count)
+static int take_option(const struct verb *verb, int argc, char **argv, int *at,
+		       const struct verb_option *options, size_t count)
 {
 	const char *argument = argv[*at], *equals = strchr(argument, '=');
 	size_t size = equals != NULL ? (size_t)(equals - argument) : strlen(argument), i = 0;
 
-	while (i < count && !(strlen(options[i].name) == size && memcmp(options[i].name, argument, size) == 0))
+	while (i < count &&
+	       !(strlen(options[i].name) == size && memcmp(options[i].name, argument, size) == 0))
 		i++;
 	if (i == count)
 		return unknown_option(verb, argument, options, count);
@@ -59,7 +63,8 @@ static int take_option(const struct verb *verb, int argc, char **argv, int *at, 
 	return 0;
 }
 
-int verb_options(const struct verb *verb, int argc, char **argv, const struct verb_option *options, size_t option_count)
+int verb_options(const struct verb *verb, int argc, char **argv, const struct verb_option *options,
+		 size_t option_count)
 {
 	bool plain = false;
 	int rest = 0;

@@ -1,7 +1,9 @@
-/* verb_check.c - `millrace check [run|project]`: would it work? Connects to everything, changes nothing, says what to fix.
+/* verb_check.c - `millrace check [run|project]`: would it work? Connects to everything, changes
+ * nothing, says what to fix.
  *
- * The configuration itself was read before the verb runs (main.c prints all its mistakes). Without an argument everything that is
- * configured is looked at: capture when capture.tables is set, views when their folder exists. */
+ * The configuration itself was read before the verb runs (main.c prints all its mistakes).
+ * Without an argument everything that is configured is looked at: capture when capture.tables is
+ * set, views when their folder exists. */
 #include "cli/check.h"
 #include "cli/verb.h"
 
@@ -34,14 +36,17 @@ static void check(const struct settings *settings, bool capture, bool views, str
 static int run(const struct settings *settings, int argc, char **argv)
 {
 	bool json = false, verbose = false, both;
-	const struct verb_option options[] = { { "--json", &json, NULL }, { "-v", &verbose, NULL } };
+	const struct verb_option options[] = { { "--json", &json, NULL },
+					       { "-v", &verbose, NULL } };
 	int rest = verb_options(&verb_check, argc, argv, options, 2), code;
 	struct findings *f;
 
 	if (rest < 0)
 		return EXIT_USAGE;
-	if (rest > 1 || (rest == 1 && strcmp(argv[0], "run") != 0 && strcmp(argv[0], "project") != 0))
-		return verb_usage_error(&verb_check, "'%s' is neither run nor project", argv[rest - 1]);
+	if (rest > 1 ||
+	    (rest == 1 && strcmp(argv[0], "run") != 0 && strcmp(argv[0], "project") != 0))
+		return verb_usage_error(&verb_check, "'%s' is neither run nor project",
+					argv[rest - 1]);
 	both = rest == 0;
 	f = findings_new();
 	check(settings, both ? settings->capture_tables.count != 0 : strcmp(argv[0], "run") == 0,
@@ -61,12 +66,14 @@ static int run(const struct settings *settings, int argc, char **argv)
 
 const struct verb verb_check = {
 	.name = "check",
-	.summary = "look at configuration, source, Kafka and views; change nothing; say what to fix",
-	.usage = "[run|project] [-v] [--json]\n\n"
-		 "  run       only what `millrace run` needs\n"
-		 "  project   only what `millrace project` needs\n"
-		 "  -v        print the effective configuration too\n"
-		 "  --json    the findings as JSON\n\n"
-		 "The exit code is the worst that was found: 0, 3 (configuration), 4 (data), 5 (unreachable).\n",
+	.summary =
+		"look at configuration, source, Kafka and views; change nothing; say what to fix",
+	.usage =
+		"[run|project] [-v] [--json]\n\n"
+		"  run       only what `millrace run` needs\n"
+		"  project   only what `millrace project` needs\n"
+		"  -v        print the effective configuration too\n"
+		"  --json    the findings as JSON\n\n"
+		"The exit code is the worst that was found: 0, 3 (configuration), 4 (data), 5 (unreachable).\n",
 	.run = run,
 };

@@ -1,4 +1,5 @@
-/* verb_config.c - `millrace config`: the effective configuration, or the documented sample. Connects to nothing. */
+/* verb_config.c - `millrace config`: the effective configuration, or the documented sample.
+ * Connects to nothing. */
 #include "cli/verb.h"
 
 static int run(const struct settings *settings, int argc, char **argv)
@@ -21,9 +22,10 @@ static int run(const struct settings *settings, int argc, char **argv)
 const struct verb verb_config = {
 	.name = "config",
 	.summary = "print the effective configuration, or a sample with every setting explained",
-	.usage = "[--sample]\n\n"
-		 "  --sample   every setting with its default, as a file to start from\n\n"
-		 "Without --sample: every setting as it is now and where it comes from; secrets are hidden.\n",
+	.usage =
+		"[--sample]\n\n"
+		"  --sample   every setting with its default, as a file to start from\n\n"
+		"Without --sample: every setting as it is now and where it comes from; secrets are hidden.\n",
 	.run = run,
 	.needs = VERB_NEEDS_SETTINGS,
 	.bare = "--sample",

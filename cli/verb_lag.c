@@ -1,8 +1,9 @@
 /* verb_lag.c - `millrace lag`: where everybody is, from the status topic.
  *
- * Three lags, never one: source head minus read, read minus delivered, delivered minus applied per view; in transactions,
- * bytes and seconds by the source's own clock. The topic is read once to its end; --watch follows it and redraws every
- * second. A process whose last status is too old is shown as silent, with its numbers as of then. */
+ * Three lags, never one: source head minus read, read minus delivered, delivered minus applied
+ * per view; in transactions, bytes and seconds by the source's own clock. The topic is read once
+ * to its end; --watch follows it and redraws every second. A process whose last status is too
+ * old is shown as silent, with its numbers as of then. */
 #include "cli/verb.h"
 
 #include "core/base/clock.h"
@@ -31,7 +32,7 @@ static bool is_capture(const json_t *process)
 	return strcmp(text(process, "key"), "capture") == 0;
 }
 
-/* ---- the lags ---------------------------------------------------------------------------------------------------- */
+/* ---- the lags ------------------------------------------------------------------------------- */
 
 static void number_cell(struct table *t, int64_t n)
 {
@@ -42,7 +43,8 @@ static void number_cell(struct table *t, int64_t n)
 	buf_done(&out);
 }
 
-static void add_lag(struct table *t, const char *from, const char *to, const json_t *lag, bool silent)
+static void add_lag(struct table *t, const char *from, const char *to, const json_t *lag,
+		    bool silent)
 {
 	struct buf out = BUF_INIT;
 
@@ -77,7 +79,8 @@ static void print_lags(const json_t *processes, FILE *out)
 	table_column(t, "bytes", TABLE_RIGHT);
 	table_column(t, "time", TABLE_RIGHT);
 	table_column(t, "", TABLE_LEFT);
-	json_array_foreach(processes, i, p) {
+	json_array_foreach(processes, i, p)
+	{
 		const json_t *lag = json_object_get(p, "lag");
 		bool silent = json_is_true(json_object_get(p, "silent"));
 
@@ -85,14 +88,15 @@ static void print_lags(const json_t *processes, FILE *out)
 			add_lag(t, "source", "read", json_object_get(lag, "read"), silent);
 			add_lag(t, "read", "Kafka", json_object_get(lag, "delivered"), silent);
 		} else {
-			add_lag(t, "Kafka", text(p, "name"), json_object_get(lag, "applied"), silent);
+			add_lag(t, "Kafka", text(p, "name"), json_object_get(lag, "applied"),
+				silent);
 		}
 	}
 	table_print(t, out, 0);
 	table_free(t);
 }
 
-/* ---- the processes ----------------------------------------------------------------------------------------------- */
+/* ---- the processes -------------------------------------------------------------------------- */
 
 static const char *colour_of(const char *state, bool silent)
 {
@@ -109,7 +113,8 @@ static void add_process(struct table *t, const json_t *p)
 	char since[CLOCK_TEXT_SIZE];
 
 	clock_text(number(p, "at_us"), since);
-	table_cell(t, "%s%s", is_capture(p) ? "" : "view ", is_capture(p) ? "capture" : text(p, "name"));
+	table_cell(t, "%s%s", is_capture(p) ? "" : "view ",
+		   is_capture(p) ? "capture" : text(p, "name"));
 	if (silent)
 		table_cell(t, "silent since %s (was %s)", since, text(p, "state"));
 	else
@@ -131,15 +136,16 @@ static void print_processes(const json_t *processes, FILE *out)
 	table_column(t, "row changes", TABLE_RIGHT);
 	table_column(t, "position", TABLE_LEFT);
 	table_column(t, "", TABLE_LEFT);
-	json_array_foreach(processes, i, p)
-		add_process(t, p);
+	json_array_foreach(processes, i, p) add_process(t, p);
 	table_print(t, out, 0);
 	table_free(t);
 }
 
-/* ---- copies, versions, verification ------------------------------------------------------------------------------ */
+/* ---- copies, versions, verification
+ * ------------------------------------------------------------------------------ */
 
-static void print_line(FILE *out, const char *label, const char *unit, const json_t *item, const char *done, const char *total)
+static void print_line(FILE *out, const char *label, const char *unit, const json_t *item,
+		       const char *done, const char *total)
 {
 	struct buf line = BUF_INIT;
 
@@ -154,14 +160,12 @@ static void print_copies(const json_t *capture, FILE *out)
 	const json_t *copies = json_object_get(capture, "copies"), *copy;
 	size_t i, done = 0;
 
-	json_array_foreach(copies, i, copy)
-		done += json_is_true(json_object_get(copy, "done"));
+	json_array_foreach(copies, i, copy) done += json_is_true(json_object_get(copy, "done"));
 	if (done == json_array_size(copies))
 		return;
 	fprintf(out, "\nfirst copy: %zu of %zu tables done\n", done, json_array_size(copies));
-	json_array_foreach(copies, i, copy)
-		if (!json_is_true(json_object_get(copy, "done")))
-			print_line(out, text(copy, "table"), "rows", copy, "rows", "rows_estimate");
+	json_array_foreach(copies, i, copy) if (!json_is_true(json_object_get(copy, "done")))
+		print_line(out, text(copy, "table"), "rows", copy, "rows", "rows_estimate");
 }
 
 static void print_version(const json_t *version, FILE *out)
@@ -174,8 +178,9 @@ static void print_version(const json_t *version, FILE *out)
 		print_line(out, label, "records", version, "records", "records_total");
 		return;
 	}
-	fprintf(out, "  version %d %s at %s%s%s\n", number_of, text(version, "state"), text(version, "gtid_set"),
-		*text(version, "message") != '\0' ? ": " : "", text(version, "message"));
+	fprintf(out, "  version %d %s at %s%s%s\n", number_of, text(version, "state"),
+		text(version, "gtid_set"), *text(version, "message") != '\0' ? ": " : "",
+		text(version, "message"));
 }
 
 static void print_verified(const json_t *verified, int64_t now_us, FILE *out)
@@ -216,9 +221,11 @@ static void print_text(const json_t *root, FILE *out)
 	size_t i;
 
 	clock_text(now_us, now);
-	fprintf(out, "%s%s%s at %s\n", term(out, TERM_BOLD), text(root, "name"), term(out, TERM_PLAIN), now);
+	fprintf(out, "%s%s%s at %s\n", term(out, TERM_BOLD), text(root, "name"),
+		term(out, TERM_PLAIN), now);
 	if (*text(root, "note") != '\0')
-		fprintf(out, "%s%s%s\n", term(out, TERM_YELLOW), text(root, "note"), term(out, TERM_PLAIN));
+		fprintf(out, "%s%s%s\n", term(out, TERM_YELLOW), text(root, "note"),
+			term(out, TERM_PLAIN));
 	fputc('\n', out);
 	if (json_array_size(processes) == 0) {
 		fputs("No process has reported yet: start `millrace run`.\n", out);
@@ -227,14 +234,11 @@ static void print_text(const json_t *root, FILE *out)
 	print_lags(processes, out);
 	fputc('\n', out);
 	print_processes(processes, out);
-	json_array_foreach(processes, i, p)
-		if (is_capture(p))
-			print_copies(p, out);
-		else
-			print_view(p, now_us, out);
+	json_array_foreach(processes, i, p) if (is_capture(p)) print_copies(p, out);
+	else print_view(p, now_us, out);
 }
 
-/* ---- the verb ---------------------------------------------------------------------------------------------------- */
+/* ---- the verb ------------------------------------------------------------------------------- */
 
 static int show(struct buf *status, bool json, bool compact)
 {
@@ -262,7 +266,8 @@ static int watch(const struct settings *settings, bool json)
 
 	stop_install();
 	feed = status_feed_start(settings);
-	(void)status_feed_wait(feed, settings->kafka_timeout_ms); /* not whole yet: the note says why */
+	(void)status_feed_wait(feed,
+			       settings->kafka_timeout_ms); /* not whole yet: the note says why */
 	do {
 		buf_reset(&status);
 		status_feed_write(feed, INT64_MAX, &status);
@@ -278,7 +283,8 @@ static int watch(const struct settings *settings, bool json)
 static int run(const struct settings *settings, int argc, char **argv)
 {
 	bool json = false, watching = false;
-	const struct verb_option options[] = { { "--json", &json, NULL }, { "--watch", &watching, NULL } };
+	const struct verb_option options[] = { { "--json", &json, NULL },
+					       { "--watch", &watching, NULL } };
 	int rest = verb_options(&verb_lag, argc, argv, options, 2), code;
 	struct buf status = BUF_INIT;
 	struct err e = ERR_INIT;
@@ -297,10 +303,11 @@ static int run(const struct settings *settings, int argc, char **argv)
 const struct verb verb_lag = {
 	.name = "lag",
 	.summary = "where everybody is: source head, read, delivered, applied",
-	.usage = "[--watch] [--json]\n\n"
-		 "  --watch   follow, and draw anew every second (Ctrl-C ends it)\n"
-		 "  --json    the same as JSON; with --watch one line a second\n\n"
-		 "Seconds are by the source's own clock: commit time of the last transaction ahead minus that of the\n"
-		 "last one behind, 0 when nothing waits.\n",
+	.usage =
+		"[--watch] [--json]\n\n"
+		"  --watch   follow, and draw anew every second (Ctrl-C ends it)\n"
+		"  --json    the same as JSON; with --watch one line a second\n\n"
+		"Seconds are by the source's own clock: commit time of the last transaction ahead minus that of the\n"
+		"last one behind, 0 when nothing waits.\n",
 	.run = run,
 };

@@ -1,5 +1,5 @@
-/* address.c - splits host:port at the last colon; an IPv6 address needs its brackets, because its own colons would be
- * ambiguous (RFC 3986, section 3.2.2). Names are not looked up here. */
+/* address.c - splits host:port at the last colon; an IPv6 address needs its brackets, because
+ * its own colons would be ambiguous (RFC 3986, section 3.2.2). Names are not looked up here. */
 #include "core/base/address.h"
 
 #include <arpa/inet.h>
@@ -36,7 +36,8 @@ int address_read(const char *text, struct address *ret_address, struct err *e)
 		return err_config(e, "'%s': an IPv6 address stands in brackets, [::1]:7411", text);
 	}
 	if (size >= sizeof(a.host))
-		return err_config(e, "'%.40s...': host names end at %d characters", text, ADDRESS_HOST_MAX - 1);
+		return err_config(e, "'%.40s...': host names end at %d characters", text,
+				  ADDRESS_HOST_MAX - 1);
 	if (memchr(host, ' ', size) != NULL || memchr(host, '/', size) != NULL)
 		return err_config(e, "'%s' is not host:port", text);
 	memcpy(a.host, size != 0 ? host : "127.0.0.1", size != 0 ? size : strlen("127.0.0.1"));

@@ -10,7 +10,8 @@
 #define ADDRESS_HOST_MAX 256
 
 struct address {
-	char host[ADDRESS_HOST_MAX]; /* name, IPv4 or IPv6 without brackets; "127.0.0.1" for ":port" */
+	char host[ADDRESS_HOST_MAX]; /* name, IPv4 or IPv6 without brackets; "127.0.0.1" for ":port"
+				      */
 	uint16_t port;
 };
 

@@ -1,4 +1,5 @@
-/* backoff.c - exponential waits. The jitter keeps many restarting workers from knocking at the same moment. */
+/* backoff.c - exponential waits. The jitter keeps many restarting workers from knocking at the
+ * same moment. */
 #include "core/base/backoff.h"
 
 #include <stdlib.h>

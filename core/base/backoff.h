@@ -1,4 +1,5 @@
-/* backoff.h - how long to wait before the next try: doubling from a first wait to a longest, with jitter. */
+/* backoff.h - how long to wait before the next try: doubling from a first wait to a longest,
+ * with jitter. */
 #ifndef CORE_BASE_BACKOFF_H
 #define CORE_BASE_BACKOFF_H
 
@@ -10,9 +11,13 @@ struct backoff {
 	uint32_t tries;
 };
 
-#define BACKOFF_INIT { .first_ms = 100, .longest_ms = 10000 }
+#define BACKOFF_INIT                                 \
+	{                                            \
+		.first_ms = 100, .longest_ms = 10000 \
+	}
 
-int64_t backoff_next_ms(struct backoff *b); /* the wait before the coming try; 75..100 % of the doubled value */
-void backoff_reset(struct backoff *b);      /* after a success */
+int64_t backoff_next_ms(
+	struct backoff *b); /* the wait before the coming try; 75..100 % of the doubled value */
+void backoff_reset(struct backoff *b); /* after a success */
 
 #endif

@@ -1,5 +1,6 @@
-/* buf.h - a growable byte buffer. Grows by doubling and keeps its memory on buf_reset, so that a hot loop that
- * reuses one buffer allocates nothing once warm. Embedded: BUF_INIT or zeroed memory is an empty buffer. */
+/* buf.h - a growable byte buffer. Grows by doubling and keeps its memory on buf_reset, so that a
+ * hot loop that reuses one buffer allocates nothing once warm. Embedded: BUF_INIT or zeroed
+ * memory is an empty buffer. */
 #ifndef CORE_BASE_BUF_H
 #define CORE_BASE_BUF_H
 
@@ -11,10 +12,13 @@ struct buf {
 	size_t capacity;
 };
 
-#define BUF_INIT { NULL, 0, 0 }
+#define BUF_INIT           \
+	{                  \
+		NULL, 0, 0 \
+	}
 
-void buf_done(struct buf *b);                    /* frees the memory; the buffer is empty and usable again */
-void buf_grow(struct buf *b, size_t extra);      /* room for at least `extra` more bytes */
+void buf_done(struct buf *b); /* frees the memory; the buffer is empty and usable again */
+void buf_grow(struct buf *b, size_t extra); /* room for at least `extra` more bytes */
 
 static inline void buf_reset(struct buf *b)
 {
@@ -55,7 +59,8 @@ static inline void buf_add_u8(struct buf *b, uint8_t v)
 
 void buf_add_str(struct buf *b, const char *s);
 void buf_add_format(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* A NUL after the content (not counted in size), so that data can be used as a C string. Returns it. */
+/* A NUL after the content (not counted in size), so that data can be used as a C string. Returns
+ * it. */
 char *buf_cstr(struct buf *b);
 
 #endif

@@ -5,9 +5,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-int64_t clock_now_us(void);        /* wall clock, microseconds since 1970 UTC */
-int64_t clock_monotonic_us(void);  /* never goes back; for intervals only */
-void clock_sleep_us(int64_t us);   /* returns early on a signal */
+int64_t clock_now_us(void);       /* wall clock, microseconds since 1970 UTC */
+int64_t clock_monotonic_us(void); /* never goes back; for intervals only */
+void clock_sleep_us(int64_t us);  /* returns early on a signal */
 
 #define CLOCK_TEXT_SIZE 32
 /* "2026-11-21T06:00:00.123Z" into out (CLOCK_TEXT_SIZE bytes). Returns out. */

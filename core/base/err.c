@@ -1,4 +1,6 @@
-/* err.c - fills, wraps and hints errors. Messages that outgrow the buffer are cut, never overrun. */
+/* err.c - fills, wraps and hints errors. Messages that outgrow the buffer are cut, never
+ * overrun.
+ */
 #include "core/base/err.h"
 
 #include <stdarg.h>
@@ -13,14 +15,14 @@ static int fill(struct err *e, enum err_kind kind, const char *format, va_list a
 	return -1;
 }
 
-#define DEFINE_ERR(name, kind)                          \
-	int name(struct err *e, const char *format, ...)    \
-	{                                                   \
-		va_list args;                                   \
-		va_start(args, format);                         \
-		fill(e, kind, format, args);                    \
-		va_end(args);                                   \
-		return -1;                                      \
+#define DEFINE_ERR(name, kind)                           \
+	int name(struct err *e, const char *format, ...) \
+	{                                                \
+		va_list args;                            \
+		va_start(args, format);                  \
+		fill(e, kind, format, args);             \
+		va_end(args);                            \
+		return -1;                               \
 	}
 
 DEFINE_ERR(err_retry, ERR_RETRY)

@@ -1,10 +1,11 @@
 /* log.c - the log lines of log.h.
  *
- * logfmt: time=... level=info area=capture msg="..." [hint="..."] [kind=retry]; JSON: the same members in an object. A line is put
- * together in a buffer of the thread's own and leaves with one write(2), so that lines of several threads never mix. A
- * message is cut at MESSAGE_MAX; line breaks in it are escaped, so one event is always one line. Whether stderr is journald's is
- * decided once: JOURNAL_STREAM must name the device and inode that stderr really is (systemd.exec(5)), since children
- * with a redirected stderr inherit the variable too. */
+ * logfmt: time=... level=info area=capture msg="..." [hint="..."] [kind=retry]; JSON: the same
+ * members in an object. A line is put together in a buffer of the thread's own and leaves with
+ * one write(2), so that lines of several threads never mix. A message is cut at MESSAGE_MAX;
+ * line breaks in it are escaped, so one event is always one line. Whether stderr is journald's
+ * is decided once: JOURNAL_STREAM must name the device and inode that stderr really is
+ * (systemd.exec(5)), since children with a redirected stderr inherit the variable too. */
 #include "core/base/log.h"
 
 #include "core/base/clock.h"
@@ -41,8 +42,9 @@ static bool under_journal(void)
 
 	if (known >= 0)
 		return known != 0;
-	known = stream != NULL && sscanf(stream, "%llu:%llu", &device, &inode) == 2 && fstat(STDERR_FILENO, &st) == 0
-		&& (unsigned long long)st.st_dev == device && (unsigned long long)st.st_ino == inode;
+	known = stream != NULL && sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
+		fstat(STDERR_FILENO, &st) == 0 && (unsigned long long)st.st_dev == device &&
+		(unsigned long long)st.st_ino == inode;
 	atomic_store_explicit(&journal, known, memory_order_relaxed);
 	return known != 0;
 }
@@ -60,8 +62,8 @@ static void add_word(struct buf *line, struct slice text)
 	bool bare = text.size != 0;
 
 	for (size_t i = 0; i < text.size && bare; i++)
-		bare = text.data[i] > ' ' && text.data[i] < 0x7f && text.data[i] != '"' && text.data[i] != '='
-		       && text.data[i] != '\\';
+		bare = text.data[i] > ' ' && text.data[i] < 0x7f && text.data[i] != '"' &&
+		       text.data[i] != '=' && text.data[i] != '\\';
 	if (bare)
 		buf_add_slice(line, text);
 	else
@@ -81,7 +83,8 @@ static void add_field(struct buf *line, enum log_format format, const char *key,
 
 static void write_entry(const struct entry *entry)
 {
-	enum log_format format = (enum log_format)atomic_load_explicit(&line_format, memory_order_relaxed);
+	enum log_format format =
+		(enum log_format)atomic_load_explicit(&line_format, memory_order_relaxed);
 	char time[CLOCK_TEXT_SIZE];
 	struct buf line = BUF_INIT;
 
@@ -97,7 +100,8 @@ static void write_entry(const struct entry *entry)
 	if (entry->hint.size != 0)
 		add_field(&line, format, "hint", entry->hint);
 	buf_add_str(&line, format == LOG_FORMAT_JSON ? "}\n" : "\n");
-	(void)!write(STDERR_FILENO, line.data, line.size); /* nowhere left to say that the log is gone */
+	(void)!write(STDERR_FILENO, line.data,
+		     line.size); /* nowhere left to say that the log is gone */
 	buf_done(&line);
 }
 
@@ -128,9 +132,12 @@ void log_err(enum log_level level, const char *area, const char *context, const 
 
 	if (!wanted(level))
 		return;
-	snprintf(message, sizeof(message), "%s%s%.*s", context != NULL ? context : "", context != NULL ? ": " : "",
-		 (int)size, e->msg);
-	write_entry(&(struct entry){ .level = level, .area = area, .kind = err_kind_name(e->kind),
-				     .message = slice_str(message),
-				     .hint = slice_str(hint != NULL ? hint + sizeof(mark) - 1 : "") });
+	snprintf(message, sizeof(message), "%s%s%.*s", context != NULL ? context : "",
+		 context != NULL ? ": " : "", (int)size, e->msg);
+	write_entry(
+		&(struct entry){ .level = level,
+				 .area = area,
+				 .kind = err_kind_name(e->kind),
+				 .message = slice_str(message),
+				 .hint = slice_str(hint != NULL ? hint + sizeof(mark) - 1 : "") });
 }

@@ -1,8 +1,8 @@
 /* log.h - one line per event to stderr: logfmt (default) or JSON, UTC, level, area, message.
  *
- * Thread-safe; a line is written with one write(2). Never row data, never secrets. Under journald (JOURNAL_STREAM set)
- * each line gets the "<n>" priority prefix. Library code does not log its errors: it returns them; only main, the verbs
- * and the daemons' loops log. */
+ * Thread-safe; a line is written with one write(2). Never row data, never secrets. Under
+ * journald (JOURNAL_STREAM set) each line gets the "<n>" priority prefix. Library code does not
+ * log its errors: it returns them; only main, the verbs and the daemons' loops log. */
 #ifndef CORE_BASE_LOG_H
 #define CORE_BASE_LOG_H
 

@@ -1,12 +1,13 @@
 /* metric.c - a list of families, each a list of series; OpenMetrics text on demand.
  *
- * Families and series are only ever added (under a lock), each published by one atomic store at the end of its list, so the
- * updating side needs no lock and no look-up: it holds the series. Look-ups go through one open-addressed table of series, so
- * that ten thousand tables with a label each stay cheap to register. Values: counters are 64-bit integers, gauges and sums of
+ * Families and series are only ever added (under a lock), each published by one atomic store at
+ * the end of its list, so the updating side needs no lock and no look-up: it holds the series.
+ * Look-ups go through one open-addressed table of series, so that ten thousand tables with a
+ * label each stay cheap to register. Values: counters are 64-bit integers, gauges and sums of
  * histograms are doubles kept as their bits, so that a read is never torn.
  *
- * Exposition (OpenMetrics 1.0): "# TYPE", "# UNIT" where the name ends in a unit, "# HELP", then samples; label values and help
- * are escaped (\\, \", \n); "# EOF" last. */
+ * Exposition (OpenMetrics 1.0): "# TYPE", "# UNIT" where the name ends in a unit, "# HELP", then
+ * samples; label values and help are escaped (\\, \", \n); "# EOF" last. */
 #include "core/base/metric.h"
 
 #include "core/base/mem.h"
@@ -25,7 +26,7 @@
 enum metric_kind { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
 
 struct family {
-	char *name;               /* without _total */
+	char *name; /* without _total */
 	char *help;
 	enum metric_kind kind;
 	double *bounds;
@@ -37,7 +38,7 @@ struct family {
 
 struct metric {
 	struct family *family;
-	char *labels;             /* `table="a.b",op="c"`, escaped; "" for none */
+	char *labels; /* `table="a.b",op="c"`, escaped; "" for none */
 	uint64_t hash;
 	_Atomic int64_t count;    /* counter; observations of a histogram */
 	_Atomic uint64_t bits;    /* gauge; sum of a histogram */
@@ -53,7 +54,7 @@ struct refresh {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static _Atomic(struct family *) families;
 static struct family *last_family;
-static struct metric **table;     /* open addressing, size a power of two */
+static struct metric **table; /* open addressing, size a power of two */
 static size_t table_size, series_count;
 static struct metric *overflow;
 static struct refresh refreshes[REFRESH_MAX];
@@ -81,12 +82,13 @@ static void bug(const char *what, const char *name)
 	abort();
 }
 
-/* ---- making ---------------------------------------------------------------------------------------------------- */
+/* ---- making --------------------------------------------------------------------------------- */
 
 static bool name_ok(const char *name)
 {
 	for (const char *p = name; *p != '\0'; p++)
-		if (!((*p >= 'a' && *p <= 'z') || *p == '_' || (p > name && *p >= '0' && *p <= '9')))
+		if (!((*p >= 'a' && *p <= 'z') || *p == '_' ||
+		      (p > name && *p >= '0' && *p <= '9')))
 			return false;
 	return *name != '\0';
 }
@@ -133,8 +135,8 @@ static struct family *find_family(const char *name, size_t size)
 	return f;
 }
 
-static struct family *make_family(enum metric_kind kind, const char *name, size_t size, const char *help,
-				  const double *bounds, size_t bound_count)
+static struct family *make_family(enum metric_kind kind, const char *name, size_t size,
+				  const char *help, const double *bounds, size_t bound_count)
 {
 	struct family *f = xcalloc(1, sizeof(*f));
 
@@ -169,8 +171,8 @@ static struct metric **slot_of(const struct family *f, const char *labels, uint6
 {
 	size_t i = (size_t)hash & (table_size - 1);
 
-	while (table[i] != NULL
-	       && !(table[i]->hash == hash && table[i]->family == f && strcmp(table[i]->labels, labels) == 0))
+	while (table[i] != NULL && !(table[i]->hash == hash && table[i]->family == f &&
+				     strcmp(table[i]->labels, labels) == 0))
 		i = (i + 1) & (table_size - 1);
 	return &table[i];
 }
@@ -231,14 +233,15 @@ static void make_overflow(void)
 	static const char name[] = "millrace_metric_overflow";
 
 	if (overflow == NULL)
-		overflow = find_or_make(make_family(METRIC_COUNTER, name, sizeof(name) - 1,
-						    "Series that were folded into one because there are too many.",
-						    NULL, 0),
-					xstrdup(""));
+		overflow = find_or_make(
+			make_family(METRIC_COUNTER, name, sizeof(name) - 1,
+				    "Series that were folded into one because there are too many.",
+				    NULL, 0),
+			xstrdup(""));
 }
 
-static struct metric *metric_get(enum metric_kind kind, const char *name, const char *help, const double *bounds,
-				 size_t bound_count, va_list args)
+static struct metric *metric_get(enum metric_kind kind, const char *name, const char *help,
+				 const double *bounds, size_t bound_count, va_list args)
 {
 	static const char total[] = "_total";
 	size_t size = strlen(name), end = sizeof(total) - 1;
@@ -287,7 +290,8 @@ struct metric *metric_gauge(const char *name, const char *help, ...)
 	return m;
 }
 
-struct metric *metric_histogram(const char *name, const char *help, const double *bounds, size_t bound_count, ...)
+struct metric *metric_histogram(const char *name, const char *help, const double *bounds,
+				size_t bound_count, ...)
 {
 	struct metric *m;
 	va_list args;
@@ -298,14 +302,14 @@ struct metric *metric_histogram(const char *name, const char *help, const double
 	return m;
 }
 
-/* ---- updating -------------------------------------------------------------------------------------------------- */
+/* ---- updating ------------------------------------------------------------------------------- */
 
 static void add_double(_Atomic uint64_t *bits, double v)
 {
 	uint64_t old = atomic_load_explicit(bits, memory_order_relaxed);
 
-	while (!atomic_compare_exchange_weak_explicit(bits, &old, to_bits(from_bits(old) + v), memory_order_relaxed,
-						      memory_order_relaxed))
+	while (!atomic_compare_exchange_weak_explicit(bits, &old, to_bits(from_bits(old) + v),
+						      memory_order_relaxed, memory_order_relaxed))
 		;
 }
 
@@ -342,7 +346,7 @@ double metric_value(const struct metric *m)
 	return (double)atomic_load_explicit(&m->count, memory_order_relaxed);
 }
 
-/* ---- writing --------------------------------------------------------------------------------------------------- */
+/* ---- writing -------------------------------------------------------------------------------- */
 
 static void add_number(struct buf *out, double v)
 {
@@ -366,11 +370,12 @@ static void write_sample(struct buf *out, const struct metric *m, const char *su
 
 static void write_bucket(struct buf *out, const struct metric *m, const char *bound, int64_t n)
 {
-	buf_add_format(out, "%s_bucket{%s%sle=\"%s\"} %lld\n", m->family->name, m->labels, *m->labels != '\0' ? "," : "",
-		       bound, (long long)n);
+	buf_add_format(out, "%s_bucket{%s%sle=\"%s\"} %lld\n", m->family->name, m->labels,
+		       *m->labels != '\0' ? "," : "", bound, (long long)n);
 }
 
-/* +Inf and _count are the buckets' own sum or more: an observation that comes in between never makes them contradict. */
+/* +Inf and _count are the buckets' own sum or more: an observation that comes in between never
+ * makes them contradict. */
 static void write_histogram(struct buf *out, const struct metric *m)
 {
 	int64_t sum = 0, count;
@@ -388,7 +393,8 @@ static void write_histogram(struct buf *out, const struct metric *m)
 		count = sum;
 	write_bucket(out, m, "+Inf", count);
 	write_sample(out, m, "_count", (double)count);
-	write_sample(out, m, "_sum", from_bits(atomic_load_explicit(&m->bits, memory_order_relaxed)));
+	write_sample(out, m, "_sum",
+		     from_bits(atomic_load_explicit(&m->bits, memory_order_relaxed)));
 }
 
 static bool ends_in(const char *text, const char *end)
@@ -410,11 +416,13 @@ static void write_family(struct buf *out, struct family *f)
 	buf_add_format(out, "# HELP %s ", f->name);
 	add_escaped(out, f->help);
 	buf_add_u8(out, '\n');
-	for (const struct metric *m = atomic_load(&f->first); m != NULL; m = atomic_load(&m->next)) {
+	for (const struct metric *m = atomic_load(&f->first); m != NULL;
+	     m = atomic_load(&m->next)) {
 		if (f->kind == METRIC_HISTOGRAM)
 			write_histogram(out, m);
 		else
-			write_sample(out, m, f->kind == METRIC_COUNTER ? "_total" : "", metric_value(m));
+			write_sample(out, m, f->kind == METRIC_COUNTER ? "_total" : "",
+				     metric_value(m));
 	}
 }
 
@@ -437,18 +445,27 @@ static void write_process(struct buf *out)
 	double cpu = 0;
 
 	if (getrusage(RUSAGE_SELF, &usage) == 0)
-		cpu = (double)usage.ru_utime.tv_sec + (double)usage.ru_stime.tv_sec
-		      + (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
-	buf_add_format(out, "# TYPE process_resident_memory_bytes gauge\n# UNIT process_resident_memory_bytes bytes\n"
-			    "# HELP process_resident_memory_bytes Memory in use.\nprocess_resident_memory_bytes %.0f\n",
-		       resident_bytes());
-	buf_add_format(out, "# TYPE process_resident_memory_peak_bytes gauge\n"
-			    "# HELP process_resident_memory_peak_bytes Most memory ever in use.\n"
-			    "process_resident_memory_peak_bytes %.0f\n", (double)usage.ru_maxrss * 1024);
-	buf_add_format(out, "# TYPE process_cpu_seconds counter\n# UNIT process_cpu_seconds seconds\n"
-			    "# HELP process_cpu_seconds CPU time used.\nprocess_cpu_seconds_total %.6f\n", cpu);
-	buf_add_format(out, "# TYPE millrace_build info\n# HELP millrace_build What is running.\n"
-			    "millrace_build_info{version=\"%s\"} 1\n", MILLRACE_VERSION);
+		cpu = (double)usage.ru_utime.tv_sec + (double)usage.ru_stime.tv_sec +
+		      (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+	buf_add_format(
+		out,
+		"# TYPE process_resident_memory_bytes gauge\n# UNIT process_resident_memory_bytes bytes\n"
+		"# HELP process_resident_memory_bytes Memory in use.\nprocess_resident_memory_bytes %.0f\n",
+		resident_bytes());
+	buf_add_format(out,
+		       "# TYPE process_resident_memory_peak_bytes gauge\n"
+		       "# HELP process_resident_memory_peak_bytes Most memory ever in use.\n"
+		       "process_resident_memory_peak_bytes %.0f\n",
+		       (double)usage.ru_maxrss * 1024);
+	buf_add_format(
+		out,
+		"# TYPE process_cpu_seconds counter\n# UNIT process_cpu_seconds seconds\n"
+		"# HELP process_cpu_seconds CPU time used.\nprocess_cpu_seconds_total %.6f\n",
+		cpu);
+	buf_add_format(out,
+		       "# TYPE millrace_build info\n# HELP millrace_build What is running.\n"
+		       "millrace_build_info{version=\"%s\"} 1\n",
+		       MILLRACE_VERSION);
 }
 
 void metric_on_write(void (*call)(void *context), void *context)

@@ -1,6 +1,7 @@
-/* notify.c - the service side of sd_notify(3), without libsystemd: "KEY=value\n" lines in one datagram to the UNIX socket that
- * NOTIFY_SOCKET names ('@' first: the abstract namespace). WATCHDOG_USEC counts only when WATCHDOG_PID is ours or unset
- * (sd_watchdog_enabled(3)). A datagram that cannot be sent is dropped: systemd's own limit then decides. */
+/* notify.c - the service side of sd_notify(3), without libsystemd: "KEY=value\n" lines in one
+ * datagram to the UNIX socket that NOTIFY_SOCKET names ('@' first: the abstract namespace).
+ * WATCHDOG_USEC counts only when WATCHDOG_PID is ours or unset (sd_watchdog_enabled(3)). A
+ * datagram that cannot be sent is dropped: systemd's own limit then decides. */
 #include "core/base/notify.h"
 
 #include "core/base/clock.h"
@@ -35,7 +36,8 @@ static void send_text(const char *text)
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return;
-	(void)sendto(fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT, (const struct sockaddr *)&to,
+	(void)sendto(fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT,
+		     (const struct sockaddr *)&to,
 		     (socklen_t)(offsetof(struct sockaddr_un, sun_path) + size)); /* see above */
 	close(fd);
 }

@@ -1,5 +1,6 @@
-/* progress.c - the bar of progress.h. The rate is an average over the last WINDOW samples (about ten seconds), so that it
- * neither jumps nor remembers a slow start for ever; time left is what remains at that rate. */
+/* progress.c - the bar of progress.h. The rate is an average over the last WINDOW samples (about
+ * ten seconds), so that it neither jumps nor remembers a slow start for ever; time left is what
+ * remains at that rate. */
 #include "core/base/progress.h"
 
 #include "core/base/clock.h"
@@ -20,10 +21,10 @@ struct progress {
 	char *label, *unit;
 	bool terminal, drawn;
 	int64_t done, total;
-	double rate;           /* units a second; 0: not known yet */
+	double rate; /* units a second; 0: not known yet */
 	int64_t shown_us, shown_done;
 	struct sample samples[WINDOW];
-	size_t sample_count;   /* all ever taken */
+	size_t sample_count; /* all ever taken */
 };
 
 struct progress *progress_new(FILE *out, const char *label, const char *unit)
@@ -72,9 +73,11 @@ void progress_duration(struct buf *out, int64_t us)
 	else if (s < 3600)
 		buf_add_format(out, "%lld min %02lld s", (long long)(s / 60), (long long)(s % 60));
 	else if (s < 86400)
-		buf_add_format(out, "%lld h %02lld min", (long long)(s / 3600), (long long)(s / 60 % 60));
+		buf_add_format(out, "%lld h %02lld min", (long long)(s / 3600),
+			       (long long)(s / 60 % 60));
 	else
-		buf_add_format(out, "%lld d %lld h", (long long)(s / 86400), (long long)(s / 3600 % 24));
+		buf_add_format(out, "%lld d %lld h", (long long)(s / 86400),
+			       (long long)(s / 3600 % 24));
 }
 
 void progress_bytes(struct buf *out, int64_t bytes)
@@ -122,8 +125,8 @@ static void add_facts(struct buf *out, const char *unit, int64_t done, int64_t t
 	}
 }
 
-void progress_line(struct buf *out, const char *label, const char *unit, int64_t done, int64_t total, double rate,
-		   size_t width, bool bar)
+void progress_line(struct buf *out, const char *label, const char *unit, int64_t done,
+		   int64_t total, double rate, size_t width, bool bar)
 {
 	struct buf facts = BUF_INIT;
 	size_t start = out->size, used;
@@ -145,8 +148,8 @@ static void draw(struct progress *p)
 {
 	struct buf line = BUF_INIT;
 
-	progress_line(&line, p->label, p->unit, p->done, p->total, p->rate, p->terminal ? term_width(p->out) - 1 : 200,
-		      p->terminal);
+	progress_line(&line, p->label, p->unit, p->done, p->total, p->rate,
+		      p->terminal ? term_width(p->out) - 1 : 200, p->terminal);
 	fprintf(p->out, p->terminal ? "\r%s\033[K" : "%s\n", buf_cstr(&line));
 	fflush(p->out);
 	buf_done(&line);

@@ -1,8 +1,9 @@
 /* rd.h - a bounds-checked reader of little-endian bytes from outside.
  *
- * The cursor is sticky: after the first failed read every read gives zero or an empty slice and does not move, so one
- * rd_ok() check covers a run of reads. A nested part gets its own cursor by rd_sub(). A decoder ends with
- * rd_end(): bytes left over are as wrong as bytes missing. Never allocates. */
+ * The cursor is sticky: after the first failed read every read gives zero or an empty slice and
+ * does not move, so one rd_ok() check covers a run of reads. A nested part gets its own cursor
+ * by rd_sub(). A decoder ends with rd_end(): bytes left over are as wrong as bytes missing.
+ * Never allocates. */
 #ifndef CORE_BASE_RD_H
 #define CORE_BASE_RD_H
 
@@ -130,7 +131,8 @@ static inline uint64_t rd_u64(struct rd *r)
 	return rd_le(r, 8);
 }
 
-/* MySQL's length-encoded integer (protocol manual, "Protocol::LengthEncodedInteger"). 0xfb (NULL) and 0xff fail. */
+/* MySQL's length-encoded integer (protocol manual, "Protocol::LengthEncodedInteger"). 0xfb
+ * (NULL) and 0xff fail. */
 uint64_t rd_lenenc(struct rd *r);
 /* A length-encoded integer and that many bytes. */
 struct slice rd_lenenc_bytes(struct rd *r);

@@ -1,11 +1,13 @@
 /* settings.c - default < file < environment < command line, over the table of settings.def.
  *
- * Each layer is parsed and checked in full, also where a stronger one replaces a value, so that a mistake never hides behind
- * an override; secrets alone are read last, from the place that won. Then come the checks that need to know what a text means
- * (names, addresses, tables). Every mistake goes into one list, with where it stands and the nearest known word.
+ * Each layer is parsed and checked in full, also where a stronger one replaces a value, so that
+ * a mistake never hides behind an override; secrets alone are read last, from the place that
+ * won. Then come the checks that need to know what a text means (names, addresses, tables).
+ * Every mistake goes into one list, with where it stands and the nearest known word.
  *
- * Section [kafka] also takes properties of librdkafka: a key with a dot in it, or any behind "kafka."; they are looked at by
- * core/kafka. Environment variables that begin with MILLRACE_<section>_ must be known ones; others are not ours. */
+ * Section [kafka] also takes properties of librdkafka: a key with a dot in it, or any behind
+ * "kafka."; they are looked at by core/kafka. Environment variables that begin with
+ * MILLRACE_<section>_ must be known ones; others are not ours. */
 #include "core/base/settings.h"
 
 #include "core/base/mem.h"
@@ -30,7 +32,7 @@ const size_t setting_key_count = sizeof(setting_keys) / sizeof(setting_keys[0]);
 /* One layer while it is applied. */
 struct layer {
 	struct settings *settings;
-	const char *folder;       /* what paths are relative to, or NULL */
+	const char *folder; /* what paths are relative to, or NULL */
 	struct mistakes *mistakes;
 };
 
@@ -51,7 +53,7 @@ void mistake_add(struct mistakes *m, const char *origin, const char *hint, const
 	m->count++;
 }
 
-/* ---- near words ------------------------------------------------------------------------------------------------ */
+/* ---- near words ----------------------------------------------------------------------------- */
 
 static size_t least(size_t a, size_t b)
 {
@@ -73,7 +75,8 @@ static size_t distance(const char *a, const char *b)
 
 		row[0] = i;
 		for (size_t j = 1; j <= bn; j++) {
-			bool same = tolower((unsigned char)a[i - 1]) == tolower((unsigned char)b[j - 1]);
+			bool same = tolower((unsigned char)a[i - 1]) ==
+				    tolower((unsigned char)b[j - 1]);
 
 			row[j] = least(least(above[j], row[j - 1]) + 1, above[j - 1] + !same);
 			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
@@ -126,28 +129,38 @@ static void unknown(const char *section, const char *key, const char *origin, st
 	}
 	near = settings_nearest(known ? key : section, words, n);
 	if (near != NULL)
-		snprintf(hint, sizeof(hint), "Did you mean %s%s%s?", known ? section : "section [", known ? "." : "", near);
+		snprintf(hint, sizeof(hint), "Did you mean %s%s%s?", known ? section : "section [",
+			 known ? "." : "", near);
 	else if (elsewhere != NULL)
 		snprintf(hint, sizeof(hint), "It belongs to section [%s].", elsewhere);
 	else if (known && strcmp(section, "kafka") == 0)
-		snprintf(hint, sizeof(hint), "A property of librdkafka without a dot is written kafka.%.40s.", key);
+		snprintf(hint, sizeof(hint),
+			 "A property of librdkafka without a dot is written kafka.%.40s.", key);
 	if (near != NULL && !known)
 		snprintf(hint, sizeof(hint), "Did you mean section [%s]?", near);
 	if (known)
-		mistake_add(m, origin, *hint != '\0' ? hint : "`millrace config --sample` prints all keys.",
+		mistake_add(m, origin,
+			    *hint != '\0' ? hint : "`millrace config --sample` prints all keys.",
 			    "%s.%s is not a known key", section, key);
 	else
-		mistake_add(m, origin, *hint != '\0' ? hint : "`millrace config --sample` prints all sections.",
+		mistake_add(m, origin,
+			    *hint != '\0' ? hint
+					  : "`millrace config --sample` prints all sections.",
 			    "%s%s%s", *section != '\0' ? section : key,
-			    *section != '\0' ? " is not a known section" : " stands before the first [section]", "");
+			    *section != '\0' ? " is not a known section"
+					     : " stands before the first [section]",
+			    "");
 	free(words);
 }
 
-/* ---- applying -------------------------------------------------------------------------------------------------- */
+/* ---- applying ------------------------------------------------------------------------------- */
 
-static bool add_property(struct settings *s, const char *section, const char *key, const char *value)
+static bool add_property(struct settings *s, const char *section, const char *key,
+			 const char *value)
 {
-	const char *name = strncmp(key, "kafka.", 6) == 0 ? key + 6 : strchr(key, '.') != NULL ? key : NULL;
+	const char *name = strncmp(key, "kafka.", 6) == 0 ? key + 6
+			   : strchr(key, '.') != NULL     ? key
+							  : NULL;
 
 	if (strcmp(section, "kafka") != 0 || name == NULL || *name == '\0')
 		return false;
@@ -157,8 +170,10 @@ static bool add_property(struct settings *s, const char *section, const char *ke
 			s->kafka_properties[i].value = xstrdup(value);
 			return true;
 		}
-	s->kafka_properties = xrealloc(s->kafka_properties, (s->kafka_property_count + 1) * sizeof(*s->kafka_properties));
-	s->kafka_properties[s->kafka_property_count++] = (struct property){ xstrdup(name), xstrdup(value) };
+	s->kafka_properties = xrealloc(s->kafka_properties, (s->kafka_property_count + 1) *
+								    sizeof(*s->kafka_properties));
+	s->kafka_properties[s->kafka_property_count++] =
+		(struct property){ xstrdup(name), xstrdup(value) };
 	return true;
 }
 
@@ -166,17 +181,19 @@ static void apply_key(const struct layer *layer, size_t i, const char *value, co
 {
 	struct settings *s = layer->settings;
 
-	if (setting_parse(&setting_keys[i], value, layer->folder, origin, (char *)s + setting_keys[i].offset,
-			  layer->mistakes)) {
+	if (setting_parse(&setting_keys[i], value, layer->folder, origin,
+			  (char *)s + setting_keys[i].offset, layer->mistakes)) {
 		free(s->origins[i]);
 		s->origins[i] = xstrdup(origin);
 	}
 }
 
-static void apply(const struct layer *layer, const char *section, const char *key, const char *value, const char *origin)
+static void apply(const struct layer *layer, const char *section, const char *key,
+		  const char *value, const char *origin)
 {
 	for (size_t i = 0; i < setting_key_count; i++)
-		if (strcmp(setting_keys[i].section, section) == 0 && strcmp(setting_keys[i].key, key) == 0) {
+		if (strcmp(setting_keys[i].section, section) == 0 &&
+		    strcmp(setting_keys[i].key, key) == 0) {
 			apply_key(layer, i, value, origin);
 			return;
 		}
@@ -188,8 +205,8 @@ static void apply(const struct layer *layer, const char *section, const char *ke
 static size_t given_before(const struct setting_entries *entries, size_t at)
 {
 	for (size_t i = 0; i < at; i++)
-		if (strcmp(entries->items[i].section, entries->items[at].section) == 0
-		    && strcmp(entries->items[i].key, entries->items[at].key) == 0)
+		if (strcmp(entries->items[i].section, entries->items[at].section) == 0 &&
+		    strcmp(entries->items[i].key, entries->items[at].key) == 0)
 			return entries->items[i].line;
 	return 0;
 }
@@ -205,16 +222,19 @@ static void apply_file(const struct layer *layer, const char *file)
 		size_t before = given_before(&entries, i);
 
 		if (before != 0)
-			mistake_add(layer->mistakes, origin, NULL, "%s.%s is given twice, first on line %zu", entry->section,
+			mistake_add(layer->mistakes, origin, NULL,
+				    "%s.%s is given twice, first on line %zu", entry->section,
 				    entry->key, before);
 		else
-			apply(layer, entry->section, entry->key, buf_cstr(&entries.items[i].value), origin);
+			apply(layer, entry->section, entry->key, buf_cstr(&entries.items[i].value),
+			      origin);
 		free(origin);
 	}
 	setting_entries_done(&entries);
 }
 
-/* "MILLRACE_KAFKA_TIMEOUT" -> section "kafka", key "timeout"; false when it does not begin with a section of ours. */
+/* "MILLRACE_KAFKA_TIMEOUT" -> section "kafka", key "timeout"; false when it does not begin with
+ * a section of ours. */
 static bool split_variable(const char *name, char *section, char *key)
 {
 	size_t n = 0;
@@ -253,12 +273,15 @@ static void apply_flag(const struct layer *layer, const struct settings_flag *fl
 {
 	const char *dot = strchr(flag->name, '.');
 	char *origin = xasprintf("--%s", flag->name);
-	char *section = xstrndup(flag->name, dot != NULL ? (size_t)(dot - flag->name) : strlen(flag->name));
+	char *section =
+		xstrndup(flag->name, dot != NULL ? (size_t)(dot - flag->name) : strlen(flag->name));
 
 	if (dot == NULL)
-		mistake_add(layer->mistakes, origin, "Keys are given as --section.key=value.", "there is no section in it");
+		mistake_add(layer->mistakes, origin, "Keys are given as --section.key=value.",
+			    "there is no section in it");
 	else if (flag->value == NULL)
-		mistake_add(layer->mistakes, origin, "Keys are given as --section.key=value.", "it has no value");
+		mistake_add(layer->mistakes, origin, "Keys are given as --section.key=value.",
+			    "it has no value");
 	else
 		apply(layer, section, dot + 1, flag->value, origin);
 	free(section);
@@ -283,7 +306,8 @@ static void load_secrets(struct settings *s, struct mistakes *m)
 {
 	for (size_t i = 0; i < setting_key_count; i++)
 		if (setting_keys[i].type == SETTING_SECRET)
-			setting_secret_load(&setting_keys[i], s->origins[i], (char **)((char *)s + setting_keys[i].offset), m);
+			setting_secret_load(&setting_keys[i], s->origins[i],
+					    (char **)((char *)s + setting_keys[i].offset), m);
 }
 
 size_t settings_read_all(const char *file, const struct settings_flag *flags, size_t flag_count,
@@ -292,7 +316,9 @@ size_t settings_read_all(const char *file, const struct settings_flag *flags, si
 	struct settings *s = xcalloc(1, sizeof(*s));
 	struct mistakes m = { mistakes, 0 };
 	const char *slash = file != NULL ? strrchr(file, '/') : NULL;
-	char *folder = slash == file ? NULL : slash != NULL ? xstrndup(file, (size_t)(slash - file)) : NULL;
+	char *folder = slash == file   ? NULL
+		       : slash != NULL ? xstrndup(file, (size_t)(slash - file))
+				       : NULL;
 	struct layer layer = { s, folder != NULL ? folder : slash != NULL ? "" : NULL, &m };
 
 	s->file = file != NULL ? xstrdup(file) : NULL;
@@ -335,8 +361,8 @@ static int fit(struct buf *text, size_t count, struct err *e)
 	return err_config(e, "%.*s... and %zu more mistakes", (int)(end - all), all, count - shown);
 }
 
-int settings_read(const char *file, const struct settings_flag *flags, size_t flag_count, struct settings **ret_settings,
-		  struct err *e)
+int settings_read(const char *file, const struct settings_flag *flags, size_t flag_count,
+		  struct settings **ret_settings, struct err *e)
 {
 	struct buf mistakes = BUF_INIT;
 	size_t count = settings_read_all(file, flags, flag_count, ret_settings, &mistakes);

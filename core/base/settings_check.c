@@ -1,5 +1,6 @@
-/* settings_check.c - what a well-formed value must also mean: names that can be part of a topic, addresses, tables, words of
- * a fixed set, two keys that need each other. Nothing here looks outside (no server, no file): that is `millrace check`. */
+/* settings_check.c - what a well-formed value must also mean: names that can be part of a topic,
+ * addresses, tables, words of a fixed set, two keys that need each other. Nothing here looks
+ * outside (no server, no file): that is `millrace check`. */
 #include "core/base/address.h"
 #include "core/base/mem.h"
 #include "core/base/settings_priv.h"
@@ -14,8 +15,8 @@ static size_t index_of(const char *section, const char *key)
 {
 	size_t i = 0;
 
-	while (i < setting_key_count
-	       && (strcmp(setting_keys[i].section, section) != 0 || strcmp(setting_keys[i].key, key) != 0))
+	while (i < setting_key_count && (strcmp(setting_keys[i].section, section) != 0 ||
+					 strcmp(setting_keys[i].key, key) != 0))
 		i++;
 	if (i == setting_key_count)
 		abort(); /* a name in our own code that settings.def does not have */
@@ -33,14 +34,17 @@ static void check_name(const struct settings *s, struct mistakes *m)
 	bool good = size <= NAME_MAX_SIZE;
 
 	for (size_t i = 0; i < size; i++)
-		good = good && (isalnum((unsigned char)s->name[i]) || s->name[i] == '-' || s->name[i] == '_');
+		good = good && (isalnum((unsigned char)s->name[i]) || s->name[i] == '-' ||
+				s->name[i] == '_');
 	if (!good)
-		mistake_add(m, origin_of(s, "millrace", "name"), "Letters, digits, - and _; at most 100 of them.",
+		mistake_add(m, origin_of(s, "millrace", "name"),
+			    "Letters, digits, - and _; at most 100 of them.",
 			    "millrace.name: '%s' cannot be the prefix of topics", s->name);
 }
 
-static void check_word(const struct settings *s, const char *section, const char *key, const char *value,
-		       const char *const *words, size_t count, struct mistakes *m)
+static void check_word(const struct settings *s, const char *section, const char *key,
+		       const char *value, const char *const *words, size_t count,
+		       struct mistakes *m)
 {
 	struct buf hint = BUF_INIT;
 	const char *near = settings_nearest(value, words, count);
@@ -53,7 +57,8 @@ static void check_word(const struct settings *s, const char *section, const char
 		buf_add_format(&hint, "%s%s", i > 0 ? ", " : "", words[i]);
 	if (near != NULL)
 		buf_add_format(&hint, "; did you mean %s?", near);
-	mistake_add(m, origin_of(s, section, key), buf_cstr(&hint), "%s.%s: '%s' is not known", section, key, value);
+	mistake_add(m, origin_of(s, section, key), buf_cstr(&hint), "%s.%s: '%s' is not known",
+		    section, key, value);
 	buf_done(&hint);
 }
 
@@ -79,7 +84,8 @@ static bool is_gtid_list(const char *text)
 
 static void check_start(const struct settings *s, struct mistakes *m)
 {
-	static const char *const words[] = { "snapshot", "now", "earliest", "a GTID such as 0-1-42" };
+	static const char *const words[] = { "snapshot", "now", "earliest",
+					     "a GTID such as 0-1-42" };
 
 	if (!is_gtid_list(s->source_start))
 		check_word(s, "source", "start", s->source_start, words, 4, m);
@@ -96,7 +102,8 @@ static void check_bootstrap(const struct settings *s, struct mistakes *m)
 		char *one = xstrndup(text, size);
 
 		if (address_read(one, &address, &e) < 0 || address.port == 0)
-			mistake_add(m, origin, "host:port,host:port", "kafka.bootstrap: '%s' is not host:port", one);
+			mistake_add(m, origin, "host:port,host:port",
+				    "kafka.bootstrap: '%s' is not host:port", one);
 		free(one);
 		text += size + (text[size] == ',');
 	}
@@ -112,14 +119,17 @@ static void check_tables(const struct settings *s, struct mistakes *m)
 		const char *table = s->capture_tables.items[i], *dot = strchr(table, '.');
 
 		if (dot == NULL || dot == table || dot[1] == '\0')
-			mistake_add(m, origin, "Tables are written db.table, or db.* for all of a database.",
+			mistake_add(m, origin,
+				    "Tables are written db.table, or db.* for all of a database.",
 				    "capture.tables: '%s' is not a table", table);
 		else if (strchr(table, '*') != NULL && strcmp(dot, ".*") != 0)
-			mistake_add(m, origin, "The only pattern is db.* (all tables of a database).",
+			mistake_add(m, origin,
+				    "The only pattern is db.* (all tables of a database).",
 				    "capture.tables: '%s' is not a pattern that we know", table);
 		for (size_t j = 0; j < i; j++)
 			if (strcmp(s->capture_tables.items[j], table) == 0) {
-				mistake_add(m, origin, NULL, "capture.tables: '%s' is there twice", table);
+				mistake_add(m, origin, NULL, "capture.tables: '%s' is there twice",
+					    table);
 				break;
 			}
 	}
@@ -136,8 +146,10 @@ static void check_listen(const struct settings *s, struct mistakes *m)
 	if (address_read(s->http_listen, &address, &e) < 0)
 		mistake_add(m, origin, "127.0.0.1:7411, or off", "http.listen: %s", e.msg);
 	else if (!address_is_loopback(address.host) && *s->http_token == '\0')
-		mistake_add(m, origin, "Set http.token_file, or listen on 127.0.0.1.",
-			    "http.listen: '%s' can be reached from other machines and there is no token", s->http_listen);
+		mistake_add(
+			m, origin, "Set http.token_file, or listen on 127.0.0.1.",
+			"http.listen: '%s' can be reached from other machines and there is no token",
+			s->http_listen);
 }
 
 void setting_meanings_check(const struct settings *s, struct mistakes *m)
@@ -185,8 +197,9 @@ int settings_require(const struct settings *s, const char *const *keys, struct e
 		const struct setting_key *key = &setting_keys[index_of(section, dot + 1)];
 
 		if (!has_value(s, key))
-			buf_add_format(&text, "%s%s%s.%s is missing (%s)", s->file != NULL ? s->file : "",
-				       s->file != NULL ? ": " : "", key->section, key->key, key->help);
+			buf_add_format(&text, "%s%s%s.%s is missing (%s)",
+				       s->file != NULL ? s->file : "", s->file != NULL ? ": " : "",
+				       key->section, key->key, key->help);
 		if (!has_value(s, key))
 			buf_add_u8(&text, '\n');
 		free(section);
@@ -194,8 +207,10 @@ int settings_require(const struct settings *s, const char *const *keys, struct e
 	if (text.size != 0) {
 		text.size--;
 		err_config(e, "%s", buf_cstr(&text));
-		rc = err_hint(e, "%s", s->file != NULL ? "`millrace config --sample` explains every key."
-						       : "No configuration file was read: give one with -c FILE.");
+		rc = err_hint(e, "%s",
+			      s->file != NULL
+				      ? "`millrace config --sample` explains every key."
+				      : "No configuration file was read: give one with -c FILE.");
 	}
 	buf_done(&text);
 	return rc;

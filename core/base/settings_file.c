@@ -1,10 +1,11 @@
 /* settings_file.c - the INI file as a list of entries with their line numbers, by libinih.
  *
- * libinih reports neither line numbers nor more than the first bad line, takes at most 200 bytes of a line, and reads an indented
- * line as the continuation of the one before. So the reader handed to it does the rest: it counts lines; a line that is
- * neither [section], key = value, comment nor empty becomes a mistake and is passed on empty; leading blanks are taken off;
- * and a long line is handed over in pieces as continuations, which are put together again here. A cut is never made beside a
- * blank (libinih strips them) nor before a comment sign. */
+ * libinih reports neither line numbers nor more than the first bad line, takes at most 200 bytes
+ * of a line, and reads an indented line as the continuation of the one before. So the reader
+ * handed to it does the rest: it counts lines; a line that is neither [section], key = value,
+ * comment nor empty becomes a mistake and is passed on empty; leading blanks are taken off; and
+ * a long line is handed over in pieces as continuations, which are put together again here. A
+ * cut is never made beside a blank (libinih strips them) nor before a comment sign. */
 #include "core/base/settings_priv.h"
 
 #include "core/base/mem.h"
@@ -19,10 +20,10 @@
 struct reader {
 	const char *file;
 	FILE *in;
-	char *line;            /* the current one, without blanks around it */
+	char *line;                /* the current one, without blanks around it */
 	size_t capacity, size, at; /* at: what was handed over */
 	size_t number, bytes;
-	bool continued;        /* the piece handed over last was not the first of its line */
+	bool continued; /* the piece handed over last was not the first of its line */
 	struct setting_entries *entries;
 	struct mistakes *mistakes;
 };
@@ -70,9 +71,11 @@ static void check_line(struct reader *r)
 	if (r->line[0] == '[') {
 		good = end != NULL && end == r->line + r->size - 1 && r->size - 2 <= SECTION_MAX;
 		if (!good)
-			line_mistake(r, "A section stands alone on its line: [kafka]", "this is not a section");
+			line_mistake(r, "A section stands alone on its line: [kafka]",
+				     "this is not a section");
 	} else if (equals == NULL || equals == r->line) {
-		line_mistake(r, "Every line is `key = value`, `[section]` or `# comment`.", "this is not key = value");
+		line_mistake(r, "Every line is `key = value`, `[section]` or `# comment`.",
+			     "this is not key = value");
 		good = false;
 	}
 	if (!good)
@@ -121,7 +124,8 @@ static size_t piece(const struct reader *r, size_t most)
 	return n;
 }
 
-/* ini_reader of libinih: the next piece into `out` (size bytes), with its line end; NULL at the end. */
+/* ini_reader of libinih: the next piece into `out` (size bytes), with its line end; NULL at the
+ * end. */
 static char *read_piece(char *out, int size, void *stream)
 {
 	struct reader *r = stream;
@@ -152,7 +156,9 @@ static int take(void *user, const char *section, const char *name, const char *v
 	}
 	entries->items = xrealloc(entries->items, (entries->count + 1) * sizeof(*entries->items));
 	entry = &entries->items[entries->count++];
-	*entry = (struct setting_entry){ .section = xstrdup(section), .key = xstrdup(name), .line = r->number };
+	*entry = (struct setting_entry){ .section = xstrdup(section),
+					 .key = xstrdup(name),
+					 .line = r->number };
 	buf_add_str(&entry->value, value);
 	return 1;
 }
@@ -164,8 +170,8 @@ void setting_file_read(const char *file, struct setting_entries *ret_entries, st
 	*ret_entries = (struct setting_entries){ NULL, 0 };
 	r.in = fopen(file, "re");
 	if (r.in == NULL) {
-		mistake_add(m, file, "-c FILE or MILLRACE_CONFIG names the configuration.", "cannot read it: %s",
-			    strerror(errno));
+		mistake_add(m, file, "-c FILE or MILLRACE_CONFIG names the configuration.",
+			    "cannot read it: %s", strerror(errno));
 		return;
 	}
 	(void)ini_parse_stream(read_piece, &r, take, &r); /* bad lines were found by check_line */

@@ -1,5 +1,6 @@
-/* settings_print.c - the table as text: the effective configuration with where each value came from (secrets hidden), and the
- * documented sample that conf/millrace.conf is made of. Both are INI files that the reader reads back. */
+/* settings_print.c - the table as text: the effective configuration with where each value came
+ * from (secrets hidden), and the documented sample that conf/millrace.conf is made of. Both are
+ * INI files that the reader reads back. */
 #include "core/base/mem.h"
 #include "core/base/settings_priv.h"
 
@@ -11,7 +12,8 @@ static void print_section(FILE *out, size_t i)
 		fprintf(out, "%s[%s]\n", i > 0 ? "\n" : "", setting_keys[i].section);
 }
 
-static void print_scaled(FILE *out, int64_t v, const int64_t *factors, const char *const *names, size_t count)
+static void print_scaled(FILE *out, int64_t v, const int64_t *factors, const char *const *names,
+			 size_t count)
 {
 	for (size_t i = 0; i < count; i++)
 		if (v != 0 && v % factors[i] == 0) {
@@ -58,27 +60,32 @@ static void print_value(const struct setting_key *key, const void *field, FILE *
 
 static bool is_secret_property(const char *key)
 {
-	return strstr(key, "password") != NULL || strstr(key, "secret") != NULL || strstr(key, "oauthbearer.config") != NULL
-	       || strstr(key, "key.pem") != NULL;
+	return strstr(key, "password") != NULL || strstr(key, "secret") != NULL ||
+	       strstr(key, "oauthbearer.config") != NULL || strstr(key, "key.pem") != NULL;
 }
 
 static void print_properties(const struct settings *s, FILE *out)
 {
 	for (size_t i = 0; i < s->kafka_property_count; i++)
 		fprintf(out, "kafka.%s = %s\n", s->kafka_properties[i].key,
-			is_secret_property(s->kafka_properties[i].key) ? "(hidden)" : s->kafka_properties[i].value);
+			is_secret_property(s->kafka_properties[i].key)
+				? "(hidden)"
+				: s->kafka_properties[i].value);
 }
 
 void settings_print(const struct settings *s, FILE *out)
 {
-	fprintf(out, "# Effective configuration%s%s\n", s->file != NULL ? " of " : "", s->file != NULL ? s->file : "");
+	fprintf(out, "# Effective configuration%s%s\n", s->file != NULL ? " of " : "",
+		s->file != NULL ? s->file : "");
 	for (size_t i = 0; i < setting_key_count; i++) {
 		print_section(out, i);
-		fprintf(out, "# %s; from: %s\n%s = ", setting_keys[i].help, s->origins[i], setting_keys[i].key);
+		fprintf(out, "# %s; from: %s\n%s = ", setting_keys[i].help, s->origins[i],
+			setting_keys[i].key);
 		print_value(&setting_keys[i], (const char *)s + setting_keys[i].offset, out);
 		fputc('\n', out);
-		if (strcmp(setting_keys[i].section, "kafka") == 0
-		    && (i + 1 == setting_key_count || strcmp(setting_keys[i + 1].section, "kafka") != 0))
+		if (strcmp(setting_keys[i].section, "kafka") == 0 &&
+		    (i + 1 == setting_key_count ||
+		     strcmp(setting_keys[i + 1].section, "kafka") != 0))
 			print_properties(s, out);
 	}
 }
@@ -104,14 +111,18 @@ void settings_print_sample(FILE *out)
 	      out);
 	for (size_t i = 0; i < setting_key_count; i++) {
 		const struct setting_key *key = &setting_keys[i];
-		bool required = strcmp(key->key, "name") == 0 && strcmp(key->section, "millrace") == 0;
+		bool required = strcmp(key->key, "name") == 0 &&
+				strcmp(key->section, "millrace") == 0;
 
 		print_section(out, i);
 		fprintf(out, "# %s", key->help);
 		print_range(key, out);
-		fprintf(out, "\n%s%s =%s%s\n", required ? "" : "#", key->key, *key->def != '\0' || required ? " " : "",
+		fprintf(out, "\n%s%s =%s%s\n", required ? "" : "#", key->key,
+			*key->def != '\0' || required ? " " : "",
 			required ? "chapstick" : key->def);
 		if (strcmp(key->section, "kafka") == 0 && strcmp(key->key, "timeout") == 0)
-			fputs("# any property of librdkafka, as it is called there\n#kafka.security.protocol = ssl\n", out);
+			fputs("# any property of librdkafka, as it is called there\n"
+			      "#kafka.security.protocol = ssl\n",
+			      out);
 	}
 }

@@ -1,5 +1,6 @@
-/* settings_value.c - text of a setting -> its typed value, and back to nothing. One function per type; numbers take exactly the
- * units that the hint names, and nothing is rounded or clamped: out of range is a mistake. */
+/* settings_value.c - text of a setting -> its typed value, and back to nothing. One function per
+ * type; numbers take exactly the units that the hint names, and nothing is rounded or clamped:
+ * out of range is a mistake. */
 #include "core/base/settings_priv.h"
 
 #include "core/base/mem.h"
@@ -19,16 +20,23 @@ struct unit {
 };
 
 static const struct unit byte_units[] = {
-	{ "", 1 }, { "b", 1 },
-	{ "k", 1024 }, { "kb", 1024 }, { "kib", 1024 },
-	{ "m", 1024 * 1024 }, { "mb", 1024 * 1024 }, { "mib", 1024 * 1024 },
-	{ "g", 1024 * 1024 * 1024 }, { "gb", 1024 * 1024 * 1024 }, { "gib", 1024 * 1024 * 1024 },
+	{ "", 1 },
+	{ "b", 1 },
+	{ "k", 1024 },
+	{ "kb", 1024 },
+	{ "kib", 1024 },
+	{ "m", 1024 * 1024 },
+	{ "mb", 1024 * 1024 },
+	{ "mib", 1024 * 1024 },
+	{ "g", 1024 * 1024 * 1024 },
+	{ "gb", 1024 * 1024 * 1024 },
+	{ "gib", 1024 * 1024 * 1024 },
 	{ NULL, 0 },
 };
 
 static const struct unit time_units[] = {
-	{ "ms", 1 }, { "s", 1000 }, { "m", 60 * 1000 }, { "min", 60 * 1000 }, { "h", 3600 * 1000 }, { "d", 86400 * 1000 },
-	{ NULL, 0 },
+	{ "ms", 1 },          { "s", 1000 },         { "m", 60 * 1000 }, { "min", 60 * 1000 },
+	{ "h", 3600 * 1000 }, { "d", 86400 * 1000 }, { NULL, 0 },
 };
 
 static const struct unit no_units[] = { { "", 1 }, { NULL, 0 } };
@@ -59,35 +67,44 @@ static bool parse_amount(const char *text, const struct unit *units, int64_t *re
 
 static void range_text(const struct setting_key *key, char *out, size_t size)
 {
-	snprintf(out, size, key->type == SETTING_MS ? "From %lldms to %lldms." : "From %lld to %lld.", (long long)key->min,
-		 (long long)key->max);
+	snprintf(out, size,
+		 key->type == SETTING_MS ? "From %lldms to %lldms." : "From %lld to %lld.",
+		 (long long)key->min, (long long)key->max);
 }
 
-static bool parse_number(const struct setting_key *key, const char *text, const char *origin, int64_t *field,
-			 struct mistakes *m)
+static bool parse_number(const struct setting_key *key, const char *text, const char *origin,
+			 int64_t *field, struct mistakes *m)
 {
-	const struct unit *units = key->type == SETTING_BYTES ? byte_units : key->type == SETTING_MS ? time_units : no_units;
-	const char *hint = key->type == SETTING_BYTES ? "A number with k, MB or GB (powers of 1024): 8MB"
-			   : key->type == SETTING_MS  ? "A number with ms, s, m, h or d: 250ms, 30s, 5m, 1h"
-						      : "A whole number.";
+	const struct unit *units = key->type == SETTING_BYTES ? byte_units
+				   : key->type == SETTING_MS  ? time_units
+							      : no_units;
+	const char *hint = key->type == SETTING_BYTES
+				   ? "A number with k, MB or GB (powers of 1024): 8MB"
+			   : key->type == SETTING_MS
+				   ? "A number with ms, s, m, h or d: 250ms, 30s, 5m, 1h"
+				   : "A whole number.";
 	char range[96];
 	int64_t n;
 
 	if (!parse_amount(text, units, &n)) {
 		mistake_add(m, origin, hint, "%s.%s: '%s' is not %s", key->section, key->key, text,
-			    key->type == SETTING_BYTES ? "a size" : key->type == SETTING_MS ? "a time" : "a number");
+			    key->type == SETTING_BYTES ? "a size"
+			    : key->type == SETTING_MS  ? "a time"
+						       : "a number");
 		return false;
 	}
 	if (n < key->min || n > key->max) {
 		range_text(key, range, sizeof(range));
-		mistake_add(m, origin, range, "%s.%s: '%s' is out of range", key->section, key->key, text);
+		mistake_add(m, origin, range, "%s.%s: '%s' is out of range", key->section, key->key,
+			    text);
 		return false;
 	}
 	*field = n;
 	return true;
 }
 
-static bool parse_bool(const struct setting_key *key, const char *text, const char *origin, bool *field, struct mistakes *m)
+static bool parse_bool(const struct setting_key *key, const char *text, const char *origin,
+		       bool *field, struct mistakes *m)
 {
 	static const char *const words[] = { "off", "on", "no", "yes", "false", "true" };
 
@@ -96,7 +113,8 @@ static bool parse_bool(const struct setting_key *key, const char *text, const ch
 			*field = i % 2 == 1;
 			return true;
 		}
-	mistake_add(m, origin, "Write on or off.", "%s.%s: '%s' is neither on nor off", key->section, key->key, text);
+	mistake_add(m, origin, "Write on or off.", "%s.%s: '%s' is neither on nor off",
+		    key->section, key->key, text);
 	return false;
 }
 
@@ -108,8 +126,8 @@ static void list_free(struct text_list *list)
 	*list = (struct text_list){ NULL, 0 };
 }
 
-static bool parse_list(const struct setting_key *key, const char *text, const char *origin, struct text_list *field,
-		       struct mistakes *m)
+static bool parse_list(const struct setting_key *key, const char *text, const char *origin,
+		       struct text_list *field, struct mistakes *m)
 {
 	struct text_list list = { NULL, 0 };
 
@@ -125,7 +143,8 @@ static bool parse_list(const struct setting_key *key, const char *text, const ch
 		text += size + (text[size] == ',');
 	}
 	if (list.count == LIST_ITEMS_MAX) {
-		mistake_add(m, origin, NULL, "%s.%s: more than %d items", key->section, key->key, LIST_ITEMS_MAX);
+		mistake_add(m, origin, NULL, "%s.%s: more than %d items", key->section, key->key,
+			    LIST_ITEMS_MAX);
 		list_free(&list);
 		return false;
 	}
@@ -134,8 +153,8 @@ static bool parse_list(const struct setting_key *key, const char *text, const ch
 	return true;
 }
 
-bool setting_parse(const struct setting_key *key, const char *text, const char *folder, const char *origin, void *field,
-		   struct mistakes *m)
+bool setting_parse(const struct setting_key *key, const char *text, const char *folder,
+		   const char *origin, void *field, struct mistakes *m)
 {
 	char **string = field;
 
@@ -151,8 +170,9 @@ bool setting_parse(const struct setting_key *key, const char *text, const char *
 	case SETTING_PATH:
 	case SETTING_SECRET:
 		free(*string);
-		*string = folder != NULL && *text != '\0' && *text != '/' && *text != '$' ? xasprintf("%s/%s", folder, text)
-											    : xstrdup(text);
+		*string = folder != NULL && *text != '\0' && *text != '/' && *text != '$'
+				  ? xasprintf("%s/%s", folder, text)
+				  : xstrdup(text);
 		return true;
 	case SETTING_TEXT:
 		free(*string);
@@ -163,7 +183,8 @@ bool setting_parse(const struct setting_key *key, const char *text, const char *
 }
 
 /* ${NAME} -> the environment's value. */
-static bool expand(const struct setting_key *key, const char *origin, const char *text, struct buf *out, struct mistakes *m)
+static bool expand(const struct setting_key *key, const char *origin, const char *text,
+		   struct buf *out, struct mistakes *m)
 {
 	for (const char *end; *text != '\0'; text = end) {
 		const char *value;
@@ -176,14 +197,17 @@ static bool expand(const struct setting_key *key, const char *origin, const char
 		}
 		end = strchr(text, '}');
 		if (end == NULL) {
-			mistake_add(m, origin, NULL, "%s.%s: '${' without '}'", key->section, key->key);
+			mistake_add(m, origin, NULL, "%s.%s: '${' without '}'", key->section,
+				    key->key);
 			return false;
 		}
 		name = xstrndup(text + 2, (size_t)(end - text) - 2);
 		value = getenv(name);
 		if (value == NULL)
-			mistake_add(m, origin, "systemd sets CREDENTIALS_DIRECTORY where the unit has LoadCredential=.",
-				    "%s.%s: the environment has no %s", key->section, key->key, name);
+			mistake_add(
+				m, origin,
+				"systemd sets CREDENTIALS_DIRECTORY where the unit has LoadCredential=.",
+				"%s.%s: the environment has no %s", key->section, key->key, name);
 		else
 			buf_add_str(out, value);
 		free(name);
@@ -194,8 +218,8 @@ static bool expand(const struct setting_key *key, const char *origin, const char
 	return true;
 }
 
-static bool read_secret(const struct setting_key *key, const char *origin, const char *path, char **ret_secret,
-			struct mistakes *m)
+static bool read_secret(const struct setting_key *key, const char *origin, const char *path,
+			char **ret_secret, struct mistakes *m)
 {
 	char text[SECRET_BYTES_MAX + 1];
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -205,18 +229,20 @@ static bool read_secret(const struct setting_key *key, const char *origin, const
 	if (fd >= 0)
 		close(fd);
 	if (n < 0) {
-		mistake_add(m, origin, NULL, "%s.%s: cannot read %s: %s", key->section, key->key, path, strerror(failed));
+		mistake_add(m, origin, NULL, "%s.%s: cannot read %s: %s", key->section, key->key,
+			    path, strerror(failed));
 		return false;
 	}
 	text[n] = '\0';
 	if (n == SECRET_BYTES_MAX && strpbrk(text, "\r\n") == NULL) {
-		mistake_add(m, origin, NULL, "%s.%s: the first line of %s is longer than %d bytes", key->section, key->key,
-			    path, SECRET_BYTES_MAX - 1);
+		mistake_add(m, origin, NULL, "%s.%s: the first line of %s is longer than %d bytes",
+			    key->section, key->key, path, SECRET_BYTES_MAX - 1);
 		return false;
 	}
 	text[strcspn(text, "\r\n")] = '\0';
 	if (*text == '\0') {
-		mistake_add(m, origin, NULL, "%s.%s: the first line of %s is empty", key->section, key->key, path);
+		mistake_add(m, origin, NULL, "%s.%s: the first line of %s is empty", key->section,
+			    key->key, path);
 		return false;
 	}
 	*ret_secret = xstrdup(text);
@@ -224,14 +250,16 @@ static bool read_secret(const struct setting_key *key, const char *origin, const
 	return true;
 }
 
-bool setting_secret_load(const struct setting_key *key, const char *origin, char **field, struct mistakes *m)
+bool setting_secret_load(const struct setting_key *key, const char *origin, char **field,
+			 struct mistakes *m)
 {
 	struct buf path = BUF_INIT;
 	char *secret = NULL;
 	bool good = true;
 
 	if (**field != '\0') {
-		good = expand(key, origin, *field, &path, m) && read_secret(key, origin, buf_cstr(&path), &secret, m);
+		good = expand(key, origin, *field, &path, m) &&
+		       read_secret(key, origin, buf_cstr(&path), &secret, m);
 		if (good) {
 			free(*field);
 			*field = secret;

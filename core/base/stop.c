@@ -1,5 +1,6 @@
-/* stop.c - a self-pipe for stop.h. The handler only sets a flag and writes one byte (both async-signal-safe, signal-safety(7));
- * the byte stays in the pipe, so every thread that polls the descriptor wakes, now and later. */
+/* stop.c - a self-pipe for stop.h. The handler only sets a flag and writes one byte (both
+ * async-signal-safe, signal-safety(7)); the byte stays in the pipe, so every thread that polls
+ * the descriptor wakes, now and later. */
 #include "core/base/stop.h"
 
 #include "core/base/clock.h"
@@ -65,7 +66,8 @@ bool stop_wait_ms(int64_t wait_ms)
 
 		if (left_ms <= 0)
 			break;
-		(void)poll(&p, 1, left_ms < 3600000 ? (int)left_ms : 3600000); /* EINTR: look again */
+		(void)poll(&p, 1,
+			   left_ms < 3600000 ? (int)left_ms : 3600000); /* EINTR: look again */
 	}
 	return stop_requested();
 }

@@ -63,7 +63,8 @@ static void widen(struct column_info *column, const char *text)
 void table_column(struct table *t, const char *title, enum table_align align)
 {
 	t->columns = xrealloc(t->columns, (t->column_count + 1) * sizeof(*t->columns));
-	t->columns[t->column_count] = (struct column_info){ .title = xstrdup(title), .align = align };
+	t->columns[t->column_count] =
+		(struct column_info){ .title = xstrdup(title), .align = align };
 	widen(&t->columns[t->column_count++], title);
 }
 
@@ -94,7 +95,8 @@ size_t table_rows(const struct table *t)
 	return (t->cell_count + t->column_count - 1) / t->column_count;
 }
 
-static void print_cell(const struct column_info *column, const char *text, const char *colour, bool last, FILE *out)
+static void print_cell(const struct column_info *column, const char *text, const char *colour,
+		       bool last, FILE *out)
 {
 	size_t pad = column->width - columns_of(text);
 
@@ -109,7 +111,8 @@ static void print_cell(const struct column_info *column, const char *text, const
 /* The last cell of the row that is not empty: behind it nothing is printed. */
 static size_t row_end(const struct table *t, size_t first)
 {
-	size_t end = first + t->column_count < t->cell_count ? first + t->column_count : t->cell_count;
+	size_t end = first + t->column_count < t->cell_count ? first + t->column_count
+							     : t->cell_count;
 
 	while (end > first + 1 && t->cells[end - 1].text[0] == '\0')
 		end--;
@@ -125,13 +128,15 @@ void table_print(const struct table *t, FILE *out, size_t indent)
 		titles--;
 	fprintf(out, "%*s", titles > 0 ? (int)indent : 0, "");
 	for (size_t i = 0; i < titles; i++)
-		print_cell(&t->columns[i], t->columns[i].title, coloured ? TERM_DIM : "", i + 1 == titles, out);
+		print_cell(&t->columns[i], t->columns[i].title, coloured ? TERM_DIM : "",
+			   i + 1 == titles, out);
 	for (size_t first = 0; first < t->cell_count; first += t->column_count) {
 		size_t end = row_end(t, first);
 
 		fprintf(out, "%*s", (int)indent, "");
 		for (size_t i = first; i < end; i++)
 			print_cell(&t->columns[i - first], t->cells[i].text,
-				   coloured && t->cells[i].colour != NULL ? t->cells[i].colour : "", i + 1 == end, out);
+				   coloured && t->cells[i].colour != NULL ? t->cells[i].colour : "",
+				   i + 1 == end, out);
 	}
 }

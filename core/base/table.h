@@ -18,7 +18,8 @@ void table_cell(struct table *t, const char *format, ...) __attribute__((format(
 /* Escape sequence (term.h) around the cell just added; ignored where colours are unwanted. */
 void table_colour(struct table *t, const char *sequence);
 size_t table_rows(const struct table *t);
-/* Two blanks between columns, no trailing blanks; `indent` blanks before each line. An unfinished row is filled up. */
+/* Two blanks between columns, no trailing blanks; `indent` blanks before each line. An
+ * unfinished row is filled up. */
 void table_print(const struct table *t, FILE *out, size_t indent);
 
 #endif

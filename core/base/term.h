@@ -1,4 +1,5 @@
-/* term.h - what a stream can show: colours only on a terminal, and never when NO_COLOR is set (no-color.org) or TERM is dumb. */
+/* term.h - what a stream can show: colours only on a terminal, and never when NO_COLOR is set
+ * (no-color.org) or TERM is dumb. */
 #ifndef CORE_BASE_TERM_H
 #define CORE_BASE_TERM_H
 
@@ -25,10 +26,12 @@ static inline bool term_colours(FILE *out)
 {
 	const char *no = getenv("NO_COLOR"), *kind = getenv("TERM");
 
-	return term_is(out) && (no == NULL || *no == '\0') && (kind == NULL || strcmp(kind, "dumb") != 0);
+	return term_is(out) && (no == NULL || *no == '\0') &&
+	       (kind == NULL || strcmp(kind, "dumb") != 0);
 }
 
-/* The escape sequence, or nothing where colours are unwanted: fprintf(out, "%sok%s", term(out, TERM_GREEN), ...). */
+/* The escape sequence, or nothing where colours are unwanted: fprintf(out, "%sok%s", term(out,
+ * TERM_GREEN), ...). */
 static inline const char *term(FILE *out, const char *sequence)
 {
 	return term_colours(out) ? sequence : "";

@@ -1,7 +1,7 @@
 /* daemon_http.c - the routes that every daemon has, in front of its own.
  *
- * The page and the two probes are open: they hold nothing secret (the page is the same for everybody; what it shows it asks
- * for at /api/status, with the token where one is needed). */
+ * The page and the two probes are open: they hold nothing secret (the page is the same for
+ * everybody; what it shows it asks for at /api/status, with the token where one is needed). */
 #include "core/http/daemon_http.h"
 
 #include "core/base/log.h"
@@ -21,7 +21,8 @@ struct daemon_http {
 	struct status_feed *feed;
 };
 
-static void serve_page(void *context, const struct http_request *request, struct http_response *response)
+static void serve_page(void *context, const struct http_request *request,
+		       struct http_response *response)
 {
 	(void)context;
 	(void)request;
@@ -31,7 +32,8 @@ static void serve_page(void *context, const struct http_request *request, struct
 			buf_add(&response->body, page_files[i].data, page_files[i].size);
 }
 
-static void serve_metrics(void *context, const struct http_request *request, struct http_response *response)
+static void serve_metrics(void *context, const struct http_request *request,
+			  struct http_response *response)
 {
 	(void)context;
 	(void)request;
@@ -39,7 +41,8 @@ static void serve_metrics(void *context, const struct http_request *request, str
 	metric_write(&response->body);
 }
 
-static void serve_probe(bool (*probe)(void *context, struct buf *ret_why), void *context, struct http_response *response)
+static void serve_probe(bool (*probe)(void *context, struct buf *ret_why), void *context,
+			struct http_response *response)
 {
 	struct buf why = BUF_INIT;
 	bool good = probe == NULL || probe(context, &why);
@@ -49,7 +52,8 @@ static void serve_probe(bool (*probe)(void *context, struct buf *ret_why), void 
 	buf_done(&why);
 }
 
-static void serve_health(void *context, const struct http_request *request, struct http_response *response)
+static void serve_health(void *context, const struct http_request *request,
+			 struct http_response *response)
 {
 	const struct daemon_http *d = context;
 
@@ -57,7 +61,8 @@ static void serve_health(void *context, const struct http_request *request, stru
 	serve_probe(d->options.healthy, d->options.context, response);
 }
 
-static void serve_ready(void *context, const struct http_request *request, struct http_response *response)
+static void serve_ready(void *context, const struct http_request *request,
+			struct http_response *response)
 {
 	const struct daemon_http *d = context;
 
@@ -65,7 +70,8 @@ static void serve_ready(void *context, const struct http_request *request, struc
 	serve_probe(d->options.ready, d->options.context, response);
 }
 
-static void serve_status(void *context, const struct http_request *request, struct http_response *response)
+static void serve_status(void *context, const struct http_request *request,
+			 struct http_response *response)
 {
 	const struct daemon_http *d = context;
 	const char *since = http_query(request, "since");
@@ -84,13 +90,15 @@ static int start_server(struct daemon_http *d, const struct settings *settings, 
 	};
 	size_t count = COMMON_ROUTES + d->options.route_count;
 	struct http_route *routes = xcalloc(count, sizeof(*routes));
-	const char *listen = *settings->http_listen != '\0' ? settings->http_listen : d->options.default_listen;
+	const char *listen = *settings->http_listen != '\0' ? settings->http_listen
+							    : d->options.default_listen;
 	struct http_server_options options = { listen, settings->http_token, routes, count };
 	int rc;
 
 	memcpy(routes, common, sizeof(common));
 	if (d->options.route_count != 0)
-		memcpy(routes + COMMON_ROUTES, d->options.routes, d->options.route_count * sizeof(*routes));
+		memcpy(routes + COMMON_ROUTES, d->options.routes,
+		       d->options.route_count * sizeof(*routes));
 	rc = http_server_start(&options, &d->server, e);
 	free(routes);
 	return rc;

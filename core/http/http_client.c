@@ -1,5 +1,6 @@
-/* http_client.c - libcurl's easy interface, one handle per call: these calls are rare (a verb asks a daemon), so nothing is
- * kept. Only http and https; redirects are not followed, so a token never travels to another host. */
+/* http_client.c - libcurl's easy interface, one handle per call: these calls are rare (a verb
+ * asks a daemon), so nothing is kept. Only http and https; redirects are not followed, so a
+ * token never travels to another host. */
 #include "core/http/http_client.h"
 
 #include "core/base/mem.h"
@@ -47,13 +48,15 @@ static struct curl_slist *make_headers(const struct http_call *call)
 	return headers;
 }
 
-static void set_options(CURL *curl, const struct http_call *call, const char *url, struct transfer *t)
+static void set_options(CURL *curl, const struct http_call *call, const char *url,
+			struct transfer *t)
 {
 	curl_easy_setopt(curl, CURLOPT_URL, url);
 	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(curl, CURLOPT_NOPROXY, "127.0.0.1,localhost,::1");
 	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)(call->timeout_ms > 0 ? call->timeout_ms : 30000));
+	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS,
+			 (long)(call->timeout_ms > 0 ? call->timeout_ms : 30000));
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_data);
 	curl_easy_setopt(curl, CURLOPT_WRITEDATA, t);
 	curl_easy_setopt(curl, CURLOPT_USERAGENT, "millrace/" MILLRACE_VERSION);
@@ -65,11 +68,13 @@ static void set_options(CURL *curl, const struct http_call *call, const char *ur
 
 static char *make_url(const struct http_call *call)
 {
-	return xasprintf("%s%s%s", strstr(call->address, "://") != NULL ? "" : "http://", call->address, call->path);
+	return xasprintf("%s%s%s", strstr(call->address, "://") != NULL ? "" : "http://",
+			 call->address, call->path);
 }
 
 /* One transfer; what went wrong is in *e. */
-static int perform(CURL *curl, const struct http_call *call, struct transfer *t, int *ret_status, struct err *e)
+static int perform(CURL *curl, const struct http_call *call, struct transfer *t, int *ret_status,
+		   struct err *e)
 {
 	struct curl_slist *headers = make_headers(call);
 	char *url = make_url(call);
@@ -123,7 +128,8 @@ static enum err_kind kind_of(const char *name, int status)
 	for (size_t i = 0; name != NULL && i < sizeof(kinds) / sizeof(kinds[0]); i++)
 		if (strcmp(err_kind_name(kinds[i]), name) == 0)
 			return kinds[i];
-	return status == 502 || status == 503 || status == 504 || status == 429 ? ERR_RETRY : ERR_CONFIG;
+	return status == 502 || status == 503 || status == 504 || status == 429 ? ERR_RETRY
+										: ERR_CONFIG;
 }
 
 /* An answer that says no, as our own error. */
@@ -134,7 +140,8 @@ static int refused(const struct http_call *call, const struct http_answer *answe
 	const char *hint = json_string_value(json_object_get(root, "hint"));
 	json_int_t code = json_integer_value(json_object_get(root, "exit_code"));
 
-	err_config(e, "%s: %s", call->address, error != NULL ? error : "an answer that is not Millrace's");
+	err_config(e, "%s: %s", call->address,
+		   error != NULL ? error : "an answer that is not Millrace's");
 	if (error == NULL)
 		err_wrap(e, "status %d of %s", answer->status, call->path);
 	e->kind = kind_of(json_string_value(json_object_get(root, "kind")), answer->status);
@@ -171,7 +178,8 @@ void http_client_encode(struct buf *out, const char *text)
 	for (; *text != '\0'; text++) {
 		unsigned char c = (unsigned char)*text;
 
-		if ((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || strchr("-_.~", c) != NULL)
+		if ((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+		    strchr("-_.~", c) != NULL)
 			buf_add_u8(out, c);
 		else
 			buf_add_format(out, "%%%02X", c);

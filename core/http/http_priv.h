@@ -20,7 +20,7 @@ struct http_request {
 	size_t parameter_count;
 	struct buf body;
 	bool too_large;
-	struct http_pair *fields;    /* members of the body's JSON object */
+	struct http_pair *fields; /* members of the body's JSON object */
 	size_t field_count;
 };
 

@@ -1,5 +1,6 @@
-/* http_request.c - what a handler asks of a request, and how it answers. A body is empty or one JSON object; its members are
- * turned into text once, so that handlers outside this folder need no JSON library. */
+/* http_request.c - what a handler asks of a request, and how it answers. A body is empty or one
+ * JSON object; its members are turned into text once, so that handlers outside this folder need
+ * no JSON library. */
 #include "core/http/http_priv.h"
 
 #include "core/base/mem.h"
@@ -25,7 +26,8 @@ bool http_request_match(struct http_request *r, const char *pattern, const char 
 
 		if (n > 1 && *pattern == ':' && m > 0 && r->parameter_count < HTTP_PARAMETERS_MAX)
 			r->parameters[r->parameter_count++] =
-				(struct http_pair){ xstrndup(pattern + 1, n - 1), xstrndup(path, m) };
+				(struct http_pair){ xstrndup(pattern + 1, n - 1),
+						    xstrndup(path, m) };
 		else if (n != m || memcmp(pattern, path, n) != 0)
 			break;
 		pattern += n;
@@ -62,8 +64,8 @@ bool http_request_read_fields(struct http_request *r)
 		return false;
 	}
 	r->fields = xcalloc(json_object_size(root), sizeof(*r->fields));
-	json_object_foreach(root, name, value)
-		r->fields[r->field_count++] = (struct http_pair){ xstrdup(name), member_text(value) };
+	json_object_foreach(root, name, value) r->fields[r->field_count++] =
+		(struct http_pair){ xstrdup(name), member_text(value) };
 	json_decref(root);
 	return true;
 }
@@ -167,7 +169,8 @@ void http_fail_err(struct http_response *response, const struct err *e)
 		buf_add_str(out, ",\"hint\":");
 		quote_json(out, slice_str(hint + sizeof(mark) - 1));
 	}
-	buf_add_format(out, ",\"kind\":\"%s\",\"exit_code\":%d}\n", err_kind_name(e->kind), err_exit_code(e));
+	buf_add_format(out, ",\"kind\":\"%s\",\"exit_code\":%d}\n", err_kind_name(e->kind),
+		       err_exit_code(e));
 }
 
 void http_text(struct http_response *response, const char *content_type, const char *format, ...)

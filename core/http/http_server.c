@@ -1,10 +1,12 @@
 /* http_server.c - libmicrohttpd with a route table and a doorkeeper.
  *
- * The doorkeeper answers before a body is read: method, Host (against DNS rebinding), token (compared in constant time), the
- * header that a cross-site form cannot send, route. What passes is collected up to HTTP_BODY_MAX and handed to the
- * handler; its answer is made whole first, so a handler never sees a slow client. The listening socket is our own, so that
- * "in use" and "not allowed" have their real names, and what was bound decides whether it is loopback, not how it is spelt.
- * There are no files behind this server: what is not in the route table does not exist. */
+ * The doorkeeper answers before a body is read: method, Host (against DNS rebinding), token
+ * (compared in constant time), the header that a cross-site form cannot send, route. What passes
+ * is collected up to HTTP_BODY_MAX and handed to the handler; its answer is made whole first, so
+ * a handler never sees a slow client. The listening socket is our own, so that "in use" and "not
+ * allowed" have their real names, and what was bound decides whether it is loopback, not how it
+ * is spelt. There are no files behind this server: what is not in the route table does not
+ * exist. */
 #include "core/http/http_priv.h"
 
 #include "core/base/address.h"
@@ -28,10 +30,10 @@ struct http_server {
 	struct MHD_Daemon *daemon;
 	struct http_route *routes;
 	size_t route_count;
-	char *token;               /* NULL: none needed */
+	char *token; /* NULL: none needed */
 	char address[ADDRESS_HOST_MAX + 16];
 	atomic_bool stopping;
-	atomic_int running;        /* requests begun and not yet answered */
+	atomic_int running; /* requests begun and not yet answered */
 };
 
 static enum MHD_Result reply(struct MHD_Connection *connection, struct http_response *response)
@@ -44,8 +46,8 @@ static enum MHD_Result reply(struct MHD_Connection *connection, struct http_resp
 		  "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'; img-src data:; "
 		  "base-uri 'none'; form-action 'none'; frame-ancestors 'none'" },
 	};
-	struct MHD_Response *r =
-		MHD_create_response_from_buffer(response->body.size, response->body.data, MHD_RESPMEM_MUST_COPY);
+	struct MHD_Response *r = MHD_create_response_from_buffer(
+		response->body.size, response->body.data, MHD_RESPMEM_MUST_COPY);
 	enum MHD_Result result;
 
 	buf_done(&response->body);
@@ -71,7 +73,8 @@ static enum MHD_Result refuse(struct MHD_Connection *connection, int status, con
 	return reply(connection, &response);
 }
 
-/* ---- the doorkeeper -------------------------------------------------------------------------------------------- */
+/* ---- the doorkeeper
+ * -------------------------------------------------------------------------------------------- */
 
 static const char *header(struct MHD_Connection *connection, const char *name)
 {
@@ -94,8 +97,9 @@ static bool has_token(const struct http_server *s, struct MHD_Connection *connec
 	static const char scheme[] = "Bearer ";
 	const char *given = header(connection, "Authorization");
 
-	return s->token != NULL && given != NULL && strncasecmp(given, scheme, sizeof(scheme) - 1) == 0
-	       && equal_secret(given + sizeof(scheme) - 1, s->token);
+	return s->token != NULL && given != NULL &&
+	       strncasecmp(given, scheme, sizeof(scheme) - 1) == 0 &&
+	       equal_secret(given + sizeof(scheme) - 1, s->token);
 }
 
 /* An address or localhost: a name could be another site's, rebound to 127.0.0.1. */
@@ -118,8 +122,8 @@ static bool good_host(struct MHD_Connection *connection)
 	return strcasecmp(host, "localhost") == 0 || inet_pton(AF_INET, host, &ignored) == 1;
 }
 
-static const struct http_route *find_route(const struct http_server *s, struct http_request *r, const char *method,
-					   bool *ret_path_known)
+static const struct http_route *find_route(const struct http_server *s, struct http_request *r,
+					   const char *method, bool *ret_path_known)
 {
 	*ret_path_known = false;
 	for (size_t i = 0; i < s->route_count; i++)
@@ -133,7 +137,8 @@ static const struct http_route *find_route(const struct http_server *s, struct h
 }
 
 /* Finds the route and decides whether this client may use it. Returns 0, or a status and why. */
-static int admit(const struct http_server *s, struct http_request *r, const char *method, const char **ret_why)
+static int admit(const struct http_server *s, struct http_request *r, const char *method,
+		 const char **ret_why)
 {
 	bool post = strcmp(method, "POST") == 0, known, trusted;
 
@@ -159,10 +164,11 @@ static int admit(const struct http_server *s, struct http_request *r, const char
 	return 0;
 }
 
-/* ---- libmicrohttpd's callbacks ---------------------------------------------------------------------------------- */
+/* ---- libmicrohttpd's callbacks
+ * ---------------------------------------------------------------------------------- */
 
-static enum MHD_Result begin(struct http_server *s, struct MHD_Connection *connection, const char *path, const char *method,
-			     void **state)
+static enum MHD_Result begin(struct http_server *s, struct MHD_Connection *connection,
+			     const char *path, const char *method, void **state)
 {
 	struct http_request *r = xcalloc(1, sizeof(*r));
 	const char *why;
@@ -189,8 +195,9 @@ static enum MHD_Result finish(struct http_request *r)
 	return reply(r->connection, &response);
 }
 
-static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *path, const char *method,
-				  const char *version, const char *upload, size_t *upload_size, void **state)
+static enum MHD_Result on_request(void *context, struct MHD_Connection *connection,
+				  const char *path, const char *method, const char *version,
+				  const char *upload, size_t *upload_size, void **state)
 {
 	struct http_request *r = *state;
 
@@ -220,14 +227,17 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
 	*state = NULL;
 }
 
-/* ---- starting and stopping -------------------------------------------------------------------------------------- */
+/* ---- starting and stopping
+ * -------------------------------------------------------------------------------------- */
 
 static bool is_loopback(const struct sockaddr *a)
 {
 	if (a->sa_family == AF_INET)
-		return ntohl(((const struct sockaddr_in *)(const void *)a)->sin_addr.s_addr) >> 24 == 127;
-	return a->sa_family == AF_INET6
-	       && IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)(const void *)a)->sin6_addr);
+		return ntohl(((const struct sockaddr_in *)(const void *)a)->sin_addr.s_addr) >>
+			       24 ==
+		       127;
+	return a->sa_family == AF_INET6 &&
+	       IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)(const void *)a)->sin6_addr);
 }
 
 static int bind_socket(const struct addrinfo *info, const char *listen_at, struct err *e)
@@ -236,13 +246,16 @@ static int bind_socket(const struct addrinfo *info, const char *listen_at, struc
 
 	if (fd < 0)
 		return err_fatal(e, "http.listen: no socket: %m");
-	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)); /* without it a restart waits, no more */
+	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on,
+			 sizeof(on)); /* without it a restart waits, no more */
 	if (bind(fd, info->ai_addr, info->ai_addrlen) < 0 || listen(fd, 64) < 0) {
 		bool in_use = errno == EADDRINUSE;
 
 		err_config(e, "http.listen: cannot listen on %s: %m", listen_at);
 		if (in_use)
-			err_hint(e, "Another process listens there; choose another port with http.listen, or off.");
+			err_hint(
+				e,
+				"Another process listens there; choose another port with http.listen, or off.");
 		close(fd);
 		return -1;
 	}
@@ -257,15 +270,19 @@ static void name_socket(struct http_server *s, int fd, const struct address *wan
 	uint16_t port = wanted->port;
 
 	if (getsockname(fd, (struct sockaddr *)&bound, &size) == 0)
-		port = ntohs(bound.ss_family == AF_INET6 ? ((const struct sockaddr_in6 *)(const void *)&bound)->sin6_port
-							 : ((const struct sockaddr_in *)(const void *)&bound)->sin_port);
-	snprintf(s->address, sizeof(s->address), strchr(wanted->host, ':') != NULL ? "[%s]:%u" : "%s:%u", wanted->host,
+		port = ntohs(
+			bound.ss_family == AF_INET6
+				? ((const struct sockaddr_in6 *)(const void *)&bound)->sin6_port
+				: ((const struct sockaddr_in *)(const void *)&bound)->sin_port);
+	snprintf(s->address, sizeof(s->address),
+		 strchr(wanted->host, ':') != NULL ? "[%s]:%u" : "%s:%u", wanted->host,
 		 (unsigned)port);
 }
 
 static int open_socket(struct http_server *s, const char *listen_at, struct err *e)
 {
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE }, *found = NULL;
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE },
+			*found = NULL;
 	struct address address;
 	char port[8];
 	int rc, fd = -1;
@@ -277,7 +294,10 @@ static int open_socket(struct http_server *s, const char *listen_at, struct err 
 	if (rc != 0)
 		return err_config(e, "http.listen: host %s: %s", address.host, gai_strerror(rc));
 	if (s->token == NULL && !is_loopback(found->ai_addr)) {
-		err_config(e, "http.listen: %s can be reached from other machines and there is no token", listen_at);
+		err_config(
+			e,
+			"http.listen: %s can be reached from other machines and there is no token",
+			listen_at);
 		err_hint(e, "Set http.token_file, or listen on 127.0.0.1.");
 	} else {
 		fd = bind_socket(found, listen_at, e);
@@ -288,12 +308,14 @@ static int open_socket(struct http_server *s, const char *listen_at, struct err 
 	return fd;
 }
 
-int http_server_start(const struct http_server_options *options, struct http_server **ret_server, struct err *e)
+int http_server_start(const struct http_server_options *options, struct http_server **ret_server,
+		      struct err *e)
 {
 	struct http_server *s = xcalloc(1, sizeof(*s));
 	int fd;
 
-	s->token = options->token != NULL && *options->token != '\0' ? xstrdup(options->token) : NULL;
+	s->token = options->token != NULL && *options->token != '\0' ? xstrdup(options->token)
+								     : NULL;
 	s->routes = xcalloc(options->route_count, sizeof(*s->routes));
 	if (options->route_count != 0)
 		memcpy(s->routes, options->routes, options->route_count * sizeof(*s->routes));
@@ -303,12 +325,15 @@ int http_server_start(const struct http_server_options *options, struct http_ser
 		http_server_stop(s);
 		return -1;
 	}
-	s->daemon = MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION | MHD_USE_POLL | MHD_USE_ITC, 0, NULL,
-				     NULL, on_request, s, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_COMPLETED,
-				     on_completed, s, MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_CONNECTIONS_MAX,
-				     MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS,
-				     MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADER_BYTES_MAX,
-				     MHD_OPTION_THREAD_STACK_SIZE, (size_t)STACK_BYTES, MHD_OPTION_END);
+	s->daemon =
+		MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION |
+					 MHD_USE_POLL | MHD_USE_ITC,
+				 0, NULL, NULL, on_request, s, MHD_OPTION_LISTEN_SOCKET, fd,
+				 MHD_OPTION_NOTIFY_COMPLETED, on_completed, s,
+				 MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_CONNECTIONS_MAX,
+				 MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS,
+				 MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADER_BYTES_MAX,
+				 MHD_OPTION_THREAD_STACK_SIZE, (size_t)STACK_BYTES, MHD_OPTION_END);
 	if (s->daemon == NULL) {
 		err_fatal(e, "http: the server did not start: %m");
 		close(fd);
@@ -324,7 +349,8 @@ const char *http_server_address(const struct http_server *s)
 	return s->address;
 }
 
-/* No new connections; those who wait for an answer get it, if it comes soon; then everything is cut. */
+/* No new connections; those who wait for an answer get it, if it comes soon; then everything is
+ * cut. */
 static void stop_daemon(struct http_server *s)
 {
 	int64_t end = clock_monotonic_us() + STOP_WAIT_US;

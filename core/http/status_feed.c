@@ -1,10 +1,12 @@
 /* status_feed.c - a consumer of the status topic's one partition, and the state it builds up.
  *
- * The thread reads from the beginning (the topic is compacted, and what isn't compacted yet is history worth having), then
- * follows. Whatever fails - no topic yet, brokers away, a schema that isn't registered - becomes the note that page and verbs
- * show, and is tried again with backoff; what was known stays. A record that can't be read is noted and skipped: the next status of that
- * process replaces it anyway. Schema texts are fetched from the registry when an id is new, and kept; the registry isn't kept open,
- * because a daemon has one of its own and the texts of ten thousand tables are not needed here. */
+ * The thread reads from the beginning (the topic is compacted, and what isn't compacted yet is
+ * history worth having), then follows. Whatever fails - no topic yet, brokers away, a schema
+ * that isn't registered - becomes the note that page and verbs show, and is tried again with
+ * backoff; what was known stays. A record that can't be read is noted and skipped: the next
+ * status of that process replaces it anyway. Schema texts are fetched from the registry when an
+ * id is new, and kept; the registry isn't kept open, because a daemon has one of its own and the
+ * texts of ten thousand tables are not needed here. */
 #include "core/http/status_feed.h"
 
 #include "core/avro/records.h"
@@ -42,13 +44,13 @@ struct status_feed {
 	const struct settings *settings;
 	pthread_t thread;
 	atomic_bool stopping;
-	pthread_mutex_t lock;     /* of what is below */
+	pthread_mutex_t lock; /* of what is below */
 	pthread_cond_t changed;
 	struct status_state *state;
 	bool whole;
 };
 
-/* ---- decoding ---------------------------------------------------------------------------------------------------- */
+/* ---- decoding ------------------------------------------------------------------------------- */
 
 static int look_up(void *context, int32_t id, const char **ret_text, struct err *e)
 {
@@ -89,7 +91,8 @@ static void decoder_done(struct decoder *d)
 }
 
 /* The JSON text of a message; empty for a tombstone. */
-static int decode(struct decoder *d, const struct consumer_message *message, struct buf *ret_json, struct err *e)
+static int decode(struct decoder *d, const struct consumer_message *message, struct buf *ret_json,
+		  struct err *e)
 {
 	struct status_record record;
 
@@ -104,15 +107,15 @@ static int decode(struct decoder *d, const struct consumer_message *message, str
 }
 
 /* Takes one message into the state (locked by the caller if need be). */
-static int take(struct decoder *d, struct status_state *state, pthread_mutex_t *lock, const struct consumer_message *message,
-		struct buf *json, struct err *e)
+static int take(struct decoder *d, struct status_state *state, pthread_mutex_t *lock,
+		const struct consumer_message *message, struct buf *json, struct err *e)
 {
 	char key[KEY_MAX];
 	int rc;
 
 	if (message->key.size == 0 || message->key.size >= sizeof(key))
-		return err_data(e, "status topic: a key of %zu bytes at offset %lld", message->key.size,
-				(long long)message->offset);
+		return err_data(e, "status topic: a key of %zu bytes at offset %lld",
+				message->key.size, (long long)message->offset);
 	memcpy(key, message->key.data, message->key.size);
 	key[message->key.size] = '\0';
 	if (decode(d, message, json, e) < 0)
@@ -125,9 +128,11 @@ static int take(struct decoder *d, struct status_state *state, pthread_mutex_t *
 	return rc;
 }
 
-static int open_topic(const struct settings *settings, const char *topic, struct consumer **ret_consumer, struct err *e)
+static int open_topic(const struct settings *settings, const char *topic,
+		      struct consumer **ret_consumer, struct err *e)
 {
-	const struct consumer_options options = { .queue_bytes_max = QUEUE_BYTES, .stop_at_end = true };
+	const struct consumer_options options = { .queue_bytes_max = QUEUE_BYTES,
+						  .stop_at_end = true };
 	const struct consumer_partition partition = { topic, 0, CONSUMER_BEGIN };
 	struct consumer *c;
 
@@ -136,19 +141,23 @@ static int open_topic(const struct settings *settings, const char *topic, struct
 	if (consumer_assign(c, &partition, 1, e) < 0) {
 		consumer_close(c);
 		if (e->kind == ERR_CONFIG && strstr(e->msg, "HINT") == NULL)
-			err_hint(e, "`millrace run` makes the status topic when it first starts: has it run, under this name?");
+			err_hint(
+				e,
+				"`millrace run` makes the status topic when it first starts: has it run, under this name?");
 		return -1;
 	}
 	*ret_consumer = c;
 	return 0;
 }
 
-/* ---- following --------------------------------------------------------------------------------------------------- */
+/* ---- following ------------------------------------------------------------------------------ */
 
 static void note(struct status_feed *feed, const struct err *e)
 {
 	const char *end = e != NULL ? strchr(e->msg, '\n') : NULL;
-	char *text = e == NULL ? xstrdup("") : end != NULL ? xstrndup(e->msg, (size_t)(end - e->msg)) : xstrdup(e->msg);
+	char *text = e == NULL     ? xstrdup("")
+		     : end != NULL ? xstrndup(e->msg, (size_t)(end - e->msg))
+				   : xstrdup(e->msg);
 
 	pthread_mutex_lock(&feed->lock);
 	status_state_note(feed->state, text);
@@ -165,7 +174,8 @@ static void set_whole(struct status_feed *feed)
 }
 
 /* Reads until asked to stop (0) or until something fails (-1). */
-static int follow(struct status_feed *feed, struct consumer *c, struct decoder *d, struct backoff *backoff, struct err *e)
+static int follow(struct status_feed *feed, struct consumer *c, struct decoder *d,
+		  struct backoff *backoff, struct err *e)
 {
 	const struct consumer_message *messages;
 	struct buf json = BUF_INIT;
@@ -179,7 +189,8 @@ static int follow(struct status_feed *feed, struct consumer *c, struct decoder *
 			bool was_bad = bad.kind != ERR_NONE;
 
 			err_clear(&bad);
-			if (take(d, feed->state, &feed->lock, &messages[i], &json, &bad) < 0 || was_bad)
+			if (take(d, feed->state, &feed->lock, &messages[i], &json, &bad) < 0 ||
+			    was_bad)
 				note(feed, bad.kind != ERR_NONE ? &bad : NULL);
 		}
 		if (rc == 0)
@@ -264,7 +275,8 @@ void status_feed_write(struct status_feed *feed, int64_t since_us, struct buf *o
 bool status_feed_wait(struct status_feed *feed, int64_t timeout_ms)
 {
 	int64_t end_us = clock_monotonic_us() + timeout_ms * 1000;
-	struct timespec end = { .tv_sec = (time_t)(end_us / 1000000), .tv_nsec = (long)(end_us % 1000000) * 1000 };
+	struct timespec end = { .tv_sec = (time_t)(end_us / 1000000),
+				.tv_nsec = (long)(end_us % 1000000) * 1000 };
 	bool whole;
 
 	pthread_mutex_lock(&feed->lock);
@@ -275,9 +287,10 @@ bool status_feed_wait(struct status_feed *feed, int64_t timeout_ms)
 	return whole;
 }
 
-/* ---- once -------------------------------------------------------------------------------------------------------- */
+/* ---- once ----------------------------------------------------------------------------------- */
 
-static int read_to_end(struct consumer *c, struct decoder *d, struct status_state *state, struct err *e)
+static int read_to_end(struct consumer *c, struct decoder *d, struct status_state *state,
+		       struct err *e)
 {
 	const struct consumer_message *messages;
 	struct buf json = BUF_INIT;

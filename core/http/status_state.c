@@ -1,7 +1,8 @@
-/* status_state.c - an array of processes sorted by key, each with its last status (a jansson tree) and a ring of points.
+/* status_state.c - an array of processes sorted by key, each with its last status (a jansson
+ * tree) and a ring of points.
  *
- * A view's own idea of what is delivered (it reads the commits topic) is preferred to capture's, because both its numbers were
- * then taken at the same moment; else capture's last word is used. */
+ * A view's own idea of what is delivered (it reads the commits topic) is preferred to capture's,
+ * because both its numbers were then taken at the same moment; else capture's last word is used. */
 #include "core/http/status_state.h"
 
 #include "core/base/mem.h"
@@ -24,8 +25,8 @@ struct point {
 struct process {
 	char *key;
 	json_t *status;
-	struct point *points;   /* ring of STATUS_POINTS */
-	size_t point_count;     /* all ever added */
+	struct point *points; /* ring of STATUS_POINTS */
+	size_t point_count;   /* all ever added */
 };
 
 struct status_state {
@@ -91,7 +92,9 @@ static struct process *insert(struct status_state *s, const char *key)
 
 	s->processes = xrealloc(s->processes, (s->count + 1) * sizeof(*s->processes));
 	memmove(&s->processes[i + 1], &s->processes[i], (s->count - i) * sizeof(*s->processes));
-	s->processes[i] = (struct process){ .key = xstrdup(key), .points = xcalloc(STATUS_POINTS, sizeof(struct point)) };
+	s->processes[i] =
+		(struct process){ .key = xstrdup(key),
+				  .points = xcalloc(STATUS_POINTS, sizeof(struct point)) };
 	s->count++;
 	return &s->processes[i];
 }
@@ -123,10 +126,12 @@ static struct lag lag_between(const json_t *ahead, const json_t *behind)
 
 	if (!lag.known)
 		return lag;
-	lag.transactions = not_negative(number(ahead, "transactions") - number(behind, "transactions"));
+	lag.transactions =
+		not_negative(number(ahead, "transactions") - number(behind, "transactions"));
 	lag.bytes = not_negative(number(ahead, "bytes") - number(behind, "bytes"));
 	/* 0 stands for "no transaction yet", not for 1970 */
-	if ((lag.transactions > 0 || lag.bytes > 0) && number(ahead, "us") > 0 && number(behind, "us") > 0)
+	if ((lag.transactions > 0 || lag.bytes > 0) && number(ahead, "us") > 0 &&
+	    number(behind, "us") > 0)
 		lag.us = not_negative(number(ahead, "us") - number(behind, "us"));
 	return lag;
 }
@@ -148,14 +153,16 @@ static size_t lags_of(const struct status_state *s, const struct process *p, str
 		ret_lags[0] = lag_between(delivered, json_object_get(p->status, "applied"));
 		return 1;
 	}
-	ret_lags[0] = lag_between(json_object_get(p->status, "head"), json_object_get(p->status, "read"));
+	ret_lags[0] =
+		lag_between(json_object_get(p->status, "head"), json_object_get(p->status, "read"));
 	ret_lags[1] = lag_between(json_object_get(p->status, "read"), delivered);
 	return 2;
 }
 
 static void add_point(const struct status_state *s, struct process *p)
 {
-	struct point point = { .at_us = number(p->status, "at_us"), .seq = number(p->status, "seq") };
+	struct point point = { .at_us = number(p->status, "at_us"),
+			       .seq = number(p->status, "seq") };
 	const struct point *last = &p->points[(p->point_count + STATUS_POINTS - 1) % STATUS_POINTS];
 
 	if (p->point_count > 0 && point.at_us - last->at_us < STATUS_POINT_US)
@@ -190,19 +197,20 @@ int status_state_take(struct status_state *s, const char *key, struct slice json
 	return 0;
 }
 
-/* ---- writing ---------------------------------------------------------------------------------------------------- */
+/* ---- writing -------------------------------------------------------------------------------- */
 
 static json_t *lag_json(const struct lag *lag)
 {
 	if (!lag->known)
 		return json_null();
-	return json_pack("{s:I,s:I,s:I}", "transactions", (json_int_t)lag->transactions, "bytes", (json_int_t)lag->bytes, "us",
-			 (json_int_t)lag->us);
+	return json_pack("{s:I,s:I,s:I}", "transactions", (json_int_t)lag->transactions, "bytes",
+			 (json_int_t)lag->bytes, "us", (json_int_t)lag->us);
 }
 
 static json_t *process_json(const struct status_state *s, const struct process *p, int64_t now_us)
 {
-	json_t *object = json_copy(p->status), *lag = json_object(); /* shallow: the status itself stays untouched */
+	json_t *object = json_copy(p->status),
+	       *lag = json_object(); /* shallow: the status itself stays untouched */
 	const char *state = json_string_value(json_object_get(p->status, "state"));
 	int64_t age = not_negative(now_us - number(p->status, "at_us"));
 	bool stopped = state != NULL && strcmp(state, "stopped") == 0;
@@ -227,8 +235,10 @@ static json_t *point_json(const struct point *point, size_t lags)
 		bool known = point->lags[i].known;
 
 		json_array_append_new(array, known ? json_integer(point->lags[i].us) : json_null());
-		json_array_append_new(array, known ? json_integer(point->lags[i].transactions) : json_null());
-		json_array_append_new(array, known ? json_integer(point->lags[i].bytes) : json_null());
+		json_array_append_new(array, known ? json_integer(point->lags[i].transactions)
+						   : json_null());
+		json_array_append_new(array,
+				      known ? json_integer(point->lags[i].bytes) : json_null());
 	}
 	return array;
 }
@@ -240,7 +250,8 @@ static json_t *history_json(const struct process *p, int64_t since_us)
 
 	for (size_t i = first; i < p->point_count; i++)
 		if (p->points[i % STATUS_POINTS].at_us > since_us)
-			json_array_append_new(array, point_json(&p->points[i % STATUS_POINTS], is_view(p->key) ? 1 : 2));
+			json_array_append_new(array, point_json(&p->points[i % STATUS_POINTS],
+								is_view(p->key) ? 1 : 2));
 	return array;
 }
 
@@ -250,14 +261,16 @@ static int append(const char *data, size_t size, void *context)
 	return 0;
 }
 
-void status_state_write(const struct status_state *s, int64_t now_us, int64_t since_us, struct buf *out)
+void status_state_write(const struct status_state *s, int64_t now_us, int64_t since_us,
+			struct buf *out)
 {
 	json_t *processes = json_array(), *history = json_object();
 	json_t *root = json_object();
 
 	for (size_t i = 0; i < s->count; i++) {
 		json_array_append_new(processes, process_json(s, &s->processes[i], now_us));
-		json_object_set_new(history, s->processes[i].key, history_json(&s->processes[i], since_us));
+		json_object_set_new(history, s->processes[i].key,
+				    history_json(&s->processes[i], since_us));
 	}
 	json_object_set_new(root, "name", json_string(s->name));
 	json_object_set_new(root, "now_us", json_integer(now_us));

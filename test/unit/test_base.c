@@ -26,7 +26,8 @@ END_TEST
 
 START_TEST(test_rd_numbers)
 {
-	static const uint8_t bytes[] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24 };
+	static const uint8_t bytes[] = { 1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12,
+					 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24 };
 	struct rd r = rd_of(bytes, sizeof(bytes));
 
 	ck_assert_uint_eq(rd_u8(&r), 1);
@@ -49,7 +50,8 @@ START_TEST(test_rd_is_sticky)
 
 	ck_assert_uint_eq(rd_u32(&r), 0);
 	ck_assert(!rd_ok(&r));
-	ck_assert_uint_eq(rd_u8(&r), 0); /* there is a byte, but the cursor does not move any more */
+	ck_assert_uint_eq(rd_u8(&r),
+			  0); /* there is a byte, but the cursor does not move any more */
 	ck_assert_uint_eq(rd_left(&r), 0);
 	s = rd_bytes(&r, 1);
 	ck_assert_uint_eq(s.size, 0);
@@ -75,8 +77,12 @@ START_TEST(test_rd_lenenc)
 		uint64_t value;
 		bool good;
 	} cases[] = {
-		{ "\xfa", 1, 250, true }, { "\xfc\x01\x02", 3, 513, true }, { "\xfd\x01\x02\x03", 4, 197121, true },
-		{ "\xfe\1\2\3\4\5\6\7\x88", 9, UINT64_C(0x8807060504030201), true }, { "\xfb", 1, 0, false }, { "\xff", 1, 0, false },
+		{ "\xfa", 1, 250, true },
+		{ "\xfc\x01\x02", 3, 513, true },
+		{ "\xfd\x01\x02\x03", 4, 197121, true },
+		{ "\xfe\1\2\3\4\5\6\7\x88", 9, UINT64_C(0x8807060504030201), true },
+		{ "\xfb", 1, 0, false },
+		{ "\xff", 1, 0, false },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
@@ -178,10 +184,14 @@ END_TEST
 START_TEST(test_quote)
 {
 	static const char *const cases[][2] = {
-		{ "plain", "\"plain\"" },           { "a\"b\\c\n\t\x01\x7f", "\"a\\\"b\\\\c\\n\\t\\u0001\\u007f\"" },
-		{ "\xc3\xa4\xe2\x82\xac", "\"\xc3\xa4\xe2\x82\xac\"" }, { "\xf0\x9f\x98\x80", "\"\xf0\x9f\x98\x80\"" },
-		{ "\xff", "\"\xef\xbf\xbd\"" },     { "\xc0\xaf", "\"\xef\xbf\xbd\xef\xbf\xbd\"" },
-		{ "\xed\xa0\x80", "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"" }, { "\xe2\x82", "\"\xef\xbf\xbd\xef\xbf\xbd\"" },
+		{ "plain", "\"plain\"" },
+		{ "a\"b\\c\n\t\x01\x7f", "\"a\\\"b\\\\c\\n\\t\\u0001\\u007f\"" },
+		{ "\xc3\xa4\xe2\x82\xac", "\"\xc3\xa4\xe2\x82\xac\"" },
+		{ "\xf0\x9f\x98\x80", "\"\xf0\x9f\x98\x80\"" },
+		{ "\xff", "\"\xef\xbf\xbd\"" },
+		{ "\xc0\xaf", "\"\xef\xbf\xbd\xef\xbf\xbd\"" },
+		{ "\xed\xa0\x80", "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"" },
+		{ "\xe2\x82", "\"\xef\xbf\xbd\xef\xbf\xbd\"" },
 		{ "\xf4\x90\x80\x80", "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"" },
 	};
 	struct buf out = BUF_INIT;

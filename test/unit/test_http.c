@@ -1,4 +1,5 @@
-/* Server and client over real sockets: routes, the doorkeeper, limits, errors that travel; and the state behind /api/status. */
+/* Server and client over real sockets: routes, the doorkeeper, limits, errors that travel; and
+ * the state behind /api/status. */
 #include "core/base/clock.h"
 #include "core/base/mem.h"
 #include "core/http/http_client.h"
@@ -24,11 +25,13 @@ static void hello(void *context, const struct http_request *request, struct http
 
 static void echo(void *context, const struct http_request *request, struct http_response *response)
 {
-	const char *query = http_query(request, "q"), *name = http_field(request, "name"), *n = http_field(request, "n");
+	const char *query = http_query(request, "q"), *name = http_field(request, "name"),
+		   *n = http_field(request, "n");
 
 	(void)context;
-	http_text(response, "text/plain", "%s|%s|%s|%s|%zu", http_parameter(request, "view"), query != NULL ? query : "-",
-		  name != NULL ? name : "-", n != NULL ? n : "-", http_body(request).size);
+	http_text(response, "text/plain", "%s|%s|%s|%s|%zu", http_parameter(request, "view"),
+		  query != NULL ? query : "-", name != NULL ? name : "-", n != NULL ? n : "-",
+		  http_body(request).size);
 }
 
 static void fails(void *context, const struct http_request *request, struct http_response *response)
@@ -63,7 +66,8 @@ static void start(const char *token)
 		{ "GET", "/fails", fails, NULL, false },
 		{ "GET", "/waits", waits, &waiting, false },
 	};
-	const struct http_server_options options = { "127.0.0.1:0", token, routes, sizeof(routes) / sizeof(routes[0]) };
+	const struct http_server_options options = { "127.0.0.1:0", token, routes,
+						     sizeof(routes) / sizeof(routes[0]) };
 	struct err e = ERR_INIT;
 
 	if (http_server_start(&options, &server, &e) < 0)
@@ -108,9 +112,12 @@ START_TEST(test_routes)
 	ck_assert_int_eq(status_of("HEAD / HTTP/1.1\r\nHost: 127.0.0.1:80\r\n\r\n"), 200);
 	ck_assert_int_eq(status_of("GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n"), 404);
 	ck_assert_int_eq(status_of("GET /secret/ HTTP/1.1\r\nHost: localhost\r\n\r\n"), 404);
-	ck_assert_int_eq(status_of("GET /../../etc/passwd HTTP/1.1\r\nHost: localhost\r\n\r\n"), 404);
-	ck_assert_int_eq(status_of("POST / HTTP/1.1\r\nHost: localhost\r\nX-Millrace: 1\r\n\r\n"), 405);
-	ck_assert_int_eq(status_of("GET /api/views/a/hold HTTP/1.1\r\nHost: localhost\r\n\r\n"), 405);
+	ck_assert_int_eq(status_of("GET /../../etc/passwd HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+			 404);
+	ck_assert_int_eq(status_of("POST / HTTP/1.1\r\nHost: localhost\r\nX-Millrace: 1\r\n\r\n"),
+			 405);
+	ck_assert_int_eq(status_of("GET /api/views/a/hold HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+			 405);
 	ck_assert_int_eq(status_of("PUT / HTTP/1.1\r\nHost: localhost\r\n\r\n"), 405);
 	ck_assert_int_eq(status_of("OPTIONS / HTTP/1.1\r\nHost: localhost\r\n\r\n"), 405);
 	ck_assert_int_eq(status_of("DELETE /secret HTTP/1.1\r\nHost: localhost\r\n\r\n"), 405);
@@ -128,10 +135,19 @@ START_TEST(test_cross_site)
 {
 	start(NULL);
 	ck_assert_int_eq(status_of("GET /secret HTTP/1.1\r\nHost: evil.example\r\n\r\n"), 403);
-	ck_assert_int_eq(status_of("GET /secret HTTP/1.1\r\nHost: localhost.evil.example:7411\r\n\r\n"), 403);
-	ck_assert_int_eq(status_of("GET /secret HTTP/1.1\r\nHost: 127.0.0.1.evil.example\r\n\r\n"), 403);
-	ck_assert_int_eq(status_of("POST /api/views/a/hold HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n"), 403);
-	ck_assert_int_eq(status_of("POST /api/views/a/hold HTTP/1.1\r\nHost: localhost\r\nX-Millrace: 1\r\nContent-Length: 0\r\n\r\n"), 200);
+	ck_assert_int_eq(
+		status_of("GET /secret HTTP/1.1\r\nHost: localhost.evil.example:7411\r\n\r\n"),
+		403);
+	ck_assert_int_eq(status_of("GET /secret HTTP/1.1\r\nHost: 127.0.0.1.evil.example\r\n\r\n"),
+			 403);
+	ck_assert_int_eq(
+		status_of(
+			"POST /api/views/a/hold HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n"),
+		403);
+	ck_assert_int_eq(
+		status_of(
+			"POST /api/views/a/hold HTTP/1.1\r\nHost: localhost\r\nX-Millrace: 1\r\nContent-Length: 0\r\n\r\n"),
+		200);
 	http_server_stop(server);
 }
 END_TEST
@@ -142,19 +158,43 @@ START_TEST(test_token)
 	ck_assert_int_eq(status_of("GET / HTTP/1.1\r\nHost: any.example\r\n\r\n"), 200);
 	ck_assert_int_eq(status_of("GET /secret HTTP/1.1\r\nHost: a\r\n\r\n"), 401);
 	ck_assert_int_eq(status_of("GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n"), 401);
-	ck_assert_int_eq(status_of("GET /secret HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer open sesam\r\n\r\n"), 401);
-	ck_assert_int_eq(status_of("GET /secret HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer open sesame!\r\n\r\n"), 401);
-	ck_assert_int_eq(status_of("GET /secret HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer \r\n\r\n"), 401);
-	ck_assert_int_eq(status_of("GET /secret HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer open sesameopen sesame\r\n\r\n"), 401);
-	ck_assert_int_eq(status_of("GET /secret HTTP/1.1\r\nHost: a\r\nAuthorization: Basic open sesame\r\n\r\n"), 401);
-	ck_assert_int_eq(status_of("GET /secret HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer open sesame\r\n\r\n"), 200);
-	ck_assert_int_eq(status_of("POST /api/views/a/hold HTTP/1.1\r\nHost: a\r\nX-Millrace: 1\r\nContent-Length: 0\r\n\r\n"), 401);
-	ck_assert_int_eq(status_of("POST /api/views/a/hold HTTP/1.1\r\nHost: a\r\nAuthorization: bearer open sesame\r\nContent-Length: 0\r\n\r\n"), 200);
+	ck_assert_int_eq(
+		status_of(
+			"GET /secret HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer open sesam\r\n\r\n"),
+		401);
+	ck_assert_int_eq(
+		status_of(
+			"GET /secret HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer open sesame!\r\n\r\n"),
+		401);
+	ck_assert_int_eq(
+		status_of("GET /secret HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer \r\n\r\n"),
+		401);
+	ck_assert_int_eq(
+		status_of(
+			"GET /secret HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer open sesameopen sesame\r\n\r\n"),
+		401);
+	ck_assert_int_eq(
+		status_of(
+			"GET /secret HTTP/1.1\r\nHost: a\r\nAuthorization: Basic open sesame\r\n\r\n"),
+		401);
+	ck_assert_int_eq(
+		status_of(
+			"GET /secret HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer open sesame\r\n\r\n"),
+		200);
+	ck_assert_int_eq(
+		status_of(
+			"POST /api/views/a/hold HTTP/1.1\r\nHost: a\r\nX-Millrace: 1\r\nContent-Length: 0\r\n\r\n"),
+		401);
+	ck_assert_int_eq(
+		status_of(
+			"POST /api/views/a/hold HTTP/1.1\r\nHost: a\r\nAuthorization: bearer open sesame\r\nContent-Length: 0\r\n\r\n"),
+		200);
 	http_server_stop(server);
 }
 END_TEST
 
-static struct http_answer call(const char *method, const char *path, const char *body, const char *token)
+static struct http_answer call(const char *method, const char *path, const char *body,
+			       const char *token)
 {
 	const struct http_call c = { method, http_server_address(server), path, token, body, 5000 };
 	struct http_answer answer = { 0 };
@@ -178,8 +218,9 @@ START_TEST(test_request_parts)
 	struct buf path = BUF_INIT;
 
 	start(NULL);
-	expect(call("POST", "/api/views/group_members/hold?q=a%20b", "{\"name\":\"x\",\"n\":12,\"deep\":{}}", NULL), 200,
-	       "group_members|a b|x|12|29");
+	expect(call("POST", "/api/views/group_members/hold?q=a%20b",
+		    "{\"name\":\"x\",\"n\":12,\"deep\":{}}", NULL),
+	       200, "group_members|a b|x|12|29");
 	expect(call("GET", "/api/views/v", NULL, NULL), 200, "v|-|-|-|0");
 	buf_add_str(&path, "/api/views/");
 	http_client_encode(&path, "\xc3\xa4 &?%");
@@ -220,7 +261,8 @@ END_TEST
 /* Whatever comes in, the server answers the next request. */
 START_TEST(test_garbage)
 {
-	static const char good[] = "POST /api/views/v/hold?q=1 HTTP/1.1\r\nHost: localhost\r\nX-Millrace: 1\r\nContent-Length: 12\r\n\r\n{\"name\":\"x\"}";
+	static const char good[] =
+		"POST /api/views/v/hold?q=1 HTTP/1.1\r\nHost: localhost\r\nX-Millrace: 1\r\nContent-Length: 12\r\n\r\n{\"name\":\"x\"}";
 	char bytes[sizeof(good)];
 
 	unit_seed();
@@ -276,7 +318,9 @@ END_TEST
 
 START_TEST(test_listening)
 {
-	static const char *const bad[] = { "0.0.0.0:0", "[::]:0", "nonsense", "127.0.0.1", "127.0.0.1:99999", "no.such.host.invalid:1", "" };
+	static const char *const bad[] = { "0.0.0.0:0", "[::]:0",          "nonsense",
+					   "127.0.0.1", "127.0.0.1:99999", "no.such.host.invalid:1",
+					   "" };
 	struct http_server_options options = { .routes = NULL };
 	struct http_server *other;
 	struct err e = ERR_INIT;
@@ -320,9 +364,10 @@ START_TEST(test_stop_ends_waiting_handlers)
 }
 END_TEST
 
-/* ---- status_state ------------------------------------------------------------------------------------------------ */
+/* ---- status_state --------------------------------------------------------------------------- */
 
-static void take(struct status_state *s, const char *key, const char *format, ...) __attribute__((format(printf, 3, 4)));
+static void take(struct status_state *s, const char *key, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 static void take(struct status_state *s, const char *key, const char *format, ...)
 {
 	struct err e = ERR_INIT;
@@ -353,18 +398,34 @@ START_TEST(test_lags)
 {
 	struct status_state *s = status_state_new("shop");
 
-	take(s, "view:v", "{\"at_us\":1000,\"seq\":5,\"state\":\"live\",\"applied\":%s}", STAGE(7, 70, 400));
+	take(s, "view:v", "{\"at_us\":1000,\"seq\":5,\"state\":\"live\",\"applied\":%s}",
+	     STAGE(7, 70, 400));
 	has(s, 2000, 0, "\"lag\":{\"applied\":null}");
-	take(s, "capture", "{\"at_us\":1000,\"seq\":9,\"state\":\"streaming\",\"head\":%s,\"read\":%s,\"delivered\":%s}", STAGE(20, 200, 900),
-	     STAGE(15, 150, 600), STAGE(15, 150, 600));
-	has(s, 2000, 0, "\"lag\":{\"read\":{\"transactions\":5,\"bytes\":50,\"us\":300},\"delivered\":{\"transactions\":0,\"bytes\":0,\"us\":0}}");
+	take(s, "capture",
+	     "{\"at_us\":1000,\"seq\":9,\"state\":\"streaming\",\"head\":%s,\"read\":%s,\"delivered\":%s}",
+	     STAGE(20, 200, 900), STAGE(15, 150, 600), STAGE(15, 150, 600));
+	has(s, 2000, 0,
+	    "\"lag\":{\"read\":{\"transactions\":5,\"bytes\":50,\"us\":300},\"delivered\":{\"transactions\":0,\"bytes\":0,\"us\":0}}");
 	has(s, 2000, 0, "\"lag\":{\"applied\":{\"transactions\":8,\"bytes\":80,\"us\":200}}");
-	take(s, "view:v", "{\"at_us\":1000,\"seq\":5,\"state\":\"live\",\"delivered\":%s,\"applied\":%s}", STAGE(9, 90, 450), STAGE(9, 90, 400));
-	has(s, 2000, 0, "\"lag\":{\"applied\":{\"transactions\":0,\"bytes\":0,\"us\":0}}"); /* nothing waits: no seconds either */
-	take(s, "view:v", "{\"at_us\":1000,\"delivered\":%s,\"applied\":%s}", STAGE(9, 90, 300), STAGE(12, 99, 400));
-	has(s, 2000, 0, "\"lag\":{\"applied\":{\"transactions\":0,\"bytes\":0,\"us\":0}}"); /* ahead of what capture last said: not negative */
-	take(s, "view:v", "{\"at_us\":1000,\"delivered\":%s,\"applied\":%s}", STAGE(9, 90, 300), STAGE(0, 0, 0));
-	has(s, 2000, 0, "\"lag\":{\"applied\":{\"transactions\":9,\"bytes\":90,\"us\":0}}"); /* nothing applied yet: not since 1970 */
+	take(s, "view:v",
+	     "{\"at_us\":1000,\"seq\":5,\"state\":\"live\",\"delivered\":%s,\"applied\":%s}",
+	     STAGE(9, 90, 450), STAGE(9, 90, 400));
+	has(s, 2000, 0,
+	    "\"lag\":{\"applied\":{\"transactions\":0,\"bytes\":0,\"us\":0}}"); /* nothing waits: no
+										   seconds either */
+	take(s, "view:v", "{\"at_us\":1000,\"delivered\":%s,\"applied\":%s}", STAGE(9, 90, 300),
+	     STAGE(12, 99, 400));
+	has(s, 2000, 0,
+	    "\"lag\":{\"applied\":{\"transactions\":0,\"bytes\":0,\"us\":0}}"); /* ahead of what
+										   capture last
+										   said: not
+										   negative */
+	take(s, "view:v", "{\"at_us\":1000,\"delivered\":%s,\"applied\":%s}", STAGE(9, 90, 300),
+	     STAGE(0, 0, 0));
+	has(s, 2000, 0,
+	    "\"lag\":{\"applied\":{\"transactions\":9,\"bytes\":90,\"us\":0}}"); /* nothing applied
+										    yet: not since
+										    1970 */
 	status_state_free(s);
 }
 END_TEST
@@ -391,11 +452,15 @@ START_TEST(test_history)
 	struct status_state *s = status_state_new("shop");
 
 	for (int64_t i = 0; i < STATUS_POINTS + 5; i++) {
-		take(s, "view:v", "{\"at_us\":%lld,\"seq\":%lld}", (long long)(i * STATUS_POINT_US), (long long)i);
-		take(s, "view:v", "{\"at_us\":%lld,\"seq\":%lld}", (long long)(i * STATUS_POINT_US + 1000), (long long)i); /* too close: no point */
+		take(s, "view:v", "{\"at_us\":%lld,\"seq\":%lld}", (long long)(i * STATUS_POINT_US),
+		     (long long)i);
+		take(s, "view:v", "{\"at_us\":%lld,\"seq\":%lld}",
+		     (long long)(i * STATUS_POINT_US + 1000),
+		     (long long)i); /* too close: no point */
 	}
 	has(s, 0, -1, "\"history\":{\"view:v\":[[7500000,5,null,null,null],[9000000,6,");
-	has(s, 0, INT64_C(603) * STATUS_POINT_US, "\"history\":{\"view:v\":[[906000000,604,null,null,null]]}");
+	has(s, 0, INT64_C(603) * STATUS_POINT_US,
+	    "\"history\":{\"view:v\":[[906000000,604,null,null,null]]}");
 	has(s, 0, INT64_MAX, "\"history\":{\"view:v\":[]}");
 	status_state_free(s);
 }
@@ -411,7 +476,8 @@ START_TEST(test_bad_statuses)
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		ck_assert_int_eq(status_state_take(s, "capture", slice_str(bad[i]), &e), -1);
 	memset(longest, ' ', STATUS_TEXT_MAX + 1);
-	ck_assert_int_eq(status_state_take(s, "capture", slice_of(longest, STATUS_TEXT_MAX + 1), &e), -1);
+	ck_assert_int_eq(
+		status_state_take(s, "capture", slice_of(longest, STATUS_TEXT_MAX + 1), &e), -1);
 	take(s, "capture", "{\"at_us\":\"text\",\"head\":5,\"read\":[],\"seq\":null,\"state\":7}");
 	has(s, 5, 0, "\"name\":\"na\\\"me\"");
 	for (int i = 0; i < STATUS_PROCESSES_MAX - 1; i++) {

@@ -1,4 +1,5 @@
-/* Log lines: one line each whatever is in them, levels, both formats, the priority prefix under journald. */
+/* Log lines: one line each whatever is in them, levels, both formats, the priority prefix under
+ * journald. */
 #include "core/base/log.h"
 #include "core/base/mem.h"
 #include "test/unit/unit.h"
@@ -47,7 +48,8 @@ START_TEST(test_logfmt)
 
 	ck_assert_ptr_nonnull(strstr(text, "Z level=info area=capture msg=started\n"));
 	ck_assert_int_eq(strncmp(text, "time=20", 7), 0);
-	ck_assert_ptr_nonnull(strstr(second, " level=warning area=view:x msg=\"two words \\\"and\\\" a\\nbreak\"\n"));
+	ck_assert_ptr_nonnull(strstr(
+		second, " level=warning area=view:x msg=\"two words \\\"and\\\" a\\nbreak\"\n"));
 	ck_assert_ptr_null(strstr(text, "not shown"));
 	ck_assert_ptr_eq(strchr(second, '\n') + 1, text + strlen(text));
 	free(text);
@@ -65,8 +67,10 @@ START_TEST(test_json)
 	log_err(LOG_LEVEL_ERROR, "copy", "chunk 3", &e);
 	char *text = captured();
 
-	ck_assert_ptr_nonnull(strstr(text, ",\"level\":\"error\",\"area\":\"copy\",\"msg\":\"chunk 3: no \xef\xbf\xbd table\","
-					   "\"kind\":\"config\",\"hint\":\"GRANT it.\"}\n"));
+	ck_assert_ptr_nonnull(strstr(
+		text,
+		",\"level\":\"error\",\"area\":\"copy\",\"msg\":\"chunk 3: no \xef\xbf\xbd table\","
+		"\"kind\":\"config\",\"hint\":\"GRANT it.\"}\n"));
 	ck_assert_int_eq(strncmp(text, "{\"time\":\"20", 11), 0);
 	free(text);
 }
@@ -94,7 +98,8 @@ START_TEST(test_journal)
 
 	capture();
 	ck_assert_int_eq(fstat(STDERR_FILENO, &st), 0);
-	snprintf(stream, sizeof(stream), "%llu:%llu", (unsigned long long)st.st_dev, (unsigned long long)st.st_ino);
+	snprintf(stream, sizeof(stream), "%llu:%llu", (unsigned long long)st.st_dev,
+		 (unsigned long long)st.st_ino);
 	setenv("JOURNAL_STREAM", stream, 1);
 	log_setup(LOG_LEVEL_DEBUG, LOG_FORMAT_LOGFMT);
 	log_debug("a", "d");

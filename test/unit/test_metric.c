@@ -1,5 +1,5 @@
-/* Metrics: exact text, escaping, many threads at once, too many series. A real OpenMetrics parser reads the same text in the
- * tests with servers. */
+/* Metrics: exact text, escaping, many threads at once, too many series. A real OpenMetrics
+ * parser reads the same text in the tests with servers. */
 #include "core/base/metric.h"
 #include "test/unit/unit.h"
 
@@ -26,7 +26,8 @@ START_TEST(test_text)
 	static const double bounds[] = { 0.1, 1, 10 };
 	struct metric *c = metric_counter("millrace_t_rows_total", "Rows.", "table", "a.b", NULL);
 	struct metric *g = metric_gauge("millrace_t_lag_seconds", "Lag \\ \"now\"\nhere.", NULL);
-	struct metric *h = metric_histogram("millrace_t_wait_seconds", "Wait.", bounds, 3, "kind", "x", NULL);
+	struct metric *h =
+		metric_histogram("millrace_t_wait_seconds", "Wait.", bounds, 3, "kind", "x", NULL);
 
 	metric_add(c, 3);
 	metric_add(c, -5); /* counters do not go back */
@@ -37,12 +38,15 @@ START_TEST(test_text)
 	metric_observe(h, 100);
 	char *text = written();
 
-	has(text, "# TYPE millrace_t_rows counter\n# HELP millrace_t_rows Rows.\nmillrace_t_rows_total{table=\"a.b\"} 3\n");
-	has(text, "# TYPE millrace_t_lag_seconds gauge\n# UNIT millrace_t_lag_seconds seconds\n"
-		  "# HELP millrace_t_lag_seconds Lag \\\\ \\\"now\\\"\\nhere.\nmillrace_t_lag_seconds 0.5\n");
-	has(text, "millrace_t_wait_seconds_bucket{kind=\"x\",le=\"0.1\"} 1\nmillrace_t_wait_seconds_bucket{kind=\"x\",le=\"1.0\"} 1\n"
-		  "millrace_t_wait_seconds_bucket{kind=\"x\",le=\"10.0\"} 2\nmillrace_t_wait_seconds_bucket{kind=\"x\",le=\"+Inf\"} 3\n"
-		  "millrace_t_wait_seconds_count{kind=\"x\"} 3\nmillrace_t_wait_seconds_sum{kind=\"x\"} 105.0");
+	has(text,
+	    "# TYPE millrace_t_rows counter\n# HELP millrace_t_rows Rows.\nmillrace_t_rows_total{table=\"a.b\"} 3\n");
+	has(text,
+	    "# TYPE millrace_t_lag_seconds gauge\n# UNIT millrace_t_lag_seconds seconds\n"
+	    "# HELP millrace_t_lag_seconds Lag \\\\ \\\"now\\\"\\nhere.\nmillrace_t_lag_seconds 0.5\n");
+	has(text,
+	    "millrace_t_wait_seconds_bucket{kind=\"x\",le=\"0.1\"} 1\nmillrace_t_wait_seconds_bucket{kind=\"x\",le=\"1.0\"} 1\n"
+	    "millrace_t_wait_seconds_bucket{kind=\"x\",le=\"10.0\"} 2\nmillrace_t_wait_seconds_bucket{kind=\"x\",le=\"+Inf\"} 3\n"
+	    "millrace_t_wait_seconds_count{kind=\"x\"} 3\nmillrace_t_wait_seconds_sum{kind=\"x\"} 105.0");
 	has(text, "millrace_build_info{version=\"");
 	has(text, "process_resident_memory_bytes ");
 	ck_assert_str_eq(text + strlen(text) - 6, "# EOF\n");
@@ -58,7 +62,8 @@ START_TEST(test_same_name_and_labels_is_the_same_series)
 	ck_assert_ptr_ne(a, metric_counter("millrace_t_a_total", "A.", "x", "1", "y", "3", NULL));
 	ck_assert_ptr_ne(a, metric_counter("millrace_t_b_total", "B.", "x", "1", "y", "2", NULL));
 	/* what looks the same only after clumsy joining is not the same */
-	ck_assert_ptr_ne(metric_gauge("millrace_t_c", "C.", "x", "1\",y=\"2", NULL), metric_gauge("millrace_t_c", "C.", "x", "1", "y", "2", NULL));
+	ck_assert_ptr_ne(metric_gauge("millrace_t_c", "C.", "x", "1\",y=\"2", NULL),
+			 metric_gauge("millrace_t_c", "C.", "x", "1", "y", "2", NULL));
 }
 END_TEST
 
@@ -101,7 +106,8 @@ static void *worker(void *context)
 		snprintf(label, sizeof(label), "%d", i % 500);
 		metric_add(metric_counter("millrace_t_many_total", "Many.", "n", label, NULL), 1);
 		metric_add(context, 1);
-		metric_observe(metric_histogram("millrace_t_many_seconds", "Many.", bounds, 1, NULL), 0.5);
+		metric_observe(
+			metric_histogram("millrace_t_many_seconds", "Many.", bounds, 1, NULL), 0.5);
 	}
 	return NULL;
 }
@@ -122,7 +128,8 @@ START_TEST(test_threads)
 		char label[16];
 
 		snprintf(label, sizeof(label), "%d", i);
-		sum += metric_value(metric_counter("millrace_t_many_total", "Many.", "n", label, NULL));
+		sum += metric_value(
+			metric_counter("millrace_t_many_total", "Many.", "n", label, NULL));
 	}
 	ck_assert(sum == 80000);
 	ck_assert(metric_value(gauge) == 80000);
@@ -140,7 +147,8 @@ START_TEST(test_too_many_series)
 	}
 	struct metric *shared = metric_counter("millrace_t_flood_total", "Flood.", NULL);
 	ck_assert(metric_value(shared) >= 10);
-	ck_assert(metric_value(metric_counter("millrace_t_flood_total", "Flood.", "n", "5", NULL)) == 1); /* the early ones stay */
+	ck_assert(metric_value(metric_counter("millrace_t_flood_total", "Flood.", "n", "5",
+					      NULL)) == 1); /* the early ones stay */
 	ck_assert(metric_value(metric_counter("millrace_metric_overflow_total", "", NULL)) >= 10);
 }
 END_TEST

@@ -23,7 +23,9 @@ static void listen_at(const char *name)
 	else
 		unlink(name);
 	server = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	ck_assert_int_eq(bind(server, (struct sockaddr *)&a, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(name))), 0);
+	ck_assert_int_eq(bind(server, (struct sockaddr *)&a,
+			      (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(name))),
+			 0);
 	setsockopt(server, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
 	setenv("NOTIFY_SOCKET", name, 1);
 }

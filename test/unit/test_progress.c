@@ -1,4 +1,6 @@
-/* Progress lines: numbers for people, the bar at any width, plain lines where there is no terminal. */
+/* Progress lines: numbers for people, the bar at any width, plain lines where there is no
+ * terminal.
+ */
 #include "core/base/mem.h"
 #include "core/base/progress.h"
 #include "test/unit/unit.h"
@@ -49,10 +51,13 @@ START_TEST(test_line)
 	ck_assert_str_eq(line_of(5, 0, 0, 200, true), "replay  5 events");
 	ck_assert_str_eq(line_of(7, 5, 1, 200, false), "replay  100 %  7 of 7 events  1/s");
 	ck_assert_str_eq(line_of(0, 4, 0, 200, false), "replay    0 %  0 of 4 events");
-	ck_assert_ptr_nonnull(strstr(line_of(1, 2, 0, 120, true), "[====================>                   ] "));
-	ck_assert_ptr_nonnull(strstr(line_of(2, 2, 0, 120, true), "[========================================] "));
+	ck_assert_ptr_nonnull(
+		strstr(line_of(1, 2, 0, 120, true), "[====================>                   ] "));
+	ck_assert_ptr_nonnull(
+		strstr(line_of(2, 2, 0, 120, true), "[========================================] "));
 	for (size_t width = 0; width < 150; width++)
-		ck_assert_uint_le(strlen(line_of(INT64_MAX / 2, INT64_MAX, 1e18, width, true)), width);
+		ck_assert_uint_le(strlen(line_of(INT64_MAX / 2, INT64_MAX, 1e18, width, true)),
+				  width);
 }
 END_TEST
 

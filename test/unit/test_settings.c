@@ -24,7 +24,7 @@ static char *write_file(const char *name, const char *text)
 
 static void make_folder(void)
 {
-	strcpy(folder + sizeof(folder) - 7, "XXXXXX"); /* a literal of the same size */
+	memcpy(folder + sizeof(folder) - 7, "XXXXXX", 6);
 	ck_assert_ptr_nonnull(mkdtemp(folder));
 }
 
@@ -39,7 +39,8 @@ static struct settings *read_good(const char *file, const struct settings_flag *
 }
 
 /* The mistakes of a file with this text. */
-static char *mistakes_of(const char *text, const struct settings_flag *flags, size_t count, size_t *ret_count)
+static char *mistakes_of(const char *text, const struct settings_flag *flags, size_t count,
+			 size_t *ret_count)
 {
 	char *file = write_file("bad.conf", text);
 	struct settings *s = NULL;
@@ -71,10 +72,12 @@ END_TEST
 START_TEST(test_file)
 {
 	make_folder();
-	char *file = write_file("m.conf", "\xef\xbb\xbf# comment\n[millrace]\n name = shop ; trailing\n; c\n\n[source]\nport=3307\n"
-					  "[capture]\ntables = a.b,  c.* , ,d.e\nevents = ev\ncommit_bytes = 1 MB\nhistory = No\n"
-					  "commit_interval = 1s\n[kafka]\nkafka.debug = broker\nsasl.username = x\n"
-					  "[project]\nviews = /abs/views\nkeep_applied = 0\n");
+	char *file = write_file(
+		"m.conf",
+		"\xef\xbb\xbf# comment\n[millrace]\n name = shop ; trailing\n; c\n\n[source]\nport=3307\n"
+		"[capture]\ntables = a.b,  c.* , ,d.e\nevents = ev\ncommit_bytes = 1 MB\nhistory = No\n"
+		"commit_interval = 1s\n[kafka]\nkafka.debug = broker\nsasl.username = x\n"
+		"[project]\nviews = /abs/views\nkeep_applied = 0\n");
 	char *events = xasprintf("%s/ev", folder), *state = xasprintf("%s/state", folder);
 	struct settings *s = read_good(file, NULL, 0);
 
@@ -104,7 +107,9 @@ START_TEST(test_precedence)
 	const struct settings_flag flags[] = { { "source.port", "3" }, { "kafka.acks.x", "9" } };
 
 	make_folder();
-	char *file = write_file("m.conf", "[source]\nport = 1\nuser = file\nhost = file\n[capture]\nevents = rel\n");
+	char *file = write_file(
+		"m.conf",
+		"[source]\nport = 1\nuser = file\nhost = file\n[capture]\nevents = rel\n");
 	setenv("MILLRACE_SOURCE_PORT", "2", 1);
 	setenv("MILLRACE_SOURCE_USER", "environment", 1);
 	setenv("MILLRACE_CAPTURE_EVENTS", "here", 1);
@@ -133,7 +138,8 @@ START_TEST(test_long_line)
 		char name[64];
 
 		snprintf(name, sizeof(name), "db%d.t%0*d", i, (int)unit_random_below(40) + 1, i);
-		buf_add_format(&text, "%s%s%s", i > 0 ? "," : "", unit_random_below(2) != 0 ? " " : "", name);
+		buf_add_format(&text, "%s%s%s", i > 0 ? "," : "",
+			       unit_random_below(2) != 0 ? " " : "", name);
 		buf_add_format(&wanted, "%s;", name);
 	}
 	buf_add_str(&text, "\n[kafka]\npartitions = 7\n");
@@ -155,11 +161,13 @@ END_TEST
 
 START_TEST(test_secret)
 {
-	const struct settings_flag flag = { "source.password_file", "${MILLRACE_TEST_FOLDER}/secret" };
+	const struct settings_flag flag = { "source.password_file",
+					    "${MILLRACE_TEST_FOLDER}/secret" };
 	size_t count;
 
 	make_folder();
-	char *secret = write_file("secret", "s3cret\nsecond line\n"), *file = write_file("m.conf", "[source]\npassword_file = secret\n");
+	char *secret = write_file("secret", "s3cret\nsecond line\n"),
+	     *file = write_file("m.conf", "[source]\npassword_file = secret\n");
 	struct settings *s = read_good(file, NULL, 0);
 
 	ck_assert_str_eq(s->source_password, "s3cret");
@@ -184,49 +192,73 @@ START_TEST(test_secret)
 }
 END_TEST
 
-static const char bad_text[] = "name = early\n"            /* 1 before a section */
+static const char bad_text[] = "name = early\n" /* 1 before a section */
 			       "[millrace]\n"
-			       "name = a b\n"              /* 3 bad name */
-			       "this is nothing\n"         /* 4 not key = value */
-			       "[sorce]\n"                 /* unknown section, reported with its key */
-			       "port = 1\n"                /* 6 */
+			       "name = a b\n"      /* 3 bad name */
+			       "this is nothing\n" /* 4 not key = value */
+			       "[sorce]\n"         /* unknown section, reported with its key */
+			       "port = 1\n"        /* 6 */
 			       "[source]\n"
-			       "prot = 3306\n"             /* 8 nearest: port */
-			       "port = 99999999\n"         /* 9 range */
-			       "port = 3306\n"             /* 10 twice */
-			       "connect_timeout = 10\n"    /* 11 no unit */
-			       "start = snapshto\n"        /* 12 word */
-			       "[kafka\n"                  /* 13 not a section */
+			       "prot = 3306\n"          /* 8 nearest: port */
+			       "port = 99999999\n"      /* 9 range */
+			       "port = 3306\n"          /* 10 twice */
+			       "connect_timeout = 10\n" /* 11 no unit */
+			       "start = snapshto\n"     /* 12 word */
+			       "[kafka\n"               /* 13 not a section */
 			       "[kafka]\n"
-			       "bootstrap = nohost\n"      /* 15 */
-			       "tables = a.b\n"            /* 16 of another section */
+			       "bootstrap = nohost\n" /* 15 */
+			       "tables = a.b\n"       /* 16 of another section */
 			       "[capture]\n"
-			       "tabels = a.b\n"            /* 18 nearest: tables */
-			       "tables = nodot, a*.b\n"    /* 19 two */
-			       "memory = lots\n"           /* 20 */
-			       "history = maybe\n"         /* 21 */
+			       "tabels = a.b\n"         /* 18 nearest: tables */
+			       "tables = nodot, a*.b\n" /* 19 two */
+			       "memory = lots\n"        /* 20 */
+			       "history = maybe\n"      /* 21 */
 			       "[http]\n"
-			       "listen = 0.0.0.0:7411\n"   /* 23 no token */
+			       "listen = 0.0.0.0:7411\n" /* 23 no token */
 			       "[log]\n"
-			       "level = loud\n"            /* 25 */
-			       "format = jsno\n";          /* 26 */
+			       "level = loud\n"   /* 25 */
+			       "format = jsno\n"; /* 26 */
 
 START_TEST(test_all_mistakes_at_once)
 {
 	static const char *const wanted[] = {
-		"bad.conf:1: name stands before", "bad.conf:3: millrace.name: 'a b'", "bad.conf:4: this is not key = value",
-		"bad.conf:6: sorce is not a known section", "Did you mean section [source]?", "bad.conf:8: source.prot is not a known key",
-		"Did you mean source.port?", "bad.conf:9: source.port: '99999999' is out of range", "From 1 to 65535.",
-		"bad.conf:10: source.port is given twice, first on line 9", "bad.conf:11: source.connect_timeout: '10' is not a time",
-		"bad.conf:12: source.start: 'snapshto'", "did you mean snapshot?", "bad.conf:13: this is not a section",
-		"bad.conf:15: kafka.bootstrap: 'nohost' is not host:port", "bad.conf:16: kafka.tables is not a known key",
-		"It belongs to section [capture].", "bad.conf:18: capture.tabels", "Did you mean capture.tables?",
-		"bad.conf:19: capture.tables: 'nodot'", "bad.conf:19: capture.tables: 'a*.b'", "bad.conf:20: capture.memory: 'lots' is not a size",
-		"bad.conf:21: capture.history: 'maybe'", "bad.conf:23: http.listen: '0.0.0.0:7411' can be reached", "bad.conf:25: log.level: 'loud'",
-		"bad.conf:26: log.format: 'jsno'", "did you mean json?", "--source.hots: source.hots is not a known key", "Did you mean source.host?",
-		"--nodot: there is no section", "--kafka.timeout: it has no value", "MILLRACE_KAFKA_TIMEOT: kafka.timeot", "Did you mean kafka.timeout?",
+		"bad.conf:1: name stands before",
+		"bad.conf:3: millrace.name: 'a b'",
+		"bad.conf:4: this is not key = value",
+		"bad.conf:6: sorce is not a known section",
+		"Did you mean section [source]?",
+		"bad.conf:8: source.prot is not a known key",
+		"Did you mean source.port?",
+		"bad.conf:9: source.port: '99999999' is out of range",
+		"From 1 to 65535.",
+		"bad.conf:10: source.port is given twice, first on line 9",
+		"bad.conf:11: source.connect_timeout: '10' is not a time",
+		"bad.conf:12: source.start: 'snapshto'",
+		"did you mean snapshot?",
+		"bad.conf:13: this is not a section",
+		"bad.conf:15: kafka.bootstrap: 'nohost' is not host:port",
+		"bad.conf:16: kafka.tables is not a known key",
+		"It belongs to section [capture].",
+		"bad.conf:18: capture.tabels",
+		"Did you mean capture.tables?",
+		"bad.conf:19: capture.tables: 'nodot'",
+		"bad.conf:19: capture.tables: 'a*.b'",
+		"bad.conf:20: capture.memory: 'lots' is not a size",
+		"bad.conf:21: capture.history: 'maybe'",
+		"bad.conf:23: http.listen: '0.0.0.0:7411' can be reached",
+		"bad.conf:25: log.level: 'loud'",
+		"bad.conf:26: log.format: 'jsno'",
+		"did you mean json?",
+		"--source.hots: source.hots is not a known key",
+		"Did you mean source.host?",
+		"--nodot: there is no section",
+		"--kafka.timeout: it has no value",
+		"MILLRACE_KAFKA_TIMEOT: kafka.timeot",
+		"Did you mean kafka.timeout?",
 	};
-	const struct settings_flag flags[] = { { "source.hots", "x" }, { "nodot", "x" }, { "kafka.timeout", NULL } };
+	const struct settings_flag flags[] = { { "source.hots", "x" },
+					       { "nodot", "x" },
+					       { "kafka.timeout", NULL } };
 	struct settings *s = NULL;
 	struct err e = ERR_INIT;
 	size_t count;
@@ -243,7 +275,8 @@ START_TEST(test_all_mistakes_at_once)
 	ck_assert_int_eq(settings_read(file, flags, 3, &s, &e), -1);
 	ck_assert_int_eq(e.kind, ERR_CONFIG);
 	ck_assert_ptr_nonnull(strstr(e.msg, "bad.conf:1:"));
-	ck_assert_ptr_nonnull(strstr(e.msg, "more mistakes")); /* they do not all fit, and it says so */
+	ck_assert_ptr_nonnull(
+		strstr(e.msg, "more mistakes")); /* they do not all fit, and it says so */
 	free(file);
 }
 END_TEST
@@ -251,13 +284,32 @@ END_TEST
 START_TEST(test_bad_values)
 {
 	static const char *const bad[] = {
-		"[source]\nport = -1\n", "[source]\nport = 0x10\n", "[source]\nport =\n", "[source]\nport = 1 2\n",
-		"[source]\nport = 99999999999999999999999\n", "[capture]\nmemory = 9223372036854775807GB\n", "[capture]\nmemory = 1TB\n",
-		"[capture]\nmemory = MB\n", "[capture]\ncommit_interval = 1.5s\n", "[capture]\ncommit_interval = 2h\n",
-		"[source]\nstart = 0-1\n", "[source]\nstart = 0-1-2,\n", "[source]\nstart = 0-1-x\n", "[http]\nlisten = 127.0.0.1\n",
-		"[http]\nlisten = ::1:80\n", "[http]\nlisten = [::]:80\n", "[http]\nlisten = 127.0.0.1:70000\n", "[capture]\ntables = a.b, a.b\n",
-		"[capture]\ntables = .b\n", "[kafka]\nbootstrap = a:1,,b:2\n", "[kafka]\nbootstrap =\n", "[kafka]\nkafka. = 1\n",
-		"[kafka]\nacks = 1\n", "[ source ]\nport = 1\n", "= 5\n", "[millrace]\nname = \xc3\xa4\n",
+		"[source]\nport = -1\n",
+		"[source]\nport = 0x10\n",
+		"[source]\nport =\n",
+		"[source]\nport = 1 2\n",
+		"[source]\nport = 99999999999999999999999\n",
+		"[capture]\nmemory = 9223372036854775807GB\n",
+		"[capture]\nmemory = 1TB\n",
+		"[capture]\nmemory = MB\n",
+		"[capture]\ncommit_interval = 1.5s\n",
+		"[capture]\ncommit_interval = 2h\n",
+		"[source]\nstart = 0-1\n",
+		"[source]\nstart = 0-1-2,\n",
+		"[source]\nstart = 0-1-x\n",
+		"[http]\nlisten = 127.0.0.1\n",
+		"[http]\nlisten = ::1:80\n",
+		"[http]\nlisten = [::]:80\n",
+		"[http]\nlisten = 127.0.0.1:70000\n",
+		"[capture]\ntables = a.b, a.b\n",
+		"[capture]\ntables = .b\n",
+		"[kafka]\nbootstrap = a:1,,b:2\n",
+		"[kafka]\nbootstrap =\n",
+		"[kafka]\nkafka. = 1\n",
+		"[kafka]\nacks = 1\n",
+		"[ source ]\nport = 1\n",
+		"= 5\n",
+		"[millrace]\nname = \xc3\xa4\n",
 	};
 	size_t count;
 
@@ -274,7 +326,8 @@ END_TEST
 
 START_TEST(test_good_starts)
 {
-	static const char *const good[] = { "snapshot", "now", "earliest", "0-1-42", "0-1-42,3-12-18446744073709551615" };
+	static const char *const good[] = { "snapshot", "now", "earliest", "0-1-42",
+					    "0-1-42,3-12-18446744073709551615" };
 
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
 		const struct settings_flag flag = { "source.start", good[i] };
@@ -299,8 +352,9 @@ START_TEST(test_random_files)
 		struct buf out = BUF_INIT;
 
 		for (size_t j = 0; j < n; j++)
-			text[j] = unit_random_below(4) == 0 ? bad_text[unit_random_below(sizeof(bad_text) - 1)]
-							    : pieces[unit_random_below(sizeof(pieces) - 1)];
+			text[j] = unit_random_below(4) == 0
+					  ? bad_text[unit_random_below(sizeof(bad_text) - 1)]
+					  : pieces[unit_random_below(sizeof(pieces) - 1)];
 		text[n] = '\0';
 		char *file = write_file("r.conf", text);
 		count = settings_read_all(file, NULL, 0, &s, &out);
@@ -353,8 +407,10 @@ START_TEST(test_print_reads_back)
 {
 	make_folder();
 	char *secret = write_file("secret", "s3cret\n");
-	char *file = write_file("m.conf", "[millrace]\nname = shop\n[source]\npassword_file = secret\n[capture]\ntables = a.b, c.*\n"
-					  "[kafka]\nkafka.debug = broker\nsasl.password = pssst\nssl.ca.location = /ca\n");
+	char *file = write_file(
+		"m.conf",
+		"[millrace]\nname = shop\n[source]\npassword_file = secret\n[capture]\ntables = a.b, c.*\n"
+		"[kafka]\nkafka.debug = broker\nsasl.password = pssst\nssl.ca.location = /ca\n");
 	struct settings *s = read_good(file, NULL, 0);
 	char *first = printed(settings_print, s);
 
@@ -364,7 +420,8 @@ START_TEST(test_print_reads_back)
 	ck_assert_ptr_nonnull(strstr(first, "kafka.ssl.ca.location = /ca"));
 	ck_assert_ptr_nonnull(strstr(first, "m.conf:2"));
 	settings_free(s);
-	free(write_file("(hidden)", "x\n")); /* so that what is printed for a secret can be read back */
+	free(write_file("(hidden)",
+			"x\n")); /* so that what is printed for a secret can be read back */
 	char *again = write_file("again.conf", first);
 	s = read_good(again, NULL, 0);
 	ck_assert_str_eq(s->name, "shop");
@@ -392,11 +449,13 @@ START_TEST(test_sample_is_whole_and_fresh)
 	for (size_t i = 0; i < setting_key_count; i++)
 		ck_assert_ptr_nonnull(strstr(sample, setting_keys[i].help));
 	if (in == NULL)
-		ck_abort_msg("conf/millrace.conf is missing: build/millrace config --sample > conf/millrace.conf");
+		ck_abort_msg(
+			"conf/millrace.conf is missing: build/millrace config --sample > conf/millrace.conf");
 	if (getdelim(&kept, &size, '\0', in) < 0)
 		ck_abort_msg("conf/millrace.conf is empty");
 	if (strcmp(kept, sample) != 0)
-		ck_abort_msg("conf/millrace.conf is stale: build/millrace config --sample > conf/millrace.conf");
+		ck_abort_msg(
+			"conf/millrace.conf is stale: build/millrace config --sample > conf/millrace.conf");
 	fclose(in);
 	free(kept);
 	free(sample);
@@ -423,7 +482,8 @@ END_TEST
 
 START_TEST(test_require)
 {
-	static const char *const keys[] = { "millrace.name", "capture.tables", "source.port", NULL };
+	static const char *const keys[] = { "millrace.name", "capture.tables", "source.port",
+					    NULL };
 	struct settings *s = read_good(NULL, NULL, 0);
 	struct err e = ERR_INIT;
 
@@ -447,8 +507,10 @@ START_TEST(test_addresses)
 	ck_assert_int_eq(a.port, 7411);
 	ck_assert_int_eq(address_read(":0", &a, &e), 0);
 	ck_assert_str_eq(a.host, "127.0.0.1");
-	ck_assert(address_is_loopback("127.9.9.9") && address_is_loopback("::1") && address_is_loopback("LocalHost"));
-	ck_assert(!address_is_loopback("0.0.0.0") && !address_is_loopback("::") && !address_is_loopback("localhost.evil"));
+	ck_assert(address_is_loopback("127.9.9.9") && address_is_loopback("::1") &&
+		  address_is_loopback("LocalHost"));
+	ck_assert(!address_is_loopback("0.0.0.0") && !address_is_loopback("::") &&
+		  !address_is_loopback("localhost.evil"));
 }
 END_TEST
 
