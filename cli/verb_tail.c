@@ -2,11 +2,13 @@
  *
  *   {"topic":T,"partition":P,"offset":O,"at":TIME,"seq":N,"key":K,"value":V}
  *
- * at is the broker's time of the record; seq and key stand only where there is one (key: with --keys). A value in the
- * registry's wire format is decoded by the schema it was written with, anything else is printed as text; null is a
- * tombstone. Records of one partition come in order; partitions are printed as they arrive.
+ * at is the broker's time of the record; seq and key stand only where there is one (key: with
+ * --keys). A value in the registry's wire format is decoded by the schema it was written with,
+ * anything else is printed as text; null is a tombstone. Records of one partition come in order;
+ * partitions are printed as they arrive.
  *
- * Reads committed records only, joins no group and leaves no trace. Without --no-follow it goes on until Ctrl-C. */
+ * Reads committed records only, joins no group and leaves no trace. Without --no-follow it goes on
+ * until Ctrl-C. */
 #include "cli/verb.h"
 #include "core/avro/decode.h"
 #include "core/avro/schema.h"
@@ -23,7 +25,7 @@
 #include <uthash.h>
 
 #define QUEUE_BYTES_MAX (16 * 1024 * 1024)
-#define WIRE_HEADER 5          /* 0x00 and the schema id */
+#define WIRE_HEADER 5 /* 0x00 and the schema id */
 #define POLL_MS 200
 
 struct tail_schema {
@@ -35,8 +37,8 @@ struct tail_schema {
 struct tail {
 	const struct settings *settings;
 	bool no_follow, keys;
-	int64_t from, limit;       /* limit -1: none */
-	int32_t partition;         /* -1: all */
+	int64_t from, limit; /* limit -1: none */
+	int32_t partition;   /* -1: all */
 	char **topics;
 	size_t topic_count;
 	struct consumer_partition *partitions;
@@ -46,7 +48,8 @@ struct tail {
 	struct buf line;
 };
 
-/* ---- arguments --------------------------------------------------------------------------------------------- */
+/* ---- arguments
+ * --------------------------------------------------------------------------------------------- */
 
 static bool whole_number(const char *text, int64_t most, int64_t *ret_number)
 {
@@ -66,10 +69,12 @@ static int read_arguments(struct tail *t, int argc, char **argv)
 	const char *from = NULL, *limit = NULL, *partition = NULL;
 	int64_t number = -1;
 	const struct verb_option options[] = {
-		{ "--from", NULL, &from }, { "--limit", NULL, &limit }, { "--partition", NULL, &partition },
-		{ "--no-follow", &t->no_follow, NULL }, { "--keys", &t->keys, NULL },
+		{ "--from", NULL, &from },           { "--limit", NULL, &limit },
+		{ "--partition", NULL, &partition }, { "--no-follow", &t->no_follow, NULL },
+		{ "--keys", &t->keys, NULL },
 	};
-	int topics = verb_options(&verb_tail, argc, argv, options, sizeof(options) / sizeof(options[0]));
+	int topics =
+		verb_options(&verb_tail, argc, argv, options, sizeof(options) / sizeof(options[0]));
 
 	if (topics < 0)
 		return EXIT_USAGE;
@@ -78,11 +83,14 @@ static int read_arguments(struct tail *t, int argc, char **argv)
 	t->from = CONSUMER_BEGIN;
 	if (from != NULL && strcmp(from, "end") == 0)
 		t->from = CONSUMER_END;
-	else if (from != NULL && strcmp(from, "beginning") != 0 && !whole_number(from, INT64_MAX, &t->from))
-		return verb_usage_error(&verb_tail, "--from is beginning, end or an offset, not '%s'", from);
+	else if (from != NULL && strcmp(from, "beginning") != 0 &&
+		 !whole_number(from, INT64_MAX, &t->from))
+		return verb_usage_error(&verb_tail,
+					"--from is beginning, end or an offset, not '%s'", from);
 	t->limit = -1;
 	if (limit != NULL && !whole_number(limit, INT64_MAX, &t->limit))
-		return verb_usage_error(&verb_tail, "--limit is a number of records, not '%s'", limit);
+		return verb_usage_error(&verb_tail, "--limit is a number of records, not '%s'",
+					limit);
 	if (partition != NULL && !whole_number(partition, INT32_MAX, &number))
 		return verb_usage_error(&verb_tail, "--partition is a number, not '%s'", partition);
 	t->partition = (int32_t)number;
@@ -91,7 +99,9 @@ static int read_arguments(struct tail *t, int argc, char **argv)
 	return EXIT_OK;
 }
 
-/* ---- topics ------------------------------------------------------------------------------------------------ */
+/* ---- topics
+ * ------------------------------------------------------------------------------------------------
+ */
 
 static int fail_unknown(struct admin *admin, const char *topic, struct err *e)
 {
@@ -121,16 +131,19 @@ static int add_topic(struct tail *t, struct admin *admin, const char *topic, str
 	if (!exists)
 		return fail_unknown(admin, topic, e);
 	if (t->partition >= partitions)
-		return err_config(e, "topic %s has %d partitions, counted from 0: there is no partition %d", topic,
-			(int)partitions, (int)t->partition);
+		return err_config(
+			e, "topic %s has %d partitions, counted from 0: there is no partition %d",
+			topic, (int)partitions, (int)t->partition);
 	for (size_t i = 0; i < t->partition_count; i++)
 		if (strcmp(t->partitions[i].topic, topic) == 0)
 			return 0; /* named twice */
 	for (int32_t p = 0; p < partitions; p++) {
 		if (t->partition >= 0 && p != t->partition)
 			continue;
-		t->partitions = xrealloc(t->partitions, (t->partition_count + 1) * sizeof(*t->partitions));
-		t->partitions[t->partition_count++] = (struct consumer_partition){ topic, p, t->from };
+		t->partitions =
+			xrealloc(t->partitions, (t->partition_count + 1) * sizeof(*t->partitions));
+		t->partitions[t->partition_count++] =
+			(struct consumer_partition){ topic, p, t->from };
 	}
 	return 0;
 }
@@ -149,7 +162,8 @@ static int find_partitions(struct tail *t, struct err *e)
 	return rc;
 }
 
-/* ---- printing ---------------------------------------------------------------------------------------------- */
+/* ---- printing
+ * ---------------------------------------------------------------------------------------------- */
 
 static int schema_of(struct tail *t, int32_t id, const struct schema **ret_schema, struct err *e)
 {
@@ -160,8 +174,9 @@ static int schema_of(struct tail *t, int32_t id, const struct schema **ret_schem
 	if (known == NULL) {
 		struct schema *parsed;
 
-		if ((t->registry == NULL && registry_open(t->settings, false, &t->registry, e) < 0) ||
-			registry_by_id(t->registry, id, &registered, e) < 0)
+		if ((t->registry == NULL &&
+		     registry_open(t->settings, false, &t->registry, e) < 0) ||
+		    registry_by_id(t->registry, id, &registered, e) < 0)
 			return -1;
 		if (schema_parse(slice_str(registered.text), &parsed, e) < 0)
 			return err_wrap(e, "schema id %d", (int)id);
@@ -175,7 +190,8 @@ static int schema_of(struct tail *t, int32_t id, const struct schema **ret_schem
 }
 
 /* Appends key or value; *ret_schema: what it was written with, NULL when it is no Avro. */
-static int add_data(struct tail *t, struct slice data, const struct schema **ret_schema, struct err *e)
+static int add_data(struct tail *t, struct slice data, const struct schema **ret_schema,
+		    struct err *e)
 {
 	const struct schema *schema = NULL;
 	int32_t id;
@@ -185,14 +201,16 @@ static int add_data(struct tail *t, struct slice data, const struct schema **ret
 	} else if (data.size < WIRE_HEADER || data.data[0] != 0) {
 		quote_json(&t->line, data);
 	} else if (decode_wire_id(data, &id, e) < 0 || schema_of(t, id, &schema, e) < 0 ||
-		decode_json(schema, slice_of(data.data + WIRE_HEADER, data.size - WIRE_HEADER), &t->line, e) < 0) {
+		   decode_json(schema, slice_of(data.data + WIRE_HEADER, data.size - WIRE_HEADER),
+			       &t->line, e) < 0) {
 		return -1;
 	}
 	*ret_schema = schema;
 	return 0;
 }
 
-/* seq is the first field of every record of Millrace's, directly or in source or meta; not of keys, nor of others' records. */
+/* seq is the first field of every record of Millrace's, directly or in source or meta; not of keys,
+ * nor of others' records. */
 static bool has_seq(const struct schema *schema)
 {
 	while (schema->type == SCHEMA_RECORD && schema->count > 0) {
@@ -229,7 +247,8 @@ static int print_record(struct tail *t, const struct consumer_message *m, struct
 	buf_reset(&t->line);
 	buf_add_str(&t->line, "{\"topic\":");
 	quote_json(&t->line, slice_str(m->topic));
-	buf_add_format(&t->line, ",\"partition\":%d,\"offset\":%lld", (int)m->partition, (long long)m->offset);
+	buf_add_format(&t->line, ",\"partition\":%d,\"offset\":%lld", (int)m->partition,
+		       (long long)m->offset);
 	if (m->timestamp_ms >= 0)
 		buf_add_format(&t->line, ",\"at\":\"%s\"", clock_text(m->timestamp_ms * 1000, at));
 	if (add_seq(t, m->value, e) < 0)
@@ -246,10 +265,12 @@ static int print_record(struct tail *t, const struct consumer_message *m, struct
 	fwrite(t->line.data, 1, t->line.size, stdout);
 	return 0;
 failed:
-	return err_wrap(e, "topic %s, partition %d, offset %lld", m->topic, (int)m->partition, (long long)m->offset);
+	return err_wrap(e, "topic %s, partition %d, offset %lld", m->topic, (int)m->partition,
+			(long long)m->offset);
 }
 
-/* Prints until the limit, the end or a signal. A reader that has gone (a closed pipe) ends it quietly. */
+/* Prints until the limit, the end or a signal. A reader that has gone (a closed pipe) ends it
+ * quietly. */
 static int print_all(struct tail *t, struct consumer *consumer, struct err *e)
 {
 	const struct consumer_message *messages;
@@ -274,7 +295,8 @@ static int print_all(struct tail *t, struct consumer *consumer, struct err *e)
 
 static int tail(struct tail *t, struct err *e)
 {
-	const struct consumer_options options = { .queue_bytes_max = QUEUE_BYTES_MAX, .stop_at_end = t->no_follow };
+	const struct consumer_options options = { .queue_bytes_max = QUEUE_BYTES_MAX,
+						  .stop_at_end = t->no_follow };
 	struct consumer *consumer;
 	int rc;
 
@@ -302,7 +324,8 @@ static int run(const struct settings *settings, int argc, char **argv)
 		code = verb_fail(&e);
 	}
 	registry_close(t.registry);
-	HASH_ITER(hh, t.schemas, known, next) {
+	HASH_ITER(hh, t.schemas, known, next)
+	{
 		HASH_DEL(t.schemas, known);
 		schema_free(known->schema);
 		free(known);
@@ -315,12 +338,13 @@ static int run(const struct settings *settings, int argc, char **argv)
 const struct verb verb_tail = {
 	.name = "tail",
 	.summary = "print the records of topics as lines of JSON",
-	.usage = "TOPIC... [--from beginning|end|OFFSET] [--partition P] [--limit N] [--no-follow] [--keys]\n\n"
-		 "  --from        where to begin: beginning (default), end, or an offset of each partition\n"
-		 "  --partition   only this partition\n"
-		 "  --limit       stop after so many records\n"
-		 "  --no-follow   stop at the end of the topics instead of waiting for more\n"
-		 "  --keys        print each record's key too\n",
+	.usage =
+		"TOPIC... [--from beginning|end|OFFSET] [--partition P] [--limit N] [--no-follow] [--keys]\n\n"
+		"  --from        where to begin: beginning (default), end, or an offset of each partition\n"
+		"  --partition   only this partition\n"
+		"  --limit       stop after so many records\n"
+		"  --no-follow   stop at the end of the topics instead of waiting for more\n"
+		"  --keys        print each record's key too\n",
 	.run = run,
 	.needs = VERB_NEEDS_SETTINGS,
 };

@@ -1,11 +1,13 @@
 /* admin.c - topics: there or not, made, described, bounds, names, deleted.
  *
- * Every call is a request and its answer, at most kafka.timeout long. The handle is one of a consumer, because looking a
- * topic up through a producer's would create it on brokers with auto.create.topics.enable.
+ * Every call is a request and its answer, at most kafka.timeout long. The handle is one of a
+ * consumer, because looking a topic up through a producer's would create it on brokers with
+ * auto.create.topics.enable.
  *
- * A topic is made with its promises in its own configuration (retention forever, no compaction unless asked for, 16 MB
- * records), so that the brokers' defaults, seven days in Kafka's own, don't matter. One that is there already is looked
- * at and never changed: who made it may have meant it. */
+ * A topic is made with its promises in its own configuration (retention forever, no compaction
+ * unless asked for, 16 MB records), so that the brokers' defaults, seven days in Kafka's own, don't
+ * matter. One that is there already is looked at and never changed: who made it may have meant it.
+ */
 #include "core/kafka/admin.h"
 #include "core/kafka/kafka_priv.h"
 #include "core/base/clock.h"
@@ -59,7 +61,8 @@ int admin_ping(struct admin *a, int *ret_brokers, struct err *e)
 			break;
 		(void)rd_kafka_poll(a->client.rk, 0); /* error callbacks */
 		waited = clock_monotonic_us() - start;
-		if (waited > limit || (waited > PING_REFUSED_US && kafka_client_all_down(&a->client)))
+		if (waited > limit ||
+		    (waited > PING_REFUSED_US && kafka_client_all_down(&a->client)))
 			return kafka_fail(&a->client, RD_KAFKA_RESP_ERR__TIMED_OUT, e, "Kafka");
 		if (code != RD_KAFKA_RESP_ERR__TIMED_OUT)
 			clock_sleep_us(100000);
@@ -70,10 +73,12 @@ int admin_ping(struct admin *a, int *ret_brokers, struct err *e)
 	return 0;
 }
 
-/* ---- describing -------------------------------------------------------------------------------------------- */
+/* ---- describing
+ * -------------------------------------------------------------------------------------------- */
 
 /* Partitions and replication; leaders: how many partitions have one. */
-static int look_up(struct admin *a, const char *topic, struct topic_info *ret_info, int *ret_leaders, struct err *e)
+static int look_up(struct admin *a, const char *topic, struct topic_info *ret_info,
+		   int *ret_leaders, struct err *e)
 {
 	rd_kafka_topic_t *rkt = rd_kafka_topic_new(a->client.rk, topic, NULL);
 	const struct rd_kafka_metadata *answer;
@@ -81,7 +86,8 @@ static int look_up(struct admin *a, const char *topic, struct topic_info *ret_in
 	int leaders = 0;
 
 	if (rkt == NULL)
-		return kafka_fail(&a->client, RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION, e, "topic %s", topic);
+		return kafka_fail(&a->client, RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION, e, "topic %s",
+				  topic);
 	code = rd_kafka_metadata(a->client.rk, 0, rkt, &answer, (int)a->client.timeout_ms);
 	rd_kafka_topic_destroy(rkt);
 	if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
@@ -89,17 +95,20 @@ static int look_up(struct admin *a, const char *topic, struct topic_info *ret_in
 
 		code = answer->topic_cnt == 1 ? t->err : RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
 		for (int i = 0; code == RD_KAFKA_RESP_ERR_NO_ERROR && i < t->partition_cnt; i++)
-			leaders += t->partitions[i].leader >= 0 && t->partitions[i].err == RD_KAFKA_RESP_ERR_NO_ERROR;
+			leaders += t->partitions[i].leader >= 0 &&
+				   t->partitions[i].err == RD_KAFKA_RESP_ERR_NO_ERROR;
 		ret_info->exists = code == RD_KAFKA_RESP_ERR_NO_ERROR;
 		if (ret_info->exists) {
 			ret_info->partitions = t->partition_cnt;
-			ret_info->replication = t->partition_cnt > 0 ? t->partitions[0].replica_cnt : 0;
+			ret_info->replication = t->partition_cnt > 0 ? t->partitions[0].replica_cnt
+								     : 0;
 		}
 		rd_kafka_metadata_destroy(answer);
 	}
 	if (code == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE)
 		ret_info->exists = true;
-	else if (code != RD_KAFKA_RESP_ERR_NO_ERROR && code != RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
+	else if (code != RD_KAFKA_RESP_ERR_NO_ERROR &&
+		 code != RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
 		return kafka_fail(&a->client, code, e, "topic %s", topic);
 	*ret_leaders = leaders;
 	return 0;
@@ -107,7 +116,8 @@ static int look_up(struct admin *a, const char *topic, struct topic_info *ret_in
 
 static void note_config(const rd_kafka_ConfigEntry_t *entry, struct topic_info *info)
 {
-	const char *name = rd_kafka_ConfigEntry_name(entry), *value = rd_kafka_ConfigEntry_value(entry);
+	const char *name = rd_kafka_ConfigEntry_name(entry),
+		   *value = rd_kafka_ConfigEntry_value(entry);
 
 	if (value == NULL)
 		return;
@@ -121,7 +131,8 @@ static void note_config(const rd_kafka_ConfigEntry_t *entry, struct topic_info *
 		info->message_bytes_max = strtoll(value, NULL, 10);
 }
 
-/* Waits for the one answer of an admin request. NULL after the time limit (cannot happen: the library has its own). */
+/* Waits for the one answer of an admin request. NULL after the time limit (cannot happen: the
+ * library has its own). */
 static rd_kafka_event_t *await(struct admin *a, rd_kafka_queue_t *queue)
 {
 	rd_kafka_event_t *event = rd_kafka_queue_poll(queue, (int)a->client.timeout_ms + 5000);
@@ -136,10 +147,11 @@ static rd_kafka_AdminOptions_t *options_for(struct admin *a, rd_kafka_admin_op_t
 	char text[128];
 
 	/* refused only outside 0 .. 1 h; kafka.timeout is at most 10 min */
-	(void)rd_kafka_AdminOptions_set_request_timeout(options, (int)a->client.timeout_ms, text, sizeof(text));
+	(void)rd_kafka_AdminOptions_set_request_timeout(options, (int)a->client.timeout_ms, text,
+							sizeof(text));
 	if (op == RD_KAFKA_ADMIN_OP_CREATETOPICS || op == RD_KAFKA_ADMIN_OP_DELETETOPICS)
-		(void)rd_kafka_AdminOptions_set_operation_timeout(options, (int)a->client.timeout_ms, text,
-			sizeof(text));
+		(void)rd_kafka_AdminOptions_set_operation_timeout(
+			options, (int)a->client.timeout_ms, text, sizeof(text));
 	return options;
 }
 
@@ -152,7 +164,8 @@ static rd_kafka_resp_err_t read_described(rd_kafka_event_t *event, struct topic_
 
 	if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
 		return code;
-	resources = rd_kafka_DescribeConfigs_result_resources(rd_kafka_event_DescribeConfigs_result(event), &count);
+	resources = rd_kafka_DescribeConfigs_result_resources(
+		rd_kafka_event_DescribeConfigs_result(event), &count);
 	if (count != 1)
 		return RD_KAFKA_RESP_ERR__BAD_MSG;
 	code = rd_kafka_ConfigResource_error(resources[0]);
@@ -166,7 +179,8 @@ static rd_kafka_resp_err_t read_described(rd_kafka_event_t *event, struct topic_
 
 static int describe(struct admin *a, const char *topic, struct topic_info *info, struct err *e)
 {
-	rd_kafka_ConfigResource_t *resource = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic);
+	rd_kafka_ConfigResource_t *resource =
+		rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic);
 	rd_kafka_AdminOptions_t *options = options_for(a, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS);
 	rd_kafka_queue_t *queue = rd_kafka_queue_new(a->client.rk);
 	rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR__TIMED_OUT;
@@ -182,7 +196,8 @@ static int describe(struct admin *a, const char *topic, struct topic_info *info,
 	rd_kafka_AdminOptions_destroy(options);
 	rd_kafka_ConfigResource_destroy(resource);
 	if (code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) {
-		err_config(e, "topic %s: its configuration may not be read: %s", topic, rd_kafka_err2str(code));
+		err_config(e, "topic %s: its configuration may not be read: %s", topic,
+			   rd_kafka_err2str(code));
 		return err_hint(e, "Give Millrace's user the ACL DescribeConfigs on this topic.");
 	}
 	if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
@@ -204,7 +219,8 @@ int admin_topic(struct admin *a, const char *topic, struct topic_info *ret_info,
 	return 0;
 }
 
-int admin_partitions(struct admin *a, const char *topic, bool *ret_exists, int32_t *ret_partitions, struct err *e)
+int admin_partitions(struct admin *a, const char *topic, bool *ret_exists, int32_t *ret_partitions,
+		     struct err *e)
 {
 	struct topic_info info;
 	int leaders;
@@ -217,7 +233,8 @@ int admin_partitions(struct admin *a, const char *topic, bool *ret_exists, int32
 	return 0;
 }
 
-/* ---- creating ---------------------------------------------------------------------------------------------- */
+/* ---- creating
+ * ---------------------------------------------------------------------------------------------- */
 
 static rd_kafka_resp_err_t read_created(rd_kafka_event_t *event, char *ret_text, size_t size)
 {
@@ -230,18 +247,22 @@ static rd_kafka_resp_err_t read_created(rd_kafka_event_t *event, char *ret_text,
 		return code;
 	}
 	if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_CREATETOPICS_RESULT)
-		results = rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), &count);
+		results = rd_kafka_CreateTopics_result_topics(
+			rd_kafka_event_CreateTopics_result(event), &count);
 	else
-		results = rd_kafka_DeleteTopics_result_topics(rd_kafka_event_DeleteTopics_result(event), &count);
+		results = rd_kafka_DeleteTopics_result_topics(
+			rd_kafka_event_DeleteTopics_result(event), &count);
 	if (count != 1)
 		return RD_KAFKA_RESP_ERR__BAD_MSG;
 	code = rd_kafka_topic_result_error(results[0]);
-	if (code != RD_KAFKA_RESP_ERR_NO_ERROR && rd_kafka_topic_result_error_string(results[0]) != NULL)
+	if (code != RD_KAFKA_RESP_ERR_NO_ERROR &&
+	    rd_kafka_topic_result_error_string(results[0]) != NULL)
 		snprintf(ret_text, size, "%s", rd_kafka_topic_result_error_string(results[0]));
 	return code;
 }
 
-static rd_kafka_resp_err_t ask_create(struct admin *a, rd_kafka_NewTopic_t *topic, char *ret_text, size_t size)
+static rd_kafka_resp_err_t ask_create(struct admin *a, rd_kafka_NewTopic_t *topic, char *ret_text,
+				      size_t size)
 {
 	rd_kafka_AdminOptions_t *options = options_for(a, RD_KAFKA_ADMIN_OP_CREATETOPICS);
 	rd_kafka_queue_t *queue = rd_kafka_queue_new(a->client.rk);
@@ -259,17 +280,20 @@ static rd_kafka_resp_err_t ask_create(struct admin *a, rd_kafka_NewTopic_t *topi
 	return code;
 }
 
-static int create(struct admin *a, const char *topic, enum topic_keep keep, int32_t partitions, struct err *e)
+static int create(struct admin *a, const char *topic, enum topic_keep keep, int32_t partitions,
+		  struct err *e)
 {
 	char text[256] = "", bytes[32];
-	rd_kafka_NewTopic_t *t = rd_kafka_NewTopic_new(topic, partitions, a->replication, text, sizeof(text));
+	rd_kafka_NewTopic_t *t =
+		rd_kafka_NewTopic_new(topic, partitions, a->replication, text, sizeof(text));
 	rd_kafka_resp_err_t code;
 
 	if (t == NULL)
 		return err_config(e, "topic %s: %s", topic, text);
 	snprintf(bytes, sizeof(bytes), "%d", KAFKA_MESSAGE_MAX);
 	/* these can't fail: no value is NULL */
-	(void)rd_kafka_NewTopic_set_config(t, "cleanup.policy", keep == TOPIC_COMPACTED ? "compact" : "delete");
+	(void)rd_kafka_NewTopic_set_config(t, "cleanup.policy",
+					   keep == TOPIC_COMPACTED ? "compact" : "delete");
 	(void)rd_kafka_NewTopic_set_config(t, "retention.ms", "-1");
 	(void)rd_kafka_NewTopic_set_config(t, "retention.bytes", "-1");
 	(void)rd_kafka_NewTopic_set_config(t, "max.message.bytes", bytes);
@@ -277,10 +301,13 @@ static int create(struct admin *a, const char *topic, enum topic_keep keep, int3
 	rd_kafka_NewTopic_destroy(t);
 	if (code == RD_KAFKA_RESP_ERR_NO_ERROR || code == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS)
 		return 0; /* somebody else was first: fine */
-	kafka_fail(&a->client, code, e, "topic %s cannot be created%s%s", topic, text[0] != '\0' ? ": " : "", text);
-	if (code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED || code == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED)
-		err_hint(e, "Or let an administrator create it: %s", "cleanup.policy as in the manual, retention.ms=-1, "
-			"retention.bytes=-1, max.message.bytes=16777216.");
+	kafka_fail(&a->client, code, e, "topic %s cannot be created%s%s", topic,
+		   text[0] != '\0' ? ": " : "", text);
+	if (code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED ||
+	    code == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED)
+		err_hint(e, "Or let an administrator create it: %s",
+			 "cleanup.policy as in the manual, retention.ms=-1, "
+			 "retention.bytes=-1, max.message.bytes=16777216.");
 	return -1;
 }
 
@@ -297,8 +324,10 @@ static int await_leaders(struct admin *a, const char *topic, int32_t *ret_partit
 		if (info.exists && info.partitions > 0 && leaders == info.partitions)
 			break;
 		if (clock_monotonic_us() > until)
-			return err_retry(e, "topic %s: %d of %d partitions have a leader after %lld ms", topic, leaders,
-				(int)info.partitions, (long long)a->client.timeout_ms);
+			return err_retry(
+				e, "topic %s: %d of %d partitions have a leader after %lld ms",
+				topic, leaders, (int)info.partitions,
+				(long long)a->client.timeout_ms);
 		clock_sleep_us(LEADER_WAIT_US);
 	}
 	*ret_partitions = info.partitions;
@@ -306,23 +335,30 @@ static int await_leaders(struct admin *a, const char *topic, int32_t *ret_partit
 }
 
 /* May the topic lose what it must keep? */
-static int judge(struct admin *a, const char *topic, enum topic_keep keep, const struct topic_info *info, struct err *e)
+static int judge(struct admin *a, const char *topic, enum topic_keep keep,
+		 const struct topic_info *info, struct err *e)
 {
 	const char *policy = keep == TOPIC_COMPACTED ? "compact" : "delete";
 	bool deletes = strstr(info->cleanup_policy, "delete") != NULL &&
-		(info->retention_ms != -1 || info->retention_bytes != -1);
+		       (info->retention_ms != -1 || info->retention_bytes != -1);
 	bool compacts = strstr(info->cleanup_policy, "compact") != NULL;
 
 	if (!deletes && !(compacts && keep == TOPIC_HISTORY))
 		return 0;
-	err_config(e, "topic %s would lose records: cleanup.policy=%s, retention.ms=%lld, retention.bytes=%lld", topic,
-		info->cleanup_policy, (long long)info->retention_ms, (long long)info->retention_bytes);
-	return err_hint(e, "kafka-configs.sh --bootstrap-server %s --alter --entity-type topics --entity-name %s "
-		"--add-config cleanup.policy=%s,retention.ms=-1,retention.bytes=-1", a->client.brokers, topic, policy);
+	err_config(
+		e,
+		"topic %s would lose records: cleanup.policy=%s, retention.ms=%lld, retention.bytes=%lld",
+		topic, info->cleanup_policy, (long long)info->retention_ms,
+		(long long)info->retention_bytes);
+	return err_hint(
+		e,
+		"kafka-configs.sh --bootstrap-server %s --alter --entity-type topics --entity-name %s "
+		"--add-config cleanup.policy=%s,retention.ms=-1,retention.bytes=-1",
+		a->client.brokers, topic, policy);
 }
 
-int admin_ensure_topic(struct admin *a, const char *topic, enum topic_keep keep, int32_t partitions, bool strict,
-	int32_t *ret_partitions, struct err *e)
+int admin_ensure_topic(struct admin *a, const char *topic, enum topic_keep keep, int32_t partitions,
+		       bool strict, int32_t *ret_partitions, struct err *e)
 {
 	struct topic_info info;
 	int leaders, brokers;
@@ -361,26 +397,30 @@ int admin_delete_topic(struct admin *a, const char *topic, struct err *e)
 	return kafka_fail(&a->client, code, e, "topic %s cannot be deleted", topic);
 }
 
-/* ---- bounds and names -------------------------------------------------------------------------------------- */
+/* ---- bounds and names
+ * -------------------------------------------------------------------------------------- */
 
-int admin_watermarks(struct admin *a, const char *topic, int32_t partition, int64_t *ret_low, int64_t *ret_high,
-	struct err *e)
+int admin_watermarks(struct admin *a, const char *topic, int32_t partition, int64_t *ret_low,
+		     int64_t *ret_high, struct err *e)
 {
 	int64_t low, high;
-	rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(a->client.rk, topic, partition, &low, &high,
-		(int)a->client.timeout_ms);
+	rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(
+		a->client.rk, topic, partition, &low, &high, (int)a->client.timeout_ms);
 
 	if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
-		return kafka_fail(&a->client, code, e, "topic %s, partition %d", topic, (int)partition);
+		return kafka_fail(&a->client, code, e, "topic %s, partition %d", topic,
+				  (int)partition);
 	*ret_low = low;
 	*ret_high = high;
 	return 0;
 }
 
-int admin_list(struct admin *a, const char *prefix, char ***ret_names, size_t *ret_count, struct err *e)
+int admin_list(struct admin *a, const char *prefix, char ***ret_names, size_t *ret_count,
+	       struct err *e)
 {
 	const struct rd_kafka_metadata *answer;
-	rd_kafka_resp_err_t code = rd_kafka_metadata(a->client.rk, 1, NULL, &answer, (int)a->client.timeout_ms);
+	rd_kafka_resp_err_t code =
+		rd_kafka_metadata(a->client.rk, 1, NULL, &answer, (int)a->client.timeout_ms);
 	char **names;
 	size_t count = 0;
 

@@ -6,37 +6,46 @@
 
 struct admin;
 
-enum topic_keep { TOPIC_HISTORY, TOPIC_COMPACTED }; /* forever and whole, or last record of each key */
+enum topic_keep {
+	TOPIC_HISTORY,
+	TOPIC_COMPACTED
+}; /* forever and whole, or last record of each key */
 
 struct topic_info {
 	bool exists;
 	int32_t partitions;
 	int32_t replication;
-	char cleanup_policy[64];   /* "delete", "compact", "compact,delete" */
+	char cleanup_policy[64];               /* "delete", "compact", "compact,delete" */
 	int64_t retention_ms, retention_bytes; /* -1: no limit */
 	int64_t message_bytes_max;
 };
 
 int admin_open(const struct settings *settings, struct admin **ret_admin, struct err *e);
 void admin_close(struct admin *a);
-/* Brokers reachable? Fills the broker count. ERR_RETRY with the addresses tried: after 3 s when every one refuses the connection. */
+/* Brokers reachable? Fills the broker count. ERR_RETRY with the addresses tried: after 3 s when
+ * every one refuses the connection. */
 int admin_ping(struct admin *a, int *ret_brokers, struct err *e);
-/* Everything that is known of a topic; exists == false (and 0) when there is none. Needs DescribeConfigs on it.
- * Never creates one. */
+/* Everything that is known of a topic; exists == false (and 0) when there is none. Needs
+ * DescribeConfigs on it. Never creates one. */
 int admin_topic(struct admin *a, const char *topic, struct topic_info *ret_info, struct err *e);
-/* Only whether it is there and how many partitions it has: needs no right but Describe. Never creates one. */
-int admin_partitions(struct admin *a, const char *topic, bool *ret_exists, int32_t *ret_partitions, struct err *e);
-/* Creates the topic (retention.ms=-1, retention.bytes=-1, max.message.bytes, cleanup.policy by keep; kafka.replication) unless it is
- * there, and waits until every partition has a leader. An existing one is left as it is; with `strict` it is ERR_CONFIG, with the
- * kafka-configs command in the hint, when it may lose what it must keep: TOPIC_HISTORY that deletes by age or size, or compacts;
- * TOPIC_COMPACTED that deletes by age or size. *ret_partitions: the partitions it has. */
-int admin_ensure_topic(struct admin *a, const char *topic, enum topic_keep keep, int32_t partitions, bool strict,
-		       int32_t *ret_partitions, struct err *e);
-/* low: first offset still there; high: next offset to be written (transactions still open included). */
-int admin_watermarks(struct admin *a, const char *topic, int32_t partition, int64_t *ret_low, int64_t *ret_high,
+/* Only whether it is there and how many partitions it has: needs no right but Describe. Never
+ * creates one. */
+int admin_partitions(struct admin *a, const char *topic, bool *ret_exists, int32_t *ret_partitions,
 		     struct err *e);
+/* Creates the topic (retention.ms=-1, retention.bytes=-1, max.message.bytes, cleanup.policy by
+ * keep; kafka.replication) unless it is there, and waits until every partition has a leader. An
+ * existing one is left as it is; with `strict` it is ERR_CONFIG, with the kafka-configs command in
+ * the hint, when it may lose what it must keep: TOPIC_HISTORY that deletes by age or size, or
+ * compacts; TOPIC_COMPACTED that deletes by age or size. *ret_partitions: the partitions it has. */
+int admin_ensure_topic(struct admin *a, const char *topic, enum topic_keep keep, int32_t partitions,
+		       bool strict, int32_t *ret_partitions, struct err *e);
+/* low: first offset still there; high: next offset to be written (transactions still open
+ * included). */
+int admin_watermarks(struct admin *a, const char *topic, int32_t partition, int64_t *ret_low,
+		     int64_t *ret_high, struct err *e);
 /* Names of all topics that begin with prefix, each malloced; caller frees names and array. */
-int admin_list(struct admin *a, const char *prefix, char ***ret_names, size_t *ret_count, struct err *e);
+int admin_list(struct admin *a, const char *prefix, char ***ret_names, size_t *ret_count,
+	       struct err *e);
 /* A topic that isn't there is fine. */
 int admin_delete_topic(struct admin *a, const char *topic, struct err *e);
 

@@ -1,22 +1,26 @@
 /* consumer.c - reads assigned partitions of Kafka from given offsets.
  *
- * Promises: only committed records, each partition in order and without a gap, CRCs checked. An offset that isn't there any
- * more is an error (auto.offset.reset=error), never a jump.
+ * Promises: only committed records, each partition in order and without a gap, CRCs checked. An
+ * offset that isn't there any more is an error (auto.offset.reset=error), never a jump.
  *
- * How: the library's simple consumer, so no group and no group ACL is needed. All partitions feed one queue; a poll takes
- * what is there, and waits for a first record only when there is nothing. The records of a poll stay alive until the next.
+ * How: the library's simple consumer, so no group and no group ACL is needed. All partitions feed
+ * one queue; a poll takes what is there, and waits for a first record only when there is nothing.
+ * The records of a poll stay alive until the next.
  *
- * The end: at assignment each partition's last stable offset is asked for. A partition is done when a record at or behind the
- * last one before it was returned, or when the library says that it has met the end of the partition: that is how one that
- * ends in transaction markers or aborted records, which are never returned, gets done.
+ * The end: at assignment each partition's last stable offset is asked for. A partition is done when
+ * a record at or behind the last one before it was returned, or when the library says that it has
+ * met the end of the partition: that is how one that ends in transaction markers or aborted
+ * records, which are never returned, gets done.
  *
- * A full queue: the library (before 2.2) looks only once a second whether there is room again, which would make a small
- * budget slow. Any request to the partition's leader wakes the thread that looks. So when as much was taken as the
- * library needs to stop fetching, without the queue having been empty in between, and little is left, the leaders are
- * asked for a partition's bounds; the answer doesn't matter.
+ * A full queue: the library (before 2.2) looks only once a second whether there is room again,
+ * which would make a small budget slow. Any request to the partition's leader wakes the thread that
+ * looks. So when as much was taken as the library needs to stop fetching, without the queue having
+ * been empty in between, and little is left, the leaders are asked for a partition's bounds; the
+ * answer doesn't matter.
  *
- * Silence is no news: an idle topic and a dead broker look the same. After a quarter of kafka.timeout without a record the
- * brokers are asked for something small; when that has failed for the rest of the time, it is ERR_RETRY. */
+ * Silence is no news: an idle topic and a dead broker look the same. After a quarter of
+ * kafka.timeout without a record the brokers are asked for something small; when that has failed
+ * for the rest of the time, it is ERR_RETRY. */
 #include "core/kafka/consumer.h"
 #include "core/kafka/kafka_priv.h"
 #include "core/base/clock.h"
@@ -28,16 +32,18 @@
 #include <string.h>
 
 #define BATCH_MAX 1024
-#define PARTITION_MAX 100000    /* highest partition number taken */
-#define RECORD_COST 600         /* what the library holds for a fetched record beside its bytes (measured) */
+#define PARTITION_MAX 100000 /* highest partition number taken */
+#define RECORD_COST \
+	600 /* what the library holds for a fetched record beside its bytes (measured) */
 #define PROBE_MS 1000
-#define LEADERS_MAX 64          /* brokers that are woken; the others are slow once the queue was full */
+#define LEADERS_MAX 64 /* brokers that are woken; the others are slow once the queue was full */
 
-/* Lives as long as the consumer: the library may hand out a topic's first handle, with its opaque, again. */
+/* Lives as long as the consumer: the library may hand out a topic's first handle, with its opaque,
+ * again. */
 struct consumer_topic {
 	rd_kafka_topic_t *rkt;
 	char *name;
-	int32_t *index_of;      /* partition -> index in the assignment, or -1 */
+	int32_t *index_of; /* partition -> index in the assignment, or -1 */
 	int32_t index_count;
 };
 
@@ -59,23 +65,25 @@ struct consumer {
 	size_t held_count;
 	struct consumer_message messages[BATCH_MAX];
 	size_t message_count;
-	int64_t heard_us, probed_us;         /* last sign of life, last question */
-	int64_t failing_us;                  /* the first question without an answer; 0: none */
-	int64_t queue_records, queue_bytes;  /* at which the library stops fetching */
-	int64_t run_records, run_bytes;      /* taken since the queue was empty, or leaders were woken */
+	int64_t heard_us, probed_us;        /* last sign of life, last question */
+	int64_t failing_us;                 /* the first question without an answer; 0: none */
+	int64_t queue_records, queue_bytes; /* at which the library stops fetching */
+	int64_t run_records, run_bytes; /* taken since the queue was empty, or leaders were woken */
 	int32_t leaders[LEADERS_MAX];
 	size_t wake[LEADERS_MAX], leader_count; /* a partition of each leader */
 };
 
-/* ---- opening and closing ----------------------------------------------------------------------------------- */
+/* ---- opening and closing
+ * ----------------------------------------------------------------------------------- */
 
 static int64_t clamp(int64_t value, int64_t least, int64_t most)
 {
 	return value < least ? least : value > most ? most : value;
 }
 
-/* How the budget is used: up to half of it may wait in the queue when the library decides to fetch more; the other half is
- * for what one response brings, with room for compression and the cost of small records. */
+/* How the budget is used: up to half of it may wait in the queue when the library decides to fetch
+ * more; the other half is for what one response brings, with room for compression and the cost of
+ * small records. */
 static void put_limits(struct consumer *c, rd_kafka_conf_t *conf, int64_t bytes)
 {
 	int64_t fetch = clamp(bytes / 16, 64 * 1024, 8 * 1024 * 1024);
@@ -85,14 +93,15 @@ static void put_limits(struct consumer *c, rd_kafka_conf_t *conf, int64_t bytes)
 	c->queue_records = clamp(bytes / 2 / RECORD_COST, 100, 1000000);
 	kafka_conf_put(conf, "queued.max.messages.kbytes", "%lld", (long long)kbytes);
 	kafka_conf_put(conf, "queued.min.messages", "%lld", (long long)c->queue_records);
-	/* the library raises fetch.max.bytes to message.max.bytes; a larger record comes all the same */
+	/* the library raises fetch.max.bytes to message.max.bytes; a larger record comes all the
+	 * same */
 	kafka_conf_put(conf, "message.max.bytes", "%lld", (long long)fetch);
 	kafka_conf_put(conf, "fetch.max.bytes", "%lld", (long long)fetch);
 	kafka_conf_put(conf, "fetch.message.max.bytes", "%lld", (long long)fetch);
 }
 
-int consumer_open(const struct settings *settings, const struct consumer_options *options, struct consumer **ret_consumer,
-	struct err *e)
+int consumer_open(const struct settings *settings, const struct consumer_options *options,
+		  struct consumer **ret_consumer, struct err *e)
 {
 	struct consumer *c = xcalloc(1, sizeof(*c));
 	rd_kafka_conf_t *conf = kafka_conf_begin(&c->client, settings, KAFKA_CONSUMER);
@@ -131,11 +140,13 @@ static void unassign(struct consumer *c)
 {
 	release_held(c);
 	for (size_t i = 0; i < c->count; i++)
-		(void)rd_kafka_consume_stop(c->assigned[i].topic->rkt, c->assigned[i].at.partition); /* not started: fine */
+		(void)rd_kafka_consume_stop(c->assigned[i].topic->rkt,
+					    c->assigned[i].at.partition); /* not started: fine */
 	for (size_t i = 0; i < c->topic_count; i++)
 		for (int32_t p = 0; p < c->topics[i]->index_count; p++)
 			c->topics[i]->index_of[p] = -1;
-	if (c->queue != NULL) /* a new one for each assignment: what is left in it must not be met again */
+	if (c->queue !=
+	    NULL) /* a new one for each assignment: what is left in it must not be met again */
 		rd_kafka_queue_destroy(c->queue);
 	c->queue = NULL;
 	free(c->assigned);
@@ -160,7 +171,8 @@ void consumer_close(struct consumer *c)
 	free(c);
 }
 
-/* ---- assignment -------------------------------------------------------------------------------------------- */
+/* ---- assignment
+ * -------------------------------------------------------------------------------------------- */
 
 static struct consumer_topic *topic_of(struct consumer *c, const char *name)
 {
@@ -197,25 +209,31 @@ static void index_partition(struct consumer_topic *t, int32_t partition, size_t 
 	t->index_of[partition] = (int32_t)index;
 }
 
-static int gap(const struct consumer_partition *p, int64_t offset, int64_t low, int64_t end, struct err *e)
+static int gap(const struct consumer_partition *p, int64_t offset, int64_t low, int64_t end,
+	       struct err *e)
 {
-	err_data(e, "topic %s, partition %d: offset %lld is not there, the log holds %lld to %lld", p->topic,
-		(int)p->partition, (long long)offset, (long long)low, (long long)end);
+	err_data(e, "topic %s, partition %d: offset %lld is not there, the log holds %lld to %lld",
+		 p->topic, (int)p->partition, (long long)offset, (long long)low, (long long)end);
 	if (offset < low)
-		return err_hint(e, "The topic has lost its beginning: look at its retention.ms, retention.bytes and "
-				   "cleanup.policy; what was derived from it must be built from its source again.");
-	return err_hint(e, "The topic was made anew, or its log was cut: what was derived from it must be rebuilt.");
+		return err_hint(
+			e,
+			"The topic has lost its beginning: look at its retention.ms, retention.bytes and "
+			"cleanup.policy; what was derived from it must be built from its source again.");
+	return err_hint(
+		e,
+		"The topic was made anew, or its log was cut: what was derived from it must be rebuilt.");
 }
 
 /* Bounds of one partition, with read_committed: the end is the last stable offset. */
 static int resolve(struct consumer *c, struct assigned *a, struct err *e)
 {
 	int64_t low, end;
-	rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(c->client.rk, a->at.topic, a->at.partition, &low, &end,
-		(int)c->client.timeout_ms);
+	rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(
+		c->client.rk, a->at.topic, a->at.partition, &low, &end, (int)c->client.timeout_ms);
 
 	if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
-		return kafka_fail(&c->client, code, e, "topic %s, partition %d", a->at.topic, (int)a->at.partition);
+		return kafka_fail(&c->client, code, e, "topic %s, partition %d", a->at.topic,
+				  (int)a->at.partition);
 	if (a->at.offset == CONSUMER_BEGIN)
 		a->at.offset = low;
 	else if (a->at.offset == CONSUMER_END)
@@ -232,10 +250,11 @@ static int start(struct consumer *c, size_t index, struct err *e)
 {
 	struct assigned *a = &c->assigned[index];
 
-	if (rd_kafka_consume_start_queue(a->topic->rkt, a->at.partition, a->at.offset, c->queue) == 0)
+	if (rd_kafka_consume_start_queue(a->topic->rkt, a->at.partition, a->at.offset, c->queue) ==
+	    0)
 		return 0;
-	return kafka_fail(&c->client, rd_kafka_last_error(), e, "topic %s, partition %d", a->at.topic,
-		(int)a->at.partition);
+	return kafka_fail(&c->client, rd_kafka_last_error(), e, "topic %s, partition %d",
+			  a->at.topic, (int)a->at.partition);
 }
 
 static void heard(struct consumer *c)
@@ -255,12 +274,14 @@ static void know_leader(struct consumer *c, size_t index, int32_t leader)
 	c->wake[c->leader_count++] = index;
 }
 
-/* Finds a partition of each leader, to wake it by. Leaders may move later: then a full queue is slow, nothing else. */
+/* Finds a partition of each leader, to wake it by. Leaders may move later: then a full queue is
+ * slow, nothing else. */
 static void know_leaders(struct consumer *c)
 {
 	const struct rd_kafka_metadata *answer;
 
-	if (rd_kafka_metadata(c->client.rk, 0, NULL, &answer, (int)c->client.timeout_ms) != RD_KAFKA_RESP_ERR_NO_ERROR)
+	if (rd_kafka_metadata(c->client.rk, 0, NULL, &answer, (int)c->client.timeout_ms) !=
+	    RD_KAFKA_RESP_ERR_NO_ERROR)
 		return;
 	for (size_t i = 0; i < c->count; i++)
 		for (int t = 0; t < answer->topic_cnt; t++) {
@@ -275,7 +296,8 @@ static void know_leaders(struct consumer *c)
 	rd_kafka_metadata_destroy(answer);
 }
 
-int consumer_assign(struct consumer *c, const struct consumer_partition *partitions, size_t count, struct err *e)
+int consumer_assign(struct consumer *c, const struct consumer_partition *partitions, size_t count,
+		    struct err *e)
 {
 	unassign(c);
 	if (count == 0)
@@ -288,7 +310,8 @@ int consumer_assign(struct consumer *c, const struct consumer_partition *partiti
 		a->at = partitions[i];
 		a->topic = topic_of(c, a->at.topic);
 		if (a->topic == NULL || a->at.partition < 0 || a->at.partition > PARTITION_MAX) {
-			err_config(e, "topic %s, partition %d: no such partition", a->at.topic, (int)a->at.partition);
+			err_config(e, "topic %s, partition %d: no such partition", a->at.topic,
+				   (int)a->at.partition);
 			goto failed;
 		}
 		c->count = i + 1;
@@ -319,13 +342,17 @@ bool consumer_at_end(const struct consumer *c)
 	return c->done_count == c->count;
 }
 
-/* ---- reading ----------------------------------------------------------------------------------------------- */
+/* ---- reading
+ * -----------------------------------------------------------------------------------------------
+ */
 
-static struct assigned *find(const struct consumer *c, const rd_kafka_message_t *m, size_t *ret_index)
+static struct assigned *find(const struct consumer *c, const rd_kafka_message_t *m,
+			     size_t *ret_index)
 {
 	struct consumer_topic *t = m->rkt != NULL ? rd_kafka_topic_opaque(m->rkt) : NULL;
-	int32_t index = t != NULL && m->partition >= 0 && m->partition < t->index_count ?
-		t->index_of[m->partition] : -1;
+	int32_t index = t != NULL && m->partition >= 0 && m->partition < t->index_count
+				? t->index_of[m->partition]
+				: -1;
 
 	if (index < 0)
 		return NULL;
@@ -350,7 +377,8 @@ static int64_t timestamp_of(const rd_kafka_message_t *m)
 	return rd_kafka_message_timestamp(m, &type);
 }
 
-static void add_record(struct consumer *c, struct assigned *a, size_t index, const rd_kafka_message_t *m)
+static void add_record(struct consumer *c, struct assigned *a, size_t index,
+		       const rd_kafka_message_t *m)
 {
 	c->messages[c->message_count++] = (struct consumer_message){
 		.topic = a->at.topic,
@@ -366,20 +394,23 @@ static void add_record(struct consumer *c, struct assigned *a, size_t index, con
 	advance(c, a, m->offset + 1);
 }
 
-static int add_event(struct consumer *c, struct assigned *a, const rd_kafka_message_t *m, struct err *e)
+static int add_event(struct consumer *c, struct assigned *a, const rd_kafka_message_t *m,
+		     struct err *e)
 {
 	if (m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
 		advance(c, a, m->offset);
 		return 0;
 	}
-	if (m->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET || m->err == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE) {
+	if (m->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET ||
+	    m->err == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE) {
 		int64_t low = 0, end = 0;
 
-		rd_kafka_get_watermark_offsets(c->client.rk, a->at.topic, a->at.partition, &low, &end);
+		rd_kafka_get_watermark_offsets(c->client.rk, a->at.topic, a->at.partition, &low,
+					       &end);
 		return gap(&a->at, a->at.offset, low, end, e);
 	}
-	return kafka_fail(&c->client, m->err, e, "topic %s, partition %d, near offset %lld", a->at.topic,
-		(int)a->at.partition, (long long)a->at.offset);
+	return kafka_fail(&c->client, m->err, e, "topic %s, partition %d, near offset %lld",
+			  a->at.topic, (int)a->at.partition, (long long)a->at.offset);
 }
 
 /* Sorts what was taken from the queue from `from` on. */
@@ -390,7 +421,8 @@ static int sort_held(struct consumer *c, size_t from, struct err *e)
 		size_t index = 0;
 		struct assigned *a = find(c, m, &index);
 
-		if (a == NULL && (m->err == RD_KAFKA_RESP_ERR_NO_ERROR || m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF))
+		if (a == NULL && (m->err == RD_KAFKA_RESP_ERR_NO_ERROR ||
+				  m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF))
 			continue; /* of an assignment that is over */
 		if (a == NULL)
 			return kafka_fail(&c->client, m->err, e, "Kafka consumer");
@@ -404,7 +436,8 @@ static int sort_held(struct consumer *c, size_t from, struct err *e)
 
 static void take_queued(struct consumer *c)
 {
-	ssize_t n = rd_kafka_consume_batch_queue(c->queue, 0, c->held + c->held_count, BATCH_MAX - c->held_count);
+	ssize_t n = rd_kafka_consume_batch_queue(c->queue, 0, c->held + c->held_count,
+						 BATCH_MAX - c->held_count);
 
 	if (n > 0)
 		c->held_count += (size_t)n;
@@ -416,10 +449,12 @@ static void wake_when_drained(struct consumer *c)
 	int64_t low, high;
 
 	if (left <= (size_t)c->queue_records / 4 &&
-		(c->run_records >= c->queue_records || c->run_bytes >= c->queue_bytes)) {
+	    (c->run_records >= c->queue_records || c->run_bytes >= c->queue_bytes)) {
 		for (size_t i = 0; i < c->leader_count; i++)
-			(void)rd_kafka_query_watermark_offsets(c->client.rk, c->assigned[c->wake[i]].at.topic,
-				c->assigned[c->wake[i]].at.partition, &low, &high, PROBE_MS); /* see above */
+			(void)rd_kafka_query_watermark_offsets(
+				c->client.rk, c->assigned[c->wake[i]].at.topic,
+				c->assigned[c->wake[i]].at.partition, &low, &high,
+				PROBE_MS); /* see above */
 		c->run_records = c->run_bytes = 0;
 	} else if (left == 0) {
 		c->run_records = c->run_bytes = 0;
@@ -448,11 +483,12 @@ static int probe(struct consumer *c, struct err *e)
 		c->failing_us = now;
 	if (c->probed_us - c->failing_us < limit / 4 * 3)
 		return 0;
-	return kafka_fail(&c->client, code, e, "%lld s of silence", (long long)(c->probed_us - c->heard_us) / 1000000);
+	return kafka_fail(&c->client, code, e, "%lld s of silence",
+			  (long long)(c->probed_us - c->heard_us) / 1000000);
 }
 
-int consumer_poll(struct consumer *c, int timeout_ms, const struct consumer_message **ret_messages, size_t *ret_count,
-	struct err *e)
+int consumer_poll(struct consumer *c, int timeout_ms, const struct consumer_message **ret_messages,
+		  size_t *ret_count, struct err *e)
 {
 	bool finished = c->stop_at_end && consumer_at_end(c);
 	int64_t until = clock_monotonic_us() + (finished ? 0 : (int64_t)timeout_ms * 1000), left;
@@ -469,7 +505,8 @@ int consumer_poll(struct consumer *c, int timeout_ms, const struct consumer_mess
 
 		take_queued(c);
 		if (c->held_count == from && (left = until - clock_monotonic_us()) > 0) {
-			rd_kafka_message_t *first = rd_kafka_consume_queue(c->queue, (int)(left / 1000) + 1);
+			rd_kafka_message_t *first =
+				rd_kafka_consume_queue(c->queue, (int)(left / 1000) + 1);
 
 			if (first != NULL) {
 				c->held[c->held_count++] = first;
@@ -478,9 +515,10 @@ int consumer_poll(struct consumer *c, int timeout_ms, const struct consumer_mess
 		}
 		if (sort_held(c, from, e) < 0)
 			return -1;
-		/* events alone are no answer while time is left, unless they were the last ends waited for */
-		if (c->message_count > 0 || c->held_count == BATCH_MAX || clock_monotonic_us() >= until ||
-			(c->stop_at_end && consumer_at_end(c)))
+		/* events alone are no answer while time is left, unless they were the last ends
+		 * waited for */
+		if (c->message_count > 0 || c->held_count == BATCH_MAX ||
+		    clock_monotonic_us() >= until || (c->stop_at_end && consumer_at_end(c)))
 			break;
 	}
 	if (c->message_count > 0)
@@ -494,7 +532,8 @@ int consumer_poll(struct consumer *c, int timeout_ms, const struct consumer_mess
 	return 0;
 }
 
-/* ---- pausing and committing -------------------------------------------------------------------------------- */
+/* ---- pausing and committing
+ * -------------------------------------------------------------------------------- */
 
 int consumer_pause(struct consumer *c, size_t index, bool paused, struct err *e)
 {
@@ -503,15 +542,17 @@ int consumer_pause(struct consumer *c, size_t index, bool paused, struct err *e)
 	rd_kafka_resp_err_t code;
 
 	assert(index < c->count);
-	one = rd_kafka_topic_partition_list_add(list, c->assigned[index].at.topic, c->assigned[index].at.partition);
-	code = paused ? rd_kafka_pause_partitions(c->client.rk, list) : rd_kafka_resume_partitions(c->client.rk, list);
+	one = rd_kafka_topic_partition_list_add(list, c->assigned[index].at.topic,
+						c->assigned[index].at.partition);
+	code = paused ? rd_kafka_pause_partitions(c->client.rk, list)
+		      : rd_kafka_resume_partitions(c->client.rk, list);
 	if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
 		code = one->err;
 	rd_kafka_topic_partition_list_destroy(list);
 	if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
 		return 0;
-	return kafka_fail(&c->client, code, e, "topic %s, partition %d: pause", c->assigned[index].at.topic,
-		(int)c->assigned[index].at.partition);
+	return kafka_fail(&c->client, code, e, "topic %s, partition %d: pause",
+			  c->assigned[index].at.topic, (int)c->assigned[index].at.partition);
 }
 
 void consumer_commit(struct consumer *c, const struct consumer_partition *partitions, size_t count)
@@ -520,10 +561,12 @@ void consumer_commit(struct consumer *c, const struct consumer_partition *partit
 	rd_kafka_resp_err_t code;
 
 	for (size_t i = 0; i < count; i++)
-		rd_kafka_topic_partition_list_add(list, partitions[i].topic, partitions[i].partition)->offset =
-			partitions[i].offset;
+		rd_kafka_topic_partition_list_add(list, partitions[i].topic,
+						  partitions[i].partition)
+			->offset = partitions[i].offset;
 	code = rd_kafka_commit(c->client.rk, list, 1);
 	rd_kafka_topic_partition_list_destroy(list);
 	if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
-		log_debug("kafka", "offsets not committed to the group: %s", rd_kafka_err2str(code));
+		log_debug("kafka", "offsets not committed to the group: %s",
+			  rd_kafka_err2str(code));
 }

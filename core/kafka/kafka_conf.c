@@ -1,14 +1,16 @@
 /* kafka_conf.c - how every Kafka client of Millrace is made.
  *
- * The order of settings is: what the role needs, what the owner adds, then the kafka.<property> lines of the user, so that
- * any property of the library can be set without Millrace knowing it. The library prints a table of its properties with
- * the clients that each concerns; that table, read once, gives the check of names, the nearest name for a hint, and which
- * lines a producer or a consumer leaves out.
+ * The order of settings is: what the role needs, what the owner adds, then the kafka.<property>
+ * lines of the user, so that any property of the library can be set without Millrace knowing it.
+ * The library prints a table of its properties with the clients that each concerns; that table,
+ * read once, gives the check of names, the nearest name for a hint, and which lines a producer or a
+ * consumer leaves out.
  *
- * Refused: properties that Millrace's promises stand on (acks, isolation level, offsets ...), whatever their value.
+ * Refused: properties that Millrace's promises stand on (acks, isolation level, offsets ...),
+ * whatever their value.
  *
- * The library's log goes to ours: connection trouble as a warning, at most one in ten seconds for a client, everything else
- * at debug level. What a call returns as an error is not logged here. */
+ * The library's log goes to ours: connection trouble as a warning, at most one in ten seconds for a
+ * client, everything else at debug level. What a call returns as an error is not logged here. */
 #include "core/kafka/kafka_priv.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
@@ -23,7 +25,7 @@
 
 struct property_info {
 	char name[64];
-	char scope;          /* '*' both, 'P' producers, 'C' consumers */
+	char scope; /* '*' both, 'P' producers, 'C' consumers */
 };
 
 static struct {
@@ -53,7 +55,8 @@ static const struct {
 	{ "enable.partition.eof", "Millrace needs it both ways" },
 };
 
-/* A line of the table: "name | C/P | range | default | ...". Headings and rulers have no such second column. */
+/* A line of the table: "name | C/P | range | default | ...". Headings and rulers have no such
+ * second column. */
 static void know_line(const char *line)
 {
 	const char *bar = strchr(line, '|');
@@ -97,7 +100,9 @@ static const struct property_info *find_property(const char *name)
 	return NULL;
 }
 
-/* ---- check ------------------------------------------------------------------------------------------------- */
+/* ---- check
+ * -------------------------------------------------------------------------------------------------
+ */
 
 static const char *why_ours(const char *name)
 {
@@ -108,7 +113,8 @@ static const char *why_ours(const char *name)
 }
 
 /* Appends one mistake to the message, a line each. */
-static void __attribute__((format(printf, 2, 3))) add_mistake(struct err *e, const char *format, ...)
+static void __attribute__((format(printf, 2, 3)))
+add_mistake(struct err *e, const char *format, ...)
 {
 	size_t at = strlen(e->msg);
 	va_list args;
@@ -139,7 +145,8 @@ static void check_property(rd_kafka_conf_t *scratch, const struct property *p, s
 		return;
 	}
 	nearest = settings_nearest(p->key, known.names, known.count);
-	add_mistake(e, "kafka.%s: librdkafka %s has no such property", p->key, rd_kafka_version_str());
+	add_mistake(e, "kafka.%s: librdkafka %s has no such property", p->key,
+		    rd_kafka_version_str());
 	if (nearest != NULL)
 		add_mistake(e, "  HINT: Did you mean kafka.%s?", nearest);
 }
@@ -159,7 +166,8 @@ int kafka_conf_check(const struct settings *settings, struct err *e)
 	return -1;
 }
 
-/* ---- callbacks --------------------------------------------------------------------------------------------- */
+/* ---- callbacks
+ * --------------------------------------------------------------------------------------------- */
 
 /* A warning now? Once in ten seconds for a client: a dead broker is one story, told once. */
 static bool may_warn(struct kafka_client *client)
@@ -179,9 +187,10 @@ static void on_log(const rd_kafka_t *rk, int level, const char *facility, const 
 {
 	struct kafka_client *client = rk != NULL ? rd_kafka_opaque(rk) : NULL;
 
-	/* what goes wrong in a request comes back from the call that made it; only the connection has no caller */
-	if ((strcmp(facility, "FAIL") == 0 || strcmp(facility, "REQTMOUT") == 0) && level <= 4 && client != NULL &&
-		may_warn(client))
+	/* what goes wrong in a request comes back from the call that made it; only the connection
+	 * has no caller */
+	if ((strcmp(facility, "FAIL") == 0 || strcmp(facility, "REQTMOUT") == 0) && level <= 4 &&
+	    client != NULL && may_warn(client))
 		log_warning("kafka", "%s", text);
 	else
 		log_debug("kafka", "%s: %s", facility, text);
@@ -221,7 +230,8 @@ bool kafka_client_all_down(struct kafka_client *client)
 	return down;
 }
 
-/* ---- making a client --------------------------------------------------------------------------------------- */
+/* ---- making a client
+ * --------------------------------------------------------------------------------------- */
 
 void kafka_conf_put(rd_kafka_conf_t *conf, const char *name, const char *format, ...)
 {
@@ -229,7 +239,8 @@ void kafka_conf_put(rd_kafka_conf_t *conf, const char *name, const char *format,
 	va_list args;
 
 	va_start(args, format);
-	(void)vsnprintf(value, sizeof(value), format, args); /* who puts text in has checked its length */
+	(void)vsnprintf(value, sizeof(value), format,
+			args); /* who puts text in has checked its length */
 	va_end(args);
 	if (rd_kafka_conf_set(conf, name, value, text, sizeof(text)) != RD_KAFKA_CONF_OK) {
 		log_error("kafka", "a setting of our own was refused: %s", text);
@@ -237,10 +248,12 @@ void kafka_conf_put(rd_kafka_conf_t *conf, const char *name, const char *format,
 	}
 }
 
-rd_kafka_conf_t *kafka_conf_begin(struct kafka_client *client, const struct settings *settings, enum kafka_role role)
+rd_kafka_conf_t *kafka_conf_begin(struct kafka_client *client, const struct settings *settings,
+				  enum kafka_role role)
 {
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
-	int64_t socket_ms = settings->kafka_timeout_ms < 300000 ? settings->kafka_timeout_ms : 300000;
+	int64_t socket_ms = settings->kafka_timeout_ms < 300000 ? settings->kafka_timeout_ms
+								: 300000;
 
 	memset(client, 0, sizeof(*client));
 	pthread_mutex_init(&client->lock, NULL);
@@ -261,22 +274,25 @@ rd_kafka_conf_t *kafka_conf_begin(struct kafka_client *client, const struct sett
 
 static bool concerns(const struct property_info *info, enum kafka_role role)
 {
-	return info == NULL || info->scope == '*' || (role == KAFKA_PRODUCER) == (info->scope == 'P');
+	return info == NULL || info->scope == '*' ||
+	       (role == KAFKA_PRODUCER) == (info->scope == 'P');
 }
 
-static int apply_user(rd_kafka_conf_t *conf, const struct settings *settings, enum kafka_role role, struct err *e)
+static int apply_user(rd_kafka_conf_t *conf, const struct settings *settings, enum kafka_role role,
+		      struct err *e)
 {
 	char text[256];
 
 	/* bootstrap may be longer than kafka_conf_put takes */
-	if (rd_kafka_conf_set(conf, "bootstrap.servers", settings->kafka_bootstrap, text, sizeof(text)) !=
-		RD_KAFKA_CONF_OK)
+	if (rd_kafka_conf_set(conf, "bootstrap.servers", settings->kafka_bootstrap, text,
+			      sizeof(text)) != RD_KAFKA_CONF_OK)
 		return err_config(e, "kafka.bootstrap: %s", text);
 	for (size_t i = 0; i < settings->kafka_property_count; i++) {
 		const struct property *p = &settings->kafka_properties[i];
 
 		if (concerns(find_property(p->key), role) &&
-			rd_kafka_conf_set(conf, p->key, p->value, text, sizeof(text)) != RD_KAFKA_CONF_OK)
+		    rd_kafka_conf_set(conf, p->key, p->value, text, sizeof(text)) !=
+			    RD_KAFKA_CONF_OK)
 			return err_config(e, "kafka.%s: %s", p->key, text);
 	}
 	return 0;
@@ -303,8 +319,8 @@ static bool user_set(const struct settings *settings, const char *a, const char 
 	return false;
 }
 
-int kafka_client_start(struct kafka_client *client, const struct settings *settings, rd_kafka_conf_t *conf,
-	enum kafka_role role, struct err *e)
+int kafka_client_start(struct kafka_client *client, const struct settings *settings,
+		       rd_kafka_conf_t *conf, enum kafka_role role, struct err *e)
 {
 	char text[256];
 
@@ -317,10 +333,11 @@ int kafka_client_start(struct kafka_client *client, const struct settings *setti
 		/* a record that outlives its transaction can only do harm */
 		client->transaction_ms = read_number(conf, "transaction.timeout.ms");
 		if (!user_set(settings, "message.timeout.ms", "delivery.timeout.ms"))
-			kafka_conf_put(conf, "message.timeout.ms", "%lld", (long long)client->transaction_ms);
+			kafka_conf_put(conf, "message.timeout.ms", "%lld",
+				       (long long)client->transaction_ms);
 	}
-	client->rk = rd_kafka_new(role == KAFKA_PRODUCER ? RD_KAFKA_PRODUCER : RD_KAFKA_CONSUMER, conf, text,
-		sizeof(text));
+	client->rk = rd_kafka_new(role == KAFKA_PRODUCER ? RD_KAFKA_PRODUCER : RD_KAFKA_CONSUMER,
+				  conf, text, sizeof(text));
 	if (client->rk == NULL) {
 		rd_kafka_conf_destroy(conf);
 		kafka_client_done(client);

@@ -1,11 +1,12 @@
 /* kafka_error.c - sorts the library's error codes into the kinds that decide what Millrace does.
  *
- * One table says which codes a person must act on (CONFIG), which condemn the bytes (DATA), and which end this instance
- * (fenced). Whatever is not in it is taken to heal: ERR_RETRY, which everywhere means to close, wait and open anew. That is
- * the safe answer for a code that nobody has thought of, because nothing counts as delivered until the position says so.
+ * One table says which codes a person must act on (CONFIG), which condemn the bytes (DATA), and
+ * which end this instance (fenced). Whatever is not in it is taken to heal: ERR_RETRY, which
+ * everywhere means to close, wait and open anew. That is the safe answer for a code that nobody has
+ * thought of, because nothing counts as delivered until the position says so.
  *
- * librdkafka repeats a refused log-in for ever and reports only a timeout; the last connection problem, kept by the error
- * callback, turns such a timeout into the mistake that it is. */
+ * librdkafka repeats a refused log-in for ever and reports only a timeout; the last connection
+ * problem, kept by the error callback, turns such a timeout into the mistake that it is. */
 #include "core/kafka/kafka_priv.h"
 
 #include <stdio.h>
@@ -17,7 +18,8 @@ struct sorted {
 	const char *hint; /* NULL: none */
 };
 
-#define ACL_TOPIC "Give Millrace's user the ACLs Describe, Read and Write on this topic " \
+#define ACL_TOPIC                                                               \
+	"Give Millrace's user the ACLs Describe, Read and Write on this topic " \
 	"(kafka-acls.sh --add --allow-principal User:NAME --operation ... --topic TOPIC)."
 
 static const struct sorted sorted[] = {
@@ -31,10 +33,13 @@ static const struct sorted sorted[] = {
 	  "--transactional-id ID)." },
 	{ RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED, ERR_CONFIG,
 	  "Give Millrace's user the ACL Read on this consumer group." },
-	{ RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED, ERR_CONFIG, "Check kafka.sasl.* in section [kafka]." },
+	{ RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED, ERR_CONFIG,
+	  "Check kafka.sasl.* in section [kafka]." },
 	{ RD_KAFKA_RESP_ERR__AUTHENTICATION, ERR_CONFIG, "Check kafka.sasl.* in section [kafka]." },
-	{ RD_KAFKA_RESP_ERR__SSL, ERR_CONFIG, "Check kafka.security.protocol and kafka.ssl.* in section [kafka]." },
-	{ RD_KAFKA_RESP_ERR_UNSUPPORTED_SASL_MECHANISM, ERR_CONFIG, "Check kafka.sasl.mechanisms." },
+	{ RD_KAFKA_RESP_ERR__SSL, ERR_CONFIG,
+	  "Check kafka.security.protocol and kafka.ssl.* in section [kafka]." },
+	{ RD_KAFKA_RESP_ERR_UNSUPPORTED_SASL_MECHANISM, ERR_CONFIG,
+	  "Check kafka.sasl.mechanisms." },
 	{ RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, ERR_CONFIG, NULL },
 	{ RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC, ERR_CONFIG, NULL },
 	{ RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION, ERR_CONFIG, NULL },
@@ -44,16 +49,19 @@ static const struct sorted sorted[] = {
 	  "Set kafka.replication to the number of brokers or less." },
 	{ RD_KAFKA_RESP_ERR_INVALID_PARTITIONS, ERR_CONFIG, "Set kafka.partitions to 1 or more." },
 	{ RD_KAFKA_RESP_ERR_INVALID_CONFIG, ERR_CONFIG, NULL },
-	{ RD_KAFKA_RESP_ERR_POLICY_VIOLATION, ERR_CONFIG, "Ask who runs the brokers for their rule about topics." },
+	{ RD_KAFKA_RESP_ERR_POLICY_VIOLATION, ERR_CONFIG,
+	  "Ask who runs the brokers for their rule about topics." },
 	{ RD_KAFKA_RESP_ERR_INVALID_TRANSACTION_TIMEOUT, ERR_CONFIG,
 	  "Set kafka.transaction.timeout.ms to the brokers' transaction.max.timeout.ms or less." },
-	{ RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE, ERR_CONFIG, "Millrace needs Apache Kafka 2.5 or newer." },
+	{ RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE, ERR_CONFIG,
+	  "Millrace needs Apache Kafka 2.5 or newer." },
 	{ RD_KAFKA_RESP_ERR__INVALID_ARG, ERR_CONFIG, NULL },
 	{ RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, ERR_DATA,
 	  "Raise the topic's max.message.bytes (kafka-configs.sh --alter --add-config max.message.bytes=16777216)." },
 	{ RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE, ERR_DATA, NULL },
 	{ RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE, ERR_DATA, NULL },
-	{ RD_KAFKA_RESP_ERR_INVALID_RECORD, ERR_DATA, "A compacted topic takes no record without a key." },
+	{ RD_KAFKA_RESP_ERR_INVALID_RECORD, ERR_DATA,
+	  "A compacted topic takes no record without a key." },
 	{ RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE, ERR_DATA, NULL },
 	{ RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET, ERR_DATA, NULL },
 	{ RD_KAFKA_RESP_ERR__BAD_MSG, ERR_DATA, NULL },
@@ -71,14 +79,15 @@ static const struct sorted *find(rd_kafka_resp_err_t code)
 static bool is_fenced(rd_kafka_resp_err_t code)
 {
 	return code == RD_KAFKA_RESP_ERR__FENCED || code == RD_KAFKA_RESP_ERR_PRODUCER_FENCED ||
-		code == RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH;
+	       code == RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH;
 }
 
 static bool is_silence(rd_kafka_resp_err_t code)
 {
 	return code == RD_KAFKA_RESP_ERR__TIMED_OUT || code == RD_KAFKA_RESP_ERR__TRANSPORT ||
-		code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || code == RD_KAFKA_RESP_ERR__RESOLVE ||
-		code == RD_KAFKA_RESP_ERR__MSG_TIMED_OUT || code == RD_KAFKA_RESP_ERR__TIMED_OUT_QUEUE;
+	       code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || code == RD_KAFKA_RESP_ERR__RESOLVE ||
+	       code == RD_KAFKA_RESP_ERR__MSG_TIMED_OUT ||
+	       code == RD_KAFKA_RESP_ERR__TIMED_OUT_QUEUE;
 }
 
 static int fail_sorted(const struct sorted *s, const char *what, const char *text, struct err *e)
@@ -93,7 +102,8 @@ static int fail_sorted(const struct sorted *s, const char *what, const char *tex
 }
 
 /* No answer in time: whom was asked, and what the connection's last problem was. */
-static int fail_silence(struct kafka_client *client, const char *what, rd_kafka_resp_err_t code, struct err *e)
+static int fail_silence(struct kafka_client *client, const char *what, rd_kafka_resp_err_t code,
+			struct err *e)
 {
 	rd_kafka_resp_err_t trouble_code;
 	char trouble[sizeof(client->trouble)];
@@ -112,13 +122,14 @@ static int fail_silence(struct kafka_client *client, const char *what, rd_kafka_
 	return err_hint(e, "Check that the brokers run and that kafka.bootstrap names them.");
 }
 
-static int fail_text(struct kafka_client *client, rd_kafka_resp_err_t code, const char *text, const char *what,
-	struct err *e)
+static int fail_text(struct kafka_client *client, rd_kafka_resp_err_t code, const char *text,
+		     const char *what, struct err *e)
 {
 	const struct sorted *s = find(code);
 
 	if (is_fenced(code)) {
-		err_fatal(e, "%s: another instance with the same name has taken over: %s", what, text);
+		err_fatal(e, "%s: another instance with the same name has taken over: %s", what,
+			  text);
 		return err_exit(e, EXIT_FENCED);
 	}
 	if (s != NULL)
@@ -128,7 +139,8 @@ static int fail_text(struct kafka_client *client, rd_kafka_resp_err_t code, cons
 	return err_retry(e, "%s: %s", what, text);
 }
 
-int kafka_fail(struct kafka_client *client, rd_kafka_resp_err_t code, struct err *e, const char *format, ...)
+int kafka_fail(struct kafka_client *client, rd_kafka_resp_err_t code, struct err *e,
+	       const char *format, ...)
 {
 	char what[320], text[256];
 	va_list args;
@@ -142,11 +154,13 @@ int kafka_fail(struct kafka_client *client, rd_kafka_resp_err_t code, struct err
 	return fail_text(client, code, text, what, e);
 }
 
-int kafka_fail_object(struct kafka_client *client, rd_kafka_error_t *error, struct err *e, const char *what)
+int kafka_fail_object(struct kafka_client *client, rd_kafka_error_t *error, struct err *e,
+		      const char *what)
 {
 	rd_kafka_resp_err_t code = rd_kafka_error_code(error);
 	char text[320];
-	bool retriable = rd_kafka_error_is_retriable(error) || rd_kafka_error_txn_requires_abort(error);
+	bool retriable = rd_kafka_error_is_retriable(error) ||
+			 rd_kafka_error_txn_requires_abort(error);
 
 	snprintf(text, sizeof(text), "%s", rd_kafka_error_string(error));
 	if (code == RD_KAFKA_RESP_ERR__FATAL)

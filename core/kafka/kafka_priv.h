@@ -1,4 +1,5 @@
-/* kafka_priv.h - what producer, consumer and admin share: making a client, its log, and sorting its errors.
+/* kafka_priv.h - what producer, consumer and admin share: making a client, its log, and sorting its
+ * errors.
  *
  * The only header of Millrace that names rdkafka.h; included inside core/kafka and by tests. */
 #ifndef CORE_KAFKA_KAFKA_PRIV_H
@@ -12,29 +13,31 @@
 
 enum kafka_role { KAFKA_PRODUCER, KAFKA_CONSUMER, KAFKA_ADMIN };
 
-/* One librdkafka handle and what is known about its connection. Its address must not change: the library keeps it. */
+/* One librdkafka handle and what is known about its connection. Its address must not change: the
+ * library keeps it. */
 struct kafka_client {
 	rd_kafka_t *rk;
-	char *brokers;             /* as configured, for messages */
-	int64_t timeout_ms;        /* kafka.timeout */
-	int64_t transaction_ms;    /* producers: transaction.timeout.ms as it is in force */
-	pthread_mutex_t lock;      /* of what follows: callbacks come from any thread */
+	char *brokers;          /* as configured, for messages */
+	int64_t timeout_ms;     /* kafka.timeout */
+	int64_t transaction_ms; /* producers: transaction.timeout.ms as it is in force */
+	pthread_mutex_t lock;   /* of what follows: callbacks come from any thread */
 	rd_kafka_resp_err_t trouble_code;
-	char trouble[256];         /* the last connection problem, in the library's words; "" */
-	bool all_down;             /* no broker was reachable when last heard of */
-	int64_t log_after_us;      /* no warning before this time */
+	char trouble[256];    /* the last connection problem, in the library's words; "" */
+	bool all_down;        /* no broker was reachable when last heard of */
+	int64_t log_after_us; /* no warning before this time */
 };
 
-/* Default settings of the role, to which the owner adds its own by kafka_conf_put. `client` becomes the opaque of all
- * callbacks and is initialised. */
-rd_kafka_conf_t *kafka_conf_begin(struct kafka_client *client, const struct settings *settings, enum kafka_role role);
+/* Default settings of the role, to which the owner adds its own by kafka_conf_put. `client` becomes
+ * the opaque of all callbacks and is initialised. */
+rd_kafka_conf_t *kafka_conf_begin(struct kafka_client *client, const struct settings *settings,
+				  enum kafka_role role);
 /* A setting of Millrace's own. That the library refuses it is a bug, and aborts. */
 void kafka_conf_put(rd_kafka_conf_t *conf, const char *name, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
-/* Adds the kafka.<property> lines that concern the role, and makes the handle. Takes conf. After a failure the client
- * is as after kafka_client_done. */
-int kafka_client_start(struct kafka_client *client, const struct settings *settings, rd_kafka_conf_t *conf,
-	enum kafka_role role, struct err *e);
+/* Adds the kafka.<property> lines that concern the role, and makes the handle. Takes conf. After a
+ * failure the client is as after kafka_client_done. */
+int kafka_client_start(struct kafka_client *client, const struct settings *settings,
+		       rd_kafka_conf_t *conf, enum kafka_role role, struct err *e);
 /* Destroys the handle. The owner has destroyed topics and queues before. */
 void kafka_client_done(struct kafka_client *client);
 
@@ -42,12 +45,13 @@ void kafka_client_done(struct kafka_client *client);
 void kafka_client_healthy(struct kafka_client *client);
 bool kafka_client_all_down(struct kafka_client *client);
 
-/* Sorts a library error into ours: returns -1 with kind, exit code and hint. `what` says what was tried ("topic x"). A
- * timeout names the brokers and the last connection problem; a timeout behind which stands a refused log-in or
- * certificate is ERR_CONFIG. */
-int kafka_fail(struct kafka_client *client, rd_kafka_resp_err_t code, struct err *e, const char *format, ...)
-	__attribute__((format(printf, 4, 5)));
+/* Sorts a library error into ours: returns -1 with kind, exit code and hint. `what` says what was
+ * tried ("topic x"). A timeout names the brokers and the last connection problem; a timeout behind
+ * which stands a refused log-in or certificate is ERR_CONFIG. */
+int kafka_fail(struct kafka_client *client, rd_kafka_resp_err_t code, struct err *e,
+	       const char *format, ...) __attribute__((format(printf, 4, 5)));
 /* The same for an error object, which it takes. Fatal ones are looked up. */
-int kafka_fail_object(struct kafka_client *client, rd_kafka_error_t *error, struct err *e, const char *what);
+int kafka_fail_object(struct kafka_client *client, rd_kafka_error_t *error, struct err *e,
+		      const char *what);
 
 #endif

@@ -1,7 +1,9 @@
-/* partition.c - which partition a key goes to: murmur2 with the seed that Kafka's Java clients use, the sign bit cleared,
- * modulo the number of partitions. So a record lies where any other client would look for its key.
+/* partition.c - which partition a key goes to: murmur2 with the seed that Kafka's Java clients use,
+ * the sign bit cleared, modulo the number of partitions. So a record lies where any other client
+ * would look for its key.
  *
- * MurmurHash2 by Austin Appleby (public domain): four bytes at a time, little-endian, then the tail. */
+ * MurmurHash2 by Austin Appleby (public domain): four bytes at a time, little-endian, then the
+ * tail. */
 #include "core/kafka/producer.h"
 
 #include <assert.h>

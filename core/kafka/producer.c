@@ -1,16 +1,20 @@
-/* producer.c - records into Kafka: idempotent, all in-sync replicas, and in transactions when there is an id for them.
+/* producer.c - records into Kafka: idempotent, all in-sync replicas, and in transactions when there
+ * is an id for them.
  *
- * The queue is limited by bytes of our own count, because the library counts only keys and values, and small records cost
- * more than their bytes. The delivery callback runs inside rd_kafka_poll and rd_kafka_flush, so in the owner's thread: it
- * subtracts, and keeps the first error. No allocation per record here; the library makes one for each.
+ * The queue is limited by bytes of our own count, because the library counts only keys and values,
+ * and small records cost more than their bytes. The delivery callback runs inside rd_kafka_poll and
+ * rd_kafka_flush, so in the owner's thread: it subtracts, and keeps the first error. No allocation
+ * per record here; the library makes one for each.
  *
- * Time of a commit: rd_kafka_flush sends at once what linger.ms would still hold and returns with the last delivery
- * report; only then rd_kafka_commit_transaction is called, which otherwise waits for reports in steps of 10 ms. A
- * transaction begun within about 2 ms of the last one's end may find the broker still writing markers, and the library
- * then waits 20 ms: producer_begin keeps the distance.
+ * Time of a commit: rd_kafka_flush sends at once what linger.ms would still hold and returns with
+ * the last delivery report; only then rd_kafka_commit_transaction is called, which otherwise waits
+ * for reports in steps of 10 ms. A transaction begun within about 2 ms of the last one's end may
+ * find the broker still writing markers, and the library then waits 20 ms: producer_begin keeps the
+ * distance.
  *
- * A broker that lost patience with a transaction (older than transaction.timeout.ms) bumps the producer's epoch, which
- * looks as if another instance had taken over. A transaction of that age is therefore ERR_RETRY and not EXIT_FENCED. */
+ * A broker that lost patience with a transaction (older than transaction.timeout.ms) bumps the
+ * producer's epoch, which looks as if another instance had taken over. A transaction of that age is
+ * therefore ERR_RETRY and not EXIT_FENCED. */
 #include "core/kafka/producer.h"
 #include "core/kafka/kafka_priv.h"
 #include "core/base/clock.h"
@@ -22,9 +26,10 @@
 
 #define COMMIT_GAP_US 3000
 #define CLOSE_MS 1000
-#define POLL_EVERY 256         /* records sent between two looks at delivery reports */
-#define ID_MAX 249             /* of a transactional.id; the broker's limit for topic names, taken for these too */
-#define RECORD_FRAME_MAX 256   /* batch header and varints around one record */
+#define POLL_EVERY 256 /* records sent between two looks at delivery reports */
+#define ID_MAX \
+	249 /* of a transactional.id; the broker's limit for topic names, taken for these too */
+#define RECORD_FRAME_MAX 256 /* batch header and varints around one record */
 
 struct producer_topic {
 	struct producer_topic *next;
@@ -69,10 +74,11 @@ static void forget_failure(struct producer *p)
 	p->failed = RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
-/* ---- opening and closing ----------------------------------------------------------------------------------- */
+/* ---- opening and closing
+ * ----------------------------------------------------------------------------------- */
 
 static rd_kafka_conf_t *make_conf(struct producer *p, const struct settings *settings,
-	const struct producer_options *options)
+				  const struct producer_options *options)
 {
 	rd_kafka_conf_t *conf = kafka_conf_begin(&p->client, settings, KAFKA_PRODUCER);
 	int64_t kbytes = (options->queue_bytes_max + KAFKA_MESSAGE_MAX) / 1024;
@@ -86,7 +92,8 @@ static rd_kafka_conf_t *make_conf(struct producer *p, const struct settings *set
 	kafka_conf_put(conf, "batch.num.messages", "100000");
 	kafka_conf_put(conf, "message.max.bytes", "%d", KAFKA_MESSAGE_MAX);
 	/* our own count is what limits; these only must not come first */
-	kafka_conf_put(conf, "queue.buffering.max.kbytes", "%lld", (long long)(kbytes < 1024 ? 1024 : kbytes));
+	kafka_conf_put(conf, "queue.buffering.max.kbytes", "%lld",
+		       (long long)(kbytes < 1024 ? 1024 : kbytes));
 	kafka_conf_put(conf, "queue.buffering.max.messages", "10000000");
 	if (options->transactional_id != NULL)
 		kafka_conf_put(conf, "transactional.id", "%s", options->transactional_id);
@@ -96,7 +103,8 @@ static rd_kafka_conf_t *make_conf(struct producer *p, const struct settings *set
 static int init_transactions(struct producer *p, const char *id, struct err *e)
 {
 	char what[320];
-	rd_kafka_error_t *error = rd_kafka_init_transactions(p->client.rk, (int)p->client.timeout_ms);
+	rd_kafka_error_t *error =
+		rd_kafka_init_transactions(p->client.rk, (int)p->client.timeout_ms);
 
 	if (error == NULL)
 		return 0;
@@ -104,19 +112,21 @@ static int init_transactions(struct producer *p, const char *id, struct err *e)
 	return kafka_fail_object(&p->client, error, e, what);
 }
 
-int producer_open(const struct settings *settings, const struct producer_options *options, struct producer **ret_producer,
-	struct err *e)
+int producer_open(const struct settings *settings, const struct producer_options *options,
+		  struct producer **ret_producer, struct err *e)
 {
 	const char *id = options->transactional_id;
 	struct producer *p;
 
 	assert(options->queue_bytes_max > 0 && options->linger_ms >= 0);
 	if (id != NULL && (id[0] == '\0' || strlen(id) > ID_MAX))
-		return err_config(e, "a transactional.id has 1 to %d bytes, not %zu", ID_MAX, strlen(id));
+		return err_config(e, "a transactional.id has 1 to %d bytes, not %zu", ID_MAX,
+				  strlen(id));
 	p = xcalloc(1, sizeof(*p));
 	p->queue_bytes_max = options->queue_bytes_max;
 	p->transactional = id != NULL;
-	if (kafka_client_start(&p->client, settings, make_conf(p, settings, options), KAFKA_PRODUCER, e) < 0) {
+	if (kafka_client_start(&p->client, settings, make_conf(p, settings, options),
+			       KAFKA_PRODUCER, e) < 0) {
 		free(p);
 		return -1;
 	}
@@ -138,11 +148,13 @@ void producer_close(struct producer *p)
 	if (p->open && rd_kafka_fatal_error(p->client.rk, NULL, 0) == RD_KAFKA_RESP_ERR_NO_ERROR) {
 		rd_kafka_error_t *error = rd_kafka_abort_transaction(p->client.rk, CLOSE_MS);
 
-		if (error != NULL) /* the broker aborts it when the id is opened anew, or by its timeout */
+		if (error !=
+		    NULL) /* the broker aborts it when the id is opened anew, or by its timeout */
 			rd_kafka_error_destroy(error);
 	}
 	rd_kafka_purge(p->client.rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
-	(void)rd_kafka_flush(p->client.rk, CLOSE_MS); /* only serves the callbacks of what was purged */
+	(void)rd_kafka_flush(p->client.rk,
+			     CLOSE_MS); /* only serves the callbacks of what was purged */
 	while ((t = p->topics) != NULL) {
 		p->topics = t->next;
 		rd_kafka_topic_destroy(t->rkt);
@@ -162,13 +174,16 @@ struct producer_topic *producer_topic(struct producer *p, const char *topic)
 			return t;
 	t = xcalloc(1, sizeof(*t));
 	t->name = xstrdup(topic);
-	t->rkt = rd_kafka_topic_new(p->client.rk, topic, NULL); /* NULL only for a name beyond 512 bytes: see send */
+	t->rkt = rd_kafka_topic_new(p->client.rk, topic,
+				    NULL); /* NULL only for a name beyond 512 bytes: see send */
 	t->next = p->topics;
 	p->topics = t;
 	return t;
 }
 
-/* ---- sending ----------------------------------------------------------------------------------------------- */
+/* ---- sending
+ * -----------------------------------------------------------------------------------------------
+ */
 
 int64_t producer_pending(const struct producer *p)
 {
@@ -191,19 +206,22 @@ void producer_poll(struct producer *p, int timeout_ms)
 	(void)rd_kafka_poll(p->client.rk, timeout_ms); /* the number of callbacks served */
 }
 
-/* Fenced while the broker had already lost patience with our transaction: nobody else need be there. */
+/* Fenced while the broker had already lost patience with our transaction: nobody else need be
+ * there. */
 static int soften(struct producer *p, struct err *e)
 {
 	int64_t age_ms = (clock_monotonic_us() - p->begun_us) / 1000;
 
 	if (e->exit_code != EXIT_FENCED || !p->open || age_ms < p->client.transaction_ms)
 		return -1;
-	return err_retry(e, "the broker aborted a Kafka transaction that was open for %lld ms "
-		"(transaction.timeout.ms is %lld)", (long long)age_ms, (long long)p->client.transaction_ms);
+	return err_retry(e,
+			 "the broker aborted a Kafka transaction that was open for %lld ms "
+			 "(transaction.timeout.ms is %lld)",
+			 (long long)age_ms, (long long)p->client.transaction_ms);
 }
 
-/* The library purges its queue when a transaction has failed, and reports each record as purged. Why it failed, it says
- * only to who tries to commit; in that state it cannot do so. */
+/* The library purges its queue when a transaction has failed, and reports each record as purged.
+ * Why it failed, it says only to who tries to commit; in that state it cannot do so. */
 static int why_purged(struct producer *p, struct err *e)
 {
 	rd_kafka_error_t *error = rd_kafka_commit_transaction(p->client.rk, CLOSE_MS);
@@ -223,16 +241,19 @@ int producer_error(struct producer *p, struct err *e)
 	}
 	if (p->failed == RD_KAFKA_RESP_ERR_NO_ERROR)
 		return 0;
-	if (p->open && (p->failed == RD_KAFKA_RESP_ERR__PURGE_QUEUE || p->failed == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT))
+	if (p->open && (p->failed == RD_KAFKA_RESP_ERR__PURGE_QUEUE ||
+			p->failed == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT))
 		return why_purged(p, e);
 	return kafka_fail(&p->client, p->failed, e, "topic %s, partition %d", p->failed_topic,
-		(int)p->failed_partition);
+			  (int)p->failed_partition);
 }
 
-/* Waits until `bytes` more fit, serving callbacks. Progress of any kind starts the time limit anew. */
+/* Waits until `bytes` more fit, serving callbacks. Progress of any kind starts the time limit anew.
+ */
 static int wait_for_room(struct producer *p, int64_t bytes, struct err *e)
 {
-	int64_t limit = p->client.timeout_ms * 1000, since = clock_monotonic_us(), seen = p->pending;
+	int64_t limit = p->client.timeout_ms * 1000, since = clock_monotonic_us(),
+		seen = p->pending;
 
 	while (p->pending > 0 && p->pending_bytes + bytes > p->queue_bytes_max) {
 		producer_poll(p, 50);
@@ -243,30 +264,34 @@ static int wait_for_room(struct producer *p, int64_t bytes, struct err *e)
 			since = clock_monotonic_us();
 		} else if (clock_monotonic_us() - since > limit) {
 			return kafka_fail(&p->client, RD_KAFKA_RESP_ERR__TIMED_OUT, e,
-				"%lld records wait for an acknowledgement", (long long)p->pending);
+					  "%lld records wait for an acknowledgement",
+					  (long long)p->pending);
 		}
 	}
 	return 0;
 }
 
-int producer_send(struct producer *p, struct producer_topic *topic, int32_t partition, struct slice key, struct slice value,
-	struct err *e)
+int producer_send(struct producer *p, struct producer_topic *topic, int32_t partition,
+		  struct slice key, struct slice value, struct err *e)
 {
 	int64_t cost = cost_of(key.size, value.size);
 	rd_kafka_resp_err_t code;
 
 	if (key.size + value.size > KAFKA_MESSAGE_MAX - RECORD_FRAME_MAX)
-		return err_data(e, "topic %s: a record of %zu bytes is over the limit of %d", topic->name,
-			key.size + value.size, KAFKA_MESSAGE_MAX - RECORD_FRAME_MAX);
+		return err_data(e, "topic %s: a record of %zu bytes is over the limit of %d",
+				topic->name, key.size + value.size,
+				KAFKA_MESSAGE_MAX - RECORD_FRAME_MAX);
 	if (topic->rkt == NULL)
-		return err_config(e, "topic name of %zu bytes: Kafka allows 249", strlen(topic->name));
+		return err_config(e, "topic name of %zu bytes: Kafka allows 249",
+				  strlen(topic->name));
 	if (++p->since_poll >= POLL_EVERY)
 		producer_poll(p, 0);
 	if (p->pending_bytes + cost > p->queue_bytes_max && wait_for_room(p, cost, e) < 0)
 		return -1;
 	/* the library's parameters lack const; with F_COPY it only reads */
-	if (rd_kafka_produce(topic->rkt, partition, RD_KAFKA_MSG_F_COPY, (void *)(uintptr_t)value.data, value.size,
-		    key.data, key.size, NULL) == 0) {
+	if (rd_kafka_produce(topic->rkt, partition, RD_KAFKA_MSG_F_COPY,
+			     (void *)(uintptr_t)value.data, value.size, key.data, key.size,
+			     NULL) == 0) {
 		p->pending++;
 		p->pending_bytes += cost;
 		return 0;
@@ -276,12 +301,14 @@ int producer_send(struct producer *p, struct producer_topic *topic, int32_t part
 		return -1;
 	if (code == RD_KAFKA_RESP_ERR__STATE && p->open)
 		return why_purged(p, e);
-	return kafka_fail(&p->client, code, e, "topic %s, partition %d", topic->name, (int)partition);
+	return kafka_fail(&p->client, code, e, "topic %s, partition %d", topic->name,
+			  (int)partition);
 }
 
 int producer_flush(struct producer *p, struct err *e)
 {
-	int64_t limit = p->client.timeout_ms * 1000, since = clock_monotonic_us(), seen = p->pending;
+	int64_t limit = p->client.timeout_ms * 1000, since = clock_monotonic_us(),
+		seen = p->pending;
 
 	while (p->pending > 0) {
 		(void)rd_kafka_flush(p->client.rk, 100); /* what is left shows in pending */
@@ -292,13 +319,15 @@ int producer_flush(struct producer *p, struct err *e)
 			since = clock_monotonic_us();
 		} else if (clock_monotonic_us() - since > limit) {
 			return kafka_fail(&p->client, RD_KAFKA_RESP_ERR__TIMED_OUT, e,
-				"%lld records wait for an acknowledgement", (long long)p->pending);
+					  "%lld records wait for an acknowledgement",
+					  (long long)p->pending);
 		}
 	}
 	return producer_error(p, e);
 }
 
-/* ---- transactions ------------------------------------------------------------------------------------------ */
+/* ---- transactions
+ * ------------------------------------------------------------------------------------------ */
 
 int producer_begin(struct producer *p, struct err *e)
 {
@@ -330,7 +359,8 @@ static void ended(struct producer *p)
 	kafka_client_healthy(&p->client);
 }
 
-/* Commit and abort may be called again after a retriable failure: the library resumes where it was. */
+/* Commit and abort may be called again after a retriable failure: the library resumes where it was.
+ */
 static rd_kafka_error_t *end_within(struct producer *p, rd_kafka_error_t *(*end)(rd_kafka_t *, int))
 {
 	int64_t until = clock_monotonic_us() + p->client.timeout_ms * 1000;
@@ -370,7 +400,8 @@ int producer_abort(struct producer *p, struct err *e)
 	error = end_within(p, rd_kafka_abort_transaction);
 	if (error != NULL)
 		return end_failed(p, error, "Kafka transaction, abort", e);
-	/* what was purged from the queue is reported as failed: served here, so that it does not meet the next begin */
+	/* what was purged from the queue is reported as failed: served here, so that it does not
+	 * meet the next begin */
 	while (p->pending > 0 && rd_kafka_poll(p->client.rk, 100) > 0)
 		;
 	forget_failure(p);

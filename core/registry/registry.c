@@ -1,18 +1,20 @@
 /* registry.c - schemas in a Kafka topic: read on demand, written by one writer at a time.
  *
- * Promises: an id is given out once, for one schema; a registered schema is in the topic, committed, before its id is
- * returned. Reading needs no right to write and disturbs no writer.
+ * Promises: an id is given out once, for one schema; a registered schema is in the topic,
+ * committed, before its id is returned. Reading needs no right to write and disturbs no writer.
  *
- * Reading: a refresh assigns the topic's partition from the next offset unread to its last stable offset, reads, and
- * lets go, so that an idle registry fetches nothing.
+ * Reading: a refresh assigns the topic's partition from the next offset unread to its last stable
+ * offset, reads, and lets go, so that an idle registry fetches nothing.
  *
- * Writing, with any number of processes: whoever wants to write opens a producer with the topic's transactional.id,
- * which fences every earlier one. Then nobody else can commit until it is fenced itself; so what it reads to the end is
- * all there is, and the id that it assigns is free. The record goes in a transaction: either it commits while this
- * process is still the writer, or it fails as fenced, and all is done again after a random pause. The producer stays open
- * for what else comes; as long as it isn't fenced, nothing was written by others.
+ * Writing, with any number of processes: whoever wants to write opens a producer with the topic's
+ * transactional.id, which fences every earlier one. Then nobody else can commit until it is fenced
+ * itself; so what it reads to the end is all there is, and the id that it assigns is free. The
+ * record goes in a transaction: either it commits while this process is still the writer, or it
+ * fails as fenced, and all is done again after a random pause. The producer stays open for what
+ * else comes; as long as it isn't fenced, nothing was written by others.
  *
- * Refused: a topic with several partitions, one that deletes by age, text that is not JSON in UTF-8 or over 1 MB. */
+ * Refused: a topic with several partitions, one that deletes by age, text that is not JSON in UTF-8
+ * or over 1 MB. */
 #include "core/registry/registry.h"
 #include "core/registry/registry_priv.h"
 #include "core/base/backoff.h"
@@ -31,7 +33,7 @@
 #define TEXT_MAX (1024 * 1024)
 #define SUBJECT_MAX 1024
 #define POLL_MS 1000
-#define TURNS_MS_MAX 120000      /* longest time spent in taking turns with other writers */
+#define TURNS_MS_MAX 120000 /* longest time spent in taking turns with other writers */
 
 struct registry {
 	pthread_mutex_t lock;
@@ -39,11 +41,13 @@ struct registry {
 	char *topic, *transactional_id;
 	struct registry_store store;
 	struct consumer *consumer;
-	int64_t next;                /* offset to read next */
-	struct producer *writer;     /* open while this process is the writer, as far as it knows */
+	int64_t next;            /* offset to read next */
+	struct producer *writer; /* open while this process is the writer, as far as it knows */
 };
 
-/* ---- opening ----------------------------------------------------------------------------------------------- */
+/* ---- opening
+ * -----------------------------------------------------------------------------------------------
+ */
 
 static int check_topic(const struct settings *settings, bool create, struct err *e)
 {
@@ -58,16 +62,20 @@ static int check_topic(const struct settings *settings, bool create, struct err 
 	if (admin_open(settings, &admin, e) < 0)
 		return -1;
 	if (admin_ensure_topic(admin, topic, TOPIC_COMPACTED, 1, true, &partitions, e) < 0 ||
-		admin_topic(admin, topic, &info, e) < 0)
+	    admin_topic(admin, topic, &info, e) < 0)
 		goto out;
 	if (partitions != 1) {
-		err_config(e, "schemas topic %s has %d partitions instead of 1", topic, (int)partitions);
+		err_config(e, "schemas topic %s has %d partitions instead of 1", topic,
+			   (int)partitions);
 		err_hint(e, "Name another topic as kafka.schemas_topic.");
 		goto out;
 	}
 	if (strstr(info.cleanup_policy, "compact") == NULL)
-		log_warning("registry", "schemas topic %s is not compacted (cleanup.policy=%s): nothing is lost, but other "
-			"registries insist on it", topic, info.cleanup_policy);
+		log_warning(
+			"registry",
+			"schemas topic %s is not compacted (cleanup.policy=%s): nothing is lost, but other "
+			"registries insist on it",
+			topic, info.cleanup_policy);
 	rc = 0;
 out:
 	admin_close(admin);
@@ -86,7 +94,8 @@ static int read_on(struct registry *r, struct err *e)
 		if (consumer_poll(r->consumer, POLL_MS, &messages, &count, e) < 0)
 			return -1;
 		for (size_t i = 0; i < count; i++)
-			registry_store_apply(&r->store, messages[i].key, messages[i].value, messages[i].offset);
+			registry_store_apply(&r->store, messages[i].key, messages[i].value,
+					     messages[i].offset);
 		r->next = consumer_next(r->consumer, 0);
 	}
 	r->next = consumer_next(r->consumer, 0);
@@ -99,14 +108,17 @@ static int refresh(struct registry *r, struct err *e)
 		return 0;
 	if (e->kind == ERR_CONFIG) {
 		err_wrap(e, "schemas topic");
-		return err_hint(e, "`millrace run` creates the topic; kafka.schemas_topic names it.");
+		return err_hint(e,
+				"`millrace run` creates the topic; kafka.schemas_topic names it.");
 	}
 	return -1;
 }
 
-int registry_open(const struct settings *settings, bool create, struct registry **ret_registry, struct err *e)
+int registry_open(const struct settings *settings, bool create, struct registry **ret_registry,
+		  struct err *e)
 {
-	const struct consumer_options options = { .queue_bytes_max = FETCH_BYTES_MAX, .stop_at_end = true };
+	const struct consumer_options options = { .queue_bytes_max = FETCH_BYTES_MAX,
+						  .stop_at_end = true };
 	struct registry *r;
 
 	if (check_topic(settings, create, e) < 0)
@@ -148,9 +160,11 @@ int registry_refresh(struct registry *r, struct err *e)
 	return rc;
 }
 
-/* ---- registering ------------------------------------------------------------------------------------------- */
+/* ---- registering
+ * ------------------------------------------------------------------------------------------- */
 
-/* Becomes the writer, unless it is: everything that any other writer has committed is read afterwards. */
+/* Becomes the writer, unless it is: everything that any other writer has committed is read
+ * afterwards. */
 static int take_turn(struct registry *r, struct err *e)
 {
 	const struct producer_options options = {
@@ -172,9 +186,9 @@ static int write_version(struct registry *r, const struct registry_schema *schem
 
 	registry_record(schema, &key, &value);
 	if (producer_begin(r->writer, e) == 0 &&
-		producer_send(r->writer, producer_topic(r->writer, r->topic), 0, buf_slice(&key), buf_slice(&value),
-			e) == 0 &&
-		producer_commit(r->writer, e) == 0) {
+	    producer_send(r->writer, producer_topic(r->writer, r->topic), 0, buf_slice(&key),
+			  buf_slice(&value), e) == 0 &&
+	    producer_commit(r->writer, e) == 0) {
 		registry_store_apply(&r->store, buf_slice(&key), buf_slice(&value), r->next);
 		rc = 0;
 	}
@@ -183,8 +197,10 @@ static int write_version(struct registry *r, const struct registry_schema *schem
 	return rc;
 }
 
-/* One try as the writer. After a failure it is no longer known whether we are, so the producer goes. */
-static int try_register(struct registry *r, const char *subject, const char *text, int32_t *ret_id, struct err *e)
+/* One try as the writer. After a failure it is no longer known whether we are, so the producer
+ * goes. */
+static int try_register(struct registry *r, const char *subject, const char *text, int32_t *ret_id,
+			struct err *e)
 {
 	struct registry_schema schema = { .subject = subject, .text = text };
 	const struct registry_entry *entry;
@@ -215,22 +231,25 @@ static int check_text(const char *subject, const char *text, struct err *e)
 	json_t *parsed;
 
 	if (subject[0] == '\0' || strlen(subject) > SUBJECT_MAX)
-		return err_data(e, "a subject has 1 to %d bytes, not %zu", SUBJECT_MAX, strlen(subject));
+		return err_data(e, "a subject has 1 to %d bytes, not %zu", SUBJECT_MAX,
+				strlen(subject));
 	if (strlen(text) > TEXT_MAX)
-		return err_data(e, "subject %s: a schema of %zu bytes is over the limit of %d", subject, strlen(text),
-			TEXT_MAX);
+		return err_data(e, "subject %s: a schema of %zu bytes is over the limit of %d",
+				subject, strlen(text), TEXT_MAX);
 	parsed = json_string(subject);
 	if (parsed == NULL)
 		return err_data(e, "a subject that is not UTF-8");
 	json_decref(parsed);
 	parsed = json_loads(text, JSON_DECODE_ANY, &why);
 	if (parsed == NULL)
-		return err_data(e, "subject %s: schema is not JSON: line %d: %s", subject, why.line, why.text);
+		return err_data(e, "subject %s: schema is not JSON: line %d: %s", subject, why.line,
+				why.text);
 	json_decref(parsed);
 	return 0;
 }
 
-static int take_turns(struct registry *r, const char *subject, const char *text, int32_t *ret_id, struct err *e)
+static int take_turns(struct registry *r, const char *subject, const char *text, int32_t *ret_id,
+		      struct err *e)
 {
 	struct backoff backoff = { .first_ms = 20, .longest_ms = 1000 };
 	int64_t until = clock_monotonic_us() + TURNS_MS_MAX * 1000LL;
@@ -251,7 +270,8 @@ static int take_turns(struct registry *r, const char *subject, const char *text,
 	return 0;
 }
 
-int registry_register(struct registry *r, const char *subject, const char *text, int32_t *ret_id, struct err *e)
+int registry_register(struct registry *r, const char *subject, const char *text, int32_t *ret_id,
+		      struct err *e)
 {
 	const struct registry_entry *entry;
 	int rc = 0;
@@ -268,9 +288,12 @@ int registry_register(struct registry *r, const char *subject, const char *text,
 	return rc;
 }
 
-/* ---- asking ------------------------------------------------------------------------------------------------ */
+/* ---- asking
+ * ------------------------------------------------------------------------------------------------
+ */
 
-int registry_by_id(struct registry *r, int32_t id, struct registry_schema *ret_schema, struct err *e)
+int registry_by_id(struct registry *r, int32_t id, struct registry_schema *ret_schema,
+		   struct err *e)
 {
 	const struct registry_entry *entry;
 	int rc = 0;
@@ -282,14 +305,16 @@ int registry_by_id(struct registry *r, int32_t id, struct registry_schema *ret_s
 	if (rc == 0 && entry == NULL)
 		rc = err_data(e, "schema id %d is not in topic %s", (int)id, r->topic);
 	else if (rc == 0 && !entry->avro)
-		rc = err_data(e, "schema id %d (subject %s) is not an Avro schema", (int)id, entry->schema.subject);
+		rc = err_data(e, "schema id %d (subject %s) is not an Avro schema", (int)id,
+			      entry->schema.subject);
 	else if (rc == 0)
 		*ret_schema = entry->schema;
 	pthread_mutex_unlock(&r->lock);
 	return rc;
 }
 
-int registry_latest(struct registry *r, const char *subject, struct registry_schema *ret_schema, struct err *e)
+int registry_latest(struct registry *r, const char *subject, struct registry_schema *ret_schema,
+		    struct err *e)
 {
 	const struct registry_entry *entry;
 
@@ -302,7 +327,8 @@ int registry_latest(struct registry *r, const char *subject, struct registry_sch
 	return entry != NULL;
 }
 
-void registry_each(struct registry *r, void (*each)(const struct registry_schema *schema, void *context), void *context)
+void registry_each(struct registry *r,
+		   void (*each)(const struct registry_schema *schema, void *context), void *context)
 {
 	pthread_mutex_lock(&r->lock);
 	for (size_t i = 0; i < r->store.count; i++)

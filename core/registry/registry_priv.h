@@ -1,4 +1,5 @@
-/* registry_priv.h - the registry's memory and the record format, for registry.c, registry_record.c and their test. */
+/* registry_priv.h - the registry's memory and the record format, for registry.c, registry_record.c
+ * and their test. */
 #ifndef CORE_REGISTRY_REGISTRY_PRIV_H
 #define CORE_REGISTRY_REGISTRY_PRIV_H
 
@@ -9,12 +10,13 @@
 
 struct registry_subject;
 
-/* One version of one subject. Never freed while the registry is open, so that callers may keep the text. */
+/* One version of one subject. Never freed while the registry is open, so that callers may keep the
+ * text. */
 struct registry_entry {
 	struct registry_schema schema;
 	struct registry_subject *subject;
-	struct registry_entry *older;   /* of the same subject, by arrival */
-	bool avro;                      /* false: another registry's JSON Schema or Protobuf; only its id counts */
+	struct registry_entry *older; /* of the same subject, by arrival */
+	bool avro; /* false: another registry's JSON Schema or Protobuf; only its id counts */
 	bool deleted;
 };
 
@@ -22,13 +24,13 @@ struct registry_subject {
 	UT_hash_handle hh;
 	char *name;
 	struct registry_entry *newest;
-	int32_t version_max;            /* deleted ones included */
+	int32_t version_max; /* deleted ones included */
 };
 
 struct registry_id {
 	UT_hash_handle hh;
 	int32_t id;
-	struct registry_entry *entry;   /* the first that had it */
+	struct registry_entry *entry; /* the first that had it */
 };
 
 struct registry_store {
@@ -37,20 +39,24 @@ struct registry_store {
 	struct registry_subject *subjects;
 	struct registry_id *ids;
 	int32_t id_max;
-	int64_t skipped;                /* records that could not be read */
+	int64_t skipped; /* records that could not be read */
 };
 
 void registry_store_done(struct registry_store *s);
-/* Takes in one record of the topic. Records of other kinds (NOOP, CONFIG, MODE ...) are fine; one that cannot be read is counted and
- * logged, since it concerns only who needs its id. */
-void registry_store_apply(struct registry_store *s, struct slice key, struct slice value, int64_t offset);
+/* Takes in one record of the topic. Records of other kinds (NOOP, CONFIG, MODE ...) are fine; one
+ * that cannot be read is counted and logged, since it concerns only who needs its id. */
+void registry_store_apply(struct registry_store *s, struct slice key, struct slice value,
+			  int64_t offset);
 const struct registry_entry *registry_store_by_id(const struct registry_store *s, int32_t id);
-const struct registry_entry *registry_store_latest(const struct registry_store *s, const char *subject);
+const struct registry_entry *registry_store_latest(const struct registry_store *s,
+						   const char *subject);
 /* The version of the subject, not deleted, whose text says the same; NULL: none. */
-const struct registry_entry *registry_store_find(const struct registry_store *s, const char *subject, const char *text);
-/* What a new version of the subject would get: an id that the text has in another subject, or the next. */
-void registry_store_next(const struct registry_store *s, const char *subject, const char *text, int32_t *ret_id,
-	int32_t *ret_version);
+const struct registry_entry *registry_store_find(const struct registry_store *s,
+						 const char *subject, const char *text);
+/* What a new version of the subject would get: an id that the text has in another subject, or the
+ * next. */
+void registry_store_next(const struct registry_store *s, const char *subject, const char *text,
+			 int32_t *ret_id, int32_t *ret_version);
 /* The record of a new version, as another registry would write it. */
 void registry_record(const struct registry_schema *schema, struct buf *key, struct buf *value);
 

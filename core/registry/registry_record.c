@@ -1,16 +1,17 @@
 /* registry_record.c - the records of a schemas topic, and what they add up to.
  *
- * Format (Confluent Schema Registry, "Kafka backend"; JSON, keys in this order because compaction compares bytes):
- *   key    {"keytype":"SCHEMA","subject":S,"version":V,"magic":1}
- *   value  {"subject":S,"version":V,"id":I,"schema":TEXT,"deleted":false}, null: gone for good
- *   key    {"keytype":"DELETE_SUBJECT","subject":S,"magic":0}
- *   value  {"subject":S,"version":V}: versions up to V are deleted
- * NOOP, CONFIG, MODE, CLEAR_SUBJECT and kinds yet to come say nothing about ids and are passed over.
+ * Format (Confluent Schema Registry, "Kafka backend"; JSON, keys in this order because compaction
+ * compares bytes): key    {"keytype":"SCHEMA","subject":S,"version":V,"magic":1} value
+ * {"subject":S,"version":V,"id":I,"schema":TEXT,"deleted":false}, null: gone for good key
+ * {"keytype":"DELETE_SUBJECT","subject":S,"magic":0} value  {"subject":S,"version":V}: versions up
+ * to V are deleted NOOP, CONFIG, MODE, CLEAR_SUBJECT and kinds yet to come say nothing about ids
+ * and are passed over.
  *
- * A deleted version keeps its id and text: records in a history still name it. It is no longer the latest, is not found
- * by its text, and its version number is not used again.
+ * A deleted version keeps its id and text: records in a history still name it. It is no longer the
+ * latest, is not found by its text, and its version number is not used again.
  *
- * Two texts are the same schema when they are the same bytes or the same JSON (order of members and white space aside). */
+ * Two texts are the same schema when they are the same bytes or the same JSON (order of members and
+ * white space aside). */
 #include "core/registry/registry_priv.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
@@ -18,21 +19,25 @@
 #include <jansson.h>
 #include <stdlib.h>
 
-#define SUBJECT_MAX 1024       /* bytes of a subject's name */
+#define SUBJECT_MAX 1024 /* bytes of a subject's name */
 #define VERSION_MAX 1000000000
 
-/* ---- memory ------------------------------------------------------------------------------------------------ */
+/* ---- memory
+ * ------------------------------------------------------------------------------------------------
+ */
 
 void registry_store_done(struct registry_store *s)
 {
 	struct registry_subject *subject, *next_subject;
 	struct registry_id *id, *next_id;
 
-	HASH_ITER(hh, s->ids, id, next_id) {
+	HASH_ITER(hh, s->ids, id, next_id)
+	{
 		HASH_DEL(s->ids, id);
 		free(id);
 	}
-	HASH_ITER(hh, s->subjects, subject, next_subject) {
+	HASH_ITER(hh, s->subjects, subject, next_subject)
+	{
 		HASH_DEL(s->subjects, subject);
 		free(subject->name);
 		free(subject);
@@ -91,8 +96,8 @@ static void remember_id(struct registry_store *s, struct registry_entry *entry)
 		s->id_max = wanted;
 }
 
-static void add_entry(struct registry_store *s, struct registry_subject *subject, int32_t version, int32_t id,
-	const char *text, bool avro, bool deleted)
+static void add_entry(struct registry_store *s, struct registry_subject *subject, int32_t version,
+		      int32_t id, const char *text, bool avro, bool deleted)
 {
 	struct registry_entry *entry = xcalloc(1, sizeof(*entry));
 
@@ -112,7 +117,9 @@ static void add_entry(struct registry_store *s, struct registry_subject *subject
 	remember_id(s, entry);
 }
 
-/* ---- reading ----------------------------------------------------------------------------------------------- */
+/* ---- reading
+ * -----------------------------------------------------------------------------------------------
+ */
 
 static bool number_of(const json_t *object, const char *name, int32_t least, int32_t *ret_number)
 {
@@ -125,8 +132,10 @@ static bool number_of(const json_t *object, const char *name, int32_t least, int
 	return true;
 }
 
-/* Same version, other text: the registry that wrote it allowed a version to be replaced. The old one stays for its id. */
-static bool apply_schema(struct registry_store *s, const char *name, int32_t version, const json_t *value)
+/* Same version, other text: the registry that wrote it allowed a version to be replaced. The old
+ * one stays for its id. */
+static bool apply_schema(struct registry_store *s, const char *name, int32_t version,
+			 const json_t *value)
 {
 	const char *text = json_string_value(json_object_get(value, "schema"));
 	const char *type = json_string_value(json_object_get(value, "schemaType"));
@@ -143,7 +152,8 @@ static bool apply_schema(struct registry_store *s, const char *name, int32_t ver
 	}
 	if (entry != NULL)
 		entry->deleted = true;
-	add_entry(s, subject, version, id, text, type == NULL || strcmp(type, "AVRO") == 0, deleted);
+	add_entry(s, subject, version, id, text, type == NULL || strcmp(type, "AVRO") == 0,
+		  deleted);
 	return true;
 }
 
@@ -151,7 +161,8 @@ static void delete_versions(struct registry_store *s, const char *name, int32_t 
 {
 	struct registry_subject *subject = find_subject(s, name);
 
-	for (struct registry_entry *entry = subject != NULL ? subject->newest : NULL; entry != NULL; entry = entry->older)
+	for (struct registry_entry *entry = subject != NULL ? subject->newest : NULL; entry != NULL;
+	     entry = entry->older)
 		if (entry->schema.version >= from && entry->schema.version <= to)
 			entry->deleted = true;
 }
@@ -184,21 +195,27 @@ static bool apply_json(struct registry_store *s, const json_t *key, const json_t
 	return true;
 }
 
-void registry_store_apply(struct registry_store *s, struct slice key, struct slice value, int64_t offset)
+void registry_store_apply(struct registry_store *s, struct slice key, struct slice value,
+			  int64_t offset)
 {
 	json_t *k = key.data != NULL ? json_loadb((const char *)key.data, key.size, 0, NULL) : NULL;
-	json_t *v = value.data != NULL ? json_loadb((const char *)value.data, value.size, 0, NULL) : NULL;
+	json_t *v = value.data != NULL ? json_loadb((const char *)value.data, value.size, 0, NULL)
+				       : NULL;
 
 	if (k == NULL || (v == NULL && value.data != NULL) || !apply_json(s, k, v)) {
 		s->skipped++;
-		log_warning("registry", "record at offset %lld of the schemas topic cannot be read; its schema stays unknown",
+		log_warning(
+			"registry",
+			"record at offset %lld of the schemas topic cannot be read; its schema stays unknown",
 			(long long)offset);
 	}
 	json_decref(k);
 	json_decref(v);
 }
 
-/* ---- asking ------------------------------------------------------------------------------------------------ */
+/* ---- asking
+ * ------------------------------------------------------------------------------------------------
+ */
 
 const struct registry_entry *registry_store_by_id(const struct registry_store *s, int32_t id)
 {
@@ -208,18 +225,22 @@ const struct registry_entry *registry_store_by_id(const struct registry_store *s
 	return found != NULL ? found->entry : NULL;
 }
 
-const struct registry_entry *registry_store_latest(const struct registry_store *s, const char *subject)
+const struct registry_entry *registry_store_latest(const struct registry_store *s,
+						   const char *subject)
 {
 	const struct registry_subject *found = find_subject(s, subject);
 	const struct registry_entry *best = NULL;
 
-	for (const struct registry_entry *entry = found != NULL ? found->newest : NULL; entry != NULL; entry = entry->older)
-		if (!entry->deleted && entry->avro && (best == NULL || entry->schema.version > best->schema.version))
+	for (const struct registry_entry *entry = found != NULL ? found->newest : NULL;
+	     entry != NULL; entry = entry->older)
+		if (!entry->deleted && entry->avro &&
+		    (best == NULL || entry->schema.version > best->schema.version))
 			best = entry;
 	return best;
 }
 
-/* Parsed once for a search: what is compared with stays text, since searches are rare and memory is not. */
+/* Parsed once for a search: what is compared with stays text, since searches are rare and memory is
+ * not. */
 static bool same_schema(const char *text, const json_t *parsed, const char *other)
 {
 	json_t *p;
@@ -235,20 +256,22 @@ static bool same_schema(const char *text, const json_t *parsed, const char *othe
 	return same;
 }
 
-const struct registry_entry *registry_store_find(const struct registry_store *s, const char *subject, const char *text)
+const struct registry_entry *registry_store_find(const struct registry_store *s,
+						 const char *subject, const char *text)
 {
 	const struct registry_subject *found = find_subject(s, subject);
 	json_t *parsed = json_loads(text, JSON_DECODE_ANY, NULL);
 	const struct registry_entry *entry = found != NULL ? found->newest : NULL;
 
-	while (entry != NULL && (entry->deleted || !entry->avro || !same_schema(text, parsed, entry->schema.text)))
+	while (entry != NULL &&
+	       (entry->deleted || !entry->avro || !same_schema(text, parsed, entry->schema.text)))
 		entry = entry->older;
 	json_decref(parsed);
 	return entry;
 }
 
-void registry_store_next(const struct registry_store *s, const char *subject, const char *text, int32_t *ret_id,
-	int32_t *ret_version)
+void registry_store_next(const struct registry_store *s, const char *subject, const char *text,
+			 int32_t *ret_id, int32_t *ret_version)
 {
 	const struct registry_subject *found = find_subject(s, subject);
 	json_t *parsed = json_loads(text, JSON_DECODE_ANY, NULL);
@@ -263,14 +286,17 @@ void registry_store_next(const struct registry_store *s, const char *subject, co
 	json_decref(parsed);
 }
 
-/* ---- writing ----------------------------------------------------------------------------------------------- */
+/* ---- writing
+ * -----------------------------------------------------------------------------------------------
+ */
 
 static void add_json(struct buf *out, json_t *object)
 {
 	char *text = object != NULL ? json_dumps(object, JSON_COMPACT) : NULL;
 
 	if (text == NULL)
-		abort(); /* out of memory, or text that is not UTF-8, which registry_register has refused */
+		abort(); /* out of memory, or text that is not UTF-8, which registry_register has
+			    refused */
 	buf_add_str(out, text);
 	free(text);
 	json_decref(object);
@@ -278,8 +304,9 @@ static void add_json(struct buf *out, json_t *object)
 
 void registry_record(const struct registry_schema *schema, struct buf *key, struct buf *value)
 {
-	add_json(key, json_pack("{s:s, s:s, s:i, s:i}", "keytype", "SCHEMA", "subject", schema->subject, "version",
-			      (int)schema->version, "magic", 1));
-	add_json(value, json_pack("{s:s, s:i, s:i, s:s, s:b}", "subject", schema->subject, "version",
-				(int)schema->version, "id", (int)schema->id, "schema", schema->text, "deleted", 0));
+	add_json(key, json_pack("{s:s, s:s, s:i, s:i}", "keytype", "SCHEMA", "subject",
+				schema->subject, "version", (int)schema->version, "magic", 1));
+	add_json(value, json_pack("{s:s, s:i, s:i, s:s, s:b}", "subject", schema->subject,
+				  "version", (int)schema->version, "id", (int)schema->id, "schema",
+				  schema->text, "deleted", 0));
 }

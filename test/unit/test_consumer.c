@@ -1,5 +1,6 @@
-/* test_consumer.c - the consumer against the library's own mock brokers: everything once and in order, ends, gaps, faults and
- * silence. Transactions are visible to the mock's consumers at once, so read_committed is tested with a real broker. */
+/* test_consumer.c - the consumer against the library's own mock brokers: everything once and in
+ * order, ends, gaps, faults and silence. Transactions are visible to the mock's consumers at once,
+ * so read_committed is tested with a real broker. */
 #include "core/base/clock.h"
 #include "core/kafka/consumer.h"
 #include "core/kafka/kafka_priv.h"
@@ -48,8 +49,9 @@ static void produce(const char *name, int32_t partition, int count)
 	ck_assert_msg(producer_open(&settings, &options, &p, &e) == 0, "%s", e.msg);
 	for (int i = 0; i < count; i++) {
 		snprintf(text, sizeof(text), "%d", i);
-		ck_assert_int_eq(producer_send(p, producer_topic(p, name), partition, slice_of(NULL, 0), slice_str(text),
-					 &e), 0);
+		ck_assert_int_eq(producer_send(p, producer_topic(p, name), partition,
+					       slice_of(NULL, 0), slice_str(text), &e),
+				 0);
 	}
 	ck_assert_msg(producer_flush(p, &e) == 0, "%s", e.msg);
 	producer_close(p);
@@ -57,7 +59,8 @@ static void produce(const char *name, int32_t partition, int count)
 
 static struct consumer *open_consumer(bool stop_at_end)
 {
-	const struct consumer_options options = { .queue_bytes_max = 1 << 20, .stop_at_end = stop_at_end };
+	const struct consumer_options options = { .queue_bytes_max = 1 << 20,
+						  .stop_at_end = stop_at_end };
 	struct consumer *c;
 
 	ck_assert_msg(consumer_open(&settings, &options, &c, &e) == 0, "%s", e.msg);
@@ -92,7 +95,8 @@ static int read_all(struct consumer *c, const struct consumer_partition *parts)
 
 START_TEST(test_reads_everything_once)
 {
-	const struct consumer_partition parts[] = { { topic, 1, CONSUMER_BEGIN }, { other, 0, CONSUMER_BEGIN } };
+	const struct consumer_partition parts[] = { { topic, 1, CONSUMER_BEGIN },
+						    { other, 0, CONSUMER_BEGIN } };
 	struct consumer *c;
 
 	start();
@@ -110,7 +114,8 @@ END_TEST
 
 START_TEST(test_assigns_again)
 {
-	struct consumer_partition parts[] = { { topic, 0, CONSUMER_BEGIN }, { other, 1, CONSUMER_BEGIN } };
+	struct consumer_partition parts[] = { { topic, 0, CONSUMER_BEGIN },
+					      { other, 1, CONSUMER_BEGIN } };
 	struct consumer *c;
 
 	start();
@@ -134,7 +139,8 @@ END_TEST
 
 START_TEST(test_empty_and_end)
 {
-	const struct consumer_partition parts[] = { { topic, 0, CONSUMER_BEGIN }, { topic, 1, CONSUMER_END } };
+	const struct consumer_partition parts[] = { { topic, 0, CONSUMER_BEGIN },
+						    { topic, 1, CONSUMER_END } };
 	const struct consumer_message *m;
 	struct consumer *c;
 	size_t count;
@@ -188,7 +194,8 @@ START_TEST(test_gap_while_reading)
 	start();
 	produce(topic, 0, 10);
 	c = open_consumer(false);
-	rd_kafka_mock_push_request_errors(mock, 1 /* Fetch */, 1, RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE);
+	rd_kafka_mock_push_request_errors(mock, 1 /* Fetch */, 1,
+					  RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE);
 	ck_assert_int_eq(consumer_assign(c, &part, 1, &e), 0);
 	for (int i = 0; i < 50 && rc == 0; i++) {
 		rc = consumer_poll(c, 100, &m, &count, &e);
@@ -244,7 +251,8 @@ START_TEST(test_silence)
 	c = open_consumer(false);
 	ck_assert_int_eq(consumer_assign(c, &part, 1, &e), 0);
 	since = clock_monotonic_us();
-	while (clock_monotonic_us() - since < 4000000) /* idle, but alive: longer than kafka.timeout */
+	while (clock_monotonic_us() - since <
+	       4000000) /* idle, but alive: longer than kafka.timeout */
 		ck_assert_msg(consumer_poll(c, 200, &m, &count, &e) == 0, "%s", e.msg);
 	rd_kafka_mock_broker_set_down(mock, 1);
 	since = clock_monotonic_us();

@@ -1,5 +1,6 @@
-/* test_producer.c - the producer against the library's own mock brokers: what is sent arrives, faults are sorted into the
- * right kind, nothing waits for ever. Also the hash of keys and the check of pass-through properties. */
+/* test_producer.c - the producer against the library's own mock brokers: what is sent arrives,
+ * faults are sorted into the right kind, nothing waits for ever. Also the hash of keys and the
+ * check of pass-through properties. */
 #include "core/base/clock.h"
 #include "core/base/mem.h"
 #include "core/kafka/kafka_priv.h"
@@ -41,7 +42,9 @@ static void stop(void)
 
 static struct producer *open_producer(const char *id, int64_t queue)
 {
-	const struct producer_options options = { .transactional_id = id, .queue_bytes_max = queue, .linger_ms = 1 };
+	const struct producer_options options = { .transactional_id = id,
+						  .queue_bytes_max = queue,
+						  .linger_ms = 1 };
 	struct producer *p = NULL;
 
 	ck_assert_msg(producer_open(&settings, &options, &p, &e) == 0, "%s", e.msg);
@@ -76,7 +79,8 @@ START_TEST(test_partition_is_kafkas)
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
 		uint32_t positive = known[i].hash & 0x7fffffffu;
 
-		ck_assert_int_eq(producer_partition(slice_str(known[i].key), INT32_MAX), positive % INT32_MAX);
+		ck_assert_int_eq(producer_partition(slice_str(known[i].key), INT32_MAX),
+				 positive % INT32_MAX);
 		ck_assert_int_eq(producer_partition(slice_str(known[i].key), 7), positive % 7);
 	}
 	ck_assert_int_eq(producer_partition(slice_of(NULL, 0), 7), 0);
@@ -131,7 +135,8 @@ START_TEST(test_passing_faults_pass)
 
 	start();
 	p = open_producer("capture", 1 << 20);
-	rd_kafka_mock_push_request_errors(mock, 0 /* Produce */, 3, RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
+	rd_kafka_mock_push_request_errors(
+		mock, 0 /* Produce */, 3, RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
 		RD_KAFKA_RESP_ERR__TRANSPORT, RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS);
 	settings.kafka_timeout_ms = 10000;
 	ck_assert_int_eq(producer_begin(p, &e), 0);
@@ -143,7 +148,8 @@ START_TEST(test_passing_faults_pass)
 END_TEST
 
 /* Pushes `code` as the answer to a request of kind `api`, and wants the commit to fail so. */
-static void want_fault(int16_t api, rd_kafka_resp_err_t code, enum err_kind kind, int exit_code, const char *word)
+static void want_fault(int16_t api, rd_kafka_resp_err_t code, enum err_kind kind, int exit_code,
+		       const char *word)
 {
 	struct producer *p;
 
@@ -152,21 +158,27 @@ static void want_fault(int16_t api, rd_kafka_resp_err_t code, enum err_kind kind
 	rd_kafka_mock_push_request_errors(mock, api, 1, code);
 	ck_assert_int_eq(producer_begin(p, &e), 0);
 	ck_assert(send_some(p, 10) < 0 || producer_commit(p, &e) < 0);
-	ck_assert_msg(e.kind == kind && err_exit_code(&e) == exit_code && strstr(e.msg, word) != NULL, "%s, exit %d: %s",
-		err_kind_name(e.kind), err_exit_code(&e), e.msg);
+	ck_assert_msg(e.kind == kind && err_exit_code(&e) == exit_code &&
+			      strstr(e.msg, word) != NULL,
+		      "%s, exit %d: %s", err_kind_name(e.kind), err_exit_code(&e), e.msg);
 	producer_close(p);
 	stop();
 }
 
 START_TEST(test_faults_are_sorted)
 {
-	want_fault(0, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, ERR_CONFIG, EXIT_CONFIG, "HINT: Give");
-	want_fault(24, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, ERR_CONFIG, EXIT_CONFIG, "ACL");
-	want_fault(26, RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED, ERR_CONFIG, EXIT_CONFIG,
-		"transactional");
-	want_fault(0, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, ERR_DATA, EXIT_DATA, "max.message.bytes");
-	want_fault(26, RD_KAFKA_RESP_ERR_PRODUCER_FENCED, ERR_FATAL, EXIT_FENCED, "another instance");
-	want_fault(26, RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH, ERR_FATAL, EXIT_FENCED, "another instance");
+	want_fault(0, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, ERR_CONFIG, EXIT_CONFIG,
+		   "HINT: Give");
+	want_fault(24, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, ERR_CONFIG, EXIT_CONFIG,
+		   "ACL");
+	want_fault(26, RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED, ERR_CONFIG,
+		   EXIT_CONFIG, "transactional");
+	want_fault(0, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, ERR_DATA, EXIT_DATA,
+		   "max.message.bytes");
+	want_fault(26, RD_KAFKA_RESP_ERR_PRODUCER_FENCED, ERR_FATAL, EXIT_FENCED,
+		   "another instance");
+	want_fault(26, RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH, ERR_FATAL, EXIT_FENCED,
+		   "another instance");
 }
 END_TEST
 
@@ -178,7 +190,8 @@ START_TEST(test_too_large)
 	start();
 	p = open_producer(NULL, 1 << 20);
 	ck_assert_int_eq(producer_send(p, producer_topic(p, TOPIC), 0, slice_of(NULL, 0),
-				 slice_of(bytes, KAFKA_MESSAGE_MAX), &e), -1);
+				       slice_of(bytes, KAFKA_MESSAGE_MAX), &e),
+			 -1);
 	ck_assert_int_eq(e.kind, ERR_DATA);
 	ck_assert_int_eq(producer_pending(p), 0);
 	producer_close(p);
@@ -187,7 +200,8 @@ START_TEST(test_too_large)
 }
 END_TEST
 
-/* The queue never holds more than its limit, and a record larger than the limit still gets through alone. */
+/* The queue never holds more than its limit, and a record larger than the limit still gets through
+ * alone. */
 START_TEST(test_queue_is_bounded)
 {
 	uint8_t bytes[20000] = { 0 };
@@ -199,8 +213,9 @@ START_TEST(test_queue_is_bounded)
 		ck_assert_msg(send_some(p, 1) == 0, "%s", e.msg);
 		ck_assert_int_le(producer_pending_bytes(p), 10000);
 	}
-	ck_assert_int_eq(producer_send(p, producer_topic(p, TOPIC), 0, slice_of(NULL, 0), slice_of(bytes, sizeof(bytes)),
-				 &e), 0);
+	ck_assert_int_eq(producer_send(p, producer_topic(p, TOPIC), 0, slice_of(NULL, 0),
+				       slice_of(bytes, sizeof(bytes)), &e),
+			 0);
 	ck_assert_int_eq(producer_pending(p), 1);
 	ck_assert_int_eq(producer_flush(p, &e), 0);
 	ck_assert_int_eq(producer_pending(p), 0);
@@ -234,11 +249,12 @@ END_TEST
 
 START_TEST(test_no_broker_at_all)
 {
-	const struct producer_options options = { .transactional_id = "x", .queue_bytes_max = 1000 };
+	const struct producer_options options = { .transactional_id = "x",
+						  .queue_bytes_max = 1000 };
 	struct producer *p = NULL;
 
 	memset(&settings, 0, sizeof(settings));
-	settings.kafka_bootstrap = (char *)(uintptr_t)"127.0.0.1:1";
+	settings.kafka_bootstrap = (char *)(uintptr_t) "127.0.0.1:1";
 	settings.kafka_timeout_ms = 1500;
 	ck_assert_int_eq(producer_open(&settings, &options, &p, &e), -1);
 	ck_assert_int_eq(e.kind, ERR_RETRY);
@@ -274,8 +290,8 @@ END_TEST
 
 START_TEST(test_all_mistakes_are_told)
 {
-	struct property list[] = { { (char *)(uintptr_t)"acks", (char *)(uintptr_t)"0" },
-		{ (char *)(uintptr_t)"nonsense", (char *)(uintptr_t)"1" } };
+	struct property list[] = { { (char *)(uintptr_t) "acks", (char *)(uintptr_t) "0" },
+				   { (char *)(uintptr_t) "nonsense", (char *)(uintptr_t) "1" } };
 
 	memset(&settings, 0, sizeof(settings));
 	settings.kafka_properties = list;
@@ -288,8 +304,10 @@ END_TEST
 /* A property of the other kind of client is left out, not refused. */
 START_TEST(test_properties_of_consumers)
 {
-	struct property list[] = { { (char *)(uintptr_t)"fetch.min.bytes", (char *)(uintptr_t)"1" },
-		{ (char *)(uintptr_t)"transaction.timeout.ms", (char *)(uintptr_t)"20000" } };
+	struct property list[] = {
+		{ (char *)(uintptr_t) "fetch.min.bytes", (char *)(uintptr_t) "1" },
+		{ (char *)(uintptr_t) "transaction.timeout.ms", (char *)(uintptr_t) "20000" }
+	};
 	struct producer *p;
 
 	start();

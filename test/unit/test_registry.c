@@ -1,5 +1,6 @@
-/* test_registry.c - what records of a schemas topic add up to, ours and other registries', and records that make no sense. The
- * rest (reading a topic through mock brokers) is short here: taking turns needs a broker that fences, so it is tested with one. */
+/* test_registry.c - what records of a schemas topic add up to, ours and other registries', and
+ * records that make no sense. The rest (reading a topic through mock brokers) is short here: taking
+ * turns needs a broker that fences, so it is tested with one. */
 #include "core/base/buf.h"
 #include "core/base/log.h"
 #include "core/registry/registry_priv.h"
@@ -11,7 +12,8 @@ static struct registry_store store;
 
 static void apply(const char *key, const char *value)
 {
-	registry_store_apply(&store, slice_str(key), value != NULL ? slice_str(value) : slice_of(NULL, 0), 0);
+	registry_store_apply(&store, slice_str(key),
+			     value != NULL ? slice_str(value) : slice_of(NULL, 0), 0);
 }
 
 static void add(const char *subject, int32_t version, int32_t id, const char *text)
@@ -31,9 +33,12 @@ START_TEST(test_record_format)
 	struct buf key = BUF_INIT, value = BUF_INIT;
 
 	registry_record(&schema, &key, &value);
-	ck_assert_str_eq(buf_cstr(&key), "{\"keytype\":\"SCHEMA\",\"subject\":\"a-value\",\"version\":2,\"magic\":1}");
-	ck_assert_str_eq(buf_cstr(&value), "{\"subject\":\"a-value\",\"version\":2,\"id\":7,"
-					   "\"schema\":\"{\\\"type\\\":\\\"long\\\"}\",\"deleted\":false}");
+	ck_assert_str_eq(
+		buf_cstr(&key),
+		"{\"keytype\":\"SCHEMA\",\"subject\":\"a-value\",\"version\":2,\"magic\":1}");
+	ck_assert_str_eq(buf_cstr(&value),
+			 "{\"subject\":\"a-value\",\"version\":2,\"id\":7,"
+			 "\"schema\":\"{\\\"type\\\":\\\"long\\\"}\",\"deleted\":false}");
 	buf_done(&key);
 	buf_done(&value);
 }
@@ -54,10 +59,12 @@ START_TEST(test_ids_and_versions)
 	registry_store_next(&store, "a", "\"bytes\"", &id, &version);
 	ck_assert_int_eq(id, 6);
 	ck_assert_int_eq(version, 3);
-	registry_store_next(&store, "c", "{ \"x\": 1, \"type\" :\"int\" }", &id, &version); /* the same JSON */
+	registry_store_next(&store, "c", "{ \"x\": 1, \"type\" :\"int\" }", &id,
+			    &version); /* the same JSON */
 	ck_assert_int_eq(id, 5);
 	ck_assert_int_eq(version, 1);
-	ck_assert_int_eq(registry_store_find(&store, "a", "{\"x\":1,\"type\":\"int\"}")->schema.version, 2);
+	ck_assert_int_eq(
+		registry_store_find(&store, "a", "{\"x\":1,\"type\":\"int\"}")->schema.version, 2);
 	ck_assert_ptr_null(registry_store_find(&store, "b", "{\"x\":1,\"type\":\"int\"}"));
 	ck_assert_ptr_null(registry_store_find(&store, "a", "{\"x\":2,\"type\":\"int\"}"));
 	registry_store_done(&store);
@@ -84,7 +91,7 @@ START_TEST(test_deleted)
 	add("a", 1, 1, "\"long\"");
 	add("a", 2, 2, "\"int\"");
 	apply("{\"keytype\":\"SCHEMA\",\"subject\":\"a\",\"version\":2,\"magic\":1}",
-		"{\"subject\":\"a\",\"version\":2,\"id\":2,\"schema\":\"\\\"int\\\"\",\"deleted\":true}");
+	      "{\"subject\":\"a\",\"version\":2,\"id\":2,\"schema\":\"\\\"int\\\"\",\"deleted\":true}");
 	ck_assert_int_eq(registry_store_latest(&store, "a")->schema.version, 1);
 	ck_assert_ptr_null(registry_store_find(&store, "a", "\"int\""));
 	ck_assert_ptr_nonnull(registry_store_by_id(&store, 2)); /* a history may still name it */
@@ -102,8 +109,10 @@ START_TEST(test_deleted_subject)
 	add("a", 1, 1, "\"long\"");
 	add("a", 2, 2, "\"int\"");
 	add("b", 1, 1, "\"long\"");
-	apply("{\"keytype\":\"DELETE_SUBJECT\",\"subject\":\"a\",\"magic\":0}", "{\"subject\":\"a\",\"version\":2}");
-	apply("{\"keytype\":\"DELETE_SUBJECT\",\"subject\":\"never\",\"magic\":0}", "{\"subject\":\"never\",\"version\":2}");
+	apply("{\"keytype\":\"DELETE_SUBJECT\",\"subject\":\"a\",\"magic\":0}",
+	      "{\"subject\":\"a\",\"version\":2}");
+	apply("{\"keytype\":\"DELETE_SUBJECT\",\"subject\":\"never\",\"magic\":0}",
+	      "{\"subject\":\"never\",\"version\":2}");
 	ck_assert_ptr_null(registry_store_latest(&store, "a"));
 	ck_assert_ptr_nonnull(registry_store_latest(&store, "b"));
 	add("a", 3, 2, "\"int\"");
@@ -115,14 +124,16 @@ END_TEST
 START_TEST(test_other_registries_records)
 {
 	apply("{\"keytype\":\"NOOP\",\"magic\":0}", NULL);
-	apply("{\"keytype\":\"CONFIG\",\"subject\":null,\"magic\":0}", "{\"compatibilityLevel\":\"FULL\"}");
+	apply("{\"keytype\":\"CONFIG\",\"subject\":null,\"magic\":0}",
+	      "{\"compatibilityLevel\":\"FULL\"}");
 	apply("{\"keytype\":\"MODE\",\"subject\":\"a\",\"magic\":0}", "{\"mode\":\"READONLY\"}");
-	apply("{\"keytype\":\"CLEAR_SUBJECT\",\"subject\":\"a\",\"magic\":0}", "{\"subject\":\"a\"}");
+	apply("{\"keytype\":\"CLEAR_SUBJECT\",\"subject\":\"a\",\"magic\":0}",
+	      "{\"subject\":\"a\"}");
 	ck_assert_int_eq(store.skipped, 0);
 	ck_assert_uint_eq(store.count, 0);
 	/* schemaType left out, AVRO, or something whose id counts all the same */
 	apply("{\"keytype\":\"SCHEMA\",\"subject\":\"p\",\"version\":1,\"magic\":1}",
-		"{\"subject\":\"p\",\"version\":1,\"id\":40,\"schemaType\":\"PROTOBUF\",\"schema\":\"message M {}\"}");
+	      "{\"subject\":\"p\",\"version\":1,\"id\":40,\"schemaType\":\"PROTOBUF\",\"schema\":\"message M {}\"}");
 	ck_assert_ptr_null(registry_store_latest(&store, "p"));
 	ck_assert_int_eq(store.id_max, 40);
 	ck_assert(!registry_store_by_id(&store, 40)->avro);
@@ -131,18 +142,33 @@ START_TEST(test_other_registries_records)
 }
 END_TEST
 
-static const char good_key[] = "{\"keytype\":\"SCHEMA\",\"subject\":\"a\",\"version\":1,\"magic\":1}";
+static const char good_key[] =
+	"{\"keytype\":\"SCHEMA\",\"subject\":\"a\",\"version\":1,\"magic\":1}";
 static const char good_value[] =
 	"{\"subject\":\"a\",\"version\":1,\"id\":3,\"schema\":\"\\\"long\\\"\",\"deleted\":false}";
 
 START_TEST(test_nonsense_is_counted)
 {
-	static const char *const keys[] = { "", "x", "null", "[]", "{}", "{\"keytype\":7}",
-		"{\"keytype\":\"SCHEMA\"}", "{\"keytype\":\"SCHEMA\",\"subject\":\"a\",\"version\":0}",
+	static const char *const keys[] = {
+		"",
+		"x",
+		"null",
+		"[]",
+		"{}",
+		"{\"keytype\":7}",
+		"{\"keytype\":\"SCHEMA\"}",
+		"{\"keytype\":\"SCHEMA\",\"subject\":\"a\",\"version\":0}",
 		"{\"keytype\":\"SCHEMA\",\"subject\":\"a\",\"version\":2147483647}",
-		"{\"keytype\":\"SCHEMA\",\"subject\":\"a\",\"version\":1.5}", "\xff\xfe" };
-	static const char *const values[] = { "", "x", "{}", "{\"id\":1}", "{\"id\":-1,\"schema\":\"\"}",
-		"{\"id\":2147483647,\"schema\":\"\"}", "{\"id\":1,\"schema\":7}" };
+		"{\"keytype\":\"SCHEMA\",\"subject\":\"a\",\"version\":1.5}",
+		"\xff\xfe"
+	};
+	static const char *const values[] = { "",
+					      "x",
+					      "{}",
+					      "{\"id\":1}",
+					      "{\"id\":-1,\"schema\":\"\"}",
+					      "{\"id\":2147483647,\"schema\":\"\"}",
+					      "{\"id\":1,\"schema\":7}" };
 
 	log_setup(LOG_LEVEL_ERROR, LOG_FORMAT_LOGFMT);
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
@@ -157,7 +183,8 @@ START_TEST(test_nonsense_is_counted)
 }
 END_TEST
 
-/* Cut at each byte and with each byte changed: never a crash, and what is not JSON is never taken. */
+/* Cut at each byte and with each byte changed: never a crash, and what is not JSON is never taken.
+ */
 START_TEST(test_damaged_records)
 {
 	char key[sizeof(good_key)], value[sizeof(good_value)];
@@ -174,7 +201,8 @@ START_TEST(test_damaged_records)
 		memcpy(value, good_value, sizeof(value));
 		key[unit_random_below(sizeof(key) - 1)] = (char)unit_random64();
 		value[unit_random_below(sizeof(value) - 1)] = (char)unit_random64();
-		registry_store_apply(&store, slice_of(key, sizeof(key) - 1), slice_of(value, sizeof(value) - 1), i);
+		registry_store_apply(&store, slice_of(key, sizeof(key) - 1),
+				     slice_of(value, sizeof(value) - 1), i);
 	}
 	registry_store_done(&store);
 }
