@@ -26,6 +26,7 @@
 #define KEY_MAX 300
 #define SCHEMAS_MAX 16
 #define POLL_MS 250
+#define IDLE_US 50000
 
 struct known_schema {
 	int32_t id;
@@ -195,8 +196,11 @@ static int follow(struct status_feed *feed, struct consumer *c, struct decoder *
 		}
 		if (rc == 0)
 			backoff_reset(backoff);
-		if (rc == 0 && consumer_at_end(c))
+		if (rc == 0 && consumer_at_end(c)) {
 			set_whole(feed);
+			if (count == 0) /* behind the end of stop_at_end a poll no longer waits */
+				clock_sleep_us(IDLE_US);
+		}
 	}
 	buf_done(&json);
 	return rc;
