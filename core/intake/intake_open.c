@@ -35,8 +35,9 @@ static int count_partitions(struct admin *admin, const char *topic, int32_t *ret
 	if (admin_topic(admin, topic, &info, e) < 0)
 		return -1;
 	if (!info.exists) {
-		err_config(e, "topic %s is not there", topic);
-		return err_hint(e, "Check the name under inputs; row topics and event topics are made by `millrace run`.");
+		/* not a mistake for sure: capture may never have run yet */
+		err_retry(e, "topic %s is not there", topic);
+		return err_hint(e, "`millrace run` makes row topics and event topics: is it running? Else check the name under inputs.");
 	}
 	*ret_partitions = info.partitions;
 	return 0;

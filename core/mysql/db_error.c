@@ -3,7 +3,7 @@
  *
  * One table of numbers (MariaDB knowledge base, "MariaDB Error Codes"; 2000 to 2999 are the
  * client's own). A number that isn't in it needs a person when the server sent it, and is fatal
- * when the client library made it up. Statement text is never quoted: it may hold row data. */
+ * when the client library made it up. The statement is not repeated: it may hold row data. */
 #include "core/mysql/db_priv.h"
 
 #include <stdlib.h>
@@ -89,6 +89,15 @@ static bool says(const char *text, const char *part)
 	return strstr(text, part) != NULL;
 }
 
+/* 4052: the server hands our stream to whoever registered last with our server id. Trying again would take it back, and
+ * so on without end: the later one wins, as it does on the broker. */
+static int sort_taken_over(const struct db *db, const char *text, struct err *e)
+{
+	err_fatal(e, "source %s: another replica connected with our server id: %s", db->where, text);
+	err_hint(e, "A second instance of this capture took over, or source.server_id is used by another replica.");
+	return err_exit(e, EXIT_FENCED);
+}
+
 /* 1236 is all that a binlog dump can fail with; only its text tells what it was. */
 static int sort_dump_error(const struct db *db, const char *text, struct err *e)
 {
@@ -112,8 +121,8 @@ static int sort_dump_error(const struct db *db, const char *text, struct err *e)
 		err_config(e, "source %s cannot send an event: %s", db->where, text);
 		return err_hint(e, "SET GLOBAL max_allowed_packet=1073741824 on the source.");
 	}
-	if (says(text, "same server") || says(text, "duplicate"))
-		return err_config(e, "source %s: %s", db->where, text);
+	if (says(text, "same server"))
+		return sort_taken_over(db, text, e);
 	if (says(text, "Binary log is not open")) {
 		err_config(e, "source %s has no binlog", db->where);
 		return err_hint(
@@ -130,6 +139,8 @@ int db_error_sort(const struct db *db, unsigned number, const char *text, const 
 {
 	if (number == 1236)
 		return sort_dump_error(db, text, e);
+	if (number == 4052)
+		return sort_taken_over(db, text, e);
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
 		if (table[i].number != number)
 			continue;

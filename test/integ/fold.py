@@ -79,7 +79,7 @@ def compare(records, connection, db, table, key_columns):
                        for n, k, _, _ in columns)
     seen = set()
     for line in run_sql(connection, f"SELECT {select} FROM {db}.{table}"):
-        want, skip = {}, set()
+        want, inexact = {}, {}
         for (name, kind, full, precision), text in zip(columns, line):
             if kind in ("binary", "varbinary", "blob", "bit") and text is not None:
                 raw = bytes.fromhex(text if len(text) % 2 == 0 else "0" + text)
@@ -95,15 +95,14 @@ def compare(records, connection, db, table, key_columns):
                 try:
                     want[name] = expected(text, kind, "unsigned" in full)
                 except ValueError:
-                    skip.add(name)  # zero dates and the like: null, and the text in `exact`
+                    inexact[name] = text  # zero dates and the like: null, and the text in `exact`
                     want[name] = None
-                    exact_text = text
         key = tuple(want[c] for c in key_columns)
         assert key in rows, f"{db}.{table}: {key} is missing from the topic"
         got, exact = rows[key]
         assert got == want, f"{db}.{table} {key}: topic {got} != table {want}"
-        for name in skip:
-            assert exact and exact.get(f"after.{name}") == exact_text, f"{db}.{table} {key}: {name} lacks its exact text"
+        for name, text in inexact.items():
+            assert exact and exact.get(f"after.{name}") == text, f"{db}.{table} {key}: {name} lacks its exact text"
         seen.add(key)
     extra = set(rows) - seen
     assert not extra, f"{db}.{table}: rows that are not in the table: {sorted(extra)[:5]}"
