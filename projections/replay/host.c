@@ -208,15 +208,14 @@ static int first_build(struct host *h, struct err *e)
 
 	if (view_read(h->dir, &view, e) < 0)
 		return -1;
-	pthread_mutex_lock(&h->lock);
-	number = host_next_number(h);
-	pthread_mutex_unlock(&h->lock);
-	for (int v = 1; v < number; v++) {
-		if (host_find(h, v) != NULL && host_drop_version(h, v, e) < 0) {
+	/* only failed ones can be there; the keeper doesn't run yet, nor does anybody else */
+	while (h->version_count > 0) {
+		if (host_drop_version(h, h->versions[0].version, e) < 0) {
 			view_free(view);
 			return -1;
 		}
 	}
+	number = host_next_number(h);
 	if (host_create_version(h, number, view, true, e) < 0)
 		return -1;
 	host_begin_job(h, HOST_BUILD, number);

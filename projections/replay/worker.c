@@ -33,6 +33,7 @@
 #define BUILD_OPEN_US_MAX 2000000
 #define WAIT_MS 50                  /* of the feed, when nothing is open: how soon a hold is seen */
 #define BUILD_COALESCE_MS 20
+#define PATIENCE_US 60000000        /* for topics that a capture which just began is still making */
 #define GROUP_COMMIT_US 5000000     /* between commits of consumer group offsets */
 #define POSITION_ONLY_US 1000000    /* between store commits that only move the position */
 
@@ -60,6 +61,7 @@ struct worker {
 	void *feed;
 	bool open, inside, built;       /* store transaction open; inside a source transaction */
 	int64_t open_us, open_records, records_base;
+	int64_t started_us;
 	int64_t bulk;                   /* records of one store transaction, at most about */
 	int64_t poison_seq;             /* record that could not be applied; 0: none */
 	int64_t group_us, mark_us, rate_us, rate_records;
@@ -405,6 +407,16 @@ static int read_schema(void *context, int32_t id, const char **ret_text, struct 
 	return feed(w)->schema(w->options.source.context, id, ret_text, e);
 }
 
+/* The feed; a mistake in its inputs counts as one only after a while. */
+static int open_source(struct worker *w, const struct intake_options *o, struct err *e)
+{
+	int rc = feed(w)->open(w->options.source.context, o, &w->feed, e);
+
+	if (rc < 0 && e->kind == ERR_CONFIG && clock_monotonic_us() - w->started_us < PATIENCE_US)
+		e->kind = ERR_RETRY;
+	return rc;
+}
+
 static int open_feed(struct worker *w, struct err *e)
 {
 	struct intake_options o = {
@@ -418,13 +430,13 @@ static int open_feed(struct worker *w, struct err *e)
 	if (store(w)->position(w->version, &text, e) < 0)
 		return -1;
 	if (text == NULL)
-		return feed(w)->open(w->options.source.context, &o, &w->feed, e);
+		return open_source(w, &o, e);
 	rc = intake_position_read(slice_str(text), &from, e);
 	free(text);
 	if (rc < 0)
 		return err_wrap(e, "stored position");
 	o.from = &from;
-	rc = feed(w)->open(w->options.source.context, &o, &w->feed, e);
+	rc = open_source(w, &o, e);
 	intake_position_done(&from);
 	return rc;
 }
@@ -533,6 +545,7 @@ int worker_start(const struct worker_options *options, struct worker **ret_worke
 	snprintf(w->status.gtid_set, sizeof(w->status.gtid_set), "%s", info.gtid_set);
 	w->backoff = (struct backoff)BACKOFF_INIT;
 	w->bulk = BULK_RECORDS;
+	w->started_us = clock_monotonic_us();
 	snprintf(w->area, sizeof(w->area), "view:%s:v%d", options->view->name, options->version);
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_condattr_init(&monotonic);
