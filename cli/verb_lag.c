@@ -62,7 +62,7 @@ static void add_lag(struct table *t, const char *from, const char *to, const jso
 	buf_reset(&out);
 	progress_duration(&out, number(lag, "us"));
 	table_cell(t, "%s", buf_cstr(&out));
-	table_cell(t, "%s", silent ? "as of its last word" : "");
+	table_cell(t, "%s", silent ? "silent" : "");
 	if (silent)
 		table_colour(t, TERM_RED);
 	buf_done(&out);

@@ -26,7 +26,7 @@
 #define KEY_MAX 300
 #define SCHEMAS_MAX 16
 #define POLL_MS 250
-#define IDLE_US 50000
+#define IDLE_US 200000
 
 struct known_schema {
 	int32_t id;

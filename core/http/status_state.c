@@ -141,21 +141,38 @@ static bool is_view(const char *key)
 	return strncmp(key, "view:", 5) == 0;
 }
 
-/* The lags of one process: one of a view, two of capture. */
-static size_t lags_of(const struct status_state *s, const struct process *p, struct lag *ret_lags)
+/* What a view is measured against: what itself saw delivered, or capture's last word when that
+ * is not known or, from a view that went silent, old. */
+static const json_t *delivered_for(const struct status_state *s, const struct process *view,
+				   int64_t now_us)
 {
-	const json_t *delivered = json_object_get(p->status, "delivered");
+	const json_t *own = json_object_get(view->status, "delivered"), *other;
 	const struct process *capture = find(s, "capture");
 
+	if (capture == NULL)
+		return own;
+	other = json_object_get(capture->status, "delivered");
+	if (!json_is_object(own))
+		return other;
+	return now_us - number(view->status, "at_us") > STATUS_SILENT_US
+			       && number(other, "transactions") > number(own, "transactions")
+		       ? other
+		       : own;
+}
+
+/* The lags of one process as of now: one of a view, two of capture. */
+static size_t lags_of(const struct status_state *s, const struct process *p, int64_t now_us,
+		      struct lag *ret_lags)
+{
+	const json_t *read = json_object_get(p->status, "read");
+
 	if (is_view(p->key)) {
-		if (!json_is_object(delivered) && capture != NULL)
-			delivered = json_object_get(capture->status, "delivered");
-		ret_lags[0] = lag_between(delivered, json_object_get(p->status, "applied"));
+		ret_lags[0] = lag_between(delivered_for(s, p, now_us),
+					  json_object_get(p->status, "applied"));
 		return 1;
 	}
-	ret_lags[0] =
-		lag_between(json_object_get(p->status, "head"), json_object_get(p->status, "read"));
-	ret_lags[1] = lag_between(json_object_get(p->status, "read"), delivered);
+	ret_lags[0] = lag_between(json_object_get(p->status, "head"), read);
+	ret_lags[1] = lag_between(read, json_object_get(p->status, "delivered"));
 	return 2;
 }
 
@@ -167,7 +184,7 @@ static void add_point(const struct status_state *s, struct process *p)
 
 	if (p->point_count > 0 && point.at_us - last->at_us < STATUS_POINT_US)
 		return;
-	(void)lags_of(s, p, point.lags); /* how many follows from the key */
+	(void)lags_of(s, p, point.at_us, point.lags); /* how many follows from the key */
 	p->points[p->point_count++ % STATUS_POINTS] = point;
 }
 
@@ -215,7 +232,7 @@ static json_t *process_json(const struct status_state *s, const struct process *
 	int64_t age = not_negative(now_us - number(p->status, "at_us"));
 	bool stopped = state != NULL && strcmp(state, "stopped") == 0;
 	struct lag lags[LAGS_MAX];
-	size_t n = lags_of(s, p, lags);
+	size_t n = lags_of(s, p, now_us, lags);
 
 	json_object_set_new(lag, n == 1 ? "applied" : "read", lag_json(&lags[0]));
 	if (n == 2)

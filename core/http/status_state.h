@@ -5,8 +5,9 @@
  * and verbs goes out. Not thread-safe. Three lags, never one (DESIGN 6), each {transactions,
  * bytes, us}, seconds by the source's own clock, never negative: capture: "read" = head - read,
  * "delivered" = read - delivered;   a view: "applied" = delivered - applied. A lag is null when
- * one of its ends isn't known. A process is silent when its status is older than
- * STATUS_SILENT_US and it did not say that it stopped. */
+ * one of its ends isn't known. For a silent view, delivered is capture's: it stands still while
+ * that goes on. A process is silent when its status is older than STATUS_SILENT_US and it did
+ * not say that it stopped. */
 #ifndef CORE_HTTP_STATUS_STATE_H
 #define CORE_HTTP_STATUS_STATE_H
 

@@ -440,6 +440,13 @@ START_TEST(test_silence)
 	has(s, 0, 0, "\"age_us\":0,\"silent\":false"); /* its clock is ahead of ours */
 	take(s, "capture", "{\"at_us\":1000000,\"state\":\"stopped\"}");
 	has(s, 99000000, 0, "\"silent\":false");
+	take(s, "capture", "{\"at_us\":90000000,\"delivered\":%s}", STAGE(20, 200, 900));
+	take(s, "view:v", "{\"at_us\":90000000,\"delivered\":%s,\"applied\":%s}", STAGE(9, 90, 450),
+	     STAGE(9, 90, 400));
+	has(s, 90000000, 0, "\"lag\":{\"applied\":{\"transactions\":0");
+	has(s, 120000000, 0,
+	    "\"lag\":{\"applied\":{\"transactions\":11,\"bytes\":110,\"us\":500}}");
+	take(s, "view:v", "%s", "");
 	take(s, "capture", "%s", "");
 	has(s, 0, 0, "\"processes\":[]");
 	take(s, "view:never", "%s", "");
