@@ -26,9 +26,13 @@ struct site {
 	uint64_t random;
 	uint64_t last_member, last_group;
 	uint64_t transactions, rows, rolled_back;
+	bool gave_way;   /* the server chose this transaction to end a deadlock: the rest of it is left out */
 	char *sql;
 	size_t size;
 };
+
+#define LOCK_WAIT_TIMEOUT 1205
+#define DEADLOCK 1213
 
 static const char *const first_names[] = { "Ada", "Björk", "Chloé", "Dmitri", "Émile", "Fatima", "Gustav", "Hana",
 					   "Ines", "Jürgen", "Keiko", "Łukasz", "Mei", "Núria", "Olu", "Priya" };
@@ -63,9 +67,19 @@ static void text(struct site *site, const char *format, ...)
 
 static void send_statement(struct site *site)
 {
+	if (site->gave_way) {
+		site->size = 0;
+		return;
+	}
 	if (mysql_real_query(site->db, site->sql, (unsigned long)site->size) != 0) {
-		fprintf(stderr, "meetup-load: %s\n  in: %.200s\n", mysql_error(site->db), site->sql);
-		exit(1);
+		unsigned failure = mysql_errno(site->db);
+
+		if (failure != DEADLOCK && failure != LOCK_WAIT_TIMEOUT) {
+			fprintf(stderr, "meetup-load: %s\n  in: %.200s\n", mysql_error(site->db), site->sql);
+			exit(1);
+		}
+		site->gave_way = true;
+		mysql_rollback(site->db);
 	}
 	if (mysql_affected_rows(site->db) != (my_ulonglong)-1)
 		site->rows += mysql_affected_rows(site->db);
@@ -227,6 +241,7 @@ static void act(struct site *site)
 	uint64_t n = roll(site, 1000);
 
 	site->transactions++;
+	site->gave_way = false;
 	if (n < 180)
 		sign_up(site);
 	else if (n < 600)
@@ -302,10 +317,13 @@ static void import(struct site *site, uint64_t members)
 {
 	uint64_t first = site->last_member + 1;
 
-	run(site, "BEGIN");
-	insert_members(site, members);
-	insert_memberships(site, first, members, members * 3);
-	run(site, "COMMIT");
+	do {
+		site->gave_way = false;
+		run(site, "BEGIN");
+		insert_members(site, members);
+		insert_memberships(site, first, members, members * 3);
+		run(site, "COMMIT");
+	} while (site->gave_way);
 	site->transactions++;
 }
 

@@ -5,9 +5,10 @@ CREATE TABLE memberships (
   PRIMARY KEY (member_id, group_id)
 ) WITHOUT ROWID;
 
+-- Groups that exist or have members: the site has no foreign keys, and now and then somebody joins a group that is being closed.
 CREATE TABLE group_info (
   group_id INTEGER PRIMARY KEY,
-  name     TEXT,
+  name     TEXT,                -- null: the group is gone, its members are not
   members  INTEGER NOT NULL DEFAULT 0
 );
 

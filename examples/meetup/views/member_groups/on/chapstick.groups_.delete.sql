@@ -1,1 +1,3 @@
-DELETE FROM group_info WHERE group_id = :id;
+UPDATE group_info SET name = NULL WHERE group_id = :id;
+
+DELETE FROM group_info WHERE group_id = :id AND members = 0;
