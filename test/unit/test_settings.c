@@ -159,6 +159,34 @@ START_TEST(test_long_line)
 }
 END_TEST
 
+/* A long value keeps its blanks and comes back byte by byte, wherever it was cut. */
+START_TEST(test_long_value)
+{
+	static const char letters[] = "ab#.  \t[=";
+	char value[1000];
+
+	unit_seed();
+	make_folder();
+	for (int round = 0; round < 300; round++) {
+		size_t n = 300 + unit_random_below(600);
+
+		for (size_t i = 0; i < n; i++)
+			value[i] = letters[unit_random_below(sizeof(letters) - 1)];
+		value[0] = value[n - 1] = 'x';
+		value[n] = '\0';
+		char *text = xasprintf("[source]\nuser = %s\nport = 77\n", value);
+		char *file = write_file("m.conf", text);
+		struct settings *s = read_good(file, NULL, 0);
+
+		ck_assert_str_eq(s->source_user, value);
+		ck_assert_int_eq(s->source_port, 77);
+		settings_free(s);
+		free(text);
+		free(file);
+	}
+}
+END_TEST
+
 START_TEST(test_secret)
 {
 	const struct settings_flag flag = { "source.password_file",
@@ -522,6 +550,7 @@ int main(void)
 	unit_test(s, test_file);
 	unit_test(s, test_precedence);
 	unit_test(s, test_long_line);
+	unit_test_slow(s, test_long_value, 20);
 	unit_test(s, test_secret);
 	unit_test(s, test_all_mistakes_at_once);
 	unit_test(s, test_bad_values);
