@@ -13,6 +13,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define OUTSIDE_TIMEOUT_MS 20000
 #define OUTSIDE_LIMIT_MS 60000
@@ -253,6 +254,19 @@ static int open_versions(struct host *h, struct err *e)
 	return rc == 0 ? resume(h, e) : -1;
 }
 
+/* A view without any state must at least be readable: a mistyped name shall leave nothing behind. */
+static int check_new(const struct host *h, struct err *e)
+{
+	char *state = xasprintf("%s/views/%s", h->options.settings->state_dir, h->name);
+	bool known = access(state, F_OK) == 0;
+	struct view *view = NULL;
+	int rc = known ? 0 : view_read(h->dir, &view, e);
+
+	view_free(view);
+	free(state);
+	return rc;
+}
+
 int host_open(const struct host_options *options, struct host **ret_host, struct err *e)
 {
 	struct host *h = xcalloc(1, sizeof(*h));
@@ -268,7 +282,7 @@ int host_open(const struct host_options *options, struct host **ret_host, struct
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	pthread_cond_init(&h->changed, &monotonic);
 	pthread_condattr_destroy(&monotonic);
-	if (lease_take(options->settings->state_dir, h->name, &h->lease, e) < 0 ||
+	if (check_new(h, e) < 0 || lease_take(options->settings->state_dir, h->name, &h->lease, e) < 0 ||
 	    options->store->open(options->settings->state_dir, h->name, &h->store, e) < 0 || open_versions(h, e) < 0)
 		goto fail;
 	if (pthread_create(&h->keeper, NULL, host_keeper, h) != 0) {
