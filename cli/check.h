@@ -6,13 +6,21 @@
 #include "cli/finding.h"
 #include "core/base/settings.h"
 
+/* Topics that records go to, as the published events name them; collected while events are
+ * bound.
+ */
+struct check_topics {
+	char **names;
+	size_t count;
+};
+
 /* Source: server, settings, grants; every captured table's shape and key; every published event
  * against its table. */
-void check_source(const struct settings *settings, struct findings *f);
-/* Event files alone, without the source. */
-void check_event_files(const struct settings *settings, struct findings *f);
-/* Brokers, the topics of this capture and what they keep, the schema registry. */
-void check_kafka(const struct settings *settings, struct findings *f);
+void check_source(const struct settings *settings, struct check_topics *topics, struct findings *f);
+/* Brokers, the topics of this capture (and `topics`) and what they keep, the schema registry. */
+void check_kafka(const struct settings *settings, const struct check_topics *topics,
+		 struct findings *f);
+void check_topics_done(struct check_topics *topics);
 /* Every view folder: its files, its inputs, its handlers against the schemas registered for
  * them.
  */

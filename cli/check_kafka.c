@@ -68,7 +68,7 @@ static bool check_topic(const struct settings *s, struct admin *admin, const cha
 	return true;
 }
 
-static void check_topics(const struct settings *s, struct admin *admin, struct findings *f)
+static void check_own_topics(const struct settings *s, struct admin *admin, struct findings *f)
 {
 	char *prefix = xasprintf("%s.", s->name), **names = NULL;
 	size_t count = 0, good = 0;
@@ -89,6 +89,25 @@ static void check_topics(const struct settings *s, struct admin *admin, struct f
 	for (size_t i = 0; i < count; i++)
 		free(names[i]);
 	free(names);
+	free(prefix);
+}
+
+/* Event topics are used under the names that the events give them. */
+static void check_event_topics(const struct settings *s, struct admin *admin,
+			       const struct check_topics *topics, struct findings *f)
+{
+	char *prefix = xasprintf("%s.", s->name);
+	size_t count = 0, good = 0;
+
+	for (size_t i = 0; i < topics->count; i++)
+		if (strncmp(topics->names[i], prefix, strlen(prefix)) != 0) {
+			count++;
+			good += check_topic(s, admin, topics->names[i], f);
+		}
+	if (count != 0)
+		finding_add(f, good == count ? FINDING_OK : FINDING_WARNING, AREA, NULL,
+			    "%zu of %zu event topics are as they must be, or yet to be made", good,
+			    count);
 	free(prefix);
 }
 
@@ -124,7 +143,8 @@ static void check_registry(const struct settings *s, struct admin *admin, struct
 	registry_close(registry);
 }
 
-void check_kafka(const struct settings *settings, struct findings *f)
+void check_kafka(const struct settings *settings, const struct check_topics *topics,
+		 struct findings *f)
 {
 	struct admin *admin;
 	struct err e = ERR_INIT;
@@ -144,7 +164,8 @@ void check_kafka(const struct settings *settings, struct findings *f)
 				    "Lower kafka.replication, or start more brokers.",
 				    "kafka.replication = %lld needs as many brokers",
 				    (long long)settings->kafka_replication);
-		check_topics(settings, admin, f);
+		check_own_topics(settings, admin, f);
+		check_event_topics(settings, admin, topics, f);
 		check_registry(settings, admin, f);
 	}
 	admin_close(admin);

@@ -15,17 +15,35 @@
 #define AREA "source"
 
 struct sink_state {
+	struct check_topics *topics;
 	int32_t next_id;
 	int32_t partitions;
 };
+
+static void add_topic(struct check_topics *topics, const char *name)
+{
+	for (size_t i = 0; i < topics->count; i++)
+		if (strcmp(topics->names[i], name) == 0)
+			return;
+	topics->names = xrealloc(topics->names, (topics->count + 1) * sizeof(*topics->names));
+	topics->names[topics->count++] = xstrdup(name);
+}
+
+void check_topics_done(struct check_topics *topics)
+{
+	for (size_t i = 0; i < topics->count; i++)
+		free(topics->names[i]);
+	free(topics->names);
+	*topics = (struct check_topics){ NULL, 0 };
+}
 
 static int sink_topic(void *context, const char *name, struct publish_topic **ret_topic,
 		      int32_t *ret_partitions, struct err *e)
 {
 	const struct sink_state *state = context;
 
-	(void)name;
 	(void)e;
+	add_topic(state->topics, name);
 	*ret_topic = NULL; /* nothing is sent */
 	*ret_partitions = state->partitions;
 	return 0;
@@ -60,27 +78,28 @@ static struct publisher *open_publisher(const struct settings *settings, struct 
 	const struct publish_sink sink = { state, sink_topic, sink_send, sink_schema };
 	struct publisher *p;
 	struct err e = ERR_INIT;
-	size_t tables;
+	const char *const *tables;
+	size_t count, distinct = 0;
 
 	if (publisher_new(settings, &sink, &p, &e) < 0) {
 		finding_err(f, FINDING_FAIL, "events", &e);
 		return NULL;
 	}
-	(void)publisher_event_tables(p, &tables); /* only how many */
+	tables = publisher_event_tables(p, &count);
+	for (size_t i = 0; i < count; i++) {
+		size_t before = 0;
+
+		while (before < i && strcmp(tables[before], tables[i]) != 0)
+			before++;
+		distinct += before == i;
+	}
 	if (*settings->capture_events_dir != '\0')
 		finding_add(f, FINDING_OK, "events", NULL, "%s: read, events from %zu table%s",
-			    settings->capture_events_dir, tables, tables == 1 ? "" : "s");
+			    settings->capture_events_dir, distinct, distinct == 1 ? "" : "s");
 	else
 		finding_add(f, FINDING_OK, "events", NULL,
 			    "none are published (capture.events is not set)");
 	return p;
-}
-
-void check_event_files(const struct settings *settings, struct findings *f)
-{
-	struct sink_state state = { 0, 1 };
-
-	publisher_free(open_publisher(settings, &state, f));
 }
 
 /* Facts that do not stop capture but will surprise somebody. */
@@ -167,9 +186,9 @@ static void check_server(const struct settings *settings, struct db *db, struct 
 	source_findings_free(findings, count);
 }
 
-void check_source(const struct settings *settings, struct findings *f)
+void check_source(const struct settings *settings, struct check_topics *topics, struct findings *f)
 {
-	struct sink_state state = { 0, (int32_t)settings->kafka_partitions };
+	struct sink_state state = { topics, 0, (int32_t)settings->kafka_partitions };
 	struct publisher *publisher = open_publisher(settings, &state, f);
 	struct err e = ERR_INIT;
 	struct db *db;

@@ -99,7 +99,7 @@ static void check_handlers(const struct view *v, struct registry *registry, stru
 			    "%s: no schema is registered for its inputs yet", v->name);
 	else if (!a.failed)
 		finding_add(f, FINDING_OK, AREA, NULL,
-			    "%s: its handlers fit the %zu schemas of its inputs", v->name,
+			    "%s: its handlers fit what is registered for its inputs (%zu)", v->name,
 			    a.schemas);
 	sql_close(db);
 }

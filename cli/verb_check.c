@@ -20,6 +20,7 @@ static bool is_folder(const char *path)
 static void check(const struct settings *settings, bool capture, bool views, struct findings *f)
 {
 	static const char *const needed[] = { "capture.tables", NULL };
+	struct check_topics topics = { NULL, 0 };
 	struct err e = ERR_INIT;
 
 	finding_add(f, FINDING_OK, "settings", NULL, "%s: no mistakes",
@@ -27,8 +28,9 @@ static void check(const struct settings *settings, bool capture, bool views, str
 	if (capture && settings_require(settings, needed, &e) < 0)
 		finding_err(f, FINDING_FAIL, "settings", &e);
 	else if (capture)
-		check_source(settings, f);
-	check_kafka(settings, f);
+		check_source(settings, &topics, f);
+	check_kafka(settings, &topics, f);
+	check_topics_done(&topics);
 	if (views)
 		check_views(settings, f);
 }
