@@ -123,7 +123,8 @@ bench: ## measure throughput and memory, with real servers
 	@scripts/bench
 
 golden-update: all ## write the golden files anew from what the code does now
-	@scripts/golden --update
+	@$(MAKE) --no-print-directory $(B)/unit/test_golden
+	UPDATE_GOLDEN=1 $(B)/unit/test_golden
 
 install: all ## install under DESTDIR and PREFIX (default /usr/local)
 	install -D -m 755 $(B)/millrace '$(DESTDIR)$(PREFIX)/bin/millrace'
