@@ -210,10 +210,6 @@ static int run_verb(struct command *c)
 	set_up_log(settings);
 	code = c->verb->run(settings, c->rest_count - 1, c->rest + 1);
 	settings_free(settings);
-	if (fflush(stdout) != 0 && code == EXIT_OK) {
-		perror("millrace: writing the answer");
-		code = EXIT_FATAL;
-	}
 	return code;
 }
 
@@ -243,6 +239,10 @@ int main(int argc, char **argv)
 
 	if (code < 0)
 		code = run_command(&c);
+	if (fflush(stdout) != 0 && code == EXIT_OK) {
+		perror("millrace: writing the answer");
+		code = EXIT_FATAL;
+	}
 	free(c.flags);
 	free(c.rest);
 	return code;
