@@ -1,5 +1,6 @@
 """scripts/bench: see there and docs/BENCHMARKS.md."""
 import argparse
+import contextlib
 import hashlib
 import json
 import os
@@ -11,7 +12,7 @@ import sys
 import threading
 import time
 
-from confluent_kafka import TopicPartition
+from confluent_kafka import KafkaException, TopicPartition
 
 from bench_world import BUILD, DATA, MILLRACE, ROOT, STALL_S, STEP_S, Daemon, Failed, Kafka, Servers, bench, cpu_seconds, \
     first_long, free_port, peak_rss_mb
@@ -163,10 +164,13 @@ class Bench:
         topic, deadline = f"{name}.bench.t10", time.monotonic() + STALL_S
         try:
             while True:
-                count = self.kafka.partitions(topic)
-                ends = [c.get_watermark_offsets(TopicPartition(topic, p), timeout=10)[1] for p in range(count)]
-                if sum(ends) > 0:
-                    return
+                try:
+                    count = self.kafka.partitions(topic)
+                    ends = [c.get_watermark_offsets(TopicPartition(topic, p), timeout=10)[1] for p in range(count)]
+                    if sum(ends) > 0:
+                        return
+                except KafkaException:
+                    pass    # the topic is being made
                 daemon.check()
                 if time.monotonic() > deadline:
                     raise Failed(f"no record within {STALL_S} s: {daemon.tail()}")
@@ -355,16 +359,23 @@ class Bench:
         while not version.exists():
             self.wait(daemon)
         began = time.monotonic()
-        while not public.exists():
+        while not public.exists() or not self.whole(public):
             self.wait(daemon)
         return time.monotonic() - began
 
-    def build_again(self, daemon, _):
+    def build_again(self, daemon, state):
         began = time.monotonic()
         out = daemon.verb_run("replay", "rows", "--force")
         if out.returncode != 0:
             raise Failed(f"replay ended with {out.returncode}: {out.stderr.strip()[-500:]}")
+        while not self.whole(state / "rows.db"):
+            self.wait(daemon)
         return time.monotonic() - began
+
+    def whole(self, database):
+        """The last row is there. A view is live from the moment when at most one group commit is missing."""
+        with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=10)) as connection:
+            return connection.execute("SELECT 1 FROM rows WHERE id = ?", (self.rows,)).fetchone() is not None
 
     def wait(self, daemon):
         daemon.check()
@@ -392,7 +403,7 @@ class Bench:
         for step in steps:
             try:
                 getattr(self, step)()
-            except (Failed, OSError, subprocess.SubprocessError, sqlite3.Error) as why:
+            except (Failed, OSError, KafkaException, subprocess.SubprocessError, sqlite3.Error) as why:
                 self.report.fail(step, why)
         if self.capture_rss:
             self.report.require("capture, peak RSS MB", max(self.capture_rss), CAPTURE_MB, below=True)
