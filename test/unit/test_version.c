@@ -1,0 +1,335 @@
+/* test_version.c - versions of a view in the SQLite store: rows and position together, fencing, the public name, the lease, what a
+ * crash leaves. */
+#include "test/unit/unit.h"
+
+#include "core/base/mem.h"
+#include "projections/store/lease.h"
+#include "projections/store/store.h"
+#include "test/lib/folder.h"
+
+#include <sys/wait.h>
+
+static const char *dir;
+static struct store *store;
+static struct view *view;
+
+static void setup(void)
+{
+	struct view_files files = { 0 };
+	struct err e = ERR_INIT;
+
+	dir = folder_new();
+	view_files_add(&files, "view.conf", xstrdup("inputs = x\nowner = me"));
+	view_files_add(&files, "tables.sql", xstrdup("CREATE TABLE t (id INTEGER PRIMARY KEY, v);\n-- after build\nCREATE INDEX t_v ON t (v);"));
+	view_files_add(&files, "on/Put.sql", xstrdup("INSERT INTO t VALUES (:id, :v)"));
+	ck_assert_msg(view_from_files("v", "v", &files, &view, &e) == 0, "%s", e.msg);
+	ck_assert_msg(store_sqlite.open(dir, "v", &store, &e) == 0, "%s", e.msg);
+}
+
+static void teardown(void)
+{
+	store->ops->close(store);
+	view_free(view);
+	folder_remove(dir);
+}
+
+static struct store_version *open_version(int version)
+{
+	struct store_version *v;
+	struct err e = ERR_INIT;
+
+	ck_assert_msg(store_sqlite.version_open(store, version, &v, &e) == 0, "%s", e.msg);
+	return v;
+}
+
+static void create(int version)
+{
+	struct err e = ERR_INIT;
+
+	ck_assert_msg(store_sqlite.create(store, view, version, true, &e) == 0, "%s", e.msg);
+}
+
+static int put(struct store_version *v, int64_t id, struct err *e)
+{
+	struct target *t = store_sqlite.target(v);
+	struct value value = { .kind = VALUE_INT, .i = id };
+	const struct value *values[] = { &value, &value };
+	struct target_statement *s;
+	int rc;
+
+	if (t->ops->prepare(t, "put", "INSERT INTO t VALUES (:id, :v)", "INSERT INTO t VALUES (:id, :v)", NULL, &s, e) < 0)
+		return -1;
+	rc = t->ops->execute(s, values, e);
+	t->ops->finalize(s);
+	return rc;
+}
+
+static int commit(struct store_version *v, int64_t seq, struct err *e)
+{
+	struct store_mark mark = { slice_str("{\"seq\":1}"), seq, seq * 10, "0-1-5" };
+
+	return store_sqlite.commit(v, &mark, e);
+}
+
+static int64_t rows(int version)
+{
+	struct store_snapshot *n;
+	struct err e = ERR_INIT;
+	int64_t count = -1;
+
+	ck_assert_msg(store_sqlite.snapshot(store, version, &n, &e) == 0, "%s", e.msg);
+	ck_assert_int_eq(store_sqlite.row_count(n, "t", &count, &e), 0);
+	store_sqlite.snapshot_close(n);
+	return count;
+}
+
+static struct store_info info_of(int version)
+{
+	struct store_info *infos, found = { 0 };
+	struct err e = ERR_INIT;
+	size_t count;
+
+	ck_assert_msg(store_sqlite.list(store, &infos, &count, &e) == 0, "%s", e.msg);
+	for (size_t i = 0; i < count; i++) {
+		if (infos[i].version == version)
+			found = infos[i];
+	}
+	free(infos);
+	return found;
+}
+
+START_TEST(test_rows_and_position_together)
+{
+	struct err e = ERR_INIT;
+	struct store_version *v;
+	char *text = NULL;
+
+	setup();
+	create(1);
+	v = open_version(1);
+	ck_assert_int_eq(store_sqlite.position(v, &text, &e), 0);
+	ck_assert_ptr_null(text);
+	ck_assert_int_eq(store_sqlite.begin(v, &e), 0);
+	ck_assert_int_eq(put(v, 1, &e), 0);
+	ck_assert_int_eq(commit(v, 7, &e), 0);
+	ck_assert_int_eq(store_sqlite.begin(v, &e), 0);
+	ck_assert_int_eq(put(v, 2, &e), 0);
+	store_sqlite.version_close(v);                 /* not committed */
+	ck_assert_int_eq(rows(1), 1);
+	ck_assert_int_eq(info_of(1).seq, 7);
+	ck_assert_int_eq(info_of(1).commit_us, 70);
+	ck_assert_str_eq(info_of(1).gtid_set, "0-1-5");
+	v = open_version(1);
+	ck_assert_int_eq(store_sqlite.position(v, &text, &e), 0);
+	ck_assert_str_eq(text, "{\"seq\":1}");
+	free(text);
+	store_sqlite.version_close(v);
+	teardown();
+}
+END_TEST
+
+START_TEST(test_second_writer_fences_the_first)
+{
+	struct err e = ERR_INIT;
+	struct store_version *first, *second;
+
+	setup();
+	create(1);
+	first = open_version(1);
+	second = open_version(1);
+	ck_assert_int_eq(store_sqlite.begin(first, &e), 0);
+	ck_assert_int_eq(put(first, 1, &e), 0);
+	ck_assert_int_lt(commit(first, 1, &e), 0);
+	ck_assert_int_eq(e.kind, ERR_FATAL);
+	ck_assert_int_eq(err_exit_code(&e), EXIT_FENCED);
+	ck_assert_int_eq(rows(1), 0);
+	ck_assert_int_eq(store_sqlite.begin(second, &e), 0);
+	ck_assert_int_eq(put(second, 1, &e), 0);
+	ck_assert_int_eq(commit(second, 1, &e), 0);
+	ck_assert_int_eq(rows(1), 1);
+	store_sqlite.version_close(first);
+	store_sqlite.version_close(second);
+	teardown();
+}
+END_TEST
+
+static void finish(int version)
+{
+	struct store_version *v = open_version(version);
+	struct err e = ERR_INIT;
+
+	ck_assert_msg(store_sqlite.finish(v, view->after_build_sql, &e) == 0, "%s", e.msg);
+	ck_assert_int_eq(store_sqlite.finish(v, view->after_build_sql, &e), 0);
+	store_sqlite.version_close(v);
+	v = open_version(version);
+	ck_assert_int_eq(store_sqlite.finish(v, view->after_build_sql, &e), 0); /* not a second time */
+	store_sqlite.version_close(v);
+}
+
+START_TEST(test_public_name)
+{
+	struct err e = ERR_INIT;
+	char target[300], path[300];
+	ssize_t n;
+
+	setup();
+	create(1);
+	create(2);
+	ck_assert_int_lt(store_sqlite.publish(store, 1, &e), 0);   /* not built */
+	ck_assert_int_eq(e.kind, ERR_CONFIG);
+	finish(1);
+	finish(2);
+	ck_assert_msg(store_sqlite.publish(store, 1, &e) == 0, "%s", e.msg);
+	ck_assert_int_eq(info_of(1).state, STORE_LIVE);
+	ck_assert_msg(store_sqlite.publish(store, 2, &e) == 0, "%s", e.msg);
+	ck_assert_int_eq(info_of(1).state, STORE_SUPERSEDED);
+	ck_assert(info_of(1).superseded_us > 0);
+	ck_assert_int_eq(info_of(2).state, STORE_LIVE);
+	snprintf(path, sizeof(path), "%s/v.db", dir);
+	n = readlink(path, target, sizeof(target) - 1);
+	ck_assert_int_gt(n, 0);
+	target[n] = '\0';
+	ck_assert_str_eq(target, "views/v/v2.db");
+	ck_assert_int_eq(store_sqlite.publish(store, 1, &e), 0);   /* roll back */
+	ck_assert_int_eq(info_of(1).state, STORE_LIVE);
+	ck_assert_int_eq(info_of(1).superseded_us, 0);
+	/* a crash between the rename and the rows: the name decides */
+	ck_assert_int_eq(store_sqlite.set_state(store, 2, STORE_LIVE, false, &e), 0);
+	ck_assert_int_eq(info_of(2).state, STORE_SUPERSEDED);
+	ck_assert_int_eq(store_sqlite.remove(store, 2, &e), 0);
+	ck_assert_int_eq(info_of(2).version, 0);
+	teardown();
+}
+END_TEST
+
+START_TEST(test_strange_public_name)
+{
+	struct store_info *infos;
+	struct err e = ERR_INIT;
+	size_t count;
+	char path[300];
+
+	setup();
+	folder_write(dir, "v.db", "a file of somebody");
+	ck_assert_int_lt(store_sqlite.list(store, &infos, &count, &e), 0);
+	ck_assert_int_eq(e.kind, ERR_CONFIG);
+	ck_assert_ptr_nonnull(strstr(e.msg, "not a symlink"));
+	snprintf(path, sizeof(path), "%s/v.db", dir);
+	unlink(path);
+	ck_assert_int_eq(symlink("/etc/passwd", path), 0);
+	ck_assert_int_lt(store_sqlite.list(store, &infos, &count, &e), 0);
+	ck_assert_ptr_nonnull(strstr(e.msg, "no version"));
+	teardown();
+}
+END_TEST
+
+START_TEST(test_half_made_version_counts_as_not_there)
+{
+	struct store_info *infos;
+	struct err e = ERR_INIT;
+	size_t count;
+
+	setup();
+	folder_write(dir, "views/v/v3.db", "");
+	folder_write(dir, "views/v/v4.db.bak", "x");
+	folder_write(dir, "views/v/v0.db", "x");
+	ck_assert_msg(store_sqlite.list(store, &infos, &count, &e) == 0, "%s", e.msg);
+	ck_assert_uint_eq(count, 0);
+	free(infos);
+	create(3);
+	ck_assert_int_eq(info_of(3).version, 3);
+	ck_assert_int_eq(info_of(3).state, STORE_BUILDING);
+	ck_assert(!info_of(3).stale);
+	ck_assert_str_eq(info_of(3).fingerprint, view->fingerprint);
+	teardown();
+}
+END_TEST
+
+START_TEST(test_definition_is_kept)
+{
+	struct view_files files = { 0 };
+	struct err e = ERR_INIT;
+	struct view *again;
+
+	setup();
+	create(1);
+	ck_assert_int_eq(store_sqlite.definition(store, 1, &files, &e), 0);
+	ck_assert_msg(view_from_files("v", "v1", &files, &again, &e) == 0, "%s", e.msg);
+	ck_assert_str_eq(again->fingerprint, view->fingerprint);
+	view_free(again);
+	teardown();
+}
+END_TEST
+
+START_TEST(test_snapshot_stands_still)
+{
+	struct store_snapshot *n;
+	struct err e = ERR_INIT;
+	struct store_version *v;
+	struct store_info info;
+	int64_t count = -1;
+
+	setup();
+	create(1);
+	v = open_version(1);
+	ck_assert_int_eq(store_sqlite.snapshot(store, 1, &n, &e), 0);
+	ck_assert_int_eq(store_sqlite.begin(v, &e), 0);
+	ck_assert_int_eq(put(v, 1, &e), 0);
+	ck_assert_int_eq(commit(v, 9, &e), 0);
+	ck_assert_int_eq(store_sqlite.row_count(n, "t", &count, &e), 0);
+	ck_assert_int_eq(count, 0);
+	store_sqlite.snapshot_info(n, &info);
+	ck_assert_int_eq(info.seq, 0);
+	store_sqlite.snapshot_close(n);
+	ck_assert_int_eq(rows(1), 1);
+	store_sqlite.version_close(v);
+	teardown();
+}
+END_TEST
+
+START_TEST(test_lease)
+{
+	struct lease_owner owner;
+	struct lease *l, *second;
+	struct err e = ERR_INIT;
+	int status;
+	pid_t pid;
+
+	dir = folder_new();
+	ck_assert(!lease_find(dir, "v", &owner));
+	ck_assert_msg(lease_take(dir, "v", &l, &e) == 0, "%s", e.msg);
+	ck_assert_int_eq(lease_set_http(l, "127.0.0.1:7412", &e), 0);
+	ck_assert(lease_find(dir, "v", &owner));
+	ck_assert_int_eq(owner.pid, getpid());
+	ck_assert_str_eq(owner.http, "127.0.0.1:7412");
+	ck_assert_int_lt(lease_take(dir, "v", &second, &e), 0);
+	ck_assert_int_eq(e.kind, ERR_CONFIG);
+	ck_assert_ptr_nonnull(strstr(e.msg, "7412"));
+	lease_free(l);
+	ck_assert(!lease_find(dir, "v", &owner));
+	pid = fork();
+	if (pid == 0) {
+		(void)lease_take(dir, "v", &l, &e);
+		_exit(9); /* without letting go */
+	}
+	waitpid(pid, &status, 0);
+	ck_assert_int_eq(lease_take(dir, "v", &l, &e), 0);
+	lease_free(l);
+	folder_remove(dir);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("version");
+
+	unit_test(s, test_rows_and_position_together);
+	unit_test(s, test_second_writer_fences_the_first);
+	unit_test(s, test_public_name);
+	unit_test(s, test_strange_public_name);
+	unit_test(s, test_half_made_version_counts_as_not_there);
+	unit_test(s, test_definition_is_kept);
+	unit_test(s, test_snapshot_stands_still);
+	unit_test(s, test_lease);
+	return unit_run(s);
+}
