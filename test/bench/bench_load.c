@@ -1,12 +1,15 @@
 /*
- * bench_load.c - fills the source for scripts/bench. The same bytes on every machine: all content comes from a fixed seed.
+ * bench_load.c - fills the source for scripts/bench. The same bytes on every machine: all content
+ * comes from a fixed seed.
  *
- *   bench_load HOST PORT USER PASSWORD_FILE tables               the empty tables bench.t10 and bench.moment
- *   bench_load ... rows COUNT                  COUNT rows of ten columns; a transaction is one INSERT of 80 to 120 rows
- *   bench_load ... moments RATE SECONDS        RATE autocommitted rows a second. Each carries, as text, the wall clock
- *                                              of the moment before its statement was sent: @T and 16 digits
+ *   bench_load HOST PORT USER PASSWORD_FILE tables               the empty tables bench.t10 and
+ * bench.moment bench_load ... rows COUNT                  COUNT rows of ten columns; a transaction
+ * is one INSERT of 80 to 120 rows bench_load ... moments RATE SECONDS        RATE autocommitted
+ * rows a second. Each carries, as text, the wall clock of the moment before its statement was sent:
+ * @T and 16 digits
  *
- * Prints one JSON object about what it did. Any failure ends it with status 1 and the server's own words.
+ * Prints one JSON object about what it did. Any failure ends it with status 1 and the server's own
+ * words.
  */
 #include "core/base/clock.h"
 #include "core/base/mem.h"
@@ -73,7 +76,8 @@ static void send_statement(void)
 /* 10 to 49 characters that do not compress well; one text in sixteen holds some beyond ASCII. */
 static const char *text(char *out)
 {
-	static const char letters[] = "abcdefghijklmnopqrstuvwxyz 0123456789-ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+	static const char letters[] =
+		"abcdefghijklmnopqrstuvwxyz 0123456789-ABCDEFGHIJKLMNOPQRSTUVWXYZ";
 	size_t n = 10 + below(40);
 	uint64_t bits = 0;
 
@@ -93,10 +97,12 @@ static void add_row(int64_t id)
 	char a[TEXT_MAX], b[TEXT_MAX], c[TEXT_MAX];
 	int n = (int)below(2000000000) - 1000000000;
 
-	add("(%" PRId64 ",%d,'%s','%s','%s',%u.%02u,", id, n, text(a), text(b), text(c), below(1000000000), below(100));
-	add("'2026-%02u-%02u %02u:%02u:%02u.%03u',", 1 + below(12), 1 + below(28), below(24), below(60), below(60),
-	    below(1000));
-	add("'2026-%02u-%02u %02u:%02u:%02u',", 1 + below(12), 1 + below(28), below(24), below(60), below(60));
+	add("(%" PRId64 ",%d,'%s','%s','%s',%u.%02u,", id, n, text(a), text(b), text(c),
+	    below(1000000000), below(100));
+	add("'2026-%02u-%02u %02u:%02u:%02u.%03u',", 1 + below(12), 1 + below(28), below(24),
+	    below(60), below(60), below(1000));
+	add("'2026-%02u-%02u %02u:%02u:%02u',", 1 + below(12), 1 + below(28), below(24), below(60),
+	    below(60));
 	add("%d,%.9g)", (int)below(256) - 128, ((double)below(2000000000) - 1e9) / 1024.0);
 }
 
@@ -116,8 +122,8 @@ static void load_rows(int64_t count)
 		send_statement();
 		transactions++;
 	}
-	printf("{\"rows\": %" PRId64 ", \"transactions\": %" PRId64 ", \"seconds\": %.2f}\n", id, transactions,
-	       (double)(clock_monotonic_us() - from) / 1e6);
+	printf("{\"rows\": %" PRId64 ", \"transactions\": %" PRId64 ", \"seconds\": %.2f}\n", id,
+	       transactions, (double)(clock_monotonic_us() - from) / 1e6);
 }
 
 static void load_moments(int64_t rate, int64_t seconds)
@@ -133,27 +139,28 @@ static void load_moments(int64_t rate, int64_t seconds)
 		else if (-wait > LATE_US)
 			late++;
 		began = clock_monotonic_us();
-		add("INSERT INTO bench.moment (mark, n, a, b) VALUES ('@T%016" PRId64 "',%u,'%s','%s')", clock_now_us(),
-		    below(1000000), text(a), text(b));
+		add("INSERT INTO bench.moment (mark, n, a, b) VALUES ('@T%016" PRId64
+		    "',%u,'%s','%s')",
+		    clock_now_us(), below(1000000), text(a), text(b));
 		send_statement();
 		busy += clock_monotonic_us() - began;
 	}
-	printf("{\"rows\": %" PRId64 ", \"statement_mean_us\": %.0f, \"late\": %" PRId64 "}\n", count,
-	       (double)busy / (double)count, late);
+	printf("{\"rows\": %" PRId64 ", \"statement_mean_us\": %.0f, \"late\": %" PRId64 "}\n",
+	       count, (double)busy / (double)count, late);
 }
+
+static const char *const statements[] = {
+	"DROP DATABASE IF EXISTS bench",
+	"CREATE DATABASE bench CHARACTER SET utf8mb4",
+	("CREATE TABLE bench.t10 (id BIGINT NOT NULL PRIMARY KEY, n INT NOT NULL, s1 VARCHAR(64),"
+	 " s2 VARCHAR(64), s3 VARCHAR(64), amount DECIMAL(12,2), created DATETIME(3),"
+	 " updated TIMESTAMP NULL DEFAULT NULL, flag TINYINT, ratio DOUBLE)"),
+	("CREATE TABLE bench.moment (id BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY,"
+	 " mark VARCHAR(32) NOT NULL, n INT, a VARCHAR(64), b VARCHAR(64))"),
+};
 
 static void make_tables(void)
 {
-	static const char *const statements[] = {
-		"DROP DATABASE IF EXISTS bench",
-		"CREATE DATABASE bench CHARACTER SET utf8mb4",
-		"CREATE TABLE bench.t10 (id BIGINT NOT NULL PRIMARY KEY, n INT NOT NULL, s1 VARCHAR(64), s2 VARCHAR(64),"
-		" s3 VARCHAR(64), amount DECIMAL(12,2), created DATETIME(3), updated TIMESTAMP NULL DEFAULT NULL,"
-		" flag TINYINT, ratio DOUBLE)",
-		"CREATE TABLE bench.moment (id BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY, mark VARCHAR(32) NOT NULL,"
-		" n INT, a VARCHAR(64), b VARCHAR(64))",
-	};
-
 	for (size_t i = 0; i < sizeof(statements) / sizeof(statements[0]); i++) {
 		add("%s", statements[i]);
 		send_statement();
@@ -187,7 +194,8 @@ static void open_source(char **words)
 	password[strcspn(password, "\n")] = '\0';
 	db = mysql_init(NULL);
 	mysql_options(db, MYSQL_SET_CHARSET_NAME, "utf8mb4");
-	if (mysql_real_connect(db, words[0], words[2], password, NULL, (unsigned)number(words[1]), NULL, 0) == NULL)
+	if (mysql_real_connect(db, words[0], words[2], password, NULL, (unsigned)number(words[1]),
+			       NULL, 0) == NULL)
 		die("cannot connect");
 	add("SET time_zone = '+00:00'");
 	send_statement();
@@ -207,7 +215,8 @@ int main(int argc, char **argv)
 		open_source(argv + 1);
 		load_moments(number(argv[6]), number(argv[7]));
 	} else {
-		fputs("usage: bench_load HOST PORT USER PASSWORD_FILE tables | rows COUNT | moments RATE SECONDS\n", stderr);
+		fputs("usage: bench_load HOST PORT USER PASSWORD_FILE tables | rows COUNT | moments RATE SECONDS\n",
+		      stderr);
 		return 2;
 	}
 	mysql_close(db);

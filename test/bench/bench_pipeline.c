@@ -1,10 +1,12 @@
 /*
- * bench_pipeline.c - all of capture but Kafka: reader thread, ring, scan, decode, encode; the records are thrown away.
+ * bench_pipeline.c - all of capture but Kafka: reader thread, ring, scan, decode, encode; the
+ * records are thrown away.
  *
  *   bench_pipeline HOST PORT USER PASSWORD_FILE FROM_GTID ROWS [EVENTS_FOLDER]
  *
- * Captures bench.t10 until ROWS rows have come. What capture reaches lies between this and the producer's ceiling; the
- * difference to this one is what delivery costs. Prints one JSON object; the clock runs from the first row.
+ * Captures bench.t10 until ROWS rows have come. What capture reaches lies between this and the
+ * producer's ceiling; the difference to this one is what delivery costs. Prints one JSON object;
+ * the clock runs from the first row.
  */
 #include "cdc/change/group.h"
 #include "cdc/publish/publisher.h"
@@ -38,10 +40,11 @@ static void must(int rc, const struct err *e)
 		die(e->msg);
 }
 
-/* ---- a sink that takes everything -------------------------------------------------------------------------- */
+/* ---- a sink that takes everything
+ * -------------------------------------------------------------------------- */
 
-static int sink_topic(void *context, const char *name, struct publish_topic **ret_topic, int32_t *ret_partitions,
-		      struct err *e)
+static int sink_topic(void *context, const char *name, struct publish_topic **ret_topic,
+		      int32_t *ret_partitions, struct err *e)
 {
 	(void)name;
 	(void)e;
@@ -50,8 +53,8 @@ static int sink_topic(void *context, const char *name, struct publish_topic **re
 	return 0;
 }
 
-static int sink_send(void *context, struct publish_topic *topic, int32_t partition, struct slice key, struct slice value,
-		     struct err *e)
+static int sink_send(void *context, struct publish_topic *topic, int32_t partition,
+		     struct slice key, struct slice value, struct err *e)
 {
 	uint64_t *bytes = context;
 
@@ -62,7 +65,8 @@ static int sink_send(void *context, struct publish_topic *topic, int32_t partiti
 	return 0;
 }
 
-static int sink_schema(void *context, const char *subject, const char *text, int32_t *ret_id, struct err *e)
+static int sink_schema(void *context, const char *subject, const char *text, int32_t *ret_id,
+		       struct err *e)
 {
 	(void)context;
 	(void)subject;
@@ -72,7 +76,9 @@ static int sink_schema(void *context, const char *subject, const char *text, int
 	return 0;
 }
 
-/* ---- the loop ------------------------------------------------------------------------------------------------ */
+/* ---- the loop
+ * ------------------------------------------------------------------------------------------------
+ */
 
 static void publish_group(struct state *s)
 {
@@ -117,7 +123,8 @@ static void report(const struct state *s, uint64_t bytes)
 	getrusage(RUSAGE_SELF, &usage);
 	cpu = (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
 	      (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
-	printf("{\"rows\": %" PRId64 ", \"bytes\": %" PRIu64 ", \"seconds\": %.3f, \"rate\": %.0f, \"cpu\": %.2f,"
+	printf("{\"rows\": %" PRId64 ", \"bytes\": %" PRIu64
+	       ", \"seconds\": %.3f, \"rate\": %.0f, \"cpu\": %.2f,"
 	       " \"cpu_us\": %.3f}\n",
 	       s->seq, bytes, seconds, (double)s->seq / seconds, cpu, cpu * 1e6 / (double)s->seq);
 }
@@ -133,16 +140,20 @@ int main(int argc, char **argv)
 	struct state s = { .seq = 0 };
 
 	if (argc < 7 || argc > 8 || (s.wanted = strtoll(argv[6], NULL, 10)) <= 0) {
-		fputs("usage: bench_pipeline HOST PORT USER PASSWORD_FILE FROM_GTID ROWS [EVENTS_FOLDER]\n", stderr);
+		fputs("usage: bench_pipeline HOST PORT USER PASSWORD_FILE FROM_GTID ROWS [EVENTS_FOLDER]\n",
+		      stderr);
 		return 2;
 	}
 	const struct settings_flag flags[] = {
-		{ "source.host", argv[1] }, { "source.port", argv[2] },	       { "source.user", argv[3] },
-		{ "source.password_file", argv[4] },	     { "source.server_id", "4298" }, { "millrace.name", "bench" },
-		{ "capture.tables", "bench.t10" },	     { "capture.events", argc > 7 ? argv[7] : "" },
+		{ "source.host", argv[1] },        { "source.port", argv[2] },
+		{ "source.user", argv[3] },        { "source.password_file", argv[4] },
+		{ "source.server_id", "4298" },    { "millrace.name", "bench" },
+		{ "capture.tables", "bench.t10" }, { "capture.events", argc > 7 ? argv[7] : "" },
 	};
 
-	must(settings_read(NULL, flags, sizeof(flags) / sizeof(flags[0]) - (argc == 7), &settings, &e), &e);
+	must(settings_read(NULL, flags, sizeof(flags) / sizeof(flags[0]) - (argc == 7), &settings,
+			   &e),
+	     &e);
 	must(publisher_new(settings, &sink, &s.publisher, &e), &e);
 	catalog = catalog_new(settings);
 	s.group = group_new(settings, catalog);

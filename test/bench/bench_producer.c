@@ -1,15 +1,18 @@
 /*
- * bench_producer.c - how fast records of given sizes get into Kafka when nothing has to be made: the ceiling of capture.
+ * bench_producer.c - how fast records of given sizes get into Kafka when nothing has to be made:
+ * the ceiling of capture.
  *
- *   bench_producer BOOTSTRAP TOPIC COUNT SAMPLE producer   through core/kafka/producer.h, with Millrace's queue limit,
- *                                                          and a commit for each COMMIT_BYTES, as the group commit does
- *   bench_producer ... library     librdkafka alone: the same settings, a queue of 256 MB, one commit
- *   bench_producer ... producer|library PROPERTY=VALUE...          with properties of librdkafka, to try others
+ *   bench_producer BOOTSTRAP TOPIC COUNT SAMPLE producer   through core/kafka/producer.h, with
+ * Millrace's queue limit, and a commit for each COMMIT_BYTES, as the group commit does
+ *   bench_producer ... library     librdkafka alone: the same settings, a queue of 256 MB, one
+ * commit bench_producer ... producer|library PROPERTY=VALUE...          with properties of
+ * librdkafka, to try others
  *
- * Both: transactions, idempotence, acks=all, lz4. SAMPLE is a file of records, each: size of key and of value (4 bytes each,
- * little-endian), key, value. They are sent round and round, so sizes and compressibility are those of real records when
- * it was filled from a real topic. TOPIC has one partition. Prints one JSON object; the clock runs from the first
- * begin to the end of the last commit.
+ * Both: transactions, idempotence, acks=all, lz4. SAMPLE is a file of records, each: size of key
+ * and of value (4 bytes each, little-endian), key, value. They are sent round and round, so sizes
+ * and compressibility are those of real records when it was filled from a real topic. TOPIC has one
+ * partition. Prints one JSON object; the clock runs from the first begin to the end of the last
+ * commit.
  */
 #include "core/base/clock.h"
 #include "core/base/mem.h"
@@ -24,8 +27,8 @@
 
 #define SAMPLE_RECORDS_MAX 1000000
 #define SAMPLE_BYTES_MAX (512 * 1024 * 1024)
-#define COMMIT_BYTES (8 * 1024 * 1024)  /* default of capture.commit_bytes */
-#define QUEUE_BYTES (24 * 1024 * 1024)  /* three quarters of capture.memory's default */
+#define COMMIT_BYTES (8 * 1024 * 1024) /* default of capture.commit_bytes */
+#define QUEUE_BYTES (24 * 1024 * 1024) /* three quarters of capture.memory's default */
 #define TRANSACTIONAL_ID "bench-producer"
 
 struct record {
@@ -47,7 +50,8 @@ static void must(int rc, const struct err *e)
 		die("Kafka", e->msg);
 }
 
-/* ---- the sample -------------------------------------------------------------------------------------------- */
+/* ---- the sample
+ * -------------------------------------------------------------------------------------------- */
 
 static uint32_t little_endian(const uint8_t *p)
 {
@@ -60,7 +64,8 @@ static uint8_t *read_file(const char *path, size_t *ret_size)
 	uint8_t *data;
 	long size;
 
-	if (file == NULL || fseek(file, 0, SEEK_END) != 0 || (size = ftell(file)) <= 0 || size > SAMPLE_BYTES_MAX)
+	if (file == NULL || fseek(file, 0, SEEK_END) != 0 || (size = ftell(file)) <= 0 ||
+	    size > SAMPLE_BYTES_MAX)
 		die(path, "cannot be read, is empty, or larger than 512 MB");
 	rewind(file);
 	data = xmalloc((size_t)size);
@@ -91,11 +96,13 @@ static void read_sample(const char *path)
 		die(path, "holds no record");
 }
 
-/* ---- Millrace's producer ------------------------------------------------------------------------------------- */
+/* ---- Millrace's producer
+ * ------------------------------------------------------------------------------------- */
 
 static int64_t send_ours(const struct settings *settings, const char *name, int64_t count)
 {
-	struct producer_options options = { .transactional_id = TRANSACTIONAL_ID, .queue_bytes_max = QUEUE_BYTES,
+	struct producer_options options = { .transactional_id = TRANSACTIONAL_ID,
+					    .queue_bytes_max = QUEUE_BYTES,
 					    .linger_ms = 5 };
 	struct producer_topic *topic;
 	int64_t from, took, bytes = 0;
@@ -123,7 +130,8 @@ static int64_t send_ours(const struct settings *settings, const char *name, int6
 	return took;
 }
 
-/* ---- librdkafka alone ---------------------------------------------------------------------------------------- */
+/* ---- librdkafka alone
+ * ---------------------------------------------------------------------------------------- */
 
 static int64_t delivered, failed;
 
@@ -155,11 +163,17 @@ static rd_kafka_t *open_library(const struct settings *settings)
 {
 	static const char *const same[][2] = {
 		/* as in core/kafka/producer.c */
-		{ "enable.idempotence", "true" }, { "acks", "all" }, { "compression.type", "lz4" }, { "linger.ms", "5" },
-		{ "batch.size", "1000000" }, { "batch.num.messages", "100000" }, { "message.max.bytes", "16777216" },
+		{ "enable.idempotence", "true" },
+		{ "acks", "all" },
+		{ "compression.type", "lz4" },
+		{ "linger.ms", "5" },
+		{ "batch.size", "1000000" },
+		{ "batch.num.messages", "100000" },
+		{ "message.max.bytes", "16777216" },
 		{ "transactional.id", TRANSACTIONAL_ID },
 		/* its own */
-		{ "queue.buffering.max.messages", "1000000" }, { "queue.buffering.max.kbytes", "262144" },
+		{ "queue.buffering.max.messages", "1000000" },
+		{ "queue.buffering.max.kbytes", "262144" },
 	};
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
 	char text[256];
@@ -188,7 +202,8 @@ static int64_t send_library(const struct settings *settings, const char *name, i
 	for (int64_t i = 0; i < count; i++) {
 		const struct record *r = &records[(size_t)i % record_count];
 
-		while (rd_kafka_produce(topic, 0, RD_KAFKA_MSG_F_COPY, (void *)(uintptr_t)r->value.data, r->value.size,
+		while (rd_kafka_produce(topic, 0, RD_KAFKA_MSG_F_COPY,
+					(void *)(uintptr_t)r->value.data, r->value.size,
 					r->key.data, r->key.size, NULL) != 0) {
 			if (rd_kafka_last_error() != RD_KAFKA_RESP_ERR__QUEUE_FULL)
 				die("produce", rd_kafka_err2str(rd_kafka_last_error()));
@@ -207,7 +222,9 @@ static int64_t send_library(const struct settings *settings, const char *name, i
 	return took;
 }
 
-/* ---- main ---------------------------------------------------------------------------------------------------- */
+/* ---- main
+ * ----------------------------------------------------------------------------------------------------
+ */
 
 static void report(int64_t count, int64_t took_us)
 {
@@ -217,10 +234,11 @@ static void report(int64_t count, int64_t took_us)
 	getrusage(RUSAGE_SELF, &usage);
 	cpu = (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
 	      (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
-	printf("{\"records\": %" PRId64 ", \"seconds\": %.3f, \"rate\": %.0f, \"cpu\": %.2f, \"cpu_us\": %.3f,"
+	printf("{\"records\": %" PRId64
+	       ", \"seconds\": %.3f, \"rate\": %.0f, \"cpu\": %.2f, \"cpu_us\": %.3f,"
 	       " \"rss_mb\": %.1f}\n",
-	       count, (double)took_us / 1e6, (double)count * 1e6 / (double)took_us, cpu, cpu * 1e6 / (double)count,
-	       (double)usage.ru_maxrss / 1024.0);
+	       count, (double)took_us / 1e6, (double)count * 1e6 / (double)took_us, cpu,
+	       cpu * 1e6 / (double)count, (double)usage.ru_maxrss / 1024.0);
 }
 
 /* Bootstrap, and the PROPERTY=VALUE words. */
@@ -237,7 +255,8 @@ static struct settings *read_settings(const char *bootstrap, char **words, size_
 		if (equals == NULL)
 			die(words[i], "is not PROPERTY=VALUE");
 		*equals = '\0';
-		flags[i + 1] = (struct settings_flag){ xasprintf("kafka.kafka.%s", words[i]), equals + 1 };
+		flags[i + 1] =
+			(struct settings_flag){ xasprintf("kafka.kafka.%s", words[i]), equals + 1 };
 	}
 	must(settings_read(NULL, flags, count + 1, &settings, &e), &e);
 	return settings; /* the names live as long as the program */
@@ -250,13 +269,14 @@ int main(int argc, char **argv)
 
 	if (argc < 6 || (count = strtoll(argv[3], NULL, 10)) <= 0 ||
 	    (strcmp(argv[5], "producer") != 0 && strcmp(argv[5], "library") != 0)) {
-		fputs("usage: bench_producer BOOTSTRAP TOPIC COUNT SAMPLE producer|library [PROPERTY=VALUE...]\n", stderr);
+		fputs("usage: bench_producer BOOTSTRAP TOPIC COUNT SAMPLE producer|library [PROPERTY=VALUE...]\n",
+		      stderr);
 		return 2;
 	}
 	read_sample(argv[4]);
 	settings = read_settings(argv[1], argv + 6, (size_t)(argc - 6));
-	took = strcmp(argv[5], "library") == 0 ? send_library(settings, argv[2], count) :
-						 send_ours(settings, argv[2], count);
+	took = strcmp(argv[5], "library") == 0 ? send_library(settings, argv[2], count)
+					       : send_ours(settings, argv[2], count);
 	report(count, took);
 	settings_free(settings);
 	return EXIT_SUCCESS;

@@ -1,10 +1,11 @@
 /*
- * bench_wire.c - how fast the binlog comes over the wire when nobody looks into it: the limit of all reading.
+ * bench_wire.c - how fast the binlog comes over the wire when nobody looks into it: the limit of
+ * all reading.
  *
  *   bench_wire HOST PORT USER PASSWORD_FILE FROM_GTID TO_GTID
  *
- * Reads as Millrace does (core/mysql/db.h, checksums kept), counts events and bytes, and ends with the transaction
- * TO_GTID. Prints one JSON object; the clock runs from the first event.
+ * Reads as Millrace does (core/mysql/db.h, checksums kept), counts events and bytes, and ends with
+ * the transaction TO_GTID. Prints one JSON object; the clock runs from the first event.
  */
 #include "core/base/clock.h"
 #include "core/base/rd.h"
@@ -37,7 +38,8 @@ static uint64_t little_endian(const uint8_t *p, int bytes)
 	return v;
 }
 
-/* Does the transaction end here, `DOMAIN-SERVER-last`? Sees every event; remembers the number of the last GTID. */
+/* Does the transaction end here, `DOMAIN-SERVER-last`? Sees every event; remembers the number of
+ * the last GTID. */
 static bool is_last(struct slice event, uint64_t last)
 {
 	static uint64_t number;
@@ -66,8 +68,9 @@ static void read_all(struct db *db, uint64_t last)
 	} while (!is_last(event, last));
 	seconds = (double)(clock_monotonic_us() - from) / 1e6;
 	getrusage(RUSAGE_SELF, &usage);
-	printf("{\"events\": %" PRId64 ", \"bytes\": %" PRId64 ", \"seconds\": %.3f, \"cpu\": %.3f}\n", events, bytes,
-	       seconds,
+	printf("{\"events\": %" PRId64 ", \"bytes\": %" PRId64
+	       ", \"seconds\": %.3f, \"cpu\": %.3f}\n",
+	       events, bytes, seconds,
 	       (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
 		       (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6);
 }
