@@ -14,6 +14,7 @@
 #include "core/avro/write.h"
 #include "core/base/clock.h"
 #include "core/base/mem.h"
+#include "core/base/metric.h"
 #include "core/kafka/producer.h"
 
 #include <stdlib.h>
@@ -57,6 +58,8 @@ struct publisher {
 	struct plan *last;         /* the plan used last: most changes come in runs */
 	struct touched touched;
 	struct buf key, value;
+	int64_t events, inexact;  /* since the last commit */
+	struct metric *events_total, *inexact_total;
 	int64_t now_ms;
 	unsigned until_clock_read;
 };
@@ -101,6 +104,9 @@ int publisher_new(const struct settings *settings, const struct publish_sink *si
 
 	p->settings = settings;
 	p->sink = *sink;
+	p->events_total = metric_counter("millrace_capture_events_total", "Published events delivered.", NULL);
+	p->inexact_total = metric_counter("millrace_capture_inexact_total",
+					  "Values delivered as null with their exact text beside them.", NULL);
 	rc = event_files_read(settings->capture_events_dir, captures, catalog, &p->files, e);
 	catalog_free(catalog);
 	if (rc == 0)
@@ -329,7 +335,7 @@ static int send_row(struct publisher *p, struct plan *plan, const struct change 
 			return -1;
 	}
 	write_wire_header(&p->value, plan->value_id);
-	(void)row_plan_envelope(plan->rows, &meta, change->before, change->after, &p->value); /* carried in `exact` */
+	p->inexact += (int64_t)row_plan_envelope(plan->rows, &meta, change->before, change->after, &p->value);
 	return send_record(p, plan->topic, seq, e);
 }
 
@@ -353,6 +359,7 @@ static int send_event(struct publisher *p, struct event_plan *event, const struc
 	write_long(&p->value, 0); /* traceparent: null */
 	if (event_bind_key(event->bind, row, &p->key, e) < 0 || event_bind_fields(event->bind, row, &p->value, e) < 0)
 		return -1;
+	p->events++;
 	return send_record(p, event->topic, seq, e);
 }
 
@@ -423,13 +430,16 @@ int64_t publisher_bytes(const struct publisher *p)
 
 void publisher_commit(struct publisher *p)
 {
-	touched_clear(&p->touched);
-	p->until_clock_read = 0;
+	metric_add(p->events_total, p->events);
+	metric_add(p->inexact_total, p->inexact);
+	publisher_rollback(p);
 }
 
 void publisher_rollback(struct publisher *p)
 {
-	publisher_commit(p);
+	touched_clear(&p->touched);
+	p->events = p->inexact = 0;
+	p->until_clock_read = 0;
 }
 
 void publisher_fingerprint(const struct publisher *p, struct buf *out)
