@@ -1,8 +1,9 @@
 /* verb_run.c - `millrace run`: the capture daemon.
  *
- * Foreground; logs to stderr; ready when rows can flow (sd_notify). SIGTERM or SIGINT: what is in hand is delivered, then it
- * ends with 0; where that takes longer than CAPTURE_DRAIN_MS (brokers that don't answer) it leaves as it is, which is safe:
- * the position decides. A second signal leaves at once. */
+ * Foreground; logs to stderr; ready when rows can flow (sd_notify). SIGTERM or SIGINT: what is in
+ * hand is delivered, then it ends with 0; where that takes longer than CAPTURE_DRAIN_MS (brokers
+ * that don't answer) it leaves as it is, which is safe: the position decides. A second signal
+ * leaves at once. */
 #include "cdc/capture/capture.h"
 #include "cli/verb.h"
 #include "core/base/clock.h"
@@ -24,7 +25,8 @@ static bool healthy(void *context, struct buf *ret_why)
 
 	if (still_us < STUCK_US)
 		return true;
-	buf_add_format(ret_why, "the capture loop has not turned for %" PRId64 " s", still_us / 1000000);
+	buf_add_format(ret_why, "the capture loop has not turned for %" PRId64 " s",
+		       still_us / 1000000);
 	return false;
 }
 
@@ -45,13 +47,16 @@ static void *limit_drain(void *unused)
 	while (!stop_requested())
 		(void)poll(&asked, 1, -1); /* interrupted: look again */
 	clock_sleep_us(CAPTURE_DRAIN_MS * INT64_C(1000));
-	log_warning("capture", "leaving: what is in hand could not be delivered within %d ms", CAPTURE_DRAIN_MS);
+	log_warning("capture", "leaving: what is in hand could not be delivered within %d ms",
+		    CAPTURE_DRAIN_MS);
 	_exit(EXIT_UNREACHABLE);
 }
 
 static int run(const struct settings *settings, int argc, char **argv)
 {
-	struct daemon_http_options http_options = { .default_listen = "127.0.0.1:7411", .healthy = healthy, .ready = ready };
+	struct daemon_http_options http_options = { .default_listen = "127.0.0.1:7411",
+						    .healthy = healthy,
+						    .ready = ready };
 	struct daemon_http *http = NULL;
 	struct report *report = NULL;
 	struct err e = ERR_INIT;
@@ -62,7 +67,8 @@ static int run(const struct settings *settings, int argc, char **argv)
 		return verb_usage_error(&verb_run, "unexpected argument '%s'", argv[0]);
 	if (settings->capture_tables.count == 0) {
 		err_config(&e, "capture.tables is empty: nothing would be captured");
-		err_hint(&e, "In the configuration file, section [capture]: tables = db.table, other_db.*");
+		err_hint(&e, "In the configuration file, section [capture]: tables = db.table, "
+			     "other_db.*");
 		return verb_fail(&e);
 	}
 	stop_install();
@@ -76,7 +82,8 @@ static int run(const struct settings *settings, int argc, char **argv)
 	report_http(report, daemon_http_address(http));
 	if (pthread_create(&drain, NULL, limit_drain, NULL) == 0)
 		(void)pthread_detach(drain); /* nobody waits for it */
-	log_info("capture", "%s starts; pages at http://%s/", settings->name, daemon_http_address(http));
+	log_info("capture", "%s starts; pages at http://%s/", settings->name,
+		 daemon_http_address(http));
 	code = capture_run(settings, report);
 	notify_stopping();
 	report_free(report);

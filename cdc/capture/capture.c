@@ -1,8 +1,9 @@
 /* capture.c - sessions, one after the other.
  *
- * A session opens everything from the stored position and runs until something fails or a stop is asked for. There is no
- * other recovery: what heals by itself (ERR_RETRY) is one log line, a wait that grows, and a new session, the same way as a
- * process that starts. What doesn't heal ends the process with its exit code. */
+ * A session opens everything from the stored position and runs until something fails or a stop is
+ * asked for. There is no other recovery: what heals by itself (ERR_RETRY) is one log line, a wait
+ * that grows, and a new session, the same way as a process that starts. What doesn't heal ends the
+ * process with its exit code. */
 #include "cdc/capture/capture.h"
 
 #include "cdc/capture/session.h"
@@ -11,7 +12,8 @@
 #include "core/base/log.h"
 #include "core/base/stop.h"
 
-#define SETTLED_US 10000000 /* a session that lived so long was fine: the next wait is short again */
+#define SETTLED_US \
+	10000000 /* a session that lived so long was fine: the next wait is short again */
 
 static int run_session(const struct settings *settings, struct report *report, struct err *e)
 {

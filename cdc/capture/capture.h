@@ -1,4 +1,5 @@
-/* capture.h - the capture daemon's loop: copy, stream, deliver, position; again after everything that heals by itself. */
+/* capture.h - the capture daemon's loop: copy, stream, deliver, position; again after everything
+ * that heals by itself. */
 #ifndef CDC_CAPTURE_CAPTURE_H
 #define CDC_CAPTURE_CAPTURE_H
 
@@ -6,7 +7,8 @@
 
 #define CAPTURE_DRAIN_MS 10000 /* longest time between a request to stop and the end */
 
-/* Runs until stop_requested() (core/base/stop.h) or an error that doesn't heal. Returns the exit code; logs. */
+/* Runs until stop_requested() (core/base/stop.h) or an error that doesn't heal. Returns the exit
+ * code; logs. */
 int capture_run(const struct settings *settings, struct report *report);
 
 #endif

@@ -1,10 +1,10 @@
 /* commit.c - the group commit adapts to the load.
  *
- *   nothing more to read            commit at once: a quiet source is delivered without delay
- *   interval or bytes reached       commit at the end of the source transaction in hand
+ *   nothing more to read            at once: a quiet source is delivered without delay
+ *   interval or bytes reached       at the end of the source transaction in hand
  *   10,000 transactions, 512 kB     the same: the commit record stays small
  *   the Kafka transaction ages      only then is a source transaction cut in two
- *   only the position has moved     at most once a second: nobody waits for it but readers of uncaptured GTIDs
+ *   only the position has moved     once a second: only readers of uncaptured GTIDs wait for it
  *
  * Promise: the seqs of the transactions in a batch add up to seq - first_seq + 1; asserted. */
 #include "cdc/capture/commit.h"
@@ -49,7 +49,8 @@ void commit_batch_add(struct commit_batch *b, const char *gtid, int64_t changes,
 	}
 	b->gtid_at[b->count] = b->texts.size;
 	buf_add(&b->texts, gtid, strlen(gtid) + 1);
-	b->items[b->count++] = (struct commit_transaction){ .changes = changes, .commit_us = commit_us };
+	b->items[b->count++] =
+		(struct commit_transaction){ .changes = changes, .commit_us = commit_us };
 	b->position_moved = true;
 }
 
@@ -65,8 +66,9 @@ bool commit_batch_due(const struct commit_batch *b, int64_t now_us, int64_t byte
 {
 	if (b->begun_us == 0)
 		return b->position_moved && now_us - b->committed_us >= COMMIT_QUIET_US;
-	return idle || now_us - b->begun_us >= b->limits.interval_us || bytes >= b->limits.bytes_max ||
-	       b->count >= COMMIT_TRANSACTIONS_MAX || b->texts.size + b->count * 8 >= COMMIT_TEXT_MAX;
+	return idle || now_us - b->begun_us >= b->limits.interval_us ||
+	       bytes >= b->limits.bytes_max || b->count >= COMMIT_TRANSACTIONS_MAX ||
+	       b->texts.size + b->count * 8 >= COMMIT_TEXT_MAX;
 }
 
 bool commit_batch_must_cut(const struct commit_batch *b, int64_t now_us)
@@ -80,7 +82,8 @@ int64_t commit_batch_wait_us(const struct commit_batch *b, int64_t now_us)
 
 	if (b->begun_us == 0 && !b->position_moved)
 		return -1;
-	due = b->begun_us == 0 ? b->committed_us + COMMIT_QUIET_US : b->begun_us + b->limits.interval_us;
+	due = b->begun_us == 0 ? b->committed_us + COMMIT_QUIET_US
+			       : b->begun_us + b->limits.interval_us;
 	return due > now_us ? due - now_us : 0;
 }
 
@@ -94,7 +97,8 @@ void commit_batch_fill(struct commit_batch *b, int64_t seq, struct commit_record
 		changes += b->items[i].changes;
 	}
 	assert(changes == seq - b->seq_before);
-	b->copied.items = xrealloc(b->copied.items, (b->copied.count + 1) * sizeof(*b->copied.items));
+	b->copied.items =
+		xrealloc(b->copied.items, (b->copied.count + 1) * sizeof(*b->copied.items));
 	for (size_t i = 0; i < b->copied.count; i++) {
 		b->copied.items[i] = copied;
 		copied += strlen(copied) + 1;

@@ -1,7 +1,8 @@
-/* commit.h - what one group commit holds, and when it is due (DESIGN 4.6). Pure: the clock is an argument.
+/* commit.h - what one group commit holds, and when it is due (DESIGN 4.6). Pure: the clock is an
+ * argument.
  *
- * A group commit is the unit that becomes visible at once: the records of whole source transactions, a commit record that says
- * which, and the position behind them. */
+ * A group commit is the unit that becomes visible at once: the records of whole source
+ * transactions, a commit record that says which, and the position behind them. */
 #ifndef CDC_CAPTURE_COMMIT_H
 #define CDC_CAPTURE_COMMIT_H
 
@@ -9,12 +10,13 @@
 #include "core/avro/records.h"
 
 #define COMMIT_TRANSACTIONS_MAX 10000
-#define COMMIT_TEXT_MAX (512 * 1024)        /* bytes of the commit record's transactions */
-#define COMMIT_QUIET_US 1000000             /* between commits that move the position only */
+#define COMMIT_TEXT_MAX (512 * 1024) /* bytes of the commit record's transactions */
+#define COMMIT_QUIET_US 1000000      /* between commits that move the position only */
 
 struct commit_limits {
 	int64_t interval_us, bytes_max;
-	int64_t transaction_us_max;  /* a source transaction is cut when its Kafka transaction has lasted this long */
+	int64_t transaction_us_max; /* a source transaction is cut when its Kafka transaction has
+				       lasted this long */
 };
 
 struct commit_batch {
@@ -25,10 +27,10 @@ struct commit_batch {
 	struct buf texts;
 	struct record_texts copied;
 	struct buf copied_texts;
-	int64_t seq_before;          /* last seq before this batch */
-	int64_t begun_us;            /* of the first record; 0: nothing begun */
-	bool position_moved;         /* there is something to commit even without records */
-	int64_t committed_us;        /* when the last commit ended */
+	int64_t seq_before;   /* last seq before this batch */
+	int64_t begun_us;     /* of the first record; 0: nothing begun */
+	bool position_moved;  /* there is something to commit even without records */
+	int64_t committed_us; /* when the last commit ended */
 };
 
 void commit_batch_init(struct commit_batch *b, const struct commit_limits *limits, int64_t seq);
@@ -50,7 +52,8 @@ bool commit_batch_must_cut(const struct commit_batch *b, int64_t now_us);
 /* How long the loop may wait for the source before it must ask again; -1: for ever. */
 int64_t commit_batch_wait_us(const struct commit_batch *b, int64_t now_us);
 
-/* Fills seq, first_seq, transactions and copied; what it points to lives until commit_batch_clear(). */
+/* Fills seq, first_seq, transactions and copied; what it points to lives until
+ * commit_batch_clear(). */
 void commit_batch_fill(struct commit_batch *b, int64_t seq, struct commit_record *r);
 void commit_batch_clear(struct commit_batch *b, int64_t seq, int64_t now_us);
 

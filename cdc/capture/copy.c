@@ -1,15 +1,18 @@
 /* copy.c - which table is copied, which step comes next, and what that means for streamed changes.
  *
- *   BORDER_WANTED -> BORDER_ASKED -> BORDER_KNOWN -> READING -> READ -> (emit) -> BORDER_KNOWN ... until the open end is emitted
+ *   BORDER_WANTED -> BORDER_ASKED -> BORDER_KNOWN -> READING -> READ -> (emit) -> BORDER_KNOWN ...
  *         ^                                             |        |
- *         +------------------ PAUSED <------------------+--------+   read failed, fold too large, table altered meanwhile
+ *         +------------------ PAUSED <------------------+--------+
  *
- * A window is opened between two source transactions, with the stream's position as what the snapshot must see. Until
- * its chunk is emitted, changes to its keys are folded (fold.c). A window that is given up costs nothing but the read:
- * its keys lie ahead again.
+ * until the chunk with the open end is emitted. PAUSED: a read failed. Straight back to
+ * BORDER_WANTED: the fold grew too large, or the table was altered meanwhile.
  *
- * Tables whose turn has not come have nothing copied, so all their changes lie ahead and are dropped; those that are
- * done let everything flow. */
+ * A window is opened between two source transactions, with the stream's position as what the
+ * snapshot must see. Until its chunk is emitted, changes to its keys are folded (fold.c). A window
+ * that is given up costs nothing but the read: its keys lie ahead again.
+ *
+ * Tables whose turn has not come have nothing copied, so all their changes lie ahead and are
+ * dropped; those that are done let everything flow. */
 #include "cdc/capture/copy_priv.h"
 
 #include "cdc/change/key.h"
@@ -79,7 +82,7 @@ void copy_free(struct copy *c)
 	free(c);
 }
 
-/* ---- tables ------------------------------------------------------------------------------------------------------ */
+/* ---- tables --------------------------------------------------------------------------------- */
 
 static struct copy_table *add_table(struct copy *c, const char *db, const char *table)
 {
@@ -129,7 +132,8 @@ static int resume(struct copy_table *t, const struct position_copy *from, struct
 	t->chunks = from->chunks;
 	t->rows = from->rows;
 	if (from->last_key.count > 0)
-		rc = key_from_literals(t->shape, from->last_key.items, from->last_key.count, &key, e);
+		rc = key_from_literals(t->shape, from->last_key.items, from->last_key.count, &key,
+				       e);
 	if (rc == 0 && from->last_key.count > 0)
 		fold_resume(t->fold, buf_slice(&key));
 	buf_done(&key);
@@ -138,8 +142,8 @@ static int resume(struct copy_table *t, const struct position_copy *from, struct
 	return rc;
 }
 
-int copy_table(struct copy *c, struct shape *shape, int64_t rows_estimate, const struct position_copy *from, bool done,
-	       struct err *e)
+int copy_table(struct copy *c, struct shape *shape, int64_t rows_estimate,
+	       const struct position_copy *from, bool done, struct err *e)
 {
 	struct copy_table *t = add_table(c, shape->db, shape->table);
 	struct buf why = BUF_INIT;
@@ -154,7 +158,8 @@ int copy_table(struct copy *c, struct shape *shape, int64_t rows_estimate, const
 		set_done(c, t);
 	} else if (refused != NULL) {
 		err_config(e, "table %s cannot be copied: %s", t->name, refused);
-		rc = err_hint(e, "Leave it out of capture.tables, or set source.start = now and begin without a copy.");
+		rc = err_hint(e, "Leave it out of capture.tables, or set source.start = now and "
+				 "begin without a copy.");
 	} else if (from != NULL) {
 		rc = resume(t, from, e);
 	}
@@ -167,7 +172,7 @@ bool copy_all_done(const struct copy *c)
 	return c->done_count == c->table_count;
 }
 
-/* ---- streamed changes -------------------------------------------------------------------------------------------- */
+/* ---- streamed changes ----------------------------------------------------------------------- */
 
 static void give_up(struct copy *c)
 {
@@ -228,21 +233,26 @@ static int fold_row(struct copy *c, struct copy_table *t, struct group_row *row,
 	if (!fold_is_open(t->fold) && !fold_low(t->fold, &before))
 		return 0; /* nothing of it is copied yet */
 	if (!key_equal_columns(t->shape, change->shape))
-		return err_data(e, "the primary key of %s changed while the table is copied", t->name);
+		return err_data(e, "the primary key of %s changed while the table is copied",
+				t->name);
 	if (!row->full) {
-		err_data(e, "table %s: a row image lacks columns while the table is copied", t->name);
-		return err_hint(e, "Every session must write with binlog_row_image=FULL until the copy has ended.");
+		err_data(e, "table %s: a row image lacks columns while the table is copied",
+			 t->name);
+		return err_hint(e, "Every session must write with binlog_row_image=FULL until the "
+				   "copy has ended.");
 	}
 	buf_reset(&c->before_key);
 	buf_reset(&c->after_key);
-	if ((change->before != NULL && key_from_cells(change->shape, change->before, &c->before_key, e) < 0) ||
-	    (change->after != NULL && key_from_cells(change->shape, change->after, &c->after_key, e) < 0))
+	if ((change->before != NULL &&
+	     key_from_cells(change->shape, change->before, &c->before_key, e) < 0) ||
+	    (change->after != NULL &&
+	     key_from_cells(change->shape, change->after, &c->after_key, e) < 0))
 		return -1;
 	check_window(c, t, change->shape);
 	before = buf_slice(&c->before_key);
 	after = buf_slice(&c->after_key);
-	switch (fold_change(t->fold, change->before != NULL ? &before : NULL, change->after != NULL ? &after : NULL,
-			    row->after_image)) {
+	switch (fold_change(t->fold, change->before != NULL ? &before : NULL,
+			    change->after != NULL ? &after : NULL, row->after_image)) {
 	case FOLD_FLOW:
 		return 1;
 	case FOLD_DROP:
@@ -266,7 +276,7 @@ int copy_change(struct copy *c, struct group_row *row, struct err *e)
 	return fold_done(t->fold) ? 1 : fold_row(c, t, row, e);
 }
 
-/* ---- steps ------------------------------------------------------------------------------------------------------- */
+/* ---- steps ---------------------------------------------------------------------------------- */
 
 static struct copy_table *next_table(struct copy *c)
 {
@@ -417,7 +427,7 @@ int copy_wait_ms(const struct copy *c)
 	return copy_all_done(c) ? -1 : WAIT_MS;
 }
 
-/* ---- the chunk --------------------------------------------------------------------------------------------------- */
+/* ---- the chunk ------------------------------------------------------------------------------ */
 
 struct emitting {
 	struct copy *copy;
@@ -428,7 +438,8 @@ struct emitting {
 
 static int emit_row(void *context, struct slice image, bool folded, void *error)
 {
-	static const uint8_t all[SHAPE_COLUMNS_MAX / 8] = { [0 ... SHAPE_COLUMNS_MAX / 8 - 1] = 0xff };
+	static const uint8_t all[SHAPE_COLUMNS_MAX / 8] = { [0 ... SHAPE_COLUMNS_MAX / 8 - 1] =
+								    0xff };
 	struct emitting *emitting = context;
 	struct rd in = rd_from(image);
 	struct err *e = error;
@@ -437,7 +448,8 @@ static int emit_row(void *context, struct slice image, bool folded, void *error)
 	if (row_split(&in, emitting->change.shape, all, emitting->copy->cells, e) < 0)
 		return -1;
 	if (!rd_end(&in))
-		return err_data(e, "copy of %s: a row image does not fit the table", emitting->copy->active->name);
+		return err_data(e, "copy of %s: a row image does not fit the table",
+				emitting->copy->active->name);
 	emitting->change.order++;
 	return emitting->deliver(emitting->context, &emitting->change, e);
 }
@@ -450,10 +462,12 @@ const char *copy_chunk_name(const struct copy *c)
 static void name_chunk(struct copy *c)
 {
 	free(c->chunk_name);
-	c->chunk_name = xasprintf("snapshot:%s:%lld", c->active->name, (long long)c->active->chunks + 1);
+	c->chunk_name =
+		xasprintf("snapshot:%s:%lld", c->active->name, (long long)c->active->chunks + 1);
 }
 
-/* The shape that all chunks of the table share while it does not change, so that plans are found by pointer. */
+/* The shape that all chunks of the table share while it does not change, so that plans are found by
+ * pointer. */
 static void take_shape(struct copy *c)
 {
 	struct copy_table *t = c->active;
@@ -500,7 +514,8 @@ static void advance(struct copy *c, int64_t rows)
 	c->chunk = NULL;
 }
 
-int copy_emit(struct copy *c, int64_t commit_us, int (*deliver)(void *context, const struct change *change, struct err *e),
+int copy_emit(struct copy *c, int64_t commit_us,
+	      int (*deliver)(void *context, const struct change *change, struct err *e),
 	      void *context, const char **ret_ended, struct err *e)
 {
 	struct emitting emitting = { .copy = c, .deliver = deliver, .context = context };
@@ -510,8 +525,11 @@ int copy_emit(struct copy *c, int64_t commit_us, int (*deliver)(void *context, c
 
 	take_shape(c);
 	name_chunk(c);
-	emitting.change = (struct change){ .op = CHANGE_READ, .shape = t->shape, .after = c->cells,
-					   .transaction = c->chunk_name, .commit_us = commit_us };
+	emitting.change = (struct change){ .op = CHANGE_READ,
+					   .shape = t->shape,
+					   .after = c->cells,
+					   .transaction = c->chunk_name,
+					   .commit_us = commit_us };
 	rows = selection(c->chunk);
 	rc = fold_merge(t->fold, rows, c->chunk->row_count, emit_row, &emitting, e);
 	free(rows);

@@ -1,7 +1,9 @@
-/* copy.h - the first copy of all captured tables, one after the other, while the stream goes on (DESIGN 4.7).
+/* copy.h - the first copy of all captured tables, one after the other, while the stream goes on
+ * (DESIGN 4.7).
  *
- * Sits between the group and the publisher: copy_change() says what becomes of each streamed change, copy_step() is called between source
- * transactions and may answer that a chunk is ready, copy_emit() hands out its rows. Progress is part of the position. */
+ * Sits between the group and the publisher: copy_change() says what becomes of each streamed
+ * change, copy_step() is called between source transactions and may answer that a chunk is ready,
+ * copy_emit() hands out its rows. Progress is part of the position. */
 #ifndef CDC_CAPTURE_COPY_H
 #define CDC_CAPTURE_COPY_H
 
@@ -13,7 +15,7 @@ struct copy;
 
 struct copy_place { /* where the stream stands, between two source transactions */
 	const struct gtid_set *gtid_set;
-	const char *file;         /* "" when nothing was read on this connection yet */
+	const char *file; /* "" when nothing was read on this connection yet */
 	uint32_t position;
 };
 
@@ -21,24 +23,26 @@ struct copy_place { /* where the stream stands, between two source transactions 
 int copy_new(const struct settings *settings, struct copy **ret_copy, struct err *e);
 void copy_free(struct copy *c); /* NULL is fine */
 
-/* Before the first change: a table that exists. from: its entry in the position, or NULL when it has none: then it is to be copied
- * unless `done`. ERR_CONFIG when it must be copied and its key does not allow that; ERR_DATA when the entry does not fit. Takes a reference
- * of shape. */
-int copy_table(struct copy *c, struct shape *shape, int64_t rows_estimate, const struct position_copy *from, bool done,
-	       struct err *e);
+/* Before the first change: a table that exists. from: its entry in the position, or NULL when it
+ * has none: then it is to be copied unless `done`. ERR_CONFIG when it must be copied and its key
+ * does not allow that; ERR_DATA when the entry does not fit. Takes a reference of shape. */
+int copy_table(struct copy *c, struct shape *shape, int64_t rows_estimate,
+	       const struct position_copy *from, bool done, struct err *e);
 bool copy_all_done(const struct copy *c);
 
-/* What to do with one streamed change: 1 deliver (row->change may have been cut down to one half), 0 nothing, -1. A table that
- * is seen for the first time was created behind the position: it counts as copied. */
+/* What to do with one streamed change: 1 deliver (row->change may have been cut down to one half),
+ * 0 nothing, -1. A table that is seen for the first time was created behind the position: it counts
+ * as copied. */
 int copy_change(struct copy *c, struct group_row *row, struct err *e);
 
 /* Between source transactions: takes the next step. 1: a chunk is ready for copy_emit(). */
 int copy_step(struct copy *c, const struct copy_place *place, struct err *e);
 /* The source transaction that the chunk is: "snapshot:<db>.<table>:<n>". */
 const char *copy_chunk_name(const struct copy *c);
-/* Every row of the chunk as a change with op r; deliver returns -1 with *e filled to stop. *ret_ended: name of the table (db.table) whose copy
- * ends with this chunk, or NULL. */
-int copy_emit(struct copy *c, int64_t commit_us, int (*deliver)(void *context, const struct change *change, struct err *e),
+/* Every row of the chunk as a change with op r; deliver returns -1 with *e filled to stop.
+ * *ret_ended: name of the table (db.table) whose copy ends with this chunk, or NULL. */
+int copy_emit(struct copy *c, int64_t commit_us,
+	      int (*deliver)(void *context, const struct change *change, struct err *e),
 	      void *context, const char **ret_ended, struct err *e);
 /* The longest the loop should wait before it calls copy_step() again; -1: as long as it likes. */
 int copy_wait_ms(const struct copy *c);

@@ -9,27 +9,28 @@
 #include <uthash.h>
 
 enum copy_state {
-	COPY_BORDER_WANTED,  /* the next chunk's border is not known */
+	COPY_BORDER_WANTED, /* the next chunk's border is not known */
 	COPY_BORDER_ASKED,
-	COPY_BORDER_KNOWN,   /* the window can be opened at the next border between source transactions */
-	COPY_READING,        /* window open, the thread reads */
-	COPY_READ,           /* the chunk is here; the stream has to reach its point */
-	COPY_PAUSED,         /* after a failed read: until retry_us */
+	COPY_BORDER_KNOWN, /* the window can be opened at the next border between source
+			      transactions */
+	COPY_READING,      /* window open, the thread reads */
+	COPY_READ,         /* the chunk is here; the stream has to reach its point */
+	COPY_PAUSED,       /* after a failed read: until retry_us */
 };
 
 struct copy_table {
-	char *db, *table, *name;      /* name: db.table */
+	char *db, *table, *name; /* name: db.table */
 	struct fold *fold;
-	struct shape *shape;          /* of keys and last chunk */
+	struct shape *shape; /* of keys and last chunk */
 	int64_t chunks, rows, rows_estimate;
 	int64_t started_us, rows_at_start; /* for the rate */
-	struct buf literals;          /* last key as SQL literals, NUL behind each */
+	struct buf literals;               /* last key as SQL literals, NUL behind each */
 	const char **last_key;
-	UT_hash_handle hh;            /* by name */
+	UT_hash_handle hh; /* by name */
 };
 
-/* A shape of the stream, and whose it is: the hot path looks tables up by this pointer. The reference keeps the pointer from
- * being used again for another table. */
+/* A shape of the stream, and whose it is: the hot path looks tables up by this pointer. The
+ * reference keeps the pointer from being used again for another table. */
 struct copy_seen {
 	struct shape *shape;
 	struct copy_table *table;
@@ -48,10 +49,10 @@ struct copy {
 	struct copy_table *active;
 	enum copy_state state;
 	struct chunk *chunk;
-	struct buf border;            /* of the next chunk */
-	bool has_border;              /* else an open end */
-	bool discard;                 /* the answer that is to come belongs to a window that was given up */
-	struct shape *fold_shape;     /* of the images folded in this window */
+	struct buf border; /* of the next chunk */
+	bool has_border;   /* else an open end */
+	bool discard;      /* the answer that is to come belongs to a window that was given up */
+	struct shape *fold_shape; /* of the images folded in this window */
 	int64_t chunk_rows;
 	size_t bytes_max;
 	unsigned failures;

@@ -10,10 +10,14 @@ const struct position_copy *copy_positions(struct copy *c, size_t *ret_count)
 	for (size_t i = 0; i < c->table_count; i++) {
 		const struct copy_table *t = c->tables[i];
 
-		c->positions[i] = (struct position_copy){ .db = t->db, .table = t->table, .done = fold_done(t->fold),
-							  .chunks = t->chunks, .rows = t->rows };
+		c->positions[i] = (struct position_copy){ .db = t->db,
+							  .table = t->table,
+							  .done = fold_done(t->fold),
+							  .chunks = t->chunks,
+							  .rows = t->rows };
 		if (t->literals.size > 0)
-			c->positions[i].last_key = (struct record_texts){ t->last_key, t->shape->key_count };
+			c->positions[i].last_key =
+				(struct record_texts){ t->last_key, t->shape->key_count };
 	}
 	*ret_count = c->table_count;
 	return c->positions;
@@ -39,10 +43,13 @@ const struct status_copy *copy_status(struct copy *c, size_t *ret_count)
 		const struct copy_table *t = c->tables[i];
 		bool running = t == c->active && t->started_us != 0 && now > t->started_us;
 
-		c->status[i] = (struct status_copy){ .table = t->name, .rows = t->rows, .done = fold_done(t->fold),
+		c->status[i] = (struct status_copy){ .table = t->name,
+						     .rows = t->rows,
+						     .done = fold_done(t->fold),
 						     .rows_estimate = t->rows_estimate };
 		if (running)
-			c->status[i].rate = (double)(t->rows - t->rows_at_start) * 1e6 / (double)(now - t->started_us);
+			c->status[i].rate = (double)(t->rows - t->rows_at_start) * 1e6 /
+					    (double)(now - t->started_us);
 	}
 	*ret_count = c->table_count;
 	return c->status;

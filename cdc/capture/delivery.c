@@ -1,8 +1,9 @@
 /* delivery.c - the Kafka side of capture: topics, transactions, commit and position records.
  *
- * Everything that becomes visible together goes through one transactional producer, in one thread. The position is the last
- * record of a transaction: it can never name what was not delivered. Between a commit and the next transaction lie 3 ms,
- * taken out of the time to encode, not added to it. */
+ * Everything that becomes visible together goes through one transactional producer, in one thread.
+ * The position is the last record of a transaction: it can never name what was not delivered.
+ * Between a commit and the next transaction lie 3 ms, taken out of the time to encode, not added to
+ * it. */
 #include "cdc/capture/delivery.h"
 
 #include "core/avro/write.h"
@@ -27,7 +28,7 @@ struct delivery {
 	struct buf value;
 	struct commit_touched *touched;
 	size_t touched_capacity;
-	struct buf topics;  /* lines of the fingerprint */
+	struct buf topics; /* lines of the fingerprint */
 };
 
 char *delivery_topic_name(const struct settings *settings, const char *kind)
@@ -51,22 +52,22 @@ static int begin(struct delivery *d, struct err *e)
 	return 0;
 }
 
-static int sink_topic(void *context, const char *name, struct publish_topic **ret_topic, int32_t *ret_partitions,
-		      struct err *e)
+static int sink_topic(void *context, const char *name, struct publish_topic **ret_topic,
+		      int32_t *ret_partitions, struct err *e)
 {
 	struct delivery *d = context;
 	const struct settings *s = d->settings;
 
-	if (admin_ensure_topic(d->admin, name, TOPIC_HISTORY, (int32_t)s->kafka_partitions, s->capture_history,
-			       ret_partitions, e) < 0)
+	if (admin_ensure_topic(d->admin, name, TOPIC_HISTORY, (int32_t)s->kafka_partitions,
+			       s->capture_history, ret_partitions, e) < 0)
 		return -1;
 	buf_add_format(&d->topics, "topic %s partitions=%d\n", name, *ret_partitions);
 	*ret_topic = (struct publish_topic *)producer_topic(d->producer, name);
 	return 0;
 }
 
-static int sink_send(void *context, struct publish_topic *topic, int32_t partition, struct slice key, struct slice value,
-		     struct err *e)
+static int sink_send(void *context, struct publish_topic *topic, int32_t partition,
+		     struct slice key, struct slice value, struct err *e)
 {
 	struct delivery *d = context;
 
@@ -75,20 +76,23 @@ static int sink_send(void *context, struct publish_topic *topic, int32_t partiti
 	return producer_send(d->producer, (struct producer_topic *)topic, partition, key, value, e);
 }
 
-static int sink_schema(void *context, const char *subject, const char *text, int32_t *ret_id, struct err *e)
+static int sink_schema(void *context, const char *subject, const char *text, int32_t *ret_id,
+		       struct err *e)
 {
 	return registry_register(((struct delivery *)context)->registry, subject, text, ret_id, e);
 }
 
 /* One of our own topics: one partition; its schema; its handle. */
-static int own_topic(struct delivery *d, const char *kind, enum topic_keep keep, enum record_kind record,
-		     struct producer_topic **ret_topic, int32_t *ret_id, struct err *e)
+static int own_topic(struct delivery *d, const char *kind, enum topic_keep keep,
+		     enum record_kind record, struct producer_topic **ret_topic, int32_t *ret_id,
+		     struct err *e)
 {
 	char *name = delivery_topic_name(d->settings, kind), *subject = xasprintf("%s-value", name);
 	int32_t partitions;
 	int rc = -1;
 
-	if (admin_ensure_topic(d->admin, name, keep, 1, d->settings->capture_history, &partitions, e) < 0)
+	if (admin_ensure_topic(d->admin, name, keep, 1, d->settings->capture_history, &partitions,
+			       e) < 0)
 		goto out;
 	if (partitions != 1) {
 		err_config(e, "topic %s has %d partitions, it must have one", name, partitions);
@@ -111,8 +115,9 @@ int delivery_open(const struct settings *settings, struct admin *admin, struct r
 {
 	struct producer_options options = {
 		.transactional_id = settings->name,
-		.queue_bytes_max = settings->capture_memory / 4 < 4 * 1024 * 1024 ? 4 * 1024 * 1024
-										     : settings->capture_memory / 4,
+		.queue_bytes_max = settings->capture_memory / 4 < 4 * 1024 * 1024
+					   ? 4 * 1024 * 1024
+					   : settings->capture_memory / 4,
 		.linger_ms = 5,
 	};
 	struct delivery *d = xcalloc(1, sizeof(*d));
@@ -122,8 +127,10 @@ int delivery_open(const struct settings *settings, struct admin *admin, struct r
 	d->registry = registry;
 	d->sink = (struct publish_sink){ d, sink_topic, sink_send, sink_schema };
 	if (producer_open(settings, &options, &d->producer, e) < 0 ||
-	    own_topic(d, "commits", TOPIC_HISTORY, RECORD_COMMIT, &d->commits, &d->commits_id, e) < 0 ||
-	    own_topic(d, "position", TOPIC_COMPACTED, RECORD_POSITION, &d->position, &d->position_id, e) < 0) {
+	    own_topic(d, "commits", TOPIC_HISTORY, RECORD_COMMIT, &d->commits, &d->commits_id, e) <
+		    0 ||
+	    own_topic(d, "position", TOPIC_COMPACTED, RECORD_POSITION, &d->position,
+		      &d->position_id, e) < 0) {
 		delivery_close(d);
 		return -1;
 	}
@@ -163,21 +170,23 @@ void delivery_on_begin(struct delivery *d, void (*begun)(void *context), void *c
 	d->begun_context = context;
 }
 
-static void add_touched(struct delivery *d, const struct publish_touched *touched, size_t count, struct commit_record *commit)
+static void add_touched(struct delivery *d, const struct publish_touched *touched, size_t count,
+			struct commit_record *commit)
 {
 	if (count > d->touched_capacity) {
 		d->touched_capacity = count;
 		d->touched = xrealloc(d->touched, count * sizeof(*d->touched));
 	}
 	for (size_t i = 0; i < count; i++)
-		d->touched[i] = (struct commit_touched){ touched[i].topic, touched[i].partition, touched[i].records,
-							 touched[i].last_seq };
+		d->touched[i] = (struct commit_touched){ touched[i].topic, touched[i].partition,
+							 touched[i].records, touched[i].last_seq };
 	commit->partitions = d->touched;
 	commit->partition_count = count;
 }
 
-int delivery_commit(struct delivery *d, struct commit_record *commit, const struct position_record *position,
-		    const struct publish_touched *touched, size_t touched_count, struct err *e)
+int delivery_commit(struct delivery *d, struct commit_record *commit,
+		    const struct position_record *position, const struct publish_touched *touched,
+		    size_t touched_count, struct err *e)
 {
 	if (!d->open && begin(d, e) < 0)
 		return -1;
@@ -185,12 +194,14 @@ int delivery_commit(struct delivery *d, struct commit_record *commit, const stru
 	buf_reset(&d->value);
 	write_wire_header(&d->value, d->commits_id);
 	records_write_commit(commit, &d->value);
-	if (producer_send(d->producer, d->commits, 0, slice_of(NULL, 0), buf_slice(&d->value), e) < 0)
+	if (producer_send(d->producer, d->commits, 0, slice_of(NULL, 0), buf_slice(&d->value), e) <
+	    0)
 		return -1;
 	buf_reset(&d->value);
 	write_wire_header(&d->value, d->position_id);
 	records_write_position(position, &d->value);
-	if (producer_send(d->producer, d->position, 0, slice_str(d->settings->name), buf_slice(&d->value), e) < 0)
+	if (producer_send(d->producer, d->position, 0, slice_str(d->settings->name),
+			  buf_slice(&d->value), e) < 0)
 		return -1;
 	if (producer_commit(d->producer, e) < 0)
 		return -1;

@@ -1,7 +1,8 @@
 /* delivery.h - records into Kafka, each group commit one Kafka transaction (DESIGN 4.6).
  *
- * Opens the transactional producer (which fences an older instance of the same name) and the topics for commits and positions.
- * Gives the publisher its sink. A transaction begins by itself with the first record. */
+ * Opens the transactional producer (which fences an older instance of the same name) and the topics
+ * for commits and positions. Gives the publisher its sink. A transaction begins by itself with the
+ * first record. */
 #ifndef CDC_CAPTURE_DELIVERY_H
 #define CDC_CAPTURE_DELIVERY_H
 
@@ -21,14 +22,17 @@ void delivery_close(struct delivery *d); /* aborts what is open; NULL is fine */
 const struct publish_sink *delivery_sink(struct delivery *d);
 /* Called in a new transaction, before its first record. */
 void delivery_on_begin(struct delivery *d, void (*begun)(void *context), void *context);
-/* Writes both records into the transaction (beginning one if none is open) and commits it. Its touched partitions are added here. */
-int delivery_commit(struct delivery *d, struct commit_record *commit, const struct position_record *position,
-		    const struct publish_touched *touched, size_t touched_count, struct err *e);
+/* Writes both records into the transaction (beginning one if none is open) and commits it. Its
+ * touched partitions are added here. */
+int delivery_commit(struct delivery *d, struct commit_record *commit,
+		    const struct position_record *position, const struct publish_touched *touched,
+		    size_t touched_count, struct err *e);
 int delivery_abort(struct delivery *d, struct err *e);
 /* A delivery that has failed meanwhile. */
 int delivery_check(struct delivery *d, struct err *e);
 
-/* A line per data topic that the sink has given out so far: their partitions decide where a key goes. */
+/* A line per data topic that the sink has given out so far: their partitions decide where a key
+ * goes. */
 void delivery_fingerprint(const struct delivery *d, struct buf *out);
 /* Makes sure that the status topic is there; it is written by the report. */
 int delivery_status_topic(struct delivery *d, int32_t *ret_schema_id, struct err *e);

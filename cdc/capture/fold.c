@@ -1,12 +1,14 @@
 /* fold.c - the window of an open chunk and what happened in it.
  *
- * The map is a hash of keys to offsets in one buffer: key and latest image, or "deleted". A newer image is appended and the old
- * bytes are dead; the buffer is packed when more than half of it is. At the end the entries are sorted once and merged with
- * the rows of the SELECT, which come in key order; where both have a key the fold wins, as it is newer or the same.
+ * The map is a hash of keys to offsets in one buffer: key and latest image, or "deleted". A newer
+ * image is appended and the old bytes are dead; the buffer is packed when more than half of it is.
+ * At the end the entries are sorted once and merged with the rows of the SELECT, which come in key
+ * order; where both have a key the fold wins, as it is newer or the same.
  *
- * Why dropping what lies ahead loses nothing: its chunk's window opens later, and its SELECT sees at least everything that
- * the stream had delivered by then. Why flowing what lies below doubles nothing: a row below `low` was delivered with
- * its chunk, in the state that the stream had reached then. */
+ * Why dropping what lies ahead loses nothing: its chunk's window opens later, and its SELECT sees
+ * at least everything that the stream had delivered by then. Why flowing what lies below doubles
+ * nothing: a row below `low` was delivered with its chunk, in the state that the stream had reached
+ * then. */
 #include "cdc/capture/fold.h"
 
 #include "cdc/change/key.h"
@@ -19,7 +21,7 @@
 struct entry {
 	uint32_t hash;
 	uint32_t key_size;
-	size_t key_at;       /* in bytes */
+	size_t key_at; /* in bytes */
 	size_t image_at;
 	uint32_t image_size;
 	bool deleted;
@@ -30,7 +32,7 @@ struct fold {
 	bool has_low, has_high, open, done;
 	struct entry *entries;
 	uint32_t count, capacity;
-	uint32_t *slots;     /* open addressing; power of two; NO_SLOT: free */
+	uint32_t *slots; /* open addressing; power of two; NO_SLOT: free */
 	uint32_t slot_count;
 	struct buf bytes;
 	size_t dead;
@@ -121,14 +123,15 @@ size_t fold_bytes(const struct fold *f)
 	return f->bytes.size + f->count * sizeof(struct entry) + f->slot_count * sizeof(uint32_t);
 }
 
-/* ---- the map ----------------------------------------------------------------------------------------------------- */
+/* ---- the map -------------------------------------------------------------------------------- */
 
 static struct slice entry_key(const struct fold *f, const struct entry *entry)
 {
 	return slice_of(f->bytes.data + entry->key_at, entry->key_size);
 }
 
-/* FNV-1a (Fowler, Noll, Vo); the keys are the application's own, not an attacker's choice of bucket. */
+/* FNV-1a (Fowler, Noll, Vo); the keys are the application's own, not an attacker's choice of
+ * bucket. */
 static uint32_t hash_of(struct slice key)
 {
 	uint64_t h = UINT64_C(0xcbf29ce484222325);
@@ -176,7 +179,9 @@ static struct entry *find_or_add(struct fold *f, struct slice key)
 		f->capacity = f->capacity * 2 + 64;
 		f->entries = xrealloc(f->entries, f->capacity * sizeof(*f->entries));
 	}
-	f->entries[f->count] = (struct entry){ .hash = hash, .key_size = (uint32_t)key.size, .key_at = f->bytes.size };
+	f->entries[f->count] = (struct entry){ .hash = hash,
+					       .key_size = (uint32_t)key.size,
+					       .key_at = f->bytes.size };
 	buf_add_slice(&f->bytes, key);
 	*slot = f->count;
 	return &f->entries[f->count++];
@@ -234,7 +239,7 @@ void fold_narrow(struct fold *f, struct slice high)
 	rehash(f);
 }
 
-/* ---- changes ----------------------------------------------------------------------------------------------------- */
+/* ---- changes -------------------------------------------------------------------------------- */
 
 enum place { PLACE_NONE, PLACE_COPIED, PLACE_INSIDE, PLACE_AHEAD };
 
@@ -246,11 +251,12 @@ static enum place place_of(const struct fold *f, const struct slice *key)
 		return PLACE_COPIED;
 	if (!f->open)
 		return PLACE_AHEAD;
-	return !f->has_high || key_compare(*key, buf_slice(&f->high)) <= 0 ? PLACE_INSIDE : PLACE_AHEAD;
+	return !f->has_high || key_compare(*key, buf_slice(&f->high)) <= 0 ? PLACE_INSIDE
+									   : PLACE_AHEAD;
 }
 
-enum fold_answer fold_change(struct fold *f, const struct slice *before_key, const struct slice *after_key,
-			     struct slice after_image)
+enum fold_answer fold_change(struct fold *f, const struct slice *before_key,
+			     const struct slice *after_key, struct slice after_image)
 {
 	enum place before, after;
 
@@ -269,7 +275,7 @@ enum fold_answer fold_change(struct fold *f, const struct slice *before_key, con
 	return FOLD_DROP;
 }
 
-/* ---- the end of a chunk ------------------------------------------------------------------------------------------ */
+/* ---- the end of a chunk --------------------------------------------------------------------- */
 
 static int compare_entries(const void *a, const void *b, void *context)
 {
@@ -278,14 +284,16 @@ static int compare_entries(const void *a, const void *b, void *context)
 	return key_compare(entry_key(f, a), entry_key(f, b));
 }
 
-static int row_of_entry(const struct fold *f, const struct entry *entry, fold_row_fn row, void *context, void *e)
+static int row_of_entry(const struct fold *f, const struct entry *entry, fold_row_fn row,
+			void *context, void *e)
 {
 	if (entry->deleted)
 		return 0;
 	return row(context, slice_of(f->bytes.data + entry->image_at, entry->image_size), true, e);
 }
 
-int fold_merge(struct fold *f, const struct fold_select *selected, size_t count, fold_row_fn row, void *context, void *e)
+int fold_merge(struct fold *f, const struct fold_select *selected, size_t count, fold_row_fn row,
+	       void *context, void *e)
 {
 	uint32_t next = 0;
 

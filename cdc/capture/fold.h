@@ -1,14 +1,18 @@
-/* fold.h - one table during its first copy: which streamed changes flow, and which become part of a chunk (DESIGN 4.7).
+/* fold.h - one table during its first copy: which streamed changes flow, and which become part of a
+ * chunk (DESIGN 4.7).
  *
  * Keys are byte strings in the server's order (cdc/change/key.h):
  *
  *        copied          |      the open chunk     |      ahead
  *   ------------------- low ------------------- high --------------> keys
- *     changes flow           changes are folded         changes are dropped: their chunk will read them
+ *     changes flow           changes are folded         changes are dropped
  *
- * A chunk's SELECT sees the table at some point P of the binlog. Every change to its keys since the window was opened is kept
- * here, the latest state per key, so at any point behind P the SELECT's rows overlaid with the fold are the
- * table at that point. A key that crosses a border becomes the half that lies on the copied side. Pure. */
+ * What lies ahead will be read with its own chunk.
+ *
+ * A chunk's SELECT sees the table at some point P of the binlog. Every change to its keys since the
+ * window was opened is kept here, the latest state per key, so at any point behind P the SELECT's
+ * rows overlaid with the fold are the table at that point. A key that crosses a border becomes the
+ * half that lies on the copied side. Pure. */
 #ifndef CDC_CAPTURE_FOLD_H
 #define CDC_CAPTURE_FOLD_H
 
@@ -40,18 +44,21 @@ void fold_narrow(struct fold *f, struct slice high);
 /* Gives the window up: what was folded is forgotten, its keys lie ahead again. */
 void fold_abandon(struct fold *f);
 
-/* One change; before_key is NULL for a new row, after_key for a deleted one. after_image: kept with its key. */
-enum fold_answer fold_change(struct fold *f, const struct slice *before_key, const struct slice *after_key,
-			     struct slice after_image);
+/* One change; before_key is NULL for a new row, after_key for a deleted one. after_image: kept with
+ * its key. */
+enum fold_answer fold_change(struct fold *f, const struct slice *before_key,
+			     const struct slice *after_key, struct slice after_image);
 size_t fold_bytes(const struct fold *f);
 
-/* The chunk's rows as they are now: call with the rows of the SELECT in key order, each once, then with NULL; `row` is called for
- * every row that exists, in key order. At the end the window is closed and its keys count as copied. */
+/* The chunk's rows as they are now: call with the rows of the SELECT in key order, each once, then
+ * with NULL; `row` is called for every row that exists, in key order. At the end the window is
+ * closed and its keys count as copied. */
 typedef int (*fold_row_fn)(void *context, struct slice image, bool folded, void *e);
 struct fold_select {
 	struct slice key, image;
 };
-int fold_merge(struct fold *f, const struct fold_select *selected, size_t count, fold_row_fn row, void *context, void *e);
+int fold_merge(struct fold *f, const struct fold_select *selected, size_t count, fold_row_fn row,
+	       void *context, void *e);
 void fold_close(struct fold *f);
 
 #endif

@@ -1,7 +1,9 @@
-/* position.c - reads the last position, and refuses to go on where that could lose or repeat something.
+/* position.c - reads the last position, and refuses to go on where that could lose or repeat
+ * something.
  *
- * The topic is compacted, so reading it from its first record to its end is short. read_committed: the end is what the fenced
- * producer before us has committed, as the caller opens its own producer first. */
+ * The topic is compacted, so reading it from its first record to its end is short. read_committed:
+ * the end is what the fenced producer before us has committed, as the caller opens its own producer
+ * first. */
 #include "cdc/capture/position.h"
 
 #include "cdc/capture/delivery.h"
@@ -13,8 +15,8 @@
 /* The last record of a one-partition topic that `take` accepts, from `offset` on. */
 typedef int (*take_fn)(void *context, const struct consumer_message *message, struct err *e);
 
-static int read_to_end(const struct settings *settings, const char *topic, int64_t offset, take_fn take, void *context,
-		       struct err *e)
+static int read_to_end(const struct settings *settings, const char *topic, int64_t offset,
+		       take_fn take, void *context, struct err *e)
 {
 	struct consumer_options options = { .queue_bytes_max = 1024 * 1024, .stop_at_end = true };
 	struct consumer_partition partition = { topic, 0, offset };
@@ -71,7 +73,8 @@ static int take_position(void *context, const struct consumer_message *message, 
 	if (message->value.data == NULL)
 		return 0;
 	if (records_read_position(r->reader, message->value, &r->position, e) < 0)
-		return err_wrap(e, "position of %s, offset %lld", r->name, (long long)message->offset);
+		return err_wrap(e, "position of %s, offset %lld", r->name,
+				(long long)message->offset);
 	r->found = true;
 	return 0;
 }
@@ -79,7 +82,8 @@ static int take_position(void *context, const struct consumer_message *message, 
 int position_read(const struct settings *settings, struct registry *registry, bool *ret_found,
 		  struct position_record *ret_position, struct err *e)
 {
-	struct reading r = { .name = settings->name, .reader = records_reader_new(lookup, registry) };
+	struct reading r = { .name = settings->name,
+			     .reader = records_reader_new(lookup, registry) };
 	char *topic = delivery_topic_name(settings, "position");
 	int rc = read_to_end(settings, topic, CONSUMER_BEGIN, take_position, &r, e);
 
@@ -94,7 +98,7 @@ int position_read(const struct settings *settings, struct registry *registry, bo
 	return rc;
 }
 
-/* ---- without a position ------------------------------------------------------------------------------------------ */
+/* ---- without a position --------------------------------------------------------------------- */
 
 static int take_commit(void *context, const struct consumer_message *message, struct err *e)
 {
@@ -104,17 +108,20 @@ static int take_commit(void *context, const struct consumer_message *message, st
 	if (message->value.data == NULL)
 		return 0;
 	if (records_read_commit(r->reader, message->value, &commit, e) < 0)
-		return err_wrap(e, "commits of %s, offset %lld", r->name, (long long)message->offset);
+		return err_wrap(e, "commits of %s, offset %lld", r->name,
+				(long long)message->offset);
 	r->seq = commit.seq;
 	records_done_commit(&commit);
 	return 0;
 }
 
-/* The last of the commit records: some of the last offsets hold transaction markers, so go back far enough. */
-static int last_seq(const struct settings *settings, struct admin *admin, struct registry *registry, int64_t *ret_seq,
-		    struct err *e)
+/* The last of the commit records: some of the last offsets hold transaction markers, so go back far
+ * enough. */
+static int last_seq(const struct settings *settings, struct admin *admin, struct registry *registry,
+		    int64_t *ret_seq, struct err *e)
 {
-	struct reading r = { .name = settings->name, .reader = records_reader_new(lookup, registry) };
+	struct reading r = { .name = settings->name,
+			     .reader = records_reader_new(lookup, registry) };
 	char *topic = delivery_topic_name(settings, "commits");
 	int64_t low, high, from;
 	int rc = admin_watermarks(admin, topic, 0, &low, &high, e);
@@ -152,7 +159,8 @@ static int holds_records(struct admin *admin, const char *topic, bool *ret_holds
 	return 0;
 }
 
-static int refuse_data(const struct settings *settings, struct admin *admin, const char *topic, struct err *e)
+static int refuse_data(const struct settings *settings, struct admin *admin, const char *topic,
+		       struct err *e)
 {
 	bool holds;
 
@@ -160,9 +168,12 @@ static int refuse_data(const struct settings *settings, struct admin *admin, con
 		return -1;
 	if (!holds || settings->capture_adopt)
 		return 0;
-	err_config(e, "topic %s holds records, but there is no position of %s: going on could repeat or miss changes", topic,
-		   settings->name);
-	return err_hint(e, "Give millrace.name (and the events' topics) new names, or set capture.adopt = on to write behind what "
+	err_config(e,
+		   "topic %s holds records, but there is no position of %s: going on could repeat "
+		   "or miss changes",
+		   topic, settings->name);
+	return err_hint(e, "Give millrace.name (and the events' topics) new names, or set "
+			   "capture.adopt = on to write behind what "
 			   "is there.");
 }
 
@@ -194,7 +205,7 @@ int position_adopt(const struct settings *settings, struct admin *admin, struct 
 	return rc;
 }
 
-/* ---- the fingerprint --------------------------------------------------------------------------------------------- */
+/* ---- the fingerprint ------------------------------------------------------------------------ */
 
 /* The line of `text` is also in `lines`. */
 static bool has_line(const char *lines, const char *line, size_t size)
@@ -209,14 +220,17 @@ static bool has_line(const char *lines, const char *line, size_t size)
 	return false;
 }
 
-static void say_missing(const char *from, const char *in, const char *what, bool tables_too, struct buf *out)
+static void say_missing(const char *from, const char *in, const char *what, bool tables_too,
+			struct buf *out)
 {
 	while (*from != '\0') {
 		size_t n = strcspn(from, "\n");
 
 		if (n > 0 && !has_line(in, from, n) &&
-		    (tables_too || (strncmp(from, "table ", 6) != 0 && strncmp(from, "topic ", 6) != 0)))
-			buf_add_format(out, "%s%s: %.*s", out->size > 0 ? "; " : "", what, (int)(n < 300 ? n : 300), from);
+		    (tables_too ||
+		     (strncmp(from, "table ", 6) != 0 && strncmp(from, "topic ", 6) != 0)))
+			buf_add_format(out, "%s%s: %.*s", out->size > 0 ? "; " : "", what,
+				       (int)(n < 300 ? n : 300), from);
 		from += n + (from[n] != '\0');
 	}
 }
@@ -231,9 +245,12 @@ int position_compare(const char *stored, const char *now, struct err *e)
 		buf_done(&differences);
 		return 0;
 	}
-	err_config(e, "the configuration differs from the one that the position was written with: %.1500s",
+	err_config(e,
+		   "the configuration differs from the one that the position was written with: "
+		   "%.1500s",
 		   buf_cstr(&differences));
-	err_hint(e, "Put it back, or begin anew with another millrace.name (and new topics for the events).");
+	err_hint(e, "Put it back, or begin anew with another millrace.name (and new topics for the "
+		    "events).");
 	buf_done(&differences);
 	return -1;
 }

@@ -1,10 +1,12 @@
 /* report.c - the status record and the lag.
  *
- * Three stages: what the source has (head), what the reader has read, what is delivered. Transactions and bytes count from the
- * beginning of this capture, so that stages can be subtracted. Head is asked once a second on a connection of its own: its
- * transactions are the delivered ones plus the distance between the GTID positions, its bytes the delivered ones plus what lies
- * behind the delivered place in the binlog files. Its time is when the head was first seen where it is, by the source's
- * clock, so a source that rests has no lag however old its last transaction is. */
+ * Three stages: what the source has (head), what the reader has read, what is delivered.
+ * Transactions and bytes count from the beginning of this capture, so that stages can be
+ * subtracted. Head is asked once a second on a connection of its own: its transactions are the
+ * delivered ones plus the distance between the GTID positions, its bytes the delivered ones plus
+ * what lies behind the delivered place in the binlog files. Its time is when the head was first
+ * seen where it is, by the source's clock, so a source that rests has no lag however old its last
+ * transaction is. */
 #include "cdc/capture/report.h"
 
 #include "cdc/capture/delivery.h"
@@ -56,7 +58,7 @@ struct report {
 	char *file;
 	uint64_t position;
 	struct status_stage read, delivered;
-	struct status_copy *copies;  /* names owned */
+	struct status_copy *copies; /* names owned */
 	size_t copy_count;
 
 	/* the thread's own */
@@ -67,37 +69,49 @@ struct report {
 	struct buf value, gtid_text;
 };
 
-/* ---- metrics ----------------------------------------------------------------------------------------------------- */
+/* ---- metrics -------------------------------------------------------------------------------- */
 
 static void make_metrics(struct metrics *m)
 {
-	static const double bounds[] = { 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10 };
+	static const double bounds[] = {
+		0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10
+	};
 	static const char *const stages[2] = { "read", "delivered" };
 
 	m->rows = metric_counter("millrace_capture_changes_total", "Row changes delivered.", NULL);
-	m->transactions = metric_counter("millrace_capture_transactions_total", "Source transactions delivered.", NULL);
-	m->bytes = metric_counter("millrace_capture_binlog_bytes_total", "Binlog bytes delivered.", NULL);
+	m->transactions = metric_counter("millrace_capture_transactions_total",
+					 "Source transactions delivered.", NULL);
+	m->bytes = metric_counter("millrace_capture_binlog_bytes_total", "Binlog bytes delivered.",
+				  NULL);
 	m->commits = metric_counter("millrace_capture_commits_total", "Group commits.", NULL);
-	m->commit_seconds = metric_histogram("millrace_capture_commit_seconds", "Time that a group commit's end took.",
-					     bounds, sizeof(bounds) / sizeof(bounds[0]), NULL);
+	m->commit_seconds = metric_histogram("millrace_capture_commit_seconds",
+					     "Time that a group commit's end took.", bounds,
+					     sizeof(bounds) / sizeof(bounds[0]), NULL);
 	m->seq = metric_gauge("millrace_capture_seq", "Last seq delivered.", NULL);
 	m->up = metric_gauge("millrace_capture_up", "1 while changes can flow.", NULL);
-	m->copy_rows = metric_gauge("millrace_capture_copied_rows", "Rows delivered by first copies.", NULL);
-	m->copying = metric_gauge("millrace_capture_copying_tables", "Tables whose first copy has not ended.", NULL);
+	m->copy_rows = metric_gauge("millrace_capture_copied_rows",
+				    "Rows delivered by first copies.", NULL);
+	m->copying = metric_gauge("millrace_capture_copying_tables",
+				  "Tables whose first copy has not ended.", NULL);
 	for (size_t i = 0; i < 2; i++) {
-		m->lag_transactions[i] = metric_gauge("millrace_capture_lag_transactions",
-						      "Source transactions behind the source's head.", "stage", stages[i], NULL);
-		m->lag_bytes[i] = metric_gauge("millrace_capture_lag_bytes", "Binlog bytes behind the source's head.",
-					       "stage", stages[i], NULL);
-		m->lag_seconds[i] = metric_gauge("millrace_capture_lag_seconds",
-						 "Seconds behind the source's head, by the source's clock.", "stage",
-						 stages[i], NULL);
+		m->lag_transactions[i] = metric_gauge(
+			"millrace_capture_lag_transactions",
+			"Source transactions behind the source's head.", "stage", stages[i], NULL);
+		m->lag_bytes[i] = metric_gauge("millrace_capture_lag_bytes",
+					       "Binlog bytes behind the source's head.", "stage",
+					       stages[i], NULL);
+		m->lag_seconds[i] =
+			metric_gauge("millrace_capture_lag_seconds",
+				     "Seconds behind the source's head, by the source's clock.",
+				     "stage", stages[i], NULL);
 	}
 }
 
-static void set_lag(struct report *r, size_t i, const struct status_stage *head, const struct status_stage *stage)
+static void set_lag(struct report *r, size_t i, const struct status_stage *head,
+		    const struct status_stage *stage)
 {
-	int64_t transactions = head->transactions - stage->transactions, bytes = head->bytes - stage->bytes;
+	int64_t transactions = head->transactions - stage->transactions,
+		bytes = head->bytes - stage->bytes;
 	int64_t us = transactions > 0 && stage->us != 0 ? head->us - stage->us : 0;
 
 	metric_set(r->metrics.lag_transactions[i], transactions > 0 ? (double)transactions : 0);
@@ -105,7 +119,8 @@ static void set_lag(struct report *r, size_t i, const struct status_stage *head,
 	metric_set(r->metrics.lag_seconds[i], us > 0 ? (double)us / 1e6 : 0);
 }
 
-void report_commit(struct report *r, int64_t changes, int64_t transactions, int64_t bytes, int64_t took_us)
+void report_commit(struct report *r, int64_t changes, int64_t transactions, int64_t bytes,
+		   int64_t took_us)
 {
 	metric_add(r->metrics.rows, changes);
 	metric_add(r->metrics.transactions, transactions);
@@ -114,7 +129,7 @@ void report_commit(struct report *r, int64_t changes, int64_t transactions, int6
 	metric_observe(r->metrics.commit_seconds, (double)took_us / 1e6);
 }
 
-/* ---- the source's head ------------------------------------------------------------------------------------------- */
+/* ---- the source's head ---------------------------------------------------------------------- */
 
 static int64_t to_number(struct slice text)
 {
@@ -127,14 +142,17 @@ static int64_t to_number(struct slice text)
 	return strtoll(digits, NULL, 10);
 }
 
-static int ask_position(struct report *r, struct gtid_set *ret_set, int64_t *ret_now_us, struct err *e)
+static int ask_position(struct report *r, struct gtid_set *ret_set, int64_t *ret_now_us,
+			struct err *e)
 {
 	struct db_result *result = NULL;
 	const struct slice *row;
 	int rc;
 
-	if (db_query(r->db, "SELECT @@GLOBAL.gtid_binlog_pos, CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED)", &result,
-		     e) < 0)
+	if (db_query(r->db,
+		     "SELECT @@GLOBAL.gtid_binlog_pos, CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS "
+		     "SIGNED)",
+		     &result, e) < 0)
 		return -1;
 	rc = db_next(result, &row, e);
 	if (rc == 1) {
@@ -146,7 +164,8 @@ static int ask_position(struct report *r, struct gtid_set *ret_set, int64_t *ret
 }
 
 /* Bytes behind file:position. */
-static int ask_bytes(struct report *r, const char *file, uint64_t position, int64_t *ret_bytes, struct err *e)
+static int ask_bytes(struct report *r, const char *file, uint64_t position, int64_t *ret_bytes,
+		     struct err *e)
 {
 	struct db_result *result = NULL;
 	const struct slice *row;
@@ -185,7 +204,8 @@ static void ask_head(struct report *r)
 	position = r->position;
 	pthread_mutex_unlock(&r->lock);
 	if ((r->db == NULL && db_open(r->settings, DB_TEXT_UTF8, &r->db, &e) < 0) ||
-	    ask_position(r, &set, &now_us, &e) < 0 || ask_bytes(r, file, position, &r->head.bytes_behind, &e) < 0) {
+	    ask_position(r, &set, &now_us, &e) < 0 ||
+	    ask_bytes(r, file, position, &r->head.bytes_behind, &e) < 0) {
 		if (r->db != NULL)
 			db_close(r->db);
 		r->db = NULL;
@@ -210,17 +230,20 @@ static bool head_stage(struct report *r, struct status_stage *ret_head)
 	if (!r->head.known)
 		return false;
 	distance = gtid_set_distance(&r->gtid_set, &r->head.gtid_set);
-	*ret_head = (struct status_stage){ r->delivered.transactions + (int64_t)(distance < INT32_MAX ? distance : INT32_MAX),
-					   r->delivered.bytes + r->head.bytes_behind,
-					   distance == 0 ? r->delivered.us : r->head.moved_us };
+	*ret_head = (struct status_stage){
+		r->delivered.transactions + (int64_t)(distance < INT32_MAX ? distance : INT32_MAX),
+		r->delivered.bytes + r->head.bytes_behind,
+		distance == 0 ? r->delivered.us : r->head.moved_us
+	};
 	if (ret_head->bytes < r->read.bytes)
-		ret_head->bytes = r->read.bytes; /* the reader has passed the head that was asked a moment ago */
+		ret_head->bytes = r->read.bytes; /* the reader has passed the head that was asked a
+						    moment ago */
 	if (ret_head->transactions < r->read.transactions)
 		ret_head->transactions = r->read.transactions;
 	return true;
 }
 
-/* ---- the record -------------------------------------------------------------------------------------------------- */
+/* ---- the record ----------------------------------------------------------------------------- */
 
 static void make_record(struct report *r)
 {
@@ -233,11 +256,22 @@ static void make_record(struct report *r)
 	buf_reset(&r->gtid_text);
 	gtid_set_text(&r->gtid_set, &r->gtid_text);
 	s = (struct status_record){
-		.seq = r->seq, .kind = "capture", .name = r->settings->name, .state = r->state,
-		.message = r->message, .at_us = clock_now_us(), .started_us = r->started_us, .http = r->http,
-		.gtid_set = buf_cstr(&r->gtid_text), .commit_us = r->delivered.us,
-		.source_now_us = has_head ? r->head.now_us : 0, .head = has_head ? &head : NULL, .read = &r->read,
-		.delivered = &r->delivered, .copies = r->copies, .copy_count = r->copy_count,
+		.seq = r->seq,
+		.kind = "capture",
+		.name = r->settings->name,
+		.state = r->state,
+		.message = r->message,
+		.at_us = clock_now_us(),
+		.started_us = r->started_us,
+		.http = r->http,
+		.gtid_set = buf_cstr(&r->gtid_text),
+		.commit_us = r->delivered.us,
+		.source_now_us = has_head ? r->head.now_us : 0,
+		.head = has_head ? &head : NULL,
+		.read = &r->read,
+		.delivered = &r->delivered,
+		.copies = r->copies,
+		.copy_count = r->copy_count,
 	};
 	buf_reset(&r->value);
 	write_wire_header(&r->value, r->schema_id);
@@ -265,7 +299,8 @@ static void write_record(struct report *r)
 	producer_poll(r->producer, 0);
 	if (producer_pending(r->producer) > 10)
 		return; /* the brokers don't answer; the pipeline says so */
-	if (producer_send(r->producer, r->status, 0, slice_str("capture"), buf_slice(&r->value), &e) < 0 ||
+	if (producer_send(r->producer, r->status, 0, slice_str("capture"), buf_slice(&r->value),
+			  &e) < 0 ||
 	    producer_error(r->producer, &e) < 0) {
 		producer_close(r->producer);
 		r->producer = NULL;
@@ -310,7 +345,7 @@ static void *reporter(void *context)
 	return NULL;
 }
 
-/* ---- from the pipeline ------------------------------------------------------------------------------------------- */
+/* ---- from the pipeline ---------------------------------------------------------------------- */
 
 int report_new(const struct settings *settings, struct report **ret_report, struct err *e)
 {
@@ -396,8 +431,10 @@ void report_state(struct report *r, const char *state, const char *message)
 		r->state = xstrdup(state);
 		r->message = xstrdup(message != NULL ? message : "");
 		r->state_changed = true;
-		metric_set(r->metrics.up, strcmp(state, "copying") == 0 || strcmp(state, "streaming") == 0);
-		notify_status("%s%s%s", state, message != NULL ? ": " : "", message != NULL ? message : "");
+		metric_set(r->metrics.up,
+			   strcmp(state, "copying") == 0 || strcmp(state, "streaming") == 0);
+		notify_status("%s%s%s", state, message != NULL ? ": " : "",
+			      message != NULL ? message : "");
 		pthread_cond_signal(&r->changed);
 	}
 	pthread_mutex_unlock(&r->lock);

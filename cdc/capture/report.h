@@ -1,7 +1,9 @@
-/* report.h - what capture says of itself: the status record every two seconds and when it changes, lag, metrics.
+/* report.h - what capture says of itself: the status record every two seconds and when it changes,
+ * lag, metrics.
  *
- * Its thread has a producer and a connection to the source of its own and never holds up the pipeline; what cannot be
- * written or asked just now is tried again. Lives as long as the process, across retries. */
+ * Its thread has a producer and a connection to the source of its own and never holds up the
+ * pipeline; what cannot be written or asked just now is tried again. Lives as long as the process,
+ * across retries. */
 #ifndef CDC_CAPTURE_REPORT_H
 #define CDC_CAPTURE_REPORT_H
 
@@ -11,10 +13,10 @@
 
 struct report;
 
-struct report_progress {        /* between two source transactions */
+struct report_progress { /* between two source transactions */
 	int64_t seq;
 	const struct gtid_set *gtid_set; /* delivered */
-	const char *file;       /* binlog file and place of the same point; "" when not known */
+	const char *file; /* binlog file and place of the same point; "" when not known */
 	uint64_t position;
 	struct status_stage read, delivered;
 	const struct status_copy *copies;
@@ -27,11 +29,13 @@ void report_http(struct report *r, const char *address); /* host:port of this pr
 void report_free(struct report *r);
 /* The status topic exists; its schema has this id. */
 void report_can_write(struct report *r, int32_t schema_id);
-/* state: starting, copying, streaming, retrying, stopped, failed; message may be NULL. Written at once when it changed. */
+/* state: starting, copying, streaming, retrying, stopped, failed; message may be NULL. Written at
+ * once when it changed. */
 void report_state(struct report *r, const char *state, const char *message);
 void report_progress(struct report *r, const struct report_progress *progress);
 /* One group commit. */
-void report_commit(struct report *r, int64_t changes, int64_t transactions, int64_t bytes, int64_t took_us);
+void report_commit(struct report *r, int64_t changes, int64_t transactions, int64_t bytes,
+		   int64_t took_us);
 /* For /readyz and /healthz. */
 bool report_is_ready(struct report *r);
 int64_t report_turned_us(struct report *r); /* monotonic time of the last report_turn() */

@@ -1,15 +1,17 @@
-/* session.c - the loop: packets into groups, groups into changes, changes into records, records into group commits.
+/* session.c - the loop: packets into groups, groups into changes, changes into records, records
+ * into group commits.
  *
- *   between two source transactions:  stop asked for?  a chunk of a copy ready?  a group commit due?
- *   then the next packet:             scan it; when it ends a group, deliver the group
+ *   between two source transactions: a stop asked for? a chunk ready? a group commit due?
+ *   then the next packet:            scan it; when it ends a group, deliver the group
  *
- * A group is delivered out of the ring, where its packets stay until then. One that fills the ring is read twice
- * (cdc/change/group.h): once for its end, then again from the same position; what is open is committed first, so that it gets
- * Kafka transactions of its own. Those are the only source transactions that can be cut in two.
+ * A group is delivered out of the ring, where its packets stay until then. One that fills the ring
+ * is read twice (cdc/change/group.h): once for its end, then again from the same position; what is
+ * open is committed first, so that it gets Kafka transactions of its own. Those are the only source
+ * transactions that can be cut in two.
  *
- * The ring running empty ends a group commit at once on a quiet source. Right after another commit the loop waits a few
- * milliseconds for more first: a busy source whose reader is just not faster than we are would otherwise get many
- * small commits. */
+ * The ring running empty ends a group commit at once on a quiet source. Right after another commit
+ * the loop waits a few milliseconds for more first: a busy source whose reader is just not faster
+ * than we are would otherwise get many small commits. */
 #include "cdc/capture/session_priv.h"
 
 #include "core/base/clock.h"
@@ -19,15 +21,16 @@
 
 #include <stdio.h>
 
-#define WAIT_MS_MAX 100          /* a stop is noticed within this time */
-#define BUSY_US 50000            /* a commit so short ago means that the source is busy */
+#define WAIT_MS_MAX 100 /* a stop is noticed within this time */
+#define BUSY_US 50000   /* a commit so short ago means that the source is busy */
 #define BUSY_WAIT_MS 4
 #define RELEASE_BYTES 65536
-#define ORDER_CHECK 1024         /* changes between looks at the clock inside a group */
+#define ORDER_CHECK 1024 /* changes between looks at the clock inside a group */
 
-/* ---- rows -------------------------------------------------------------------------------------------------------- */
+/* ---- rows ----------------------------------------------------------------------------------- */
 
-/* The group goes on in the next group commit. Position: before the group, plus the changes delivered of it. */
+/* The group goes on in the next group commit. Position: before the group, plus the changes
+ * delivered of it. */
 static int cut(struct session *s, struct err *e)
 {
 	const struct group_info *info = group_info(s->group);
@@ -37,7 +40,8 @@ static int cut(struct session *s, struct err *e)
 	(void)snprintf(s->open_gtid, sizeof(s->open_gtid), "%s", info->gtid_text); /* same size */
 	s->open_changes = s->order;
 	s->part_seq = s->seq;
-	log_info("capture", "transaction %s is cut behind change %lld", info->gtid_text, (long long)s->order);
+	log_info("capture", "transaction %s is cut behind change %lld", info->gtid_text,
+		 (long long)s->order);
 	return session_commit(s, e);
 }
 
@@ -52,7 +56,8 @@ static int deliver_rows(struct session *s, struct err *e)
 		if (resumed && s->order <= s->open_changes)
 			continue;
 		rc = copy_change(s->copy, &row, e);
-		if (rc < 0 || (rc > 0 && publisher_change(s->publisher, &row.change, &s->seq, e) < 0))
+		if (rc < 0 ||
+		    (rc > 0 && publisher_change(s->publisher, &row.change, &s->seq, e) < 0))
 			return err_wrap(e, "transaction %s", row.change.transaction);
 		if (s->order % ORDER_CHECK != 0)
 			continue;
@@ -70,7 +75,9 @@ static int group_begin(struct session *s, struct err *e)
 
 	if (s->open_gtid[0] == '\0' || strcmp(s->open_gtid, info->gtid_text) == 0)
 		return 0;
-	return err_data(e, "the position says that transaction %s was delivered in part, but the source goes on with %s",
+	return err_data(e,
+			"the position says that transaction %s was delivered in part, but the "
+			"source goes on with %s",
 			s->open_gtid, info->gtid_text);
 }
 
@@ -103,14 +110,15 @@ static int group_end(struct session *s, struct err *e)
 static int read_again(struct session *s, struct err *e)
 {
 	(void)group_take_bytes(s->group); /* they will be counted when they are delivered */
-	log_info("capture", "transaction %s is larger than the ring: it is read again", group_info(s->group)->gtid_text);
+	log_info("capture", "transaction %s is larger than the ring: it is read again",
+		 group_info(s->group)->gtid_text);
 	if ((s->batch.begun_us != 0 || s->batch.position_moved) && session_commit(s, e) < 0)
 		return -1;
 	group_again(s->group);
 	return session_stream(s, e);
 }
 
-/* ---- packets ----------------------------------------------------------------------------------------------------- */
+/* ---- packets -------------------------------------------------------------------------------- */
 
 static void release(struct session *s)
 {
@@ -148,7 +156,8 @@ static int take_packet(struct session *s, struct slice packet, struct err *e)
 		return -1;
 	if (group_is_again(s->group) && deliver_rows(s, e) < 0)
 		return -1;
-	if ((group_is_again(s->group) || group_let_go_was_called(s->group)) && s->cursor - s->released >= RELEASE_BYTES)
+	if ((group_is_again(s->group) || group_let_go_was_called(s->group)) &&
+	    s->cursor - s->released >= RELEASE_BYTES)
 		release(s);
 	return 0;
 }
@@ -174,7 +183,8 @@ static int wait_ms(struct session *s)
 }
 
 /* Nothing to read: commit what is in hand, once it is sure that nothing more comes. */
-static int idle(struct session *s, struct slice *ret_packet, enum ring_state *ret_state, struct err *e)
+static int idle(struct session *s, struct slice *ret_packet, enum ring_state *ret_state,
+		struct err *e)
 {
 	notify_watchdog();
 	session_progress(s, false);
@@ -184,7 +194,8 @@ static int idle(struct session *s, struct slice *ret_packet, enum ring_state *re
 	if (s->seq > s->part_seq) { /* inside a group that is being delivered: it can only be cut */
 		if (commit_batch_must_cut(&s->batch, clock_monotonic_us()))
 			return cut(s, e);
-	} else if (commit_batch_due(&s->batch, clock_monotonic_us(), publisher_bytes(s->publisher), true)) {
+	} else if (commit_batch_due(&s->batch, clock_monotonic_us(), publisher_bytes(s->publisher),
+				    true)) {
 		return session_commit(s, e);
 	}
 	return delivery_check(s->delivery, e);
@@ -212,7 +223,7 @@ static int next_packet(struct session *s, struct err *e)
 	return 0;
 }
 
-/* ---- between two source transactions ----------------------------------------------------------------------------- */
+/* ---- between two source transactions -------------------------------------------------------- */
 
 static int deliver_copied(void *context, const struct change *change, struct err *e)
 {
@@ -233,7 +244,8 @@ static int deliver_chunk(struct session *s, struct err *e)
 	if (copy_emit(s->copy, commit_us, deliver_copied, s, &ended, e) < 0)
 		return -1;
 	if (s->seq > s->part_seq)
-		commit_batch_add(&s->batch, copy_chunk_name(s->copy), s->seq - s->part_seq, commit_us);
+		commit_batch_add(&s->batch, copy_chunk_name(s->copy), s->seq - s->part_seq,
+				 commit_us);
 	else
 		commit_batch_move(&s->batch);
 	s->part_seq = s->seq;

@@ -1,4 +1,5 @@
-/* session.h - one life of the capture: from the stored position until something fails or a stop is asked for. */
+/* session.h - one life of the capture: from the stored position until something fails or a stop is
+ * asked for. */
 #ifndef CDC_CAPTURE_SESSION_H
 #define CDC_CAPTURE_SESSION_H
 
@@ -6,8 +7,10 @@
 
 struct session;
 
-/* Opens everything: producer (fencing an older instance), position, source, topics and schemas, copy, stream. */
-int session_open(const struct settings *settings, struct report *report, struct session **ret_session, struct err *e);
+/* Opens everything: producer (fencing an older instance), position, source, topics and schemas,
+ * copy, stream. */
+int session_open(const struct settings *settings, struct report *report,
+		 struct session **ret_session, struct err *e);
 /* 0: stopped because it was asked to, everything in hand delivered. */
 int session_run(struct session *s, struct err *e);
 void session_close(struct session *s); /* aborts what isn't committed; NULL is fine */

@@ -1,4 +1,5 @@
-/* session_commit.c - one group commit: commit record, position record, and the figures that go with it. */
+/* session_commit.c - one group commit: commit record, position record, and the figures that go with
+ * it. */
 #include "cdc/capture/session_priv.h"
 
 #include "core/base/clock.h"
@@ -53,7 +54,8 @@ int session_commit(struct session *s, struct err *e)
 		return err_wrap(e, "group commit up to seq %lld", (long long)s->seq);
 	publisher_commit(s->publisher);
 	commit_batch_clear(&s->batch, s->seq, clock_monotonic_us());
-	report_commit(s->report, s->seq - seq_before, s->transactions_total - s->committed_transactions,
+	report_commit(s->report, s->seq - seq_before,
+		      s->transactions_total - s->committed_transactions,
 		      s->bytes_total - s->committed_bytes, clock_monotonic_us() - begun);
 	s->committed_transactions = s->transactions_total;
 	s->committed_bytes = s->bytes_total;
@@ -78,12 +80,14 @@ void session_progress(struct session *s, bool now)
 		.gtid_set = &s->gtid_set,
 		.file = s->file,
 		.position = s->file_position,
-		.read = { s->read_base_transactions + counts.transactions, s->read_base_bytes + counts.bytes,
+		.read = { s->read_base_transactions + counts.transactions,
+			  s->read_base_bytes + counts.bytes,
 			  counts.commit_us != 0 ? counts.commit_us : s->commit_us },
 		.delivered = { s->committed_transactions, s->committed_bytes, s->commit_us },
 	};
 	if (s->batch.begun_us == 0) /* what moved the position since had nothing to deliver */
-		p.delivered = (struct status_stage){ s->transactions_total, s->bytes_total, s->commit_us };
+		p.delivered = (struct status_stage){ s->transactions_total, s->bytes_total,
+						     s->commit_us };
 	p.copies = copy_status(s->copy, &p.copy_count);
 	report_progress(s->report, &p);
 	report_state(s->report, copy_all_done(s->copy) ? "streaming" : "copying", NULL);

@@ -1,6 +1,7 @@
 /* session_open.c - opens a session, in the order that makes it safe:
  *
- *   1. the transactional producer: from here on no older instance can commit, so what is read next stays true
+ *   1. the transactional producer: from here on no older instance can commit, so what is read next
+ * stays true
  *   2. the position
  *   3. the source: settings, rights, tables; their schemas and topics
  *   4. without a position: the starting point, written at once, before anything is read from it
@@ -21,8 +22,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define RING_SHARE 4                    /* of capture.memory */
-#define TRANSACTION_TIMEOUT_MS 60000    /* librdkafka's transaction.timeout.ms */
+#define RING_SHARE 4                 /* of capture.memory */
+#define TRANSACTION_TIMEOUT_MS 60000 /* librdkafka's transaction.timeout.ms */
 
 /* A table of the source, as it is now. */
 struct source_table {
@@ -42,7 +43,8 @@ static void source_tables_done(struct source_tables *tables)
 	free(tables->items);
 }
 
-static int read_tables(struct session *s, struct db *db, struct source_tables *tables, struct err *e)
+static int read_tables(struct session *s, struct db *db, struct source_tables *tables,
+		       struct err *e)
 {
 	struct catalog_name *names = NULL;
 	size_t count = 0;
@@ -50,17 +52,22 @@ static int read_tables(struct session *s, struct db *db, struct source_tables *t
 
 	tables->items = xcalloc(count + 1, sizeof(*tables->items));
 	for (size_t i = 0; i < count && rc == 0; i++) {
-		rc = catalog_read_shape(db, names[i].db, names[i].table, &tables->items[i].shape, e);
+		rc = catalog_read_shape(db, names[i].db, names[i].table, &tables->items[i].shape,
+					e);
 		if (rc < 0)
 			break;
 		tables->items[i].rows_estimate = names[i].rows_estimate;
 		tables->count++;
 		if (names[i].cascades)
-			log_warning("capture", "%s.%s is changed by foreign keys that cascade: such changes are not in the "
-				    "binlog and will be missing", names[i].db, names[i].table);
+			log_warning("capture",
+				    "%s.%s is changed by foreign keys that cascade: such changes "
+				    "are not in the "
+				    "binlog and will be missing",
+				    names[i].db, names[i].table);
 		if (!names[i].transactional)
-			log_warning("capture", "%s.%s is not transactional: a copy of it may miss changes", names[i].db,
-				    names[i].table);
+			log_warning("capture",
+				    "%s.%s is not transactional: a copy of it may miss changes",
+				    names[i].db, names[i].table);
 	}
 	catalog_names_free(names, count);
 	return rc;
@@ -77,18 +84,19 @@ static int check_source(struct session *s, struct db *db, struct err *e)
 		return -1;
 	for (size_t i = 0; i < count; i++)
 		if (!findings[i].fatal)
-			log_warning("capture", "source: %s; better: %s", findings[i].what, findings[i].mend);
+			log_warning("capture", "source: %s; better: %s", findings[i].what,
+				    findings[i].mend);
 	rc = source_findings_refuse(findings, count, e);
 	source_findings_free(findings, count);
 	if (rc < 0 || db_get_text(db, "SELECT @@GLOBAL.server_id", &server_id, e) < 0)
 		return -1;
-	s->source = xasprintf("%s@%s:%" PRId64, server_id != NULL ? server_id : "?", s->settings->source_host,
-			      s->settings->source_port);
+	s->source = xasprintf("%s@%s:%" PRId64, server_id != NULL ? server_id : "?",
+			      s->settings->source_host, s->settings->source_port);
 	free(server_id);
 	return 0;
 }
 
-/* ---- the position ------------------------------------------------------------------------------------------------ */
+/* ---- the position --------------------------------------------------------------------------- */
 
 static void make_fingerprint(struct session *s)
 {
@@ -98,16 +106,18 @@ static void make_fingerprint(struct session *s)
 	delivery_fingerprint(s->delivery, &s->fingerprint);
 }
 
-static const struct position_copy *copy_entry(const struct position_record *position, const struct shape *shape)
+static const struct position_copy *copy_entry(const struct position_record *position,
+					      const struct shape *shape)
 {
 	for (size_t i = 0; i < position->copy_count; i++)
-		if (strcmp(position->copies[i].db, shape->db) == 0 && strcmp(position->copies[i].table, shape->table) == 0)
+		if (strcmp(position->copies[i].db, shape->db) == 0 &&
+		    strcmp(position->copies[i].table, shape->table) == 0)
 			return &position->copies[i];
 	return NULL;
 }
 
-static int take_position(struct session *s, const struct position_record *position, const struct source_tables *tables,
-			 struct err *e)
+static int take_position(struct session *s, const struct position_record *position,
+			 const struct source_tables *tables, struct err *e)
 {
 	if (position_compare(position->fingerprint, buf_cstr(&s->fingerprint), e) < 0 ||
 	    gtid_set_parse(slice_str(position->gtid_set), &s->gtid_set, e) < 0)
@@ -117,7 +127,8 @@ static int take_position(struct session *s, const struct position_record *positi
 	s->bytes_total = position->bytes_total;
 	s->transactions_total = position->transactions_total;
 	if (position->open_gtid != NULL)
-		(void)snprintf(s->open_gtid, sizeof(s->open_gtid), "%s", position->open_gtid); /* a longer one matches nothing */
+		(void)snprintf(s->open_gtid, sizeof(s->open_gtid), "%s",
+			       position->open_gtid); /* a longer one matches nothing */
 	s->open_changes = position->open_changes;
 	for (size_t i = 0; i < tables->count; i++)
 		if (copy_table(s->copy, tables->items[i].shape, tables->items[i].rows_estimate,
@@ -141,7 +152,10 @@ static int starting_point(struct session *s, struct db *db, bool *ret_copied, st
 	if (!snapshot && strcmp(start, "now") != 0) {
 		if (gtid_set_parse(slice_str(start), &s->gtid_set, e) == 0)
 			return 0;
-		err_config(e, "source.start = %s is neither snapshot, now, earliest nor a GTID position", start);
+		err_config(
+			e,
+			"source.start = %s is neither snapshot, now, earliest nor a GTID position",
+			start);
 		return err_hint(e, "A GTID position looks like 0-1-100 or 0-1-100,1-2-7.");
 	}
 	if (db_get_text(db, "SELECT @@GLOBAL.gtid_binlog_pos", &head, e) < 0)
@@ -151,15 +165,18 @@ static int starting_point(struct session *s, struct db *db, bool *ret_copied, st
 	return rc;
 }
 
-/* There is no position: where to begin. It is written before anything is read, so that a crash begins at the same place. */
-static int first_position(struct session *s, struct db *db, const struct source_tables *tables, struct err *e)
+/* There is no position: where to begin. It is written before anything is read, so that a crash
+ * begins at the same place. */
+static int first_position(struct session *s, struct db *db, const struct source_tables *tables,
+			  struct err *e)
 {
 	bool copied;
 
 	if (starting_point(s, db, &copied, e) < 0)
 		return -1;
 	for (size_t i = 0; i < tables->count; i++)
-		if (copy_table(s->copy, tables->items[i].shape, tables->items[i].rows_estimate, NULL, copied, e) < 0)
+		if (copy_table(s->copy, tables->items[i].shape, tables->items[i].rows_estimate,
+			       NULL, copied, e) < 0)
 			return -1;
 	return 0;
 }
@@ -184,7 +201,8 @@ static int prepare_tables(struct session *s, const struct source_tables *tables,
 {
 	for (size_t i = 0; i < tables->count; i++)
 		if (publisher_prepare(s->publisher, tables->items[i].shape, e) < 0)
-			return err_wrap(e, "table %s.%s", tables->items[i].shape->db, tables->items[i].shape->table);
+			return err_wrap(e, "table %s.%s", tables->items[i].shape->db,
+					tables->items[i].shape->table);
 	return 0;
 }
 
@@ -220,7 +238,8 @@ static void begin_batch(struct session *s)
 	delivery_on_begin(s->delivery, on_begin, s);
 }
 
-static int open_source(struct session *s, struct db *db, const struct position_record *position, struct err *e)
+static int open_source(struct session *s, struct db *db, const struct position_record *position,
+		       struct err *e)
 {
 	struct source_tables tables = { NULL, 0 };
 	int rc = -1;
@@ -230,7 +249,8 @@ static int open_source(struct session *s, struct db *db, const struct position_r
 	if ((position == NULL && adopt(s, e) < 0) || prepare_tables(s, &tables, e) < 0)
 		goto out;
 	make_fingerprint(s);
-	if ((position != NULL ? take_position(s, position, &tables, e) : first_position(s, db, &tables, e)) < 0)
+	if ((position != NULL ? take_position(s, position, &tables, e)
+			      : first_position(s, db, &tables, e)) < 0)
 		goto out;
 	begin_batch(s);
 	if (position == NULL) {
@@ -244,13 +264,14 @@ out:
 	return rc;
 }
 
-/* ---- all of it --------------------------------------------------------------------------------------------------- */
+/* ---- all of it ------------------------------------------------------------------------------ */
 
 static int open_kafka(struct session *s, struct err *e)
 {
 	int32_t status_id;
 
-	if (admin_open(s->settings, &s->admin, e) < 0 || registry_open(s->settings, true, &s->registry, e) < 0 ||
+	if (admin_open(s->settings, &s->admin, e) < 0 ||
+	    registry_open(s->settings, true, &s->registry, e) < 0 ||
 	    delivery_open(s->settings, s->admin, s->registry, &s->delivery, e) < 0 ||
 	    delivery_status_topic(s->delivery, &status_id, e) < 0)
 		return -1;
@@ -265,7 +286,8 @@ static int open_all(struct session *s, struct err *e)
 	bool found = false;
 	int rc;
 
-	if (open_kafka(s, e) < 0 || position_read(s->settings, s->registry, &found, &position, e) < 0)
+	if (open_kafka(s, e) < 0 ||
+	    position_read(s->settings, s->registry, &found, &position, e) < 0)
 		return -1;
 	rc = copy_new(s->settings, &s->copy, e);
 	if (rc == 0)
@@ -285,8 +307,8 @@ int session_stream(struct session *s, struct err *e)
 	s->stream = NULL;
 	buf_reset(&s->gtid_text);
 	gtid_set_text(&s->gtid_set, &s->gtid_text);
-	if (stream_open(s->settings, buf_cstr(&s->gtid_text), (size_t)s->settings->capture_memory / RING_SHARE, &s->stream,
-			e) < 0)
+	if (stream_open(s->settings, buf_cstr(&s->gtid_text),
+			(size_t)s->settings->capture_memory / RING_SHARE, &s->stream, e) < 0)
 		return -1;
 	s->cursor = s->released = ring_begin(stream_ring(s->stream));
 	s->read_base_transactions = s->transactions_total;
@@ -296,7 +318,8 @@ int session_stream(struct session *s, struct err *e)
 	return 0;
 }
 
-int session_open(const struct settings *settings, struct report *report, struct session **ret_session, struct err *e)
+int session_open(const struct settings *settings, struct report *report,
+		 struct session **ret_session, struct err *e)
 {
 	struct session *s = xcalloc(1, sizeof(*s));
 
@@ -309,7 +332,8 @@ int session_open(const struct settings *settings, struct report *report, struct 
 		return -1;
 	}
 	session_progress(s, true);
-	log_info("capture", "%s of %s", copy_all_done(s->copy) ? "streaming" : "copying and streaming", s->source);
+	log_info("capture", "%s of %s",
+		 copy_all_done(s->copy) ? "streaming" : "copying and streaming", s->source);
 	notify_ready();
 	*ret_session = s;
 	return 0;

@@ -1,4 +1,5 @@
-/* session_priv.h - shared by session.c (the loop), session_open.c (the start) and session_commit.c (group commits). */
+/* session_priv.h - shared by session.c (the loop), session_open.c (the start) and session_commit.c
+ * (group commits). */
 #ifndef CDC_CAPTURE_SESSION_PRIV_H
 #define CDC_CAPTURE_SESSION_PRIV_H
 
@@ -21,7 +22,8 @@ struct session {
 	struct stream *stream;
 	struct copy *copy;
 
-	/* Where we stand: between two source transactions, or inside one when `open_gtid` says so. */
+	/* Where we stand: between two source transactions, or inside one when `open_gtid` says so.
+	 */
 	struct gtid_set gtid_set;
 	int64_t seq, commit_us, bytes_total, transactions_total;
 	char *source;
@@ -30,13 +32,14 @@ struct session {
 	uint32_t file_position;
 
 	/* The source transaction in hand. */
-	char open_gtid[GTID_TEXT_SIZE];  /* it was cut: the part up to open_changes is delivered; "" */
+	char open_gtid[GTID_TEXT_SIZE]; /* it was cut: the part up to open_changes is delivered; ""
+					 */
 	int64_t open_changes;
-	int64_t part_seq;                /* seq before the part that isn't committed yet */
-	int64_t order;                   /* of the last change taken from the group */
+	int64_t part_seq; /* seq before the part that isn't committed yet */
+	int64_t order;    /* of the last change taken from the group */
 
 	struct commit_batch batch;
-	uint64_t cursor, released;       /* in the ring */
+	uint64_t cursor, released;                       /* in the ring */
 	int64_t read_base_transactions, read_base_bytes; /* totals when the stream was opened */
 	int64_t reported_us, committed_transactions, committed_bytes;
 	struct buf gtid_text;

@@ -1,7 +1,7 @@
 /* source_check.c - the settings and rights that capture needs, as a table, and what mends each.
  *
- * Everything is asked with the capture's own account. Rights are not read from SHOW GRANTS alone (roles, wildcards): what can be tried
- * is tried. Nothing is changed on the server. */
+ * Everything is asked with the capture's own account. Rights are not read from SHOW GRANTS alone
+ * (roles, wildcards): what can be tried is tried. Nothing is changed on the server. */
 #include "cdc/capture/source_check.h"
 
 #include "core/base/buf.h"
@@ -22,11 +22,17 @@ struct wanted {
 
 static const struct wanted wanted_settings[] = {
 	{ "log_bin", "1", true, "log_bin in the server's configuration file, and a restart" },
-	{ "binlog_format", "ROW", true, "SET GLOBAL binlog_format = 'ROW' (sessions that are open keep theirs), and in the configuration file" },
-	{ "binlog_row_image", "FULL", true, "SET GLOBAL binlog_row_image = 'FULL', and in the configuration file" },
-	{ "binlog_row_metadata", "FULL", true, "SET GLOBAL binlog_row_metadata = 'FULL', and in the configuration file" },
-	{ "gtid_strict_mode", "1", false, "SET GLOBAL gtid_strict_mode = ON: the order of GTIDs is then guaranteed" },
-	{ "binlog_checksum", "CRC32", false, "SET GLOBAL binlog_checksum = 'CRC32': damage in transit is then noticed" },
+	{ "binlog_format", "ROW", true,
+	  "SET GLOBAL binlog_format = 'ROW' (sessions that are open keep theirs), and in the "
+	  "configuration file" },
+	{ "binlog_row_image", "FULL", true,
+	  "SET GLOBAL binlog_row_image = 'FULL', and in the configuration file" },
+	{ "binlog_row_metadata", "FULL", true,
+	  "SET GLOBAL binlog_row_metadata = 'FULL', and in the configuration file" },
+	{ "gtid_strict_mode", "1", false,
+	  "SET GLOBAL gtid_strict_mode = ON: the order of GTIDs is then guaranteed" },
+	{ "binlog_checksum", "CRC32", false,
+	  "SET GLOBAL binlog_checksum = 'CRC32': damage in transit is then noticed" },
 };
 
 struct list {
@@ -44,7 +50,8 @@ static int version_number(const char *version)
 {
 	int major = 0, minor = 0;
 
-	if (sscanf(version, "%4d.%4d", &major, &minor) != 2) /* bounded; text from the server's greeting */
+	if (sscanf(version, "%4d.%4d", &major, &minor) !=
+	    2) /* bounded; text from the server's greeting */
 		return 0;
 	return major * 1000 + minor;
 }
@@ -68,13 +75,15 @@ static int check_setting(struct db *db, const struct wanted *w, struct list *l, 
 
 	free(sql);
 	if (rc == 0 && (value == NULL || strcasecmp(value, w->value) != 0))
-		add(l, w->fatal, w->mend, xasprintf("%s is %s, not %s", w->variable, value != NULL ? value : "NULL",
-						    strcmp(w->value, "1") == 0 ? "ON" : w->value));
+		add(l, w->fatal, w->mend,
+		    xasprintf("%s is %s, not %s", w->variable, value != NULL ? value : "NULL",
+			      strcmp(w->value, "1") == 0 ? "ON" : w->value));
 	free(value);
 	return rc;
 }
 
-static int check_server_id(const struct settings *settings, struct db *db, struct list *l, struct err *e)
+static int check_server_id(const struct settings *settings, struct db *db, struct list *l,
+			   struct err *e)
 {
 	char *value = NULL;
 
@@ -82,7 +91,8 @@ static int check_server_id(const struct settings *settings, struct db *db, struc
 		return -1;
 	if (value != NULL && strtoll(value, NULL, 10) == settings->source_server_id)
 		add(l, true, "another source.server_id, one that no replica uses",
-		    xasprintf("source.server_id %" PRId64 " is the source's own", settings->source_server_id));
+		    xasprintf("source.server_id %" PRId64 " is the source's own",
+			      settings->source_server_id));
 	free(value);
 	return 0;
 }
@@ -99,7 +109,8 @@ static int try_statement(struct db *db, const char *sql, bool *ret_ok, struct er
 	return -1;
 }
 
-/* REPLICATION SLAVE cannot be tried without asking for the stream: look for it in the account's grants. */
+/* REPLICATION SLAVE cannot be tried without asking for the stream: look for it in the account's
+ * grants. */
 static int has_stream_right(struct db *db, bool *ret_has, struct err *e)
 {
 	struct db_result *result = NULL;
@@ -112,42 +123,50 @@ static int has_stream_right(struct db *db, bool *ret_has, struct err *e)
 	while ((rc = db_next(result, &row, e)) == 1) {
 		char *text = xstrndup((const char *)row[0].data, row[0].size);
 
-		if (strstr(text, "ON *.*") != NULL &&
-		    (strstr(text, "REPLICATION SLAVE") != NULL || strstr(text, "ALL PRIVILEGES") != NULL))
+		if (strstr(text, "ON *.*") != NULL && (strstr(text, "REPLICATION SLAVE") != NULL ||
+						       strstr(text, "ALL PRIVILEGES") != NULL))
 			*ret_has = true;
 		if (strncmp(text, "GRANT `", 7) == 0 && strstr(text, " ON ") == NULL)
-			*ret_has = true; /* a role: what it holds is shown only when asked for; the stream will tell */
+			*ret_has = true; /* a role: what it holds is shown only when asked for; the
+					    stream will tell */
 		free(text);
 	}
 	db_result_free(result);
 	return rc;
 }
 
-static int check_rights(const struct settings *settings, struct db *db, struct list *l, struct err *e)
+static int check_rights(const struct settings *settings, struct db *db, struct list *l,
+			struct err *e)
 {
-	char *mend = xasprintf("GRANT REPLICATION SLAVE, BINLOG MONITOR ON *.* TO '%s'@'%%'", settings->source_user);
+	char *mend = xasprintf("GRANT REPLICATION SLAVE, BINLOG MONITOR ON *.* TO '%s'@'%%'",
+			       settings->source_user);
 	bool has = false, may = false;
 	int rc = has_stream_right(db, &has, e);
 
 	if (rc == 0)
 		rc = try_statement(db, "SHOW MASTER STATUS", &may, e);
 	if (rc == 0 && !has)
-		add(l, true, mend, xasprintf("the account %s may not read the binlog (REPLICATION SLAVE)", settings->source_user));
+		add(l, true, mend,
+		    xasprintf("the account %s may not read the binlog (REPLICATION SLAVE)",
+			      settings->source_user));
 	if (rc == 0 && !may)
-		add(l, true, mend, xasprintf("the account %s may not ask for the binlog's position (BINLOG MONITOR)",
-					     settings->source_user));
+		add(l, true, mend,
+		    xasprintf(
+			    "the account %s may not ask for the binlog's position (BINLOG MONITOR)",
+			    settings->source_user));
 	free(mend);
 	return rc;
 }
 
-int source_check(const struct settings *settings, struct db *db, struct source_finding **ret_findings, size_t *ret_count,
-		 struct err *e)
+int source_check(const struct settings *settings, struct db *db,
+		 struct source_finding **ret_findings, size_t *ret_count, struct err *e)
 {
 	struct list l = { NULL, 0 };
 	int rc = 0;
 
 	if (check_version(db, &l)) {
-		for (size_t i = 0; i < sizeof(wanted_settings) / sizeof(wanted_settings[0]) && rc == 0; i++)
+		for (size_t i = 0;
+		     i < sizeof(wanted_settings) / sizeof(wanted_settings[0]) && rc == 0; i++)
 			rc = check_setting(db, &wanted_settings[i], &l, e);
 		if (rc == 0)
 			rc = check_server_id(settings, db, &l, e);

@@ -5,14 +5,14 @@
 #include "core/mysql/db.h"
 
 struct source_finding {
-	bool fatal;   /* capture refuses to start; else worth knowing */
-	char *what;   /* "binlog_format is MIXED" */
-	char *mend;   /* the statement or setting that mends it */
+	bool fatal; /* capture refuses to start; else worth knowing */
+	char *what; /* "binlog_format is MIXED" */
+	char *mend; /* the statement or setting that mends it */
 };
 
 /* All findings at once; none is fine. Fails only when the server could not be asked. */
-int source_check(const struct settings *settings, struct db *db, struct source_finding **ret_findings, size_t *ret_count,
-		 struct err *e);
+int source_check(const struct settings *settings, struct db *db,
+		 struct source_finding **ret_findings, size_t *ret_count, struct err *e);
 void source_findings_free(struct source_finding *findings, size_t count);
 /* 0 when no finding is fatal; else ERR_CONFIG that holds all that are. */
 int source_findings_refuse(const struct source_finding *findings, size_t count, struct err *e);

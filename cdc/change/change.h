@@ -1,4 +1,5 @@
-/* change.h - one captured row change, as it goes from the decoder to the publisher. Plain data, valid during one call. */
+/* change.h - one captured row change, as it goes from the decoder to the publisher. Plain data,
+ * valid during one call. */
 #ifndef CDC_CHANGE_CHANGE_H
 #define CDC_CHANGE_CHANGE_H
 
@@ -11,11 +12,11 @@ enum change_op { CHANGE_CREATE = 'c', CHANGE_UPDATE = 'u', CHANGE_DELETE = 'd', 
 struct change {
 	enum change_op op;
 	struct shape *shape;
-	const struct cell *before;   /* column_count cells, or NULL (c, r) */
-	const struct cell *after;    /* or NULL (d) */
-	const char *transaction;     /* GTID text, or snapshot:<db>.<table>:<chunk> */
-	int64_t commit_us;           /* the source's clock */
-	int64_t order;               /* 1-based position among the captured changes of its source transaction */
+	const struct cell *before; /* column_count cells, or NULL (c, r) */
+	const struct cell *after;  /* or NULL (d) */
+	const char *transaction;   /* GTID text, or snapshot:<db>.<table>:<chunk> */
+	int64_t commit_us;         /* the source's clock */
+	int64_t order; /* 1-based position among the captured changes of its source transaction */
 };
 
 #endif

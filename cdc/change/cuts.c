@@ -1,8 +1,9 @@
 /* cuts.c - savepoints of one group and the ranges that were rolled back.
  *
- * Savepoints form a stack: ROLLBACK TO keeps the one it names and drops those above it; setting one again moves it to the
- * top. Cuts are merged as they come: a later rollback to an earlier savepoint swallows the cuts behind it, so the list
- * stays sorted and disjoint, and its length is bounded by what is alive. */
+ * Savepoints form a stack: ROLLBACK TO keeps the one it names and drops those above it; setting one
+ * again moves it to the top. Cuts are merged as they come: a later rollback to an earlier savepoint
+ * swallows the cuts behind it, so the list stays sorted and disjoint, and its length is bounded by
+ * what is alive. */
 #include "cdc/change/cuts.h"
 
 #include "core/base/mem.h"
@@ -30,16 +31,19 @@ void cuts_reset(struct cuts *c)
 	c->count = 0;
 }
 
-/* Takes the quotes off (doubled ones inside become single) and folds ASCII letters. Other letters keep their case, as
- * MariaDB writes a name back the way the session spelled it and a client spells it the same way twice. */
+/* Takes the quotes off (doubled ones inside become single) and folds ASCII letters. Other letters
+ * keep their case, as MariaDB writes a name back the way the session spelled it and a client spells
+ * it the same way twice. */
 static char *plain_name(struct slice name)
 {
 	char *plain = xmalloc(name.size + 1);
-	uint8_t quote = name.size >= 2 && (name.data[0] == '`' || name.data[0] == '"') ? name.data[0] : 0;
+	uint8_t quote =
+		name.size >= 2 && (name.data[0] == '`' || name.data[0] == '"') ? name.data[0] : 0;
 	size_t n = 0;
 
 	for (size_t i = quote != 0; i < name.size - (quote != 0); i++) {
-		if (quote != 0 && name.data[i] == quote && i + 2 < name.size && name.data[i + 1] == quote)
+		if (quote != 0 && name.data[i] == quote && i + 2 < name.size &&
+		    name.data[i + 1] == quote)
 			i++;
 		plain[n++] = (char)tolower(name.data[i]);
 	}
@@ -62,7 +66,8 @@ int cuts_savepoint(struct cuts *c, struct slice name, uint64_t next_number, stru
 	size_t old;
 
 	if (name.size > CUTS_NAME_MAX || c->savepoint_count >= CUTS_SAVEPOINTS_MAX)
-		return err_data(e, "more than %d savepoints in one transaction", CUTS_SAVEPOINTS_MAX);
+		return err_data(e, "more than %d savepoints in one transaction",
+				CUTS_SAVEPOINTS_MAX);
 	plain = plain_name(name);
 	old = find(c, plain);
 	if (old < c->savepoint_count) {
@@ -73,7 +78,8 @@ int cuts_savepoint(struct cuts *c, struct slice name, uint64_t next_number, stru
 	}
 	if (c->savepoint_count == c->savepoint_capacity) {
 		c->savepoint_capacity = c->savepoint_capacity * 2 + 8;
-		c->savepoints = xrealloc(c->savepoints, c->savepoint_capacity * sizeof(*c->savepoints));
+		c->savepoints =
+			xrealloc(c->savepoints, c->savepoint_capacity * sizeof(*c->savepoints));
 	}
 	c->savepoints[c->savepoint_count++] = (struct savepoint){ plain, next_number };
 	return 0;
@@ -89,7 +95,8 @@ static int add_cut(struct cuts *c, uint64_t from, uint64_t to, struct err *e)
 	if (from == to)
 		return 0;
 	if (c->count >= CUTS_SAVEPOINTS_MAX)
-		return err_data(e, "more than %d rollbacks to savepoints in one transaction", CUTS_SAVEPOINTS_MAX);
+		return err_data(e, "more than %d rollbacks to savepoints in one transaction",
+				CUTS_SAVEPOINTS_MAX);
 	if (c->count == c->capacity) {
 		c->capacity = c->capacity * 2 + 8;
 		c->items = xrealloc(c->items, c->capacity * sizeof(*c->items));

@@ -1,14 +1,17 @@
 /* group.c - scans a group: checksums, table maps, savepoints, the end.
  *
- *                 GTID                         XID, COMMIT, ROLLBACK, a statement that stands alone
- *   BETWEEN ----------------------> OPEN ----------------------------------------> COMPLETE --- group_reset --> BETWEEN
+ *              GTID            XID, COMMIT, ROLLBACK, a statement that stands alone
+ *   BETWEEN ----------> OPEN -----------------------------------------------------> COMPLETE
+ *      ^                                                                               |
+ *      +--------------------------------- group_reset() -------------------------------+
  *
- * Three passes (enum group_pass). KEEPING notes each row event of a captured table, so that decoding walks over a short list
- * and never looks at the rest again. LOOKING notes nothing but cuts and the outcome. AGAIN knows both from before and
- * gives the rows of each packet at once.
+ * Three passes (enum group_pass). KEEPING notes each row event of a captured table, so that
+ * decoding walks over a short list and never looks at the rest again. LOOKING notes nothing but
+ * cuts and the outcome. AGAIN knows both from before and gives the rows of each packet at once.
  *
- * Row events of captured tables are numbered; cuts.c says which numbers were taken back. The numbering depends only on
- * the bytes and on which tables are captured, so a second reading gives the same. */
+ * Row events of captured tables are numbered; cuts.c says which numbers were taken back. The
+ * numbering depends only on the bytes and on which tables are captured, so a second reading gives
+ * the same. */
 #include "cdc/change/group_priv.h"
 
 #include "cdc/binlog/statement.h"
@@ -128,7 +131,7 @@ uint32_t group_file_position(const struct group *g)
 	return g->file_position;
 }
 
-/* ---- events ------------------------------------------------------------------------------------------------------ */
+/* ---- events --------------------------------------------------------------------------------- */
 
 static int scan_gtid(struct group *g, const struct event *ev, struct err *e)
 {
@@ -137,12 +140,13 @@ static int scan_gtid(struct group *g, const struct event *ev, struct err *e)
 	if (event_gtid_read(ev, &gtid, e) < 0)
 		return -1;
 	if (g->state == GROUP_OPEN)
-		return err_data(e, "transaction %s has no end: another one begins inside it", g->info.gtid_text);
+		return err_data(e, "transaction %s has no end: another one begins inside it",
+				g->info.gtid_text);
 	if (g->pass == GROUP_AGAIN && memcmp(&gtid.gtid, &g->info.gtid, sizeof(gtid.gtid)) != 0) {
 		char text[GTID_TEXT_SIZE];
 
-		return err_data(e, "the source sent %s where it had sent %s before", gtid_text(&gtid.gtid, text),
-				g->info.gtid_text);
+		return err_data(e, "the source sent %s where it had sent %s before",
+				gtid_text(&gtid.gtid, text), g->info.gtid_text);
 	}
 	g->gtid = gtid;
 	g->state = GROUP_OPEN;
@@ -199,18 +203,25 @@ static int scan_rows(struct group *g, const struct event *ev, struct err *e)
 		g->last_id = id;
 	}
 	if (g->last_table == NULL)
-		return err_data(e, "transaction %s: rows of table id %" PRIu64 " without a table map before them",
+		return err_data(e,
+				"transaction %s: rows of table id %" PRIu64
+				" without a table map before them",
 				g->info.gtid_text, id);
 	if (!g->last_table->captured)
 		return 0;
 	if (g->gtid.xa_prepared) {
-		err_data(e, "transaction %s is a prepared XA transaction with rows of %s.%s, which cannot be delivered "
-			 "before its XA COMMIT", g->info.gtid_text, g->last_table->db, g->last_table->table);
-		return err_hint(e, "XA transactions cannot be captured yet: take the table out of capture.tables.");
+		err_data(e,
+			 "transaction %s is a prepared XA transaction with rows of %s.%s, which "
+			 "cannot be delivered "
+			 "before its XA COMMIT",
+			 g->info.gtid_text, g->last_table->db, g->last_table->table);
+		return err_hint(e, "XA transactions cannot be captured yet: take the table out of "
+				   "capture.tables.");
 	}
 	if (g->pass == GROUP_KEEPING)
 		keep(g, ev, g->last_table->shape);
-	else if (g->pass == GROUP_AGAIN && !g->rolled_back && !cuts_has(&g->cuts, g->numbers, &g->cut_at))
+	else if (g->pass == GROUP_AGAIN && !g->rolled_back &&
+		 !cuts_has(&g->cuts, g->numbers, &g->cut_at))
 		keep(g, ev, g->last_table->shape);
 	g->numbers++;
 	return 0;
@@ -262,7 +273,8 @@ static int scan_query(struct group *g, const struct event *ev, struct err *e)
 	return 0;
 }
 
-/* XA_PREPARE ends a group whose rows are not committed yet; of captured tables there are none (scan_rows). */
+/* XA_PREPARE ends a group whose rows are not committed yet; of captured tables there are none
+ * (scan_rows). */
 static int scan_xa_prepare(struct group *g, const struct event *ev, struct err *e)
 {
 	struct event_xa_prepare xa;
@@ -279,9 +291,13 @@ static int scan_incident(const struct event *ev, struct err *e)
 
 	if (event_incident_read(ev, &incident, e) < 0)
 		return -1;
-	err_data(e, "the source reports incident %u in its binlog: %.*s; changes may be missing from it", incident.number,
-		 (int)(incident.message.size < 500 ? incident.message.size : 500), (const char *)incident.message.data);
-	return err_hint(e, "Find out what was lost. To begin anew, give millrace.name another value.");
+	err_data(e,
+		 "the source reports incident %u in its binlog: %.*s; changes may be missing from "
+		 "it",
+		 incident.number, (int)(incident.message.size < 500 ? incident.message.size : 500),
+		 (const char *)incident.message.data);
+	return err_hint(e,
+			"Find out what was lost. To begin anew, give millrace.name another value.");
 }
 
 static int scan_format(struct group *g, const struct event *ev, struct err *e)
@@ -301,7 +317,8 @@ static int scan_rotate(struct group *g, const struct event *ev, struct err *e)
 
 	if (event_rotate_read(ev, &rotate, e) < 0)
 		return -1;
-	(void)snprintf(g->file, sizeof(g->file), "%.*s", (int)(rotate.file.size < 500 ? rotate.file.size : 500),
+	(void)snprintf(g->file, sizeof(g->file), "%.*s",
+		       (int)(rotate.file.size < 500 ? rotate.file.size : 500),
 		       (const char *)rotate.file.data); /* fits: 512 */
 	g->file_position = (uint32_t)rotate.position;
 	return 0;
@@ -311,7 +328,9 @@ static int scan_rotate(struct group *g, const struct event *ev, struct err *e)
 static int scan_inside(struct group *g, const struct event *ev, struct err *e)
 {
 	if (g->state != GROUP_OPEN)
-		return err_data(e, "%s event ending at %s position %" PRIu32 " stands outside of any transaction",
+		return err_data(e,
+				"%s event ending at %s position %" PRIu32
+				" stands outside of any transaction",
 				event_type_name(ev->header.type), g->file, ev->header.log_pos);
 	if (rows_is(ev->header.type))
 		return scan_rows(g, ev, e);

@@ -1,18 +1,22 @@
-/* group.h - raw events to the row changes of whole source transactions ("groups": what a GTID event begins).
+/* group.h - raw events to the row changes of whole source transactions ("groups": what a GTID event
+ * begins).
  *
- * First every packet is scanned: checksum, kind, and how the group ends (committed, rolled back, in part rolled back to a
- * savepoint). Only then are rows decoded, so that nothing is delivered that did not commit (DESIGN 4.1):
+ * First every packet is scanned: checksum, kind, and how the group ends (committed, rolled back, in
+ * part rolled back to a savepoint). Only then are rows decoded, so that nothing is delivered that
+ * did not commit (DESIGN 4.1):
  *
  *   group_scan(g, packet)  until group_complete(g); the packets must stay where they are
  *   group_next(g, &row)    until 0
  *   group_reset(g)
  *
- * A group that is too large to be kept is read twice. group_let_go(g) says that the packets scanned so far are going away; scanning
- * goes on to the end, for the outcome alone. Then group_again(g), and the same group is fed to group_scan() once more: behind
- * each packet group_next() gives its rows, which need not be kept.
+ * A group that is too large to be kept is read twice. group_let_go(g) says that the packets scanned
+ * so far are going away; scanning goes on to the end, for the outcome alone. Then group_again(g),
+ * and the same group is fed to group_scan() once more: behind each packet group_next() gives its
+ * rows, which need not be kept.
  *
- * No I/O, no clock. All failures are ERR_DATA: corrupt or unknown events, and statements that change captured rows without row
- * events (named with GTID and what to do), because they cannot be delivered and must not be skipped. */
+ * No I/O, no clock. All failures are ERR_DATA: corrupt or unknown events, and statements that
+ * change captured rows without row events (named with GTID and what to do), because they cannot be
+ * delivered and must not be skipped. */
 #ifndef CDC_CHANGE_GROUP_H
 #define CDC_CHANGE_GROUP_H
 
@@ -26,31 +30,35 @@ struct group_info {
 	struct gtid gtid;
 	char gtid_text[GTID_TEXT_SIZE];
 	int64_t commit_us;
-	bool rows;              /* rows of captured tables are in it, and not all of them were rolled back */
-	const char *notice;     /* what the operator should know of it (ALTER of a captured table), or NULL */
+	bool rows; /* rows of captured tables are in it, and not all of them were rolled back */
+	const char *notice; /* what the operator should know of it (ALTER of a captured table), or
+			       NULL */
 };
 
 struct group_row {
-	struct change change;   /* transaction and commit_us filled in; order counts from 1 */
-	struct slice before_image, after_image; /* row images with all columns; size 0 when there is none */
-	bool full;              /* the images hold every column (binlog_row_image=FULL) */
+	struct change change; /* transaction and commit_us filled in; order counts from 1 */
+	struct slice before_image,
+		after_image; /* row images with all columns; size 0 when there is none */
+	bool full;           /* the images hold every column (binlog_row_image=FULL) */
 };
 
 struct group *group_new(const struct settings *settings, struct catalog *catalog);
 void group_free(struct group *g); /* NULL is fine */
 
 int group_scan(struct group *g, struct slice packet, struct err *e);
-bool group_open(const struct group *g);     /* a GTID has come, the end has not */
+bool group_open(const struct group *g); /* a GTID has come, the end has not */
 bool group_complete(const struct group *g);
 /* Of the group that is open or complete. */
 const struct group_info *group_info(const struct group *g);
-int group_next(struct group *g, struct group_row *ret_row, struct err *e); /* 1: a row, 0: no more, -1 */
+int group_next(struct group *g, struct group_row *ret_row,
+	       struct err *e); /* 1: a row, 0: no more, -1 */
 void group_reset(struct group *g);
 
 void group_let_go(struct group *g);
 bool group_let_go_was_called(const struct group *g);
 void group_again(struct group *g);
-bool group_is_again(const struct group *g); /* between group_again() and the end of the second pass */
+bool group_is_again(
+	const struct group *g); /* between group_again() and the end of the second pass */
 
 /* Bytes of binlog events scanned since the last call. */
 int64_t group_take_bytes(struct group *g);

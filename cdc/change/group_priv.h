@@ -12,8 +12,8 @@ enum group_pass { GROUP_KEEPING, GROUP_LOOKING, GROUP_AGAIN };
 /* A row event of a captured table, to be decoded when the group is known to have committed. */
 struct group_event {
 	struct event event;
-	struct shape *shape;     /* a reference: the catalog may replace it before we come to decode */
-	uint64_t number;         /* among the captured row events of the group */
+	struct shape *shape; /* a reference: the catalog may replace it before we come to decode */
+	uint64_t number;     /* among the captured row events of the group */
 };
 
 struct group {
@@ -23,10 +23,10 @@ struct group {
 	enum group_state state;
 	enum group_pass pass;
 	struct group_info info;
-	struct event_gtid gtid;  /* its slices are not valid later: only flags are used */
+	struct event_gtid gtid; /* its slices are not valid later: only flags are used */
 	bool rolled_back;
 	struct cuts cuts;
-	uint64_t numbers;        /* captured row events so far */
+	uint64_t numbers; /* captured row events so far */
 	struct group_event *events;
 	size_t event_count, event_capacity;
 	struct buf notice, scratch;

@@ -1,7 +1,8 @@
 /* group_rows.c - decodes the row events that group.c has kept, one row at a time.
  *
- * Cells point into the packets; the two cell arrays are reused, so nothing is allocated per row. Compressed events are inflated
- * into one buffer, which the rows of that event share. A row that takes no byte would make the walk endless and is refused. */
+ * Cells point into the packets; the two cell arrays are reused, so nothing is allocated per row.
+ * Compressed events are inflated into one buffer, which the rows of that event share. A row that
+ * takes no byte would make the walk endless and is refused. */
 #include "cdc/change/group_priv.h"
 
 #include "core/base/mem.h"
@@ -24,8 +25,8 @@ static int rows_begin(struct group *g, const struct group_event *ev, struct err 
 	if (rows_read(&ev->event, &g->format, &g->inflated, &g->rows, e) < 0)
 		return -1;
 	if (g->rows.column_count != shape->column_count)
-		return err_data(e, "table %s.%s: row event with %u columns, the table has %u", shape->db, shape->table,
-				g->rows.column_count, shape->column_count);
+		return err_data(e, "table %s.%s: row event with %u columns, the table has %u",
+				shape->db, shape->table, g->rows.column_count, shape->column_count);
 	if (shape->column_count > g->cell_capacity) {
 		g->cell_capacity = shape->column_count;
 		g->before = xrealloc(g->before, g->cell_capacity * sizeof(*g->before));
@@ -37,36 +38,42 @@ static int rows_begin(struct group *g, const struct group_event *ev, struct err 
 	return 0;
 }
 
-static int split(struct rd *in, const struct shape *shape, const uint8_t *present, struct cell *cells,
-		 struct slice *ret_image, struct err *e)
+static int split(struct rd *in, const struct shape *shape, const uint8_t *present,
+		 struct cell *cells, struct slice *ret_image, struct err *e)
 {
 	size_t from = in->at;
 
 	if (row_split(in, shape, present, cells, e) < 0)
 		return err_wrap(e, "table %s.%s", shape->db, shape->table);
 	if (in->at == from)
-		return err_data(e, "table %s.%s: a row without any column", shape->db, shape->table);
+		return err_data(e, "table %s.%s: a row without any column", shape->db,
+				shape->table);
 	*ret_image = slice_of(in->data + from, in->at - from);
 	return 0;
 }
 
-static int row_read(struct group *g, const struct group_event *ev, struct group_row *row, struct err *e)
+static int row_read(struct group *g, const struct group_event *ev, struct group_row *row,
+		    struct err *e)
 {
 	struct change *change = &row->change;
 
 	row->before_image = row->after_image = slice_of(NULL, 0);
 	change->before = change->after = NULL;
 	if (g->rows.kind != ROWS_WRITE) {
-		if (split(&g->rows.data, ev->shape, g->rows.before, g->before, &row->before_image, e) < 0)
+		if (split(&g->rows.data, ev->shape, g->rows.before, g->before, &row->before_image,
+			  e) < 0)
 			return -1;
 		change->before = g->before;
 	}
 	if (g->rows.kind != ROWS_DELETE) {
-		if (split(&g->rows.data, ev->shape, g->rows.after, g->after, &row->after_image, e) < 0)
+		if (split(&g->rows.data, ev->shape, g->rows.after, g->after, &row->after_image, e) <
+		    0)
 			return -1;
 		change->after = g->after;
 	}
-	change->op = g->rows.kind == ROWS_WRITE ? CHANGE_CREATE : g->rows.kind == ROWS_DELETE ? CHANGE_DELETE : CHANGE_UPDATE;
+	change->op = g->rows.kind == ROWS_WRITE    ? CHANGE_CREATE
+		     : g->rows.kind == ROWS_DELETE ? CHANGE_DELETE
+						   : CHANGE_UPDATE;
 	change->shape = ev->shape;
 	change->transaction = g->info.gtid_text;
 	change->commit_us = g->info.commit_us;
@@ -87,7 +94,9 @@ int group_next(struct group *g, struct group_row *ret_row, struct err *e)
 		if (!g->rows_open && rows_begin(g, ev, e) < 0)
 			return err_wrap(e, "transaction %s", g->info.gtid_text);
 		if (rd_left(&g->rows.data) > 0)
-			return row_read(g, ev, ret_row, e) < 0 ? err_wrap(e, "transaction %s", g->info.gtid_text) : 1;
+			return row_read(g, ev, ret_row, e) < 0
+				       ? err_wrap(e, "transaction %s", g->info.gtid_text)
+				       : 1;
 		g->rows_open = false;
 		g->event_at++;
 	}

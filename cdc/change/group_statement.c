@@ -1,10 +1,11 @@
 /* group_statement.c - statements in the binlog that concern captured tables.
  *
- * With binlog_format=ROW every row change comes as a row event, except those that a statement makes as a whole: TRUNCATE and
- * DROP empty a table without naming a row, RENAME moves it, CREATE OR REPLACE begins it anew, and a session that has
- * switched to STATEMENT writes DML as text. They cannot be delivered as row changes, and skipping them would make consumers
- * wrong silently: capture stops and says so. ALTER may change rows too; the next table map brings the new shape, and the
- * operator gets a line. Everything else cannot touch captured rows. */
+ * With binlog_format=ROW every row change comes as a row event, except those that a statement makes
+ * as a whole: TRUNCATE and DROP empty a table without naming a row, RENAME moves it, CREATE OR
+ * REPLACE begins it anew, and a session that has switched to STATEMENT writes DML as text. They
+ * cannot be delivered as row changes, and skipping them would make consumers wrong silently:
+ * capture stops and says so. ALTER may change rows too; the next table map brings the new shape,
+ * and the operator gets a line. Everything else cannot touch captured rows. */
 #include "cdc/change/group_priv.h"
 
 #include "cdc/binlog/statement.h"
@@ -25,7 +26,8 @@ static bool captures_database(const struct settings *settings, const char *db)
 	return false;
 }
 
-/* CREATE OR REPLACE: the tokenizer's kind does not tell, so look for the word among the first few. */
+/* CREATE OR REPLACE: the tokenizer's kind does not tell, so look for the word among the first few.
+ */
 static bool replaces(struct slice text)
 {
 	static const char word[] = "REPLACE";
@@ -40,7 +42,8 @@ static bool replaces(struct slice text)
 	return false;
 }
 
-static const struct statement_table *captured_target(const struct group *g, const struct statement *s)
+static const struct statement_table *captured_target(const struct group *g,
+						     const struct statement *s)
 {
 	for (size_t i = 0; i < s->table_count; i++) {
 		const struct statement_table *t = &s->tables[i];
@@ -48,27 +51,37 @@ static const struct statement_table *captured_target(const struct group *g, cons
 		if (s->kind == STATEMENT_DROP_DATABASE) {
 			if (captures_database(g->settings, t->db))
 				return t;
-		} else if (t->target && catalog_captures(g->catalog, slice_str(t->db), slice_str(t->table))) {
+		} else if (t->target &&
+			   catalog_captures(g->catalog, slice_str(t->db), slice_str(t->table))) {
 			return t;
 		}
 	}
 	return NULL;
 }
 
-static int refuse(const struct group *g, const struct statement *s, const struct statement_table *t, struct err *e)
+static int refuse(const struct group *g, const struct statement *s, const struct statement_table *t,
+		  struct err *e)
 {
-	err_data(e, "transaction %s holds %s of %s%s%s, which changes captured rows without row events", g->info.gtid_text,
-		 statement_kind_name(s->kind), t->db, t->table[0] != '\0' ? "." : "", t->table);
+	err_data(
+		e,
+		"transaction %s holds %s of %s%s%s, which changes captured rows without row events",
+		g->info.gtid_text, statement_kind_name(s->kind), t->db,
+		t->table[0] != '\0' ? "." : "", t->table);
 	if (s->kind == STATEMENT_DML)
-		return err_hint(e, "Every session of the source must write with binlog_format=ROW. To begin anew, give "
+		return err_hint(e, "Every session of the source must write with binlog_format=ROW. "
+				   "To begin anew, give "
 				   "millrace.name another value.");
-	return err_hint(e, "Take the table out of capture.tables, or begin anew with another millrace.name.");
+	return err_hint(
+		e,
+		"Take the table out of capture.tables, or begin anew with another millrace.name.");
 }
 
 static void note_alter(struct group *g, const struct statement_table *t)
 {
 	buf_reset(&g->notice);
-	buf_add_format(&g->notice, "%s: ALTER of %s.%s: if it changed values of existing rows, the binlog does not show it",
+	buf_add_format(&g->notice,
+		       "%s: ALTER of %s.%s: if it changed values of existing rows, the binlog does "
+		       "not show it",
 		       g->info.gtid_text, t->db, t->table);
 	g->info.notice = buf_cstr(&g->notice);
 }

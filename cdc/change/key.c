@@ -1,8 +1,9 @@
 /* key.c - the order of primary keys.
  *
- * The encoding is injective and reversible, so one byte string serves the fold map, the borders of chunks, the SQL of the next
- * chunk and the position. What it refuses: character keys (their order is the collation's, the server would have
- * to be asked), and types whose stored form does not sort; the caller says so at start-up. */
+ * The encoding is injective and reversible, so one byte string serves the fold map, the borders of
+ * chunks, the SQL of the next chunk and the position. What it refuses: character keys (their order
+ * is the collation's, the server would have to be asked), and types whose stored form does not
+ * sort; the caller says so at start-up. */
 #include "cdc/change/key.h"
 
 #include "core/base/mem.h"
@@ -61,13 +62,14 @@ bool key_equal_columns(const struct shape *a, const struct shape *b)
 	if (a->key_count != b->key_count)
 		return false;
 	for (size_t i = 0; i < a->key_count; i++)
-		if (strcmp(part(a, i)->name, part(b, i)->name) != 0 || part_kind(part(a, i)) != part_kind(part(b, i)) ||
+		if (strcmp(part(a, i)->name, part(b, i)->name) != 0 ||
+		    part_kind(part(a, i)) != part_kind(part(b, i)) ||
 		    (part(a, i)->type == COLUMN_STRING) != (part(b, i)->type == COLUMN_STRING))
 			return false;
 	return true;
 }
 
-/* ---- encode ------------------------------------------------------------------------------------------------------ */
+/* ---- encode --------------------------------------------------------------------------------- */
 
 static void add_number(struct buf *key, uint64_t v)
 {
@@ -104,15 +106,18 @@ static uint64_t cell_number(const struct cell *cell, bool is_signed)
 	return is_signed ? v ^ SIGN_BIT : v;
 }
 
-int key_from_cells(const struct shape *shape, const struct cell *cells, struct buf *key, struct err *e)
+int key_from_cells(const struct shape *shape, const struct cell *cells, struct buf *key,
+		   struct err *e)
 {
 	for (size_t i = 0; i < shape->key_count; i++) {
 		const struct cell *cell = &cells[shape->key[i]];
 		const struct column *c = part(shape, i);
 
 		if (cell->state != CELL_VALUE) {
-			err_data(e, "table %s.%s: key column %s is not in the row image", shape->db, shape->table, c->name);
-			return err_hint(e, "While a table is copied, every session must write with binlog_row_image=FULL.");
+			err_data(e, "table %s.%s: key column %s is not in the row image", shape->db,
+				 shape->table, c->name);
+			return err_hint(e, "While a table is copied, every session must write with "
+					   "binlog_row_image=FULL.");
 		}
 		if (part_kind(c) == PART_BINARY)
 			add_binary(key, c, slice_of(cell->data, cell->size));
@@ -141,7 +146,8 @@ static int add_number_text(struct buf *key, struct slice text, bool is_signed)
 	return errno == 0 && *end == '\0' ? 0 : -1;
 }
 
-int key_from_text(const struct shape *shape, const struct slice *text, struct buf *key, struct err *e)
+int key_from_text(const struct shape *shape, const struct slice *text, struct buf *key,
+		  struct err *e)
 {
 	for (size_t i = 0; i < shape->key_count; i++) {
 		const struct column *c = part(shape, i);
@@ -150,15 +156,17 @@ int key_from_text(const struct shape *shape, const struct slice *text, struct bu
 			add_binary(key, c, text[i]);
 		else if (part_kind(c) == PART_BINARY ||
 			 add_number_text(key, text[i], part_kind(c) == PART_SIGNED) < 0)
-			return err_data(e, "table %s.%s: key column %s: the server's text is not a key", shape->db,
-					shape->table, c->name);
+			return err_data(
+				e, "table %s.%s: key column %s: the server's text is not a key",
+				shape->db, shape->table, c->name);
 	}
 	return 0;
 }
 
-/* ---- back to SQL ------------------------------------------------------------------------------------------------- */
+/* ---- back to SQL ---------------------------------------------------------------------------- */
 
-/* The next part of `key` as a literal. BINARY(n) gets its zero bytes back: the server compares them. */
+/* The next part of `key` as a literal. BINARY(n) gets its zero bytes back: the server compares
+ * them. */
 static void part_literal(const struct column *c, struct rd *key, struct buf *sql)
 {
 	size_t bytes = 0;
@@ -204,8 +212,8 @@ static int binary_from_literal(const char *literal, struct buf *bytes)
 {
 	size_t size = strlen(literal);
 
-	if (size < 3 || size > 2 * KEY_BYTES_MAX || literal[0] != 'x' || literal[1] != '\'' || literal[size - 1] != '\'' ||
-	    size % 2 != 1)
+	if (size < 3 || size > 2 * KEY_BYTES_MAX || literal[0] != 'x' || literal[1] != '\'' ||
+	    literal[size - 1] != '\'' || size % 2 != 1)
 		return -1;
 	for (size_t i = 2; i + 1 < size; i += 2) {
 		int high = hex(literal[i]), low = hex(literal[i + 1]);
@@ -217,7 +225,8 @@ static int binary_from_literal(const char *literal, struct buf *bytes)
 	return 0;
 }
 
-int key_from_literals(const struct shape *shape, const char *const *literals, size_t count, struct buf *key, struct err *e)
+int key_from_literals(const struct shape *shape, const char *const *literals, size_t count,
+		      struct buf *key, struct err *e)
 {
 	struct buf bytes = BUF_INIT;
 	bool ok = count == shape->key_count;
@@ -227,7 +236,8 @@ int key_from_literals(const struct shape *shape, const char *const *literals, si
 
 		buf_reset(&bytes);
 		if (part_kind(c) != PART_BINARY) {
-			ok = add_number_text(key, slice_str(literals[i]), part_kind(c) == PART_SIGNED) == 0;
+			ok = add_number_text(key, slice_str(literals[i]),
+					     part_kind(c) == PART_SIGNED) == 0;
 		} else {
 			ok = binary_from_literal(literals[i], &bytes) == 0;
 			if (ok)
@@ -236,14 +246,17 @@ int key_from_literals(const struct shape *shape, const char *const *literals, si
 	}
 	buf_done(&bytes);
 	if (!ok)
-		return err_data(e, "table %s.%s: the position's last copied key does not fit its primary key", shape->db,
-				shape->table);
+		return err_data(
+			e,
+			"table %s.%s: the position's last copied key does not fit its primary key",
+			shape->db, shape->table);
 	return 0;
 }
 
-/* (a>x OR (a=x AND (b>y OR (b=y AND (c>z))))): the optimizer makes ranges of the whole key from it; of a row constructor,
- * (a,b)>(x,y), it does not. */
-void key_condition(const struct shape *shape, struct slice key, bool above, bool or_equal, struct buf *sql)
+/* (a>x OR (a=x AND (b>y OR (b=y AND (c>z))))): the optimizer makes ranges of the whole key from it;
+ * of a row constructor, (a,b)>(x,y), it does not. */
+void key_condition(const struct shape *shape, struct slice key, bool above, bool or_equal,
+		   struct buf *sql)
 {
 	struct rd in = rd_from(key);
 	struct buf literal = BUF_INIT;

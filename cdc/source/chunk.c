@@ -1,7 +1,8 @@
 /* chunk.c - the thread that reads chunks, one request at a time.
  *
- * Lost connections and reads that the server ended (its time limit, a killed session) are answered with ERR_RETRY; the
- * connection is made anew for the next request. chunk_reader_close() shuts the socket, so it never waits for a long read. */
+ * Lost connections and reads that the server ended (its time limit, a killed session) are answered
+ * with ERR_RETRY; the connection is made anew for the next request. chunk_reader_close() shuts the
+ * socket, so it never waits for a long read. */
 #include "cdc/source/chunk.h"
 
 #include "core/base/mem.h"
@@ -19,7 +20,7 @@ struct chunk_reader {
 	pthread_cond_t changed;
 	bool stopping;
 	enum job job;
-	struct db *db;               /* set and cleared under the lock, used by the thread alone */
+	struct db *db; /* set and cleared under the lock, used by the thread alone */
 
 	struct chunk_request request; /* members point into the copies below */
 	char *db_name, *table, *file;
@@ -68,7 +69,8 @@ static void work(struct chunk_reader *r)
 {
 	struct chunk *chunk = NULL;
 	struct err e = ERR_INIT;
-	bool ok = connect_source(r, &e) == 0 && chunk_read(r->settings, r->db, &r->request, &chunk, &e) == 0;
+	bool ok = connect_source(r, &e) == 0 &&
+		  chunk_read(r->settings, r->db, &r->request, &chunk, &e) == 0;
 
 	if (!ok || chunk->cut)
 		drop_connection(r);
@@ -97,7 +99,8 @@ static void *reader(void *context)
 	return NULL;
 }
 
-int chunk_reader_open(const struct settings *settings, struct chunk_reader **ret_reader, struct err *e)
+int chunk_reader_open(const struct settings *settings, struct chunk_reader **ret_reader,
+		      struct err *e)
 {
 	struct chunk_reader *r = xcalloc(1, sizeof(*r));
 

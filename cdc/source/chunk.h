@@ -1,8 +1,10 @@
-/* chunk.h - reads one chunk of a table's first copy, in a thread and on a connection of its own (DESIGN 4.7).
+/* chunk.h - reads one chunk of a table's first copy, in a thread and on a connection of its own
+ * (DESIGN 4.7).
  *
- * A chunk is what one short consistent-snapshot transaction sees of the keys (low, high]. It comes with a point of the binlog that
- * holds everything it sees. The snapshot is taken again until it sees all that the stream had read when it was asked for. One request at
- * a time: chunk_request(), then chunk_poll() until it answers. */
+ * A chunk is what one short consistent-snapshot transaction sees of the keys (low, high]. It comes
+ * with a point of the binlog that holds everything it sees. The snapshot is taken again until it
+ * sees all that the stream had read when it was asked for. One request at a time: chunk_request(),
+ * then chunk_poll() until it answers. */
 #ifndef CDC_SOURCE_CHUNK_H
 #define CDC_SOURCE_CHUNK_H
 
@@ -15,13 +17,15 @@ struct chunk_reader;
 
 struct chunk_request {
 	const char *db, *table;
-	bool bound_only;          /* read no rows: only the first border */
+	bool bound_only; /* read no rows: only the first border */
 	bool has_low, has_high;
-	struct slice low, high;   /* keys as of key.h; copied */
-	const struct shape *key_shape; /* the shape the keys were made with; NULL when there is none yet */
-	int64_t rows;             /* of the next chunk */
-	size_t bytes_max;         /* of images and keys; the chunk is cut there */
-	/* What the snapshot must see: the stream's position, and its place in the binlog files ("" when not known). */
+	struct slice low, high; /* keys as of key.h; copied */
+	const struct shape
+		*key_shape; /* the shape the keys were made with; NULL when there is none yet */
+	int64_t rows;       /* of the next chunk */
+	size_t bytes_max;   /* of images and keys; the chunk is cut there */
+	/* What the snapshot must see: the stream's position, and its place in the binlog files (""
+	 * when not known). */
 	const struct gtid_set *seen;
 	const char *seen_file;
 	uint32_t seen_position;
@@ -29,18 +33,18 @@ struct chunk_request {
 
 struct chunk_row {
 	uint32_t key_size, image_size;
-	size_t at;                /* in bytes: key, then image */
+	size_t at; /* in bytes: key, then image */
 };
 
 struct chunk {
-	struct shape *shape;      /* one reference */
-	struct gtid_set point;    /* everything the chunk sees lies before it */
-	struct chunk_row *rows;   /* in key order */
+	struct shape *shape;    /* one reference */
+	struct gtid_set point;  /* everything the chunk sees lies before it */
+	struct chunk_row *rows; /* in key order */
 	size_t row_count;
 	struct buf bytes;
-	bool cut;                 /* bytes_max was reached: it goes only to `high` */
+	bool cut; /* bytes_max was reached: it goes only to `high` */
 	struct buf high;
-	bool has_next;            /* border of the next chunk; else that one has an open end */
+	bool has_next; /* border of the next chunk; else that one has an open end */
 	struct buf next;
 };
 
@@ -51,21 +55,23 @@ static inline struct slice chunk_key(const struct chunk *c, size_t row)
 
 static inline struct slice chunk_image(const struct chunk *c, size_t row)
 {
-	return slice_of(c->bytes.data + c->rows[row].at + c->rows[row].key_size, c->rows[row].image_size);
+	return slice_of(c->bytes.data + c->rows[row].at + c->rows[row].key_size,
+			c->rows[row].image_size);
 }
 
-int chunk_reader_open(const struct settings *settings, struct chunk_reader **ret_reader, struct err *e);
+int chunk_reader_open(const struct settings *settings, struct chunk_reader **ret_reader,
+		      struct err *e);
 void chunk_reader_close(struct chunk_reader *r); /* ends a read that is under way; NULL is fine */
 void chunk_request(struct chunk_reader *r, const struct chunk_request *request);
-/* 1: the answer, to be freed with chunk_free(); 0: not yet, or nothing was asked; -1: it failed. ERR_RETRY: the same request may be
- * given again (with fewer rows). */
+/* 1: the answer, to be freed with chunk_free(); 0: not yet, or nothing was asked; -1: it failed.
+ * ERR_RETRY: the same request may be given again (with fewer rows). */
 int chunk_poll(struct chunk_reader *r, struct chunk **ret_chunk, struct err *e);
 void chunk_free(struct chunk *c);
 
-/* ---- without a thread ---- */
+/* ---- without a thread ----------------------------------------------------------------------- */
 struct db;
 /* Reads one chunk on this connection, which must be in autocommit. */
-int chunk_read(const struct settings *settings, struct db *db, const struct chunk_request *request, struct chunk **ret_chunk,
-	       struct err *e);
+int chunk_read(const struct settings *settings, struct db *db, const struct chunk_request *request,
+	       struct chunk **ret_chunk, struct err *e);
 
 #endif

@@ -1,18 +1,19 @@
 /* chunk_read.c - the statements of one chunk.
  *
- *   START TRANSACTION WITH CONSISTENT SNAPSHOT      taken again until it sees what the stream has seen
- *   Binlog_snapshot_file, _position                 exactly what the snapshot sees
- *   @@gtid_binlog_pos                               read afterwards: never behind the snapshot
- *   SELECT ... LIMIT 0                              takes the metadata lock: from here no ALTER can come between
- *   information_schema                              the shape, as of now
- *   SELECT columns WHERE key in (low, high]         with the server's own time limit
+ *   START TRANSACTION WITH CONSISTENT SNAPSHOT   again until it sees what the stream has seen
+ *   Binlog_snapshot_file, _position              exactly what the snapshot sees
+ *   @@gtid_binlog_pos                            read afterwards: never behind the snapshot
+ *   SELECT ... LIMIT 0                           takes the metadata lock: no ALTER from here on
+ *   information_schema                           the shape, as of now
+ *   SELECT columns WHERE key in (low, high]      with the server's own time limit
  *   COMMIT
- *   SELECT key ... LIMIT 1 OFFSET n-1               border of the next chunk; need not be consistent with anything
+ *   SELECT key ... LIMIT 1 OFFSET n-1            border of the next chunk, consistent with nothing
  *
- * Whether the snapshot sees what the stream has seen is answered by the place in the binlog file where the stream stands.
- * Before the stream has read anything on this connection only its GTID position is known; then the server turns the snapshot's place into
- * one (BINLOG_GTID_POS), which makes it read the file and is therefore not done for each chunk. @@gtid_binlog_pos
- * cannot serve: it runs ahead of what a SELECT sees. */
+ * Whether the snapshot sees what the stream has seen is answered by the place in the binlog file
+ * where the stream stands. Before the stream has read anything on this connection only its GTID
+ * position is known; then the server turns the snapshot's place into one (BINLOG_GTID_POS), which
+ * makes it read the file and is therefore not done for each chunk. @@gtid_binlog_pos cannot serve:
+ * it runs ahead of what a SELECT sees. */
 #include "cdc/source/chunk.h"
 
 #include "cdc/catalog/catalog.h"
@@ -42,7 +43,7 @@ void chunk_free(struct chunk *c)
 	free(c);
 }
 
-/* ---- the snapshot ------------------------------------------------------------------------------------------------ */
+/* ---- the snapshot --------------------------------------------------------------------------- */
 
 struct place {
 	char file[512];
@@ -61,7 +62,8 @@ static int snapshot_place(struct db *db, struct place *place, struct err *e)
 	while ((rc = db_next(result, &row, e)) == 1) {
 		char text[512];
 
-		(void)snprintf(text, sizeof(text), "%.*s", (int)row[1].size, (const char *)row[1].data); /* names are shorter */
+		(void)snprintf(text, sizeof(text), "%.*s", (int)row[1].size,
+			       (const char *)row[1].data); /* names are shorter */
 		if (slice_is(row[0], "Binlog_snapshot_file"))
 			(void)snprintf(place->file, sizeof(place->file), "%s", text);
 		else if (slice_is(row[0], "Binlog_snapshot_position"))
@@ -71,7 +73,8 @@ static int snapshot_place(struct db *db, struct place *place, struct err *e)
 	if (rc < 0)
 		return -1;
 	if (place->file[0] == '\0')
-		return err_config(e, "the source does not say which place of its binlog a snapshot sees (is log_bin off?)");
+		return err_config(e, "the source does not say which place of its binlog a snapshot "
+				     "sees (is log_bin off?)");
 	return 0;
 }
 
@@ -87,7 +90,8 @@ static int gtid_of(struct db *db, const char *sql, struct gtid_set *set, struct 
 	return rc;
 }
 
-/* Binlog files are numbered; a longer name is a higher number ("binlog.999999" comes before "binlog.1000000"). */
+/* Binlog files are numbered; a longer name is a higher number ("binlog.999999" comes before
+ * "binlog.1000000"). */
 static int compare_files(const char *a, const char *b)
 {
 	size_t n = strlen(a), m = strlen(b);
@@ -95,16 +99,18 @@ static int compare_files(const char *a, const char *b)
 	return n != m ? (n < m ? -1 : 1) : strcmp(a, b);
 }
 
-static int sees_enough(struct db *db, const struct chunk_request *request, const struct place *place, bool *ret_enough,
-		       struct err *e)
+static int sees_enough(struct db *db, const struct chunk_request *request,
+		       const struct place *place, bool *ret_enough, struct err *e)
 {
 	struct gtid_set sees = GTID_SET_INIT;
 	struct buf sql = BUF_INIT;
 	int order, rc;
 
-	if (request->seen_file[0] != '\0' && place->position <= UINT32_MAX) { /* event headers count 32 bits only */
+	if (request->seen_file[0] != '\0' &&
+	    place->position <= UINT32_MAX) { /* event headers count 32 bits only */
 		order = compare_files(place->file, request->seen_file);
-		*ret_enough = order > 0 || (order == 0 && place->position >= request->seen_position);
+		*ret_enough = order > 0 ||
+			      (order == 0 && place->position >= request->seen_position);
 		return 0;
 	}
 	buf_add_str(&sql, "SELECT BINLOG_GTID_POS(");
@@ -126,13 +132,17 @@ static int snapshot_open(struct db *db, const struct chunk_request *request, str
 
 	for (;;) {
 		if (db_run(db, "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY", e) < 0 ||
-		    snapshot_place(db, &place, e) < 0 || sees_enough(db, request, &place, &enough, e) < 0)
+		    snapshot_place(db, &place, e) < 0 ||
+		    sees_enough(db, request, &place, &enough, e) < 0)
 			return -1;
 		if (enough)
 			return 0;
 		if (clock_monotonic_us() > give_up)
-			return err_retry(e, "table %s.%s: a snapshot of the source (%s:%" PRIu64 ") does not see what the binlog "
-					 "stream has delivered (%s:%u)", request->db, request->table, place.file, place.position,
+			return err_retry(e,
+					 "table %s.%s: a snapshot of the source (%s:%" PRIu64
+					 ") does not see what the binlog "
+					 "stream has delivered (%s:%u)",
+					 request->db, request->table, place.file, place.position,
 					 request->seen_file, request->seen_position);
 		if (db_run(db, "COMMIT", e) < 0)
 			return -1;
@@ -140,7 +150,7 @@ static int snapshot_open(struct db *db, const struct chunk_request *request, str
 	}
 }
 
-/* ---- the rows ---------------------------------------------------------------------------------------------------- */
+/* ---- the rows ------------------------------------------------------------------------------- */
 
 static void add_from(const struct chunk_request *request, struct buf *sql)
 {
@@ -152,7 +162,8 @@ static void add_from(const struct chunk_request *request, struct buf *sql)
 
 static void add_limit(const struct settings *settings, struct buf *sql)
 {
-	buf_add_format(sql, "SET STATEMENT max_statement_time=%" PRId64 ".%03d FOR ", settings->copy_read_limit_ms / 1000,
+	buf_add_format(sql, "SET STATEMENT max_statement_time=%" PRId64 ".%03d FOR ",
+		       settings->copy_read_limit_ms / 1000,
 		       (int)(settings->copy_read_limit_ms % 1000));
 }
 
@@ -164,7 +175,8 @@ static void add_keys(const struct shape *shape, struct buf *sql)
 	}
 }
 
-static void add_range(const struct shape *shape, const struct slice *low, const struct slice *high, struct buf *sql)
+static void add_range(const struct shape *shape, const struct slice *low, const struct slice *high,
+		      struct buf *sql)
 {
 	if (low != NULL || high != NULL)
 		buf_add_str(sql, " WHERE ");
@@ -202,15 +214,17 @@ static int add_row(struct chunk *c, size_t *capacity, const struct slice *text, 
 	return 0;
 }
 
-static int read_result(struct db *db, struct db_result *result, size_t bytes_max, struct chunk *c, struct err *e)
+static int read_result(struct db *db, struct db_result *result, size_t bytes_max, struct chunk *c,
+		       struct err *e)
 {
 	const struct slice *text;
 	size_t capacity = 0;
 	int rc;
 
 	if (db_column_count(result) != c->shape->column_count)
-		return err_fatal(e, "copy of %s.%s: the source gave %zu columns for %u", c->shape->db, c->shape->table,
-				 db_column_count(result), c->shape->column_count);
+		return err_fatal(e, "copy of %s.%s: the source gave %zu columns for %u",
+				 c->shape->db, c->shape->table, db_column_count(result),
+				 c->shape->column_count);
 	while ((rc = db_next(result, &text, e)) == 1) {
 		if (add_row(c, &capacity, text, e) < 0)
 			return -1;
@@ -218,14 +232,15 @@ static int read_result(struct db *db, struct db_result *result, size_t bytes_max
 			continue;
 		c->cut = true;
 		buf_add_slice(&c->high, chunk_key(c, c->row_count - 1));
-		db_interrupt(db); /* the rest may be many times as much: don't read it only to drop it */
+		db_interrupt(
+			db); /* the rest may be many times as much: don't read it only to drop it */
 		return 0;
 	}
 	return rc;
 }
 
-static int read_rows(const struct settings *settings, struct db *db, const struct chunk_request *request, struct chunk *c,
-		     struct err *e)
+static int read_rows(const struct settings *settings, struct db *db,
+		     const struct chunk_request *request, struct chunk *c, struct err *e)
 {
 	struct db_result *result = NULL;
 	struct buf sql = BUF_INIT;
@@ -235,7 +250,8 @@ static int read_rows(const struct settings *settings, struct db *db, const struc
 	buf_add_str(&sql, "SELECT ");
 	row_select_list(c->shape, &sql);
 	add_from(request, &sql);
-	add_range(c->shape, request->has_low ? &request->low : NULL, request->has_high ? &request->high : NULL, &sql);
+	add_range(c->shape, request->has_low ? &request->low : NULL,
+		  request->has_high ? &request->high : NULL, &sql);
 	rc = db_query(db, buf_cstr(&sql), &result, e);
 	if (rc == 0)
 		rc = read_result(db, result, request->bytes_max, c, e);
@@ -245,8 +261,9 @@ static int read_rows(const struct settings *settings, struct db *db, const struc
 }
 
 /* The key n rows behind `low`. */
-static int read_border(const struct settings *settings, struct db *db, const struct chunk_request *request,
-		       const struct slice *low, struct chunk *c, struct err *e)
+static int read_border(const struct settings *settings, struct db *db,
+		       const struct chunk_request *request, const struct slice *low,
+		       struct chunk *c, struct err *e)
 {
 	struct db_result *result = NULL;
 	struct buf sql = BUF_INIT;
@@ -271,9 +288,10 @@ static int read_border(const struct settings *settings, struct db *db, const str
 	return rc;
 }
 
-/* ---- all of it --------------------------------------------------------------------------------------------------- */
+/* ---- all of it ------------------------------------------------------------------------------ */
 
-static int read_shape(struct db *db, const struct chunk_request *request, struct chunk *c, struct err *e)
+static int read_shape(struct db *db, const struct chunk_request *request, struct chunk *c,
+		      struct err *e)
 {
 	struct buf why = BUF_INIT;
 	const char *refused;
@@ -282,17 +300,19 @@ static int read_shape(struct db *db, const struct chunk_request *request, struct
 		return -1;
 	refused = key_refused(c->shape, &why);
 	if (refused != NULL)
-		err_data(e, "table %s.%s changed while it is copied: %s", request->db, request->table, refused);
+		err_data(e, "table %s.%s changed while it is copied: %s", request->db,
+			 request->table, refused);
 	else if (request->key_shape != NULL && !key_equal_columns(request->key_shape, c->shape))
-		err_data(e, "the primary key of %s.%s changed while the table is copied", request->db, request->table);
+		err_data(e, "the primary key of %s.%s changed while the table is copied",
+			 request->db, request->table);
 	else
 		refused = NULL;
 	buf_done(&why);
 	return e->kind == ERR_NONE ? 0 : -1;
 }
 
-static int read_snapshot(const struct settings *settings, struct db *db, const struct chunk_request *request,
-			 struct chunk *c, struct err *e)
+static int read_snapshot(const struct settings *settings, struct db *db,
+			 const struct chunk_request *request, struct chunk *c, struct err *e)
 {
 	struct buf sql = BUF_INIT;
 	int rc;
@@ -300,8 +320,10 @@ static int read_snapshot(const struct settings *settings, struct db *db, const s
 	buf_add_str(&sql, "SELECT 1");
 	add_from(request, &sql);
 	buf_add_str(&sql, " LIMIT 0");
-	rc = snapshot_open(db, request, e) < 0 || gtid_of(db, "SELECT @@GLOBAL.gtid_binlog_pos", &c->point, e) < 0 ||
-			     db_run(db, buf_cstr(&sql), e) < 0 || read_shape(db, request, c, e) < 0 ||
+	rc = snapshot_open(db, request, e) < 0 ||
+			     gtid_of(db, "SELECT @@GLOBAL.gtid_binlog_pos", &c->point, e) < 0 ||
+			     db_run(db, buf_cstr(&sql), e) < 0 ||
+			     read_shape(db, request, c, e) < 0 ||
 			     read_rows(settings, db, request, c, e) < 0
 		     ? -1
 		     : 0;
@@ -309,22 +331,25 @@ static int read_snapshot(const struct settings *settings, struct db *db, const s
 	return rc;
 }
 
-int chunk_read(const struct settings *settings, struct db *db, const struct chunk_request *request, struct chunk **ret_chunk,
-	       struct err *e)
+int chunk_read(const struct settings *settings, struct db *db, const struct chunk_request *request,
+	       struct chunk **ret_chunk, struct err *e)
 {
 	struct chunk *c = xcalloc(1, sizeof(*c));
 	struct slice low = request->low, *from = request->has_low ? &low : NULL;
 
 	if (request->bound_only) {
-		if (read_shape(db, request, c, e) < 0 || read_border(settings, db, request, from, c, e) < 0)
+		if (read_shape(db, request, c, e) < 0 ||
+		    read_border(settings, db, request, from, c, e) < 0)
 			goto failed;
 	} else {
 		if (read_snapshot(settings, db, request, c, e) < 0)
 			goto failed;
-		/* A cut chunk has ended its connection; its successor's border is asked for on a new one. */
+		/* A cut chunk has ended its connection; its successor's border is asked for on a
+		 * new one. */
 		if (!c->cut && db_run(db, "COMMIT", e) < 0)
 			goto failed;
-		if (!c->cut && request->has_high && read_border(settings, db, request, &request->high, c, e) < 0)
+		if (!c->cut && request->has_high &&
+		    read_border(settings, db, request, &request->high, c, e) < 0)
 			goto failed;
 	}
 	*ret_chunk = c;

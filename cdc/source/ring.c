@@ -1,20 +1,22 @@
 /* ring.c - the byte ring between reader and pipeline.
  *
- * head and tail count bytes since the beginning and only rise; their low bits are the place in the buffer. An entry is a
- * header of 8 bytes and the packet, padded to 8:
+ * head and tail count bytes since the beginning and only rise; their low bits are the place in the
+ * buffer. An entry is a header of 8 bytes and the packet, padded to 8:
  *
- *   | size, kind | packet ... pad | size, kind | packet ... | SKIP      |   (back to the start of the buffer)
+ *   | size, kind | packet ... pad | size, kind | packet ... | SKIP | (and from the start)
  *
- * SKIP says that the rest of the buffer is unused, so that packets stay contiguous. LENT holds a pointer instead of bytes:
- * the packet stays in the producer's memory, who waits for its release. A packet that is copied needs at most a quarter
- * of the ring, so with the unused rest it always fits an empty ring.
+ * SKIP says that the rest of the buffer is unused, so that packets stay contiguous. LENT holds a
+ * pointer instead of bytes: the packet stays in the producer's memory, who waits for its release. A
+ * packet that is copied needs at most a quarter of the ring, so with the unused rest it always fits
+ * an empty ring.
  *
- * Waiting: each side announces it in `waiting`, looks again, and sleeps on a condition variable. The other side looks at that
- * flag after it has moved its cursor. Each stores, then loads what the other stores: these four are sequentially consistent, else
- * each could miss the other (the same handshake as a futex lock). The fast path is one such store, no lock.
+ * Waiting: each side announces it in `waiting`, looks again, and sleeps on a condition variable.
+ * The other side looks at that flag after it has moved its cursor. Each stores, then loads what the
+ * other stores: these four are sequentially consistent, else each could miss the other (the same
+ * handshake as a futex lock). The fast path is one such store, no lock.
  *
- * Promises: no packet is lost, cut or seen twice; the producer never overwrites what isn't released; ring_stop and
- * ring_end always wake the other side. */
+ * Promises: no packet is lost, cut or seen twice; the producer never overwrites what isn't
+ * released; ring_stop and ring_end always wake the other side. */
 #include "cdc/source/ring.h"
 
 #include "core/base/mem.h"
@@ -40,16 +42,16 @@ struct ring {
 	uint8_t *data;
 	size_t capacity;
 	pthread_mutex_t lock;
-	pthread_cond_t moved;           /* either cursor, or one of the flags */
+	pthread_cond_t moved; /* either cursor, or one of the flags */
 	_Atomic bool producer_waiting, consumer_waiting;
-	_Atomic uint64_t wanted_tail;   /* what the producer waits for */
+	_Atomic uint64_t wanted_tail; /* what the producer waits for */
 	_Atomic bool ended, stopped;
 
 	_Alignas(64) _Atomic uint64_t head;
-	uint64_t tail_seen;             /* producer's last look at tail */
+	uint64_t tail_seen; /* producer's last look at tail */
 
 	_Alignas(64) _Atomic uint64_t tail;
-	uint64_t head_seen;             /* consumer's last look at head */
+	uint64_t head_seen; /* consumer's last look at head */
 };
 
 struct ring *ring_new(size_t bytes)
@@ -109,7 +111,7 @@ static void entry_put(struct ring *r, uint64_t at, uint32_t size, enum entry_kin
 	memcpy(r->data + (at & (r->capacity - 1)), &entry, sizeof(entry));
 }
 
-/* ---- producer ---------------------------------------------------------------------------------------------------- */
+/* ---- producer ------------------------------------------------------------------------------- */
 
 /* Waits until the tail has reached `least`. */
 static bool await_tail(struct ring *r, uint64_t least)
@@ -132,8 +134,8 @@ static bool await_tail(struct ring *r, uint64_t least)
 	return !atomic_load(&r->stopped);
 }
 
-/* Waits until the tail has reached `least`. Whoever must wait at all does so for a quarter of the ring, else both sides
- * would wake each other for every packet. */
+/* Waits until the tail has reached `least`. Whoever must wait at all does so for a quarter of the
+ * ring, else both sides would wake each other for every packet. */
 static bool await_room(struct ring *r, uint64_t least, uint64_t head)
 {
 	uint64_t better = least + r->capacity / 4;
@@ -155,7 +157,8 @@ static bool make_room(struct ring *r, uint64_t *head, size_t need)
 	if (end > r->capacity && !await_room(r, end - r->capacity, *head))
 		return false;
 	if (rest < need) {
-		entry_put(r, *head, 0, ENTRY_SKIP); /* entries are padded to 8: the header always fits */
+		entry_put(r, *head, 0,
+			  ENTRY_SKIP); /* entries are padded to 8: the header always fits */
 		*head += rest;
 	}
 	return true;
@@ -163,7 +166,8 @@ static bool make_room(struct ring *r, uint64_t *head, size_t need)
 
 bool ring_push(struct ring *r, struct slice packet)
 {
-	bool lent = packet.size > r->capacity / 4 - sizeof(struct entry) || packet.size > UINT32_MAX;
+	bool lent = packet.size > r->capacity / 4 - sizeof(struct entry) ||
+		    packet.size > UINT32_MAX;
 	size_t need = sizeof(struct entry) + (lent ? sizeof(packet) : PAD(packet.size));
 	uint64_t head = atomic_load_explicit(&r->head, memory_order_relaxed);
 	uint8_t *to;
@@ -172,7 +176,8 @@ bool ring_push(struct ring *r, struct slice packet)
 		return false;
 	entry_put(r, head, lent ? 0 : (uint32_t)packet.size, lent ? ENTRY_LENT : ENTRY_PACKET);
 	to = r->data + (head & (r->capacity - 1)) + sizeof(struct entry);
-	memcpy(to, lent ? (const void *)&packet : (const void *)packet.data, lent ? sizeof(packet) : packet.size);
+	memcpy(to, lent ? (const void *)&packet : (const void *)packet.data,
+	       lent ? sizeof(packet) : packet.size);
 	head += need;
 	atomic_store(&r->head, head);
 	wake(r, &r->consumer_waiting);
@@ -185,7 +190,7 @@ void ring_end(struct ring *r)
 	wake(r, &r->consumer_waiting);
 }
 
-/* ---- consumer ---------------------------------------------------------------------------------------------------- */
+/* ---- consumer ------------------------------------------------------------------------------- */
 
 uint64_t ring_begin(const struct ring *r)
 {
@@ -195,7 +200,8 @@ uint64_t ring_begin(const struct ring *r)
 /* Not merely about to wake up: it waits for something that has not happened. */
 static bool producer_stuck(struct ring *r)
 {
-	return atomic_load(&r->producer_waiting) && atomic_load(&r->tail) < atomic_load(&r->wanted_tail);
+	return atomic_load(&r->producer_waiting) &&
+	       atomic_load(&r->tail) < atomic_load(&r->wanted_tail);
 }
 
 static struct timespec deadline_of(int timeout_ms)
@@ -224,7 +230,8 @@ static enum ring_state await_head(struct ring *r, uint64_t cursor, int timeout_m
 	for (;;) {
 		bool ended;
 
-		ended = atomic_load(&r->ended); /* before head: what came before the end must not be missed */
+		ended = atomic_load(
+			&r->ended); /* before head: what came before the end must not be missed */
 		r->head_seen = atomic_load(&r->head);
 		if (cursor < r->head_seen)
 			break;
@@ -239,7 +246,8 @@ static enum ring_state await_head(struct ring *r, uint64_t cursor, int timeout_m
 	return state;
 }
 
-enum ring_state ring_read(struct ring *r, uint64_t *cursor, int timeout_ms, struct slice *ret_packet)
+enum ring_state ring_read(struct ring *r, uint64_t *cursor, int timeout_ms,
+			  struct slice *ret_packet)
 {
 	struct entry entry;
 	const uint8_t *data;
@@ -271,7 +279,8 @@ void ring_release(struct ring *r, uint64_t cursor)
 {
 	assert(cursor >= ring_begin(r) && cursor <= atomic_load(&r->head));
 	atomic_store(&r->tail, cursor);
-	/* wanted_tail only rises: with an old value the producer is woken too early, never too late */
+	/* wanted_tail only rises: with an old value the producer is woken too early, never too late
+	 */
 	if (cursor >= atomic_load(&r->wanted_tail))
 		wake(r, &r->producer_waiting);
 }

@@ -1,8 +1,10 @@
-/* stream.c - the reader thread: socket to ring, nothing else. It looks at nothing but the type and time in the header, to
- * count what has been read; decoding, checksums and decisions are the pipeline's.
+/* stream.c - the reader thread: socket to ring, nothing else. It looks at nothing but the type and
+ * time in the header, to count what has been read; decoding, checksums and decisions are the
+ * pipeline's.
  *
- * When the ring is full it waits, the socket's buffers fill, and the server waits with the dump (net_write_timeout is set
- * high for that). A cut connection ends the ring; the reason is kept for the pipeline, which opens anew from its position. */
+ * When the ring is full it waits, the socket's buffers fill, and the server waits with the dump
+ * (net_write_timeout is set high for that). A cut connection ends the ring; the reason is kept for
+ * the pipeline, which opens anew from its position. */
 #include "cdc/source/stream.h"
 
 #include "cdc/binlog/event.h"
@@ -52,8 +54,8 @@ static void *reader(void *context)
 	return NULL;
 }
 
-int stream_open(const struct settings *settings, const char *gtid, size_t ring_bytes, struct stream **ret_stream,
-		struct err *e)
+int stream_open(const struct settings *settings, const char *gtid, size_t ring_bytes,
+		struct stream **ret_stream, struct err *e)
 {
 	struct db_dump_options options = {
 		.gtid = gtid,

@@ -1,4 +1,5 @@
-/* stream.h - the live binlog: a thread of its own that reads packets from the source and puts them into a ring. */
+/* stream.h - the live binlog: a thread of its own that reads packets from the source and puts them
+ * into a ring. */
 #ifndef CDC_SOURCE_STREAM_H
 #define CDC_SOURCE_STREAM_H
 
@@ -14,9 +15,10 @@ struct stream_counts {
 	int64_t commit_us;    /* commit time of the last group, the source's clock; 0: none yet */
 };
 
-/* Connects, asks for the events behind `gtid` (a position; "" = the oldest there is) and starts the thread. */
-int stream_open(const struct settings *settings, const char *gtid, size_t ring_bytes, struct stream **ret_stream,
-		struct err *e);
+/* Connects, asks for the events behind `gtid` (a position; "" = the oldest there is) and starts the
+ * thread. */
+int stream_open(const struct settings *settings, const char *gtid, size_t ring_bytes,
+		struct stream **ret_stream, struct err *e);
 /* Stops the thread, whatever it is doing, and closes the connection. NULL is fine. */
 void stream_close(struct stream *s);
 struct ring *stream_ring(struct stream *s);

@@ -5,7 +5,9 @@
 
 #include <string.h>
 
-static const struct commit_limits limits = { .interval_us = 250000, .bytes_max = 1000, .transaction_us_max = 40000000 };
+static const struct commit_limits limits = { .interval_us = 250000,
+					     .bytes_max = 1000,
+					     .transaction_us_max = 40000000 };
 
 START_TEST(test_commit_due)
 {
@@ -17,13 +19,13 @@ START_TEST(test_commit_due)
 	commit_batch_begin(&b, 5000000);
 	commit_batch_add(&b, "0-1-1", 1, 1);
 	ck_assert(!commit_batch_due(&b, 5000001, 10, false));
-	ck_assert(commit_batch_due(&b, 5000001, 10, true));     /* nothing more to read */
-	ck_assert(commit_batch_due(&b, 5000001, 1000, false));  /* bytes */
-	ck_assert(commit_batch_due(&b, 5250000, 10, false));    /* interval */
+	ck_assert(commit_batch_due(&b, 5000001, 10, true));    /* nothing more to read */
+	ck_assert(commit_batch_due(&b, 5000001, 1000, false)); /* bytes */
+	ck_assert(commit_batch_due(&b, 5250000, 10, false));   /* interval */
 	ck_assert_int_eq(commit_batch_wait_us(&b, 5100000), 150000);
 	ck_assert(!commit_batch_must_cut(&b, 5250000));
 	ck_assert(commit_batch_must_cut(&b, 45000000));
-	commit_batch_begin(&b, 6000000);                        /* only the first begins */
+	commit_batch_begin(&b, 6000000); /* only the first begins */
 	ck_assert(commit_batch_due(&b, 5250000, 10, false));
 	commit_batch_done(&b);
 }
@@ -68,7 +70,8 @@ START_TEST(test_commit_limits_of_the_record)
 }
 END_TEST
 
-/* Random batches: the record names every transaction as it was added, and the seqs follow each other from batch to batch. */
+/* Random batches: the record names every transaction as it was added, and the seqs follow each
+ * other from batch to batch. */
 START_TEST(test_commit_records_follow_each_other)
 {
 	int64_t seq = 41, end = 41;
@@ -116,19 +119,33 @@ END_TEST
 
 START_TEST(test_position_fingerprint)
 {
-	static const char stored[] = "table a.b\nevent E topic=t from=a.b when=enters key=id where=x\ntopic n.a.b partitions=4\n";
+	static const char stored[] = "table a.b\nevent E topic=t from=a.b when=enters key=id "
+				     "where=x\ntopic n.a.b partitions=4\n";
 	struct err e = ERR_INIT;
 
 	ck_assert_int_eq(position_compare(stored, stored, &e), 0);
-	ck_assert_int_eq(position_compare(stored, "topic n.a.b partitions=4\nevent E topic=t from=a.b when=enters key=id where=x\n"
-						  "table c.d\ntable a.b\ntopic n.c.d partitions=1", &e), 0);
-	ck_assert_int_eq(position_compare(stored, "table a.b\ntopic n.a.b partitions=4\n"
-						  "event E topic=t from=a.b when=enters key=id where=y\n", &e), -1);
+	ck_assert_int_eq(position_compare(stored,
+					  "topic n.a.b partitions=4\nevent E topic=t from=a.b "
+					  "when=enters key=id where=x\n"
+					  "table c.d\ntable a.b\ntopic n.c.d partitions=1",
+					  &e),
+			 0);
+	ck_assert_int_eq(position_compare(stored,
+					  "table a.b\ntopic n.a.b partitions=4\n"
+					  "event E topic=t from=a.b when=enters key=id where=y\n",
+					  &e),
+			 -1);
 	ck_assert_int_eq(e.kind, ERR_CONFIG);
-	ck_assert_ptr_nonnull(strstr(e.msg, "gone: event E topic=t from=a.b when=enters key=id where=x"));
-	ck_assert_ptr_nonnull(strstr(e.msg, "new: event E topic=t from=a.b when=enters key=id where=y"));
-	ck_assert_int_eq(position_compare(stored, "table a.b\nevent E topic=t from=a.b when=enters key=id where=x\n"
-						  "topic n.a.b partitions=8\n", &e), -1);
+	ck_assert_ptr_nonnull(
+		strstr(e.msg, "gone: event E topic=t from=a.b when=enters key=id where=x"));
+	ck_assert_ptr_nonnull(
+		strstr(e.msg, "new: event E topic=t from=a.b when=enters key=id where=y"));
+	ck_assert_int_eq(
+		position_compare(stored,
+				 "table a.b\nevent E topic=t from=a.b when=enters key=id where=x\n"
+				 "topic n.a.b partitions=8\n",
+				 &e),
+		-1);
 	ck_assert_int_eq(position_compare(stored, "", &e), -1);
 	ck_assert_int_eq(position_compare("", stored, &e), -1); /* the event is new */
 }

@@ -1,7 +1,8 @@
-/* test_fold.c - the first copy against a model: a random table, a random stream of changes (also of keys) with a reader that lags
- * behind at random, windows opened, narrowed and given up at random, each SELECT at a random point between the window's
- * opening and the head. At every step the delivered rows below the border must be the table as the reader has
- * reached it, every row's first record must be a creation, and in the end all must be equal. */
+/* test_fold.c - the first copy against a model: a random table, a random stream of changes (also of
+ * keys) with a reader that lags behind at random, windows opened, narrowed and given up at random,
+ * each SELECT at a random point between the window's opening and the head. At every step the
+ * delivered rows below the border must be the table as the reader has reached it, every row's first
+ * record must be a creation, and in the end all must be equal. */
 #include "cdc/capture/fold.h"
 #include "cdc/change/key.h"
 #include "test/unit/unit.h"
@@ -9,45 +10,48 @@
 #include <string.h>
 
 /* check writes a mark for every assertion, which would be most of the time spent here. */
-#define MUST(condition, ...)                          \
-	do {                                          \
-		if (!(condition))                     \
-			ck_abort_msg(__VA_ARGS__);    \
+#define MUST(condition, ...)                       \
+	do {                                       \
+		if (!(condition))                  \
+			ck_abort_msg(__VA_ARGS__); \
 	} while (0)
 
 #define KEYS 60
 #define CHANGES 4000
 
 struct model_change {
-	int before, after;       /* keys, -1: none */
+	int before, after; /* keys, -1: none */
 	uint32_t before_value, value;
 };
 
 struct model {
-	uint32_t head[KEYS];     /* 0: no row */
-	uint32_t stream[KEYS];   /* the table where the reader is */
+	uint32_t head[KEYS];   /* 0: no row */
+	uint32_t stream[KEYS]; /* the table where the reader is */
 	uint32_t delivered[KEYS];
 	struct model_change log[CHANGES];
 	size_t log_count, read;
 	struct fold *fold;
 	/* the open chunk */
 	bool open, selected;
-	size_t point;            /* its SELECT's place in the log */
-	int low, high;           /* high KEYS: open end */
+	size_t point;  /* its SELECT's place in the log */
+	int low, high; /* high KEYS: open end */
 	uint32_t snapshot[KEYS];
 	int64_t creates, reads;
 };
 
 static size_t key_bytes(int key, uint8_t *out)
 {
-	size_t size = 1 + (size_t)key % 3; /* keys of different lengths, still in order: the first byte decides */
+	size_t size =
+		1 +
+		(size_t)key %
+			3; /* keys of different lengths, still in order: the first byte decides */
 
 	memset(out, 0x55, 3);
 	out[0] = (uint8_t)key;
 	return size;
 }
 
-/* ---- the source -------------------------------------------------------------------------------------------------- */
+/* ---- the source ----------------------------------------------------------------------------- */
 
 static void write_some(struct model *m)
 {
@@ -74,7 +78,7 @@ static void write_some(struct model *m)
 	m->log[m->log_count++] = c;
 }
 
-/* ---- the consumer ------------------------------------------------------------------------------------------------ */
+/* ---- the consumer --------------------------------------------------------------------------- */
 
 static void create(struct model *m, int key, uint32_t value)
 {
@@ -83,9 +87,10 @@ static void create(struct model *m, int key, uint32_t value)
 	m->creates++;
 }
 
-static void delete(struct model *m, int key, uint32_t value)
+static void delete (struct model *m, int key, uint32_t value)
 {
-	MUST(m->delivered[key] == value, "key %d: deletes %u, delivered is %u", key, value, m->delivered[key]);
+	MUST(m->delivered[key] == value, "key %d: deletes %u, delivered is %u", key, value,
+	     m->delivered[key]);
 	m->delivered[key] = 0;
 }
 
@@ -111,13 +116,14 @@ static void check_copied(const struct model *m)
 		return;
 	for (int k = 0; k < KEYS; k++)
 		if (fold_done(m->fold) || k <= m->low)
-			MUST(m->delivered[k] == m->stream[k], "key %d: delivered %u, the table had %u", k,
-				      m->delivered[k], m->stream[k]);
+			MUST(m->delivered[k] == m->stream[k],
+			     "key %d: delivered %u, the table had %u", k, m->delivered[k],
+			     m->stream[k]);
 		else
 			MUST(m->delivered[k] == 0, "key %d was delivered before its chunk", k);
 }
 
-/* ---- capture ----------------------------------------------------------------------------------------------------- */
+/* ---- capture -------------------------------------------------------------------------------- */
 
 static void read_change(struct model *m)
 {
@@ -134,14 +140,14 @@ static void read_change(struct model *m)
 		before.size = key_bytes(c->before, before_bytes);
 	if (c->after >= 0)
 		after.size = key_bytes(c->after, after_bytes);
-	answer = fold_change(m->fold, c->before >= 0 ? &before : NULL, c->after >= 0 ? &after : NULL,
-			     slice_of(image, sizeof(image)));
+	answer = fold_change(m->fold, c->before >= 0 ? &before : NULL,
+			     c->after >= 0 ? &after : NULL, slice_of(image, sizeof(image)));
 	if (c->before >= 0)
 		m->stream[c->before] = 0;
 	if (c->after >= 0)
 		m->stream[c->after] = c->value;
 	if (c->before >= 0 && (answer == FOLD_FLOW || answer == FOLD_AS_DELETE))
-		delete(m, c->before, c->before_value);
+		delete (m, c->before, c->before_value);
 	if (c->after >= 0 && (answer == FOLD_FLOW || answer == FOLD_AS_CREATE))
 		create(m, c->after, c->value);
 	check_copied(m);
@@ -168,10 +174,13 @@ static void take_snapshot(struct model *m)
 	memcpy(m->snapshot, m->head, sizeof(m->snapshot));
 	m->point = m->log_count;
 	m->selected = true;
-	if (unit_random_below(4) == 0 && m->high > m->low + 2) { /* too many bytes: a smaller chunk */
+	if (unit_random_below(4) == 0 &&
+	    m->high > m->low + 2) { /* too many bytes: a smaller chunk */
 		uint8_t bytes[3];
 
-		m->high = m->low + 1 + (int)unit_random_below((uint64_t)((m->high < KEYS ? m->high : KEYS - 1) - m->low - 1));
+		m->high = m->low + 1 +
+			  (int)unit_random_below(
+				  (uint64_t)((m->high < KEYS ? m->high : KEYS - 1) - m->low - 1));
 		fold_narrow(m->fold, slice_of(bytes, key_bytes(m->high, bytes)));
 	}
 }
@@ -216,7 +225,8 @@ static void step_copy(struct model *m)
 static void run_model(void)
 {
 	struct model *m = calloc(1, sizeof(*m));
-	uint64_t writes = 1 + unit_random_below(60), reads = 1 + unit_random_below(60), copies = 1 + unit_random_below(20);
+	uint64_t writes = 1 + unit_random_below(60), reads = 1 + unit_random_below(60),
+		 copies = 1 + unit_random_below(20);
 
 	m->fold = fold_new();
 	m->low = -1;
@@ -254,21 +264,27 @@ START_TEST(test_fold_is_packed)
 
 	fold_open(f, NULL);
 	for (size_t i = 0; i < 10000; i++)
-		ck_assert_int_eq(fold_change(f, &key, &key, slice_of(image, sizeof(image))), FOLD_DROP);
+		ck_assert_int_eq(fold_change(f, &key, &key, slice_of(image, sizeof(image))),
+				 FOLD_DROP);
 	ck_assert_uint_lt(fold_bytes(f), 200000);
 	fold_free(f);
 }
 END_TEST
 
-/* ---- keys -------------------------------------------------------------------------------------------------------- */
+/* ---- keys ----------------------------------------------------------------------------------- */
 
 static struct shape *key_shape(void)
 {
 	struct shape *s = shape_new("d", "t", 3);
 
 	s->columns[0] = (struct column){ .name = strdup("a"), .type = COLUMN_SHORT };
-	s->columns[1] = (struct column){ .name = strdup("b`"), .type = COLUMN_LONGLONG, .is_unsigned = true };
-	s->columns[2] = (struct column){ .name = strdup("c"), .type = COLUMN_VARCHAR, .is_binary = true, .collation = 63,
+	s->columns[1] = (struct column){ .name = strdup("b`"),
+					 .type = COLUMN_LONGLONG,
+					 .is_unsigned = true };
+	s->columns[2] = (struct column){ .name = strdup("c"),
+					 .type = COLUMN_VARCHAR,
+					 .is_binary = true,
+					 .collation = 63,
 					 .size_max = 20 };
 	s->key_count = 3;
 	s->key = calloc(3, sizeof(*s->key));
@@ -313,7 +329,8 @@ static int compare_rows(const struct row3 *x, const struct row3 *y)
 
 static void row_key(const struct shape *s, const struct row3 *r, struct buf *key)
 {
-	struct cell cells[3] = { { (const uint8_t *)&r->a, 2, CELL_VALUE }, { (const uint8_t *)&r->b, 8, CELL_VALUE },
+	struct cell cells[3] = { { (const uint8_t *)&r->a, 2, CELL_VALUE },
+				 { (const uint8_t *)&r->b, 8, CELL_VALUE },
 				 { r->c, r->size, CELL_VALUE } };
 	struct err e = ERR_INIT;
 
@@ -336,7 +353,8 @@ START_TEST(test_key_order_and_literals)
 		row_key(s, &one, &x);
 		row_key(s, &two, &y);
 		got = key_compare(buf_slice(&x), buf_slice(&y));
-		MUST((got < 0) == (order < 0) && (got > 0) == (order > 0), "order %d, expected %d", got, order);
+		MUST((got < 0) == (order < 0) && (got > 0) == (order > 0), "order %d, expected %d",
+		     got, order);
 		buf_reset(&literals);
 		buf_reset(&back);
 		key_literals(s, buf_slice(&x), &literals);
@@ -344,8 +362,8 @@ START_TEST(test_key_order_and_literals)
 		parts[1] = parts[0] + strlen(parts[0]) + 1;
 		parts[2] = parts[1] + strlen(parts[1]) + 1;
 		MUST(key_from_literals(s, parts, 3, &back, &e) == 0, "%s", e.msg);
-		MUST(slice_equal(buf_slice(&x), buf_slice(&back)), "not the same key: %s %s %s", parts[0], parts[1],
-		     parts[2]);
+		MUST(slice_equal(buf_slice(&x), buf_slice(&back)), "not the same key: %s %s %s",
+		     parts[0], parts[1], parts[2]);
 	}
 	buf_done(&x);
 	buf_done(&y);
@@ -364,7 +382,7 @@ START_TEST(test_key_condition)
 	row_key(s, &r, &key);
 	key_condition(s, buf_slice(&key), true, false, &sql);
 	ck_assert_str_eq(buf_cstr(&sql), "(`a`>-5 OR (`a`=-5 AND (`b```>18446744073709551615 OR "
-			 "(`b```=18446744073709551615 AND (`c`>x'00ab')))))");
+					 "(`b```=18446744073709551615 AND (`c`>x'00ab')))))");
 	buf_reset(&sql);
 	s->key_count = 1;
 	s->columns[0].type = COLUMN_STRING;
@@ -373,7 +391,9 @@ START_TEST(test_key_condition)
 	buf_reset(&key);
 	buf_add(&key, "z\0\0", 3);
 	key_condition(s, buf_slice(&key), false, true, &sql);
-	ck_assert_str_eq(buf_cstr(&sql), "(`a`<=x'7a0000')"); /* BINARY(3): the server compares the zero bytes too */
+	ck_assert_str_eq(
+		buf_cstr(&sql),
+		"(`a`<=x'7a0000')"); /* BINARY(3): the server compares the zero bytes too */
 	buf_done(&key);
 	buf_done(&sql);
 	shape_unref(s);
@@ -383,8 +403,14 @@ END_TEST
 START_TEST(test_key_bad_literals)
 {
 	static const char *const bad[][3] = {
-		{ "1", "2", "x'0'" }, { "1", "2", "x'0g'" }, { "1", "2", "00" }, { "1", "-2", "x'00'" }, { "", "2", "x'00'" },
-		{ "1x", "2", "x'00'" }, { "99999999999999999999", "2", "x''" }, { "1", "18446744073709551616", "x''" },
+		{ "1", "2", "x'0'" },
+		{ "1", "2", "x'0g'" },
+		{ "1", "2", "00" },
+		{ "1", "-2", "x'00'" },
+		{ "", "2", "x'00'" },
+		{ "1x", "2", "x'00'" },
+		{ "99999999999999999999", "2", "x''" },
+		{ "1", "18446744073709551616", "x''" },
 	};
 	struct shape *s = key_shape();
 	struct buf key = BUF_INIT;

@@ -1,5 +1,6 @@
-/* test_group.c - raw events of a real server (test/golden) to row changes of whole transactions: what is delivered and what is
- * not; read in one pass and in two; statements that must be refused; every way to damage the bytes. */
+/* test_group.c - raw events of a real server (test/golden) to row changes of whole transactions:
+ * what is delivered and what is not; read in one pass and in two; statements that must be refused;
+ * every way to damage the bytes. */
 #include "cdc/change/cuts.h"
 #include "cdc/change/group.h"
 #include "core/base/mem.h"
@@ -44,7 +45,8 @@ static struct slice next_event(const struct file *f, size_t *at)
 
 static struct settings *capture(const char *tables)
 {
-	struct settings_flag flags[] = { { "millrace.name", "test" }, { "capture.tables", tables } };
+	struct settings_flag flags[] = { { "millrace.name", "test" },
+					 { "capture.tables", tables } };
 	struct settings *settings = NULL;
 	struct err e = ERR_INIT;
 
@@ -56,7 +58,7 @@ struct fixture {
 	struct settings *settings;
 	struct catalog *catalog;
 	struct group *group;
-	struct buf out;      /* what was delivered */
+	struct buf out; /* what was delivered */
 	struct err e;
 };
 
@@ -99,7 +101,8 @@ static int take_rows(struct fixture *f)
 	while ((rc = group_next(f->group, &row, &f->e)) == 1) {
 		const struct change *c = &row.change;
 
-		buf_add_format(&f->out, "%s#%d %c %s", c->transaction, (int)c->order, (char)c->op, c->shape->table);
+		buf_add_format(&f->out, "%s#%d %c %s", c->transaction, (int)c->order, (char)c->op,
+			       c->shape->table);
 		print_cells(c->shape, c->before, &f->out);
 		print_cells(c->shape, c->after, &f->out);
 		buf_add_str(&f->out, "\n");
@@ -229,9 +232,11 @@ START_TEST(test_group_to_the_end)
 	setup(&f, "golden.b, golden.keyless, golden.m");
 	ck_assert_msg(feed_file(&f, &file) == 0, "%s", f.e.msg);
 	ck_assert_str_eq(buf_cstr(&f.out),
-			 "0-1-6#1 c b (1,11)\n0-1-6#2 c b (2,12)\n0-1-7#1 u b (2,12) (2,0)\n0-1-8#1 c m (1,1)\n"
+			 "0-1-6#1 c b (1,11)\n0-1-6#2 c b (2,12)\n0-1-7#1 u b (2,12) "
+			 "(2,0)\n0-1-8#1 c m (1,1)\n"
 			 "0-1-10#1 c m (2,2)\n0-1-11#1 c b (9,9)\n0-1-14#1 u m (1,1) (1,99)\n"
-			 "0-1-16#1 c keyless (1,same)\n0-1-16#2 c keyless (1,same)\n0-1-16#3 c keyless (null,null)\n"
+			 "0-1-16#1 c keyless (1,same)\n0-1-16#2 c keyless (1,same)\n0-1-16#3 c "
+			 "keyless (null,null)\n"
 			 "0-1-17#1 d keyless (1,same)\n0-1-18#1 u keyless (1,same) (1,x)\n"
 			 "0-1-18#2 u keyless (null,null) (null,x)\n");
 	ck_assert_int_eq(group_take_bytes(f.group), (int64_t)file.size - MAGIC_SIZE);
@@ -239,7 +244,7 @@ START_TEST(test_group_to_the_end)
 }
 END_TEST
 
-/* ---- damage ------------------------------------------------------------------------------------------------------ */
+/* ---- damage --------------------------------------------------------------------------------- */
 
 static void right_checksum(struct file *file, size_t at, size_t size)
 {
@@ -249,7 +254,8 @@ static void right_checksum(struct file *file, size_t at, size_t size)
 		file->bytes[at + size - 4 + i] = (uint8_t)(sum >> 8 * i);
 }
 
-/* Whatever comes: rows, or an error of the right kind; never a crash (SANITIZER=address sees reads outside). */
+/* Whatever comes: rows, or an error of the right kind; never a crash (SANITIZER=address sees reads
+ * outside). */
 static void feed_damaged(const struct file *file)
 {
 	struct fixture f;
@@ -299,7 +305,7 @@ START_TEST(test_group_checksum_is_verified)
 }
 END_TEST
 
-/* ---- statements made by hand ------------------------------------------------------------------------------------- */
+/* ---- statements made by hand ---------------------------------------------------------------- */
 
 static struct slice make_event(uint8_t type, struct slice body)
 {
@@ -356,14 +362,25 @@ static int feed_statement(const char *text, struct fixture *f)
 START_TEST(test_group_refuses_statements)
 {
 	static const char *const refused[] = {
-		"TRUNCATE TABLE item", "truncate `shop`.`item`", "DROP TABLE IF EXISTS x, item", "RENAME TABLE item TO item2",
-		"RENAME TABLE x TO item", "INSERT INTO item VALUES (1)", "UPDATE shop.item SET a = 1", "DROP DATABASE other",
-		"DROP DATABASE shop", "CREATE OR REPLACE TABLE item (a INT)", "DELETE FROM other.x",
+		"TRUNCATE TABLE item",          "truncate `shop`.`item`",
+		"DROP TABLE IF EXISTS x, item", "RENAME TABLE item TO item2",
+		"RENAME TABLE x TO item",       "INSERT INTO item VALUES (1)",
+		"UPDATE shop.item SET a = 1",   "DROP DATABASE other",
+		"DROP DATABASE shop",           "CREATE OR REPLACE TABLE item (a INT)",
+		"DELETE FROM other.x",
 	};
 	static const char *const fine[] = {
-		"TRUNCATE TABLE elsewhere", "DROP TABLE x", "CREATE TABLE item (a INT DEFAULT 0 COMMENT 'REPLACE')",
-		"INSERT INTO x SELECT * FROM item", "DROP DATABASE nothing", "CREATE VIEW v AS SELECT * FROM item",
-		"DROP TEMPORARY TABLE item", "GRANT SELECT ON item TO x", "# dummy", "ALTER TABLE item ADD b INT", "gibberish (",
+		"TRUNCATE TABLE elsewhere",
+		"DROP TABLE x",
+		"CREATE TABLE item (a INT DEFAULT 0 COMMENT 'REPLACE')",
+		"INSERT INTO x SELECT * FROM item",
+		"DROP DATABASE nothing",
+		"CREATE VIEW v AS SELECT * FROM item",
+		"DROP TEMPORARY TABLE item",
+		"GRANT SELECT ON item TO x",
+		"# dummy",
+		"ALTER TABLE item ADD b INT",
+		"gibberish (",
 	};
 
 	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
@@ -410,13 +427,14 @@ START_TEST(test_group_shape_of_groups)
 	setup(&f, "shop.item");
 	feed_format(&f);
 	ck_assert_int_eq(feed_gtid(&f, 1, false), 0);
-	ck_assert_int_eq(feed(&f, make_event(200, slice_str("?"))), -1); /* a type that nobody knows */
+	ck_assert_int_eq(feed(&f, make_event(200, slice_str("?"))),
+			 -1); /* a type that nobody knows */
 	ck_assert_int_eq(f.e.kind, ERR_DATA);
 	teardown(&f);
 }
 END_TEST
 
-/* ---- cuts -------------------------------------------------------------------------------------------------------- */
+/* ---- cuts ----------------------------------------------------------------------------------- */
 
 START_TEST(test_cuts_nested)
 {
@@ -427,12 +445,13 @@ START_TEST(test_cuts_nested)
 
 	ck_assert_int_eq(cuts_savepoint(&c, slice_str("`A`"), 1, &e), 0);
 	ck_assert_int_eq(cuts_savepoint(&c, slice_str("b"), 3, &e), 0);
-	ck_assert_int_eq(cuts_rollback_to(&c, slice_str("B"), 5, &e), 0);     /* 3 4 gone */
+	ck_assert_int_eq(cuts_rollback_to(&c, slice_str("B"), 5, &e), 0); /* 3 4 gone */
 	ck_assert_int_eq(cuts_savepoint(&c, slice_str("`c``d`"), 6, &e), 0);
 	ck_assert_int_eq(cuts_rollback_to(&c, slice_str("`C``D`"), 7, &e), 0); /* 6 gone */
-	ck_assert_int_eq(cuts_savepoint(&c, slice_str("a"), 8, &e), 0);       /* set anew: now behind the others */
-	ck_assert_int_eq(cuts_rollback_to(&c, slice_str("b"), 9, &e), 0);     /* all since 3 */
-	ck_assert_int_eq(cuts_rollback_to(&c, slice_str("a"), 9, &e), -1);    /* went with b */
+	ck_assert_int_eq(cuts_savepoint(&c, slice_str("a"), 8, &e),
+			 0); /* set anew: now behind the others */
+	ck_assert_int_eq(cuts_rollback_to(&c, slice_str("b"), 9, &e), 0);  /* all since 3 */
+	ck_assert_int_eq(cuts_rollback_to(&c, slice_str("a"), 9, &e), -1); /* went with b */
 	for (uint64_t i = 0; i < 10; i++)
 		text[i] = cuts_has(&c, i, &at) ? 'x' : '.';
 	ck_assert_str_eq(text, "...xxxxxx.");

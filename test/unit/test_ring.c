@@ -1,4 +1,5 @@
-/* test_ring.c - the byte ring: order, wrap, full, lent packets, end and stop; then two threads against each other. */
+/* test_ring.c - the byte ring: order, wrap, full, lent packets, end and stop; then two threads
+ * against each other. */
 #include "cdc/source/ring.h"
 #include "test/unit/unit.h"
 
@@ -102,7 +103,8 @@ static void *produce(void *context)
 
 static void run_two_threads(size_t packets, size_t size_max, size_t ahead)
 {
-	struct side side = { ring_new(RING_BYTES_MIN), packets, size_max, unit_random64() | 1, false };
+	struct side side = { ring_new(RING_BYTES_MIN), packets, size_max, unit_random64() | 1,
+			     false };
 	uint8_t *packet = malloc(size_max);
 	uint64_t x = side.seed, cursor = ring_begin(side.ring);
 	size_t seen = 0, held = 0;
