@@ -126,6 +126,7 @@ static int open_with(struct intake *in, const struct settings *settings, struct 
 	if (make_merge(in, admin, options, e) < 0 || measure(in, admin, e) < 0)
 		return -1;
 	from = in->feeds[0].end_at_open;
+	consumer.partitions = (int64_t)in->feed_count;
 	if (intake_tail_open(in, settings, from, e) < 0 ||
 		consumer_open(settings, &consumer, &in->consumer, e) < 0)
 		return -1;

@@ -84,9 +84,10 @@ static int64_t clamp(int64_t value, int64_t least, int64_t most)
 /* How the budget is used: up to half of it may wait in the queue when the library decides to fetch
  * more; the other half is for what one response brings, with room for compression and the cost of
  * small records. */
-static void put_limits(struct consumer *c, rd_kafka_conf_t *conf, int64_t bytes)
+static void put_limits(struct consumer *c, rd_kafka_conf_t *conf, int64_t bytes, int64_t partitions)
 {
 	int64_t fetch = clamp(bytes / 16, 64 * 1024, 8 * 1024 * 1024);
+	int64_t part = clamp(fetch / clamp(partitions, 1, 1000), 16 * 1024, fetch);
 	int64_t kbytes = clamp(bytes / 2048, 64, 2000000);
 
 	c->queue_bytes = kbytes * 1024;
@@ -97,7 +98,7 @@ static void put_limits(struct consumer *c, rd_kafka_conf_t *conf, int64_t bytes)
 	 * same */
 	kafka_conf_put(conf, "message.max.bytes", "%lld", (long long)fetch);
 	kafka_conf_put(conf, "fetch.max.bytes", "%lld", (long long)fetch);
-	kafka_conf_put(conf, "fetch.message.max.bytes", "%lld", (long long)fetch);
+	kafka_conf_put(conf, "fetch.message.max.bytes", "%lld", (long long)part);
 }
 
 int consumer_open(const struct settings *settings, const struct consumer_options *options,
@@ -116,7 +117,7 @@ int consumer_open(const struct settings *settings, const struct consumer_options
 	kafka_conf_put(conf, "enable.partition.eof", options->stop_at_end ? "true" : "false");
 	kafka_conf_put(conf, "fetch.wait.max.ms", "100");
 	kafka_conf_put(conf, "fetch.error.backoff.ms", "100");
-	put_limits(c, conf, options->queue_bytes_max);
+	put_limits(c, conf, options->queue_bytes_max, options->partitions);
 	if (options->group != NULL)
 		kafka_conf_put(conf, "group.id", "%s", options->group);
 	if (kafka_client_start(&c->client, settings, conf, KAFKA_CONSUMER, e) < 0) {
@@ -504,6 +505,8 @@ int consumer_poll(struct consumer *c, int timeout_ms, const struct consumer_mess
 		size_t from = c->held_count;
 
 		take_queued(c);
+		if (c->held_count == from) /* what a pause dropped has left room, too */
+			wake_when_drained(c);
 		if (c->held_count == from && (left = until - clock_monotonic_us()) > 0) {
 			rd_kafka_message_t *first =
 				rd_kafka_consume_queue(c->queue, (int)(left / 1000) + 1);
@@ -549,6 +552,9 @@ int consumer_pause(struct consumer *c, size_t index, bool paused, struct err *e)
 	if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
 		code = one->err;
 	rd_kafka_topic_partition_list_destroy(list);
+	/* A pause drops what the queue holds of the partition, and neither makes the library look
+	 * again before its second is over: the next poll that finds little wakes it. */
+	c->run_records = c->queue_records;
 	if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
 		return 0;
 	return kafka_fail(&c->client, code, e, "topic %s, partition %d: pause",

@@ -34,6 +34,9 @@ struct consumer_options {
 	 * practice, not by proof: a response of the broker is taken whole, so batches that compress
 	 * beyond 10:1 may exceed it. */
 	int64_t queue_bytes_max;
+	/* About how many partitions will be assigned, so that one response of the broker can hold a
+	 * part of each; 0 counts as one. */
+	int64_t partitions;
 	bool stop_at_end; /* consumer_poll returns what is there and consumer_at_end tells when all
 			     partitions are at their end */
 };
