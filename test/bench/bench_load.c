@@ -215,7 +215,8 @@ int main(int argc, char **argv)
 		open_source(argv + 1);
 		load_moments(number(argv[6]), number(argv[7]));
 	} else {
-		fputs("usage: bench_load HOST PORT USER PASSWORD_FILE tables | rows COUNT | moments RATE SECONDS\n",
+		fputs("usage: bench_load HOST PORT USER PASSWORD_FILE tables | rows COUNT |"
+		      " moments RATE SECONDS\n",
 		      stderr);
 		return 2;
 	}

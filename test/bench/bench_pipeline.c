@@ -40,8 +40,7 @@ static void must(int rc, const struct err *e)
 		die(e->msg);
 }
 
-/* ---- a sink that takes everything
- * -------------------------------------------------------------------------- */
+/* ---- a sink that takes everything ---- */
 
 static int sink_topic(void *context, const char *name, struct publish_topic **ret_topic,
 		      int32_t *ret_partitions, struct err *e)
@@ -76,9 +75,7 @@ static int sink_schema(void *context, const char *subject, const char *text, int
 	return 0;
 }
 
-/* ---- the loop
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- the loop ---- */
 
 static void publish_group(struct state *s)
 {
@@ -140,7 +137,8 @@ int main(int argc, char **argv)
 	struct state s = { .seq = 0 };
 
 	if (argc < 7 || argc > 8 || (s.wanted = strtoll(argv[6], NULL, 10)) <= 0) {
-		fputs("usage: bench_pipeline HOST PORT USER PASSWORD_FILE FROM_GTID ROWS [EVENTS_FOLDER]\n",
+		fputs("usage: bench_pipeline HOST PORT USER PASSWORD_FILE FROM_GTID ROWS"
+		      " [EVENTS_FOLDER]\n",
 		      stderr);
 		return 2;
 	}

@@ -50,8 +50,7 @@ static void must(int rc, const struct err *e)
 		die("Kafka", e->msg);
 }
 
-/* ---- the sample
- * -------------------------------------------------------------------------------------------- */
+/* ---- the sample ---- */
 
 static uint32_t little_endian(const uint8_t *p)
 {
@@ -96,8 +95,7 @@ static void read_sample(const char *path)
 		die(path, "holds no record");
 }
 
-/* ---- Millrace's producer
- * ------------------------------------------------------------------------------------- */
+/* ---- Millrace's producer ---- */
 
 static int64_t send_ours(const struct settings *settings, const char *name, int64_t count)
 {
@@ -130,8 +128,7 @@ static int64_t send_ours(const struct settings *settings, const char *name, int6
 	return took;
 }
 
-/* ---- librdkafka alone
- * ---------------------------------------------------------------------------------------- */
+/* ---- librdkafka alone ---- */
 
 static int64_t delivered, failed;
 
@@ -222,9 +219,7 @@ static int64_t send_library(const struct settings *settings, const char *name, i
 	return took;
 }
 
-/* ---- main
- * ----------------------------------------------------------------------------------------------------
- */
+/* ---- main ---- */
 
 static void report(int64_t count, int64_t took_us)
 {
@@ -269,7 +264,8 @@ int main(int argc, char **argv)
 
 	if (argc < 6 || (count = strtoll(argv[3], NULL, 10)) <= 0 ||
 	    (strcmp(argv[5], "producer") != 0 && strcmp(argv[5], "library") != 0)) {
-		fputs("usage: bench_producer BOOTSTRAP TOPIC COUNT SAMPLE producer|library [PROPERTY=VALUE...]\n",
+		fputs("usage: bench_producer BOOTSTRAP TOPIC COUNT SAMPLE producer|library"
+		      " [PROPERTY=VALUE...]\n",
 		      stderr);
 		return 2;
 	}
