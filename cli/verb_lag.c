@@ -141,8 +141,7 @@ static void print_processes(const json_t *processes, FILE *out)
 	table_free(t);
 }
 
-/* ---- copies, versions, verification
- * ------------------------------------------------------------------------------ */
+/* ---- copies, versions, verification ---------------------------------------------------------- */
 
 static void print_line(FILE *out, const char *label, const char *unit, const json_t *item,
 		       const char *done, const char *total)

@@ -23,10 +23,13 @@ static int run(const struct settings *settings, int argc, char **argv)
 const struct verb verb_project = {
 	.name = "project",
 	.summary = "keep views up to date: the projection daemon",
-	.usage = "[VIEW...]\n\n"
-		 "Without names: every view folder in project.views. Each view's versions are files in millrace.state;\n"
-		 "millrace.state/VIEW.db leads to the live one.\n\n"
-		 "A view that fails does not stop the others; when all have failed, the exit code is the first one's.\n",
+	.usage =
+		"[VIEW...]\n\n"
+		"Without names: every view folder in project.views. Each view's versions are "
+		"files in millrace.state;\n"
+		"millrace.state/VIEW.db leads to the live one.\n\n"
+		"A view that fails does not stop the others; when all have failed, the exit code "
+		"is the first one's.\n",
 	.run = run,
 	.needs = VERB_NEEDS_NAME,
 };

@@ -1,7 +1,9 @@
-/* verb_replay.c - `millrace replay VIEW`: rebuild beside the live version, show the diff, swap; or roll back.
+/* verb_replay.c - `millrace replay VIEW`: rebuild beside the live version, show the diff, swap; or
+ * roll back.
  *
- * The daemon that owns the view does the work, and goes on with it if this command is interrupted. Without a daemon the same
- * code runs here; interrupted, it stands where it stood, and the next replay or the daemon takes it up again. */
+ * The daemon that owns the view does the work, and goes on with it if this command is interrupted.
+ * Without a daemon the same code runs here; interrupted, it stands where it stood, and the next
+ * replay or the daemon takes it up again. */
 #include "cli/verb.h"
 
 #include "cli/view_access.h"
@@ -12,7 +14,7 @@
 #include "core/base/term.h"
 
 #define POLL_MS 150
-#define AWAY_US 30000000   /* how long the daemon may be away (a restart) */
+#define AWAY_US 30000000 /* how long the daemon may be away (a restart) */
 
 struct asked {
 	bool no_swap, rollback, swap, force, json;
@@ -36,7 +38,8 @@ static const json_t *version_of(const json_t *state, int64_t version)
 	const json_t *one;
 	size_t i;
 
-	json_array_foreach(json_object_get(state, "versions"), i, one) {
+	json_array_foreach(json_object_get(state, "versions"), i, one)
+	{
 		if (number(one, "version") == version)
 			return one;
 	}
@@ -45,10 +48,12 @@ static const json_t *version_of(const json_t *state, int64_t version)
 
 static void draw(struct progress *p, const json_t *state, const char **shown_phase)
 {
-	const json_t *job = json_object_get(state, "job"), *v = version_of(state, number(job, "version"));
+	const json_t *job = json_object_get(state, "job"),
+		     *v = version_of(state, number(job, "version"));
 	static const char *const labels[][2] = {
-		{ "building", "building" }, { "finishing", "writing indexes" }, { "diffing", "comparing" },
-		{ "swapping", "swapping" }, { "ready", "comparing" },
+		{ "building", "building" }, { "finishing", "writing indexes" },
+		{ "diffing", "comparing" }, { "swapping", "swapping" },
+		{ "ready", "comparing" },
 	};
 	const char *phase = text(job, "phase");
 
@@ -67,12 +72,13 @@ static bool is_over(const json_t *state, const struct asked *asked)
 {
 	const char *phase = text(json_object_get(state, "job"), "phase");
 
-	return strcmp(phase, "done") == 0 || strcmp(phase, "failed") == 0 || strcmp(phase, "idle") == 0 ||
-	       (strcmp(phase, "ready") == 0 && asked->no_swap);
+	return strcmp(phase, "done") == 0 || strcmp(phase, "failed") == 0 ||
+	       strcmp(phase, "idle") == 0 || (strcmp(phase, "ready") == 0 && asked->no_swap);
 }
 
 /* Looks until the job is over. 0: *ret_state is the last; 1: interrupted; -1: error. */
-static int watch(struct view_access *a, const struct asked *asked, json_t **ret_state, struct err *e)
+static int watch(struct view_access *a, const struct asked *asked, json_t **ret_state,
+		 struct err *e)
 {
 	struct progress *p = progress_new(stderr, "replay", "events");
 	int64_t seen_us = clock_monotonic_us();
@@ -106,7 +112,8 @@ static int watch(struct view_access *a, const struct asked *asked, json_t **ret_
 
 static void print_diff(const json_t *state, const char *view)
 {
-	const json_t *diff = json_object_get(state, "diff"), *compare = json_object_get(diff, "compare");
+	const json_t *diff = json_object_get(state, "diff"),
+		     *compare = json_object_get(diff, "compare");
 	char old[40], new[40];
 
 	if (diff == NULL)
@@ -116,7 +123,8 @@ static void print_diff(const json_t *state, const char *view)
 	printf("%s: %s against %s at GTID %s (seq %lld)\n", view, old, new, text(diff, "gtid_set"),
 	       (long long)number(diff, "seq"));
 	if (json_is_false(json_object_get(diff, "same_position")))
-		printf("  %s has failed and stands elsewhere: part of what differs is only later\n", old);
+		printf("  %s has failed and stands elsewhere: part of what differs is only later\n",
+		       old);
 	printf("\n");
 	view_print_compare(compare, old, new);
 	printf("\n");
@@ -124,13 +132,15 @@ static void print_diff(const json_t *state, const char *view)
 
 static int print_end(const json_t *state, const struct asked *asked)
 {
-	const json_t *job = json_object_get(state, "job"), *v = version_of(state, number(job, "version"));
+	const json_t *job = json_object_get(state, "job"),
+		     *v = version_of(state, number(job, "version"));
 	const char *phase = text(job, "phase");
 	double seconds = (double)(number(job, "ended_us") - number(job, "started_us")) / 1e6;
 	struct buf records = BUF_INIT;
 
 	if (strcmp(phase, "failed") == 0) {
-		fprintf(stderr, "millrace: %s of %s failed: %s\n", text(job, "kind"), asked->view, text(job, "error"));
+		fprintf(stderr, "millrace: %s of %s failed: %s\n", text(job, "kind"), asked->view,
+			text(job, "error"));
 		fprintf(stderr, "The live version is untouched.\n");
 		return number(job, "exit_code") != 0 ? (int)number(job, "exit_code") : EXIT_FATAL;
 	}
@@ -138,17 +148,18 @@ static int print_end(const json_t *state, const struct asked *asked)
 		print_diff(state, asked->view);
 	progress_number(&records, v != NULL ? number(v, "records") : 0);
 	if (!asked->rollback && !asked->swap && v != NULL)
-		printf("rebuilt from %s events in %.1f s (%.0f events/s)\n", buf_cstr(&records), seconds,
-		       seconds > 0 ? (double)number(v, "records") / seconds : 0);
+		printf("rebuilt from %s events in %.1f s (%.0f events/s)\n", buf_cstr(&records),
+		       seconds, seconds > 0 ? (double)number(v, "records") / seconds : 0);
 	buf_done(&records);
 	if (strcmp(phase, "ready") == 0)
 		printf("version %lld is ready; `millrace replay %s --swap` makes it live\n",
 		       (long long)number(job, "version"), asked->view);
 	else
-		printf("%sversion %lld of %s is live%s", term(stdout, TERM_GREEN), (long long)number(state, "live"),
-		       asked->view, term(stdout, TERM_PLAIN));
+		printf("%sversion %lld of %s is live%s", term(stdout, TERM_GREEN),
+		       (long long)number(state, "live"), asked->view, term(stdout, TERM_PLAIN));
 	if (strcmp(phase, "done") == 0 && number(job, "from") != 0)
-		printf("; version %lld stays applied for a while: `millrace replay %s --rollback` goes back",
+		printf("; version %lld stays applied for a while: `millrace replay %s --rollback` "
+		       "goes back",
 		       (long long)number(job, "from"), asked->view);
 	if (strcmp(phase, "ready") != 0)
 		printf("\n");
@@ -171,22 +182,27 @@ static int replay(const struct settings *settings, const struct asked *asked)
 	json_t *state = NULL;
 	int rc = -1, code;
 
-	if (term_is(stderr)) /* the work may be done here: its log lines would cut through the bar */
-		log_setup(LOG_LEVEL_WARNING, strcmp(settings->log_format, "json") == 0 ? LOG_FORMAT_JSON
-			  : LOG_FORMAT_LOGFMT);
+	if (term_is(stderr)) /* the work may be done here: its log lines would cut through the bar
+			      */
+		log_setup(LOG_LEVEL_WARNING, strcmp(settings->log_format, "json") == 0
+						     ? LOG_FORMAT_JSON
+						     : LOG_FORMAT_LOGFMT);
 	if (view_access_open(settings, asked->view, &a, &e) == 0 && begin(a, asked, &e) == 0)
 		rc = watch(a, asked, &state, &e);
 	if (rc < 0) {
 		code = verb_fail(&e);
 	} else if (rc == 1) {
-		fprintf(stderr, "millrace: interrupted; %s\n", view_access_is_remote(a)
-			? "the daemon goes on with it" : "the next replay or the daemon takes it up where it stands");
+		fprintf(stderr, "millrace: interrupted; %s\n",
+			view_access_is_remote(a)
+				? "the daemon goes on with it"
+				: "the next replay or the daemon takes it up where it stands");
 		code = EXIT_UNREACHABLE;
 	} else if (asked->json) {
 		json_dumpf(state, stdout, JSON_INDENT(2));
 		printf("\n");
 		code = strcmp(text(json_object_get(state, "job"), "phase"), "failed") == 0
-		       ? (int)number(json_object_get(state, "job"), "exit_code") : EXIT_OK;
+			       ? (int)number(json_object_get(state, "job"), "exit_code")
+			       : EXIT_OK;
 	} else {
 		code = print_end(state, asked);
 	}
@@ -200,16 +216,20 @@ static int run(const struct settings *settings, int argc, char **argv)
 	struct asked asked = { 0 };
 	const struct verb_option options[] = {
 		{ "--no-swap", &asked.no_swap, NULL }, { "--rollback", &asked.rollback, NULL },
-		{ "--swap", &asked.swap, NULL }, { "--force", &asked.force, NULL }, { "--json", &asked.json, NULL },
+		{ "--swap", &asked.swap, NULL },       { "--force", &asked.force, NULL },
+		{ "--json", &asked.json, NULL },
 	};
-	int rest = verb_options(&verb_replay, argc, argv, options, sizeof(options) / sizeof(options[0]));
+	int rest = verb_options(&verb_replay, argc, argv, options,
+				sizeof(options) / sizeof(options[0]));
 
 	if (rest < 0)
 		return EXIT_USAGE;
 	if (rest != 1)
-		return verb_usage_error(&verb_replay, rest == 0 ? "which view?" : "one view at a time");
+		return verb_usage_error(&verb_replay,
+					rest == 0 ? "which view?" : "one view at a time");
 	if (asked.no_swap + asked.rollback + asked.swap > 1)
-		return verb_usage_error(&verb_replay, "--no-swap, --swap and --rollback exclude each other");
+		return verb_usage_error(&verb_replay,
+					"--no-swap, --swap and --rollback exclude each other");
 	asked.view = argv[0];
 	stop_install();
 	return replay(settings, &asked);
@@ -218,14 +238,17 @@ static int run(const struct settings *settings, int argc, char **argv)
 const struct verb verb_replay = {
 	.name = "replay",
 	.summary = "rebuild a view beside the live one, show the diff, swap; or roll back",
-	.usage = "VIEW [--no-swap | --swap | --rollback] [--force] [--json]\n\n"
-		 "  --no-swap    leave the new version ready beside the live one\n"
-		 "  --swap       make the version that is ready the live one\n"
-		 "  --rollback   go back to the version before, as long as it is still applied\n"
-		 "  --force      rebuild although the definition has not changed\n"
-		 "  --json       print the outcome as JSON\n\n"
-		 "The view is read from its folder as it is now and built from offset zero, while the live version goes on.\n"
-		 "Both are compared at one position, then the public name moves between two source transactions.\n",
+	.usage =
+		"VIEW [--no-swap | --swap | --rollback] [--force] [--json]\n\n"
+		"  --no-swap    leave the new version ready beside the live one\n"
+		"  --swap       make the version that is ready the live one\n"
+		"  --rollback   go back to the version before, as long as it is still applied\n"
+		"  --force      rebuild although the definition has not changed\n"
+		"  --json       print the outcome as JSON\n\n"
+		"The view is read from its folder as it is now and built from offset zero, while "
+		"the live version goes on.\n"
+		"Both are compared at one position, then the public name moves between two source "
+		"transactions.\n",
 	.run = run,
 	.needs = VERB_NEEDS_NAME,
 };

@@ -48,8 +48,7 @@ struct tail {
 	struct buf line;
 };
 
-/* ---- arguments
- * --------------------------------------------------------------------------------------------- */
+/* ---- arguments ------------------------------------------------------------------------------- */
 
 static bool whole_number(const char *text, int64_t most, int64_t *ret_number)
 {
@@ -99,9 +98,7 @@ static int read_arguments(struct tail *t, int argc, char **argv)
 	return EXIT_OK;
 }
 
-/* ---- topics
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- topics ---------------------------------------------------------------------------------- */
 
 static int fail_unknown(struct admin *admin, const char *topic, struct err *e)
 {
@@ -162,8 +159,7 @@ static int find_partitions(struct tail *t, struct err *e)
 	return rc;
 }
 
-/* ---- printing
- * ---------------------------------------------------------------------------------------------- */
+/* ---- printing -------------------------------------------------------------------------------- */
 
 static int schema_of(struct tail *t, int32_t id, const struct schema **ret_schema, struct err *e)
 {

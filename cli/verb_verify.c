@@ -1,4 +1,5 @@
-/* verb_verify.c - `millrace verify VIEW`: the view against the same question asked of the source, at one GTID. */
+/* verb_verify.c - `millrace verify VIEW`: the view against the same question asked of the source,
+ * at one GTID. */
 #include "cli/verb.h"
 
 #include "cli/view_access.h"
@@ -42,7 +43,8 @@ static int find_live(struct store *store, const char *view, int *ret_version, st
 }
 
 /* The version's own definition, with the questions that are asked of the source. */
-static int read_view(struct store *store, const struct asked *asked, int version, struct view **ret_view, struct err *e)
+static int read_view(struct store *store, const struct asked *asked, int version,
+		     struct view **ret_view, struct err *e)
 {
 	struct view_files files = { 0 };
 	struct view *view;
@@ -75,8 +77,9 @@ static int print_result(const struct asked *asked, const struct verify_result *r
 	} else {
 		progress_number(&rows, compare_rows(r->compare));
 		printf("%s%s%s version %d at GTID %s: %s rows, %lld difference%s\n",
-		       term(stdout, differences == 0 ? TERM_GREEN : TERM_RED), asked->view, term(stdout, TERM_PLAIN),
-		       r->version, r->gtid_set, buf_cstr(&rows), (long long)differences, differences == 1 ? "" : "s");
+		       term(stdout, differences == 0 ? TERM_GREEN : TERM_RED), asked->view,
+		       term(stdout, TERM_PLAIN), r->version, r->gtid_set, buf_cstr(&rows),
+		       (long long)differences, differences == 1 ? "" : "s");
 		compare_json(r->compare, &text);
 		json = json_loadb((const char *)text.data, text.size, 0, NULL);
 		view_print_compare(json, "view", "source");
@@ -87,12 +90,18 @@ static int print_result(const struct asked *asked, const struct verify_result *r
 	return differences == 0 ? EXIT_OK : EXIT_DIFFERS;
 }
 
-static int ask(struct view_access *a, const struct settings *settings, const struct asked *asked, struct store *store,
-	       int version, const struct view *view, struct verify_result *ret_result, struct err *e)
+static int ask(struct view_access *a, const struct settings *settings, const struct asked *asked,
+	       struct store *store, int version, const struct view *view,
+	       struct verify_result *ret_result, struct err *e)
 {
 	struct progress *p = progress_new(stderr, "asking the source", "rows");
 	struct verify_options options = {
-		.settings = settings, .store = store, .version = version, .view = view, .progress = draw, .context = p,
+		.settings = settings,
+		.store = store,
+		.version = version,
+		.view = view,
+		.progress = draw,
+		.context = p,
 	};
 	int rc;
 
@@ -137,21 +146,25 @@ static int run(const struct settings *settings, int argc, char **argv)
 {
 	struct asked asked = { 0 };
 	const struct verb_option options[] = {
-		{ "--json", &asked.json, NULL }, { "--source", NULL, &asked.source },
+		{ "--json", &asked.json, NULL },
+		{ "--source", NULL, &asked.source },
 		{ "--version", NULL, &asked.version_text },
 	};
-	int rest = verb_options(&verb_verify, argc, argv, options, sizeof(options) / sizeof(options[0]));
+	int rest = verb_options(&verb_verify, argc, argv, options,
+				sizeof(options) / sizeof(options[0]));
 	char *end;
 
 	if (rest < 0)
 		return EXIT_USAGE;
 	if (rest != 1)
-		return verb_usage_error(&verb_verify, rest == 0 ? "which view?" : "one view at a time");
+		return verb_usage_error(&verb_verify,
+					rest == 0 ? "which view?" : "one view at a time");
 	if (asked.version_text != NULL) {
 		long version = strtol(asked.version_text, &end, 10);
 
 		if (version < 1 || version > 1000000 || *end != '\0')
-			return verb_usage_error(&verb_verify, "--version needs a number, not '%s'", asked.version_text);
+			return verb_usage_error(&verb_verify, "--version needs a number, not '%s'",
+						asked.version_text);
 		asked.version = (int)version;
 	}
 	asked.view = argv[0];
@@ -162,11 +175,13 @@ static int run(const struct settings *settings, int argc, char **argv)
 const struct verb verb_verify = {
 	.name = "verify",
 	.summary = "compare a view with the same question asked of the source, at one GTID",
-	.usage = "VIEW [--source FILE] [--version N] [--json]\n\n"
-		 "  --source FILE   another question than the one the version was built with (as source.sql)\n"
-		 "  --version N     another version than the live one\n"
-		 "  --json          print the result as JSON\n\n"
-		 "Exit code 0: no difference; 1: it differs, with samples.\n",
+	.usage =
+		"VIEW [--source FILE] [--version N] [--json]\n\n"
+		"  --source FILE   another question than the one the version was built with (as "
+		"source.sql)\n"
+		"  --version N     another version than the live one\n"
+		"  --json          print the result as JSON\n\n"
+		"Exit code 0: no difference; 1: it differs, with samples.\n",
 	.run = run,
 	.needs = VERB_NEEDS_NAME,
 };

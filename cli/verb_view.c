@@ -9,8 +9,8 @@
 static void report(void *context, const struct view_case_result *r)
 {
 	(void)context;
-	printf("%s%-4s%s %s:%d %s\n", term(stdout, r->ok ? TERM_GREEN : TERM_RED), r->ok ? "ok" : "FAIL",
-	       term(stdout, TERM_PLAIN), r->file, r->line, r->name);
+	printf("%s%-4s%s %s:%d %s\n", term(stdout, r->ok ? TERM_GREEN : TERM_RED),
+	       r->ok ? "ok" : "FAIL", term(stdout, TERM_PLAIN), r->file, r->line, r->name);
 	for (const char *at = r->text; !r->ok && *at != '\0';) {
 		size_t size = strcspn(at, "\n");
 
@@ -56,9 +56,11 @@ static int run(const struct settings *settings, int argc, char **argv)
 const struct verb verb_view = {
 	.name = "view",
 	.summary = "run a view's own test cases, offline",
-	.usage = "test DIR\n\n"
-		 "DIR is a view folder; each case in DIR/cases/*.jsonl is run against the view's handlers in memory.\n"
-		 "Exit code 0: all passed; 1: some failed.\n",
+	.usage =
+		"test DIR\n\n"
+		"DIR is a view folder; each case in DIR/cases/*.jsonl is run against the view's "
+		"handlers in memory.\n"
+		"Exit code 0: all passed; 1: some failed.\n",
 	.run = run,
 	.needs = VERB_NEEDS_NOTHING,
 };

@@ -1,5 +1,6 @@
-/* view_access.c - finds the owner of a view by its lease, and talks to it over HTTP; or is the owner for as long as the verb
- * runs. Both give the same JSON, so that what a verb shows doesn't depend on who did the work. */
+/* view_access.c - finds the owner of a view by its lease, and talks to it over HTTP; or is the
+ * owner for as long as the verb runs. Both give the same JSON, so that what a verb shows doesn't
+ * depend on who did the work. */
 #include "cli/view_access.h"
 
 #include "core/base/backoff.h"
@@ -21,22 +22,25 @@
 struct view_access {
 	const struct settings *settings;
 	char *view;
-	struct lease_owner owner;     /* remote */
+	struct lease_owner owner; /* remote */
 	bool remote;
-	struct feed_intake intake;    /* here */
+	struct feed_intake intake; /* here */
 	struct host *host;
-	int version;                  /* of the control */
+	int version; /* of the control */
 };
 
-/* ---- remote ------------------------------------------------------------------------------------------------------ */
+/* ---- remote ---------------------------------------------------------------------------------- */
 
-static int call(struct view_access *a, const char *method, const char *what, const char *body, json_t **ret_json,
-		struct err *e)
+static int call(struct view_access *a, const char *method, const char *what, const char *body,
+		json_t **ret_json, struct err *e)
 {
 	struct http_answer answer = { 0 };
 	struct buf path = BUF_INIT;
-	struct http_call c = { .method = method, .address = a->owner.http, .token = a->settings->http_token,
-			       .body = body, .timeout_ms = CALL_MS };
+	struct http_call c = { .method = method,
+			       .address = a->owner.http,
+			       .token = a->settings->http_token,
+			       .body = body,
+			       .timeout_ms = CALL_MS };
 	json_error_t wrong;
 	int rc;
 
@@ -48,7 +52,8 @@ static int call(struct view_access *a, const char *method, const char *what, con
 	if (rc == 0 && ret_json != NULL) {
 		*ret_json = json_loadb((const char *)answer.body.data, answer.body.size, 0, &wrong);
 		if (*ret_json == NULL)
-			rc = err_data(e, "%s answers with something that is not JSON: %s", a->owner.http, wrong.text);
+			rc = err_data(e, "%s answers with something that is not JSON: %s",
+				      a->owner.http, wrong.text);
 	}
 	if (rc == 0 || answer.body.data != NULL)
 		http_client_done(&answer);
@@ -67,7 +72,8 @@ static int remote_hold(void *context, char **ret_gtid_set, struct err *e)
 	if (rc < 0)
 		return -1;
 	*ret_gtid_set = xstrdup(json_string_value(json_object_get(json, "gtid_set")) != NULL
-				? json_string_value(json_object_get(json, "gtid_set")) : "");
+					? json_string_value(json_object_get(json, "gtid_set"))
+					: "");
 	json_decref(json);
 	return 0;
 }
@@ -90,10 +96,11 @@ static void remote_release(void *context)
 {
 	struct err ignored = ERR_INIT;
 
-	(void)call(context, "POST", "/release", NULL, NULL, &ignored); /* its limit releases it, if this doesn't */
+	(void)call(context, "POST", "/release", NULL, NULL,
+		   &ignored); /* its limit releases it, if this doesn't */
 }
 
-/* ---- here -------------------------------------------------------------------------------------------------------- */
+/* ---- here ------------------------------------------------------------------------------------ */
 
 static int local_hold(void *context, char **ret_gtid_set, struct err *e)
 {
@@ -120,18 +127,23 @@ static void local_release(void *context)
 static int open_here(struct view_access *a, struct err *e)
 {
 	struct host_options options = {
-		.settings = a->settings, .name = a->view, .store = &store_sqlite,
+		.settings = a->settings,
+		.name = a->view,
+		.store = &store_sqlite,
 		.source = { &feed_intake_ops, &a->intake },
 	};
 
 	a->intake.settings = a->settings;
 	return registry_open(a->settings, false, &a->intake.registry, e) < 0 ||
-	       host_open(&options, &a->host, e) < 0 ? -1 : 0;
+			       host_open(&options, &a->host, e) < 0
+		       ? -1
+		       : 0;
 }
 
-/* ---- both -------------------------------------------------------------------------------------------------------- */
+/* ---- both ------------------------------------------------------------------------------------ */
 
-int view_access_open(const struct settings *settings, const char *view, struct view_access **ret_access, struct err *e)
+int view_access_open(const struct settings *settings, const char *view,
+		     struct view_access **ret_access, struct err *e)
 {
 	struct view_access *a = xcalloc(1, sizeof(*a));
 	int rc = 0;
@@ -140,8 +152,8 @@ int view_access_open(const struct settings *settings, const char *view, struct v
 	a->view = xstrdup(view);
 	a->remote = lease_find(settings->state_dir, view, &a->owner);
 	if (a->remote && (a->owner.http[0] == '\0')) {
-		rc = err_retry(e, "view %s belongs to process %ld, which has no HTTP address (yet)", view,
-			       (long)a->owner.pid);
+		rc = err_retry(e, "view %s belongs to process %ld, which has no HTTP address (yet)",
+			       view, (long)a->owner.pid);
 		err_hint(e, "Set http.listen for the daemon, or try again in a moment.");
 	} else if (!a->remote) {
 		rc = open_here(a, e);
@@ -190,7 +202,8 @@ int view_access_replay(struct view_access *a, bool no_swap, bool force, struct e
 	int rc;
 
 	if (a->remote) {
-		body = xasprintf("{\"no_swap\": %s, \"force\": %s}", no_swap ? "true" : "false", force ? "true" : "false");
+		body = xasprintf("{\"no_swap\": %s, \"force\": %s}", no_swap ? "true" : "false",
+				 force ? "true" : "false");
 		rc = call(a, "POST", "/replay", body, NULL, e);
 		free(body);
 		return rc;
@@ -199,7 +212,9 @@ int view_access_replay(struct view_access *a, bool no_swap, bool force, struct e
 	host_status(a->host, s);
 	first = s->live == 0 || (s->job == HOST_REPLAY && s->phase == HOST_BUILDING);
 	free(s);
-	return first ? 0 : host_replay(a->host, &options, e); /* a first or interrupted build has begun with the host */
+	return first ? 0
+		     : host_replay(a->host, &options,
+				   e); /* a first or interrupted build has begun with the host */
 }
 
 int view_access_swap(struct view_access *a, struct err *e)
@@ -216,12 +231,15 @@ void view_access_control(struct view_access *a, int version, struct verify_contr
 {
 	a->version = version;
 	if (a->remote)
-		*ret_control = (struct verify_control){ remote_hold, remote_advance, remote_release, a };
+		*ret_control =
+			(struct verify_control){ remote_hold, remote_advance, remote_release, a };
 	else
-		*ret_control = (struct verify_control){ local_hold, local_advance, local_release, a };
+		*ret_control =
+			(struct verify_control){ local_hold, local_advance, local_release, a };
 }
 
-void view_access_verified(struct view_access *a, const char *gtid_set, int64_t rows, int64_t differences)
+void view_access_verified(struct view_access *a, const char *gtid_set, int64_t rows,
+			  int64_t differences)
 {
 	struct err ignored = ERR_INIT;
 	struct buf body = BUF_INIT;
@@ -231,7 +249,9 @@ void view_access_verified(struct view_access *a, const char *gtid_set, int64_t r
 	buf_add_u8(&body, '{');
 	quote_json_key(&body, "gtid_set");
 	quote_json(&body, slice_str(gtid_set));
-	buf_add_format(&body, ",\"rows\":%lld,\"differences\":%lld}", (long long)rows, (long long)differences);
-	(void)call(a, "POST", "/verified", buf_cstr(&body), NULL, &ignored); /* only for the page: the answer stands */
+	buf_add_format(&body, ",\"rows\":%lld,\"differences\":%lld}", (long long)rows,
+		       (long long)differences);
+	(void)call(a, "POST", "/verified", buf_cstr(&body), NULL,
+		   &ignored); /* only for the page: the answer stands */
 	buf_done(&body);
 }

@@ -1,4 +1,5 @@
-/* view_access.h - a view for verbs: through the daemon that owns it, or, without one, in this process with the same code. */
+/* view_access.h - a view for verbs: through the daemon that owns it, or, without one, in this
+ * process with the same code. */
 #ifndef CLI_VIEW_ACCESS_H
 #define CLI_VIEW_ACCESS_H
 
@@ -11,8 +12,9 @@
 struct view_access;
 
 /* Who has the view's lease is asked; nobody: this process takes it (and connects to Kafka). */
-int view_access_open(const struct settings *settings, const char *view, struct view_access **ret_access, struct err *e);
-void view_access_close(struct view_access *a);    /* NULL is fine */
+int view_access_open(const struct settings *settings, const char *view,
+		     struct view_access **ret_access, struct err *e);
+void view_access_close(struct view_access *a); /* NULL is fine */
 bool view_access_is_remote(const struct view_access *a);
 /* The state as host_json writes it; caller decrefs. */
 int view_access_get(struct view_access *a, json_t **ret_state, struct err *e);
@@ -21,9 +23,11 @@ int view_access_swap(struct view_access *a, struct err *e);
 int view_access_rollback(struct view_access *a, struct err *e);
 /* Holds for verify_run, on `version` (0: live). *ret_control is valid while a is open. */
 void view_access_control(struct view_access *a, int version, struct verify_control *ret_control);
-void view_access_verified(struct view_access *a, const char *gtid_set, int64_t rows, int64_t differences);
+void view_access_verified(struct view_access *a, const char *gtid_set, int64_t rows,
+			  int64_t differences);
 
-/* Prints the tables and samples of a compare_json object to stdout; left and right are the sides' names for people. */
+/* Prints the tables and samples of a compare_json object to stdout; left and right are the sides'
+ * names for people. */
 void view_print_compare(const json_t *compare, const char *left, const char *right);
 
 #endif

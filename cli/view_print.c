@@ -45,7 +45,8 @@ static void print_counts(const json_t *tables, const char *left, const char *rig
 	table_column(t, only_left, TABLE_RIGHT);
 	table_column(t, only_right, TABLE_RIGHT);
 	table_column(t, "changed", TABLE_RIGHT);
-	json_array_foreach(tables, i, one) {
+	json_array_foreach(tables, i, one)
+	{
 		table_cell(t, "%s", text(one, "table"));
 		number_cell(t, number(one, "left_rows"), NULL);
 		number_cell(t, number(one, "right_rows"), NULL);
@@ -63,7 +64,8 @@ static void print_row(const char *mark, const char *colour, json_t *row)
 	json_t *value;
 
 	printf("    %s%s%s ", term(stdout, colour), mark, term(stdout, TERM_PLAIN));
-	json_object_foreach(row, key, value) {
+	json_object_foreach(row, key, value)
+	{
 		printf("%s%s=%s", between, key, json_string_value(value));
 		between = ", ";
 	}
@@ -75,7 +77,8 @@ static void print_changes(json_t *sample)
 	json_t *pair;
 
 	print_row("~", TERM_YELLOW, json_object_get(sample, "key"));
-	json_object_foreach(json_object_get(sample, "columns"), column, pair) {
+	json_object_foreach(json_object_get(sample, "columns"), column, pair)
+	{
 		printf("; %s: %s -> %s", column, json_string_value(json_array_get(pair, 0)),
 		       json_string_value(json_array_get(pair, 1)));
 	}
@@ -83,7 +86,9 @@ static void print_changes(json_t *sample)
 
 static void print_samples(const json_t *table, size_t kind, const char *left, const char *right)
 {
-	static const char *const marks[] = { "-", "+", "~" }, *const colours[] = { TERM_RED, TERM_GREEN, TERM_YELLOW };
+	static const char *const marks[] = { "-", "+", "~" }, *const colours[] = { TERM_RED,
+										   TERM_GREEN,
+										   TERM_YELLOW };
 	json_t *samples = json_object_get(json_object_get(table, "samples"), kinds[kind]), *one;
 	size_t i, count = json_array_size(samples);
 
@@ -96,7 +101,8 @@ static void print_samples(const json_t *table, size_t kind, const char *left, co
 	if ((int64_t)count < number(table, kinds[kind]))
 		printf(" (%zu of %lld)", count, (long long)number(table, kinds[kind]));
 	printf("\n");
-	json_array_foreach(samples, i, one) {
+	json_array_foreach(samples, i, one)
+	{
 		if (kind == 2)
 			print_changes(one);
 		else
@@ -111,7 +117,8 @@ void view_print_compare(const json_t *compare, const char *left, const char *rig
 	size_t i;
 
 	print_counts(tables, left, right);
-	json_array_foreach(tables, i, one) {
+	json_array_foreach(tables, i, one)
+	{
 		if (text(one, "note")[0] != '\0')
 			printf("  %s: %s\n", text(one, "table"), text(one, "note"));
 		for (size_t kind = 0; kind < 3; kind++)

@@ -1,13 +1,15 @@
-/* store_db.c - SQLite behind a narrow face: open, prepare, bind, step, and errors that carry the decision.
+/* store_db.c - SQLite behind a narrow face: open, prepare, bind, step, and errors that carry the
+ * decision.
  *
- * Every connection is opened for one thread (NOMUTEX), waits up to BUSY_MS for a lock, takes "text" in double quotes
- * as a name and never as a string (a mistyped column must not turn into a constant), and does not trust functions in
- * the schema. Files are in WAL mode: readers never wait for the writer.
+ * Every connection is opened for one thread (NOMUTEX), waits up to BUSY_MS for a lock, takes "text"
+ * in double quotes as a name and never as a string (a mistyped column must not turn into a
+ * constant), and does not trust functions in the schema. Files are in WAL mode: readers never wait
+ * for the writer.
  *
- * Kinds of errors: a lock that stays busy heals (RETRY); a value that the schema refuses is the record's fault (DATA); a
- * statement that doesn't prepare is the user's (CONFIG); a full disk, a broken file or a failing device is the machine's
- * (FATAL), with the file's name. SQLite rolls a transaction back by itself after some of the last kind:
- * sql_in_transaction() tells. */
+ * Kinds of errors: a lock that stays busy heals (RETRY); a value that the schema refuses is the
+ * record's fault (DATA); a statement that doesn't prepare is the user's (CONFIG); a full disk, a
+ * broken file or a failing device is the machine's (FATAL), with the file's name. SQLite rolls a
+ * transaction back by itself after some of the last kind: sql_in_transaction() tells. */
 #include "core/sql/store_db.h"
 
 #include "core/base/mem.h"
@@ -45,7 +47,8 @@ static int fail(const struct sql_db *db, const char *what, struct err *e)
 		return err_fatal(e, "%s: %s: %s (SQLite code %d)", db->path, what, message, rc);
 	case SQLITE_CORRUPT:
 	case SQLITE_NOTADB:
-		return err_fatal(e, "%s: %s: damaged, or not an SQLite file: %s", db->path, what, message);
+		return err_fatal(e, "%s: %s: damaged, or not an SQLite file: %s", db->path, what,
+				 message);
 	case SQLITE_CANTOPEN:
 	case SQLITE_READONLY:
 	case SQLITE_PERM:
@@ -78,7 +81,8 @@ int sql_open_db(const char *path, enum sql_open mode, struct sql_db **ret_db, st
 	bool file = mode == SQL_OPEN_WRITE || mode == SQL_OPEN_CREATE;
 
 	db->path = xstrdup(mode == SQL_OPEN_MEMORY || path == NULL ? ":memory:" : path);
-	if (sqlite3_open_v2(db->path, &db->handle, open_flags(mode) | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) {
+	if (sqlite3_open_v2(db->path, &db->handle, open_flags(mode) | SQLITE_OPEN_NOMUTEX, NULL) !=
+	    SQLITE_OK) {
 		if (db->handle == NULL)
 			err_fatal(e, "%s: out of memory", db->path);
 		else
@@ -103,7 +107,8 @@ void sql_close(struct sql_db *db)
 {
 	if (db == NULL)
 		return;
-	/* _v2: a statement that outlives its connection keeps it as a zombie instead of leaking the file's locks */
+	/* _v2: a statement that outlives its connection keeps it as a zombie instead of leaking the
+	 * file's locks */
 	sqlite3_close_v2(db->handle);
 	free(db->path);
 	free(db);
@@ -124,7 +129,8 @@ static bool own_table(const char *name)
 	return name != NULL && sqlite3_strnicmp(name, OWN_PREFIX, (int)strlen(OWN_PREFIX)) == 0;
 }
 
-static int guard(void *context, int action, const char *a, const char *b, const char *database, const char *trigger)
+static int guard(void *context, int action, const char *a, const char *b, const char *database,
+		 const char *trigger)
 {
 	(void)context;
 	(void)database;
@@ -190,7 +196,8 @@ static const char *skip_blank(const char *p)
 	}
 }
 
-static int prepare_failed(struct sql_db *db, const char *origin, const char *script, const char *text, struct err *e)
+static int prepare_failed(struct sql_db *db, const char *origin, const char *script,
+			  const char *text, struct err *e)
 {
 	int rc = sqlite3_errcode(db->handle);
 	int offset = sqlite3_error_offset(db->handle);
@@ -198,23 +205,28 @@ static int prepare_failed(struct sql_db *db, const char *origin, const char *scr
 
 	if (rc == SQLITE_AUTH) {
 		err_config(e, "%s:%d: not allowed here", origin, line_of(script, at));
-		return err_hint(e, "A view's SQL may not control transactions, attach files, set pragmas or use tables named "
-				OWN_PREFIX "*.");
+		return err_hint(
+			e,
+			"A view's SQL may not control transactions, attach files, set pragmas or "
+			"use tables named " OWN_PREFIX
+			"*.");
 	}
 	if (rc == SQLITE_ERROR)
-		return err_config(e, "%s:%d: %s", origin, line_of(script, at), sqlite3_errmsg(db->handle));
+		return err_config(e, "%s:%d: %s", origin, line_of(script, at),
+				  sqlite3_errmsg(db->handle));
 	(void)fail(db, "prepare", e);
 	return err_wrap(e, "%s:%d", origin, line_of(script, at));
 }
 
-int sql_prepare_at(struct sql_db *db, const char *origin, const char *script, const char *text, const char **ret_tail,
-		   struct sql_statement **ret_statement, struct err *e)
+int sql_prepare_at(struct sql_db *db, const char *origin, const char *script, const char *text,
+		   const char **ret_tail, struct sql_statement **ret_statement, struct err *e)
 {
 	sqlite3_stmt *handle = NULL;
 	const char *tail = NULL;
 	struct sql_statement *s = NULL;
 
-	if (sqlite3_prepare_v3(db->handle, text, -1, SQLITE_PREPARE_PERSISTENT, &handle, &tail) != SQLITE_OK)
+	if (sqlite3_prepare_v3(db->handle, text, -1, SQLITE_PREPARE_PERSISTENT, &handle, &tail) !=
+	    SQLITE_OK)
 		return prepare_failed(db, origin, script, text, e);
 	if (handle != NULL) {
 		s = xcalloc(1, sizeof(*s));
@@ -306,7 +318,8 @@ int sql_bind(struct sql_statement *s, int i, const struct value *v, struct err *
 		rc = sqlite3_bind_double(s->handle, i, v->d);
 		break;
 	case VALUE_TEXT:
-		rc = sqlite3_bind_text64(s->handle, i, bytes, v->bytes.size, SQLITE_STATIC, SQLITE_UTF8);
+		rc = sqlite3_bind_text64(s->handle, i, bytes, v->bytes.size, SQLITE_STATIC,
+					 SQLITE_UTF8);
 		break;
 	case VALUE_BYTES:
 		rc = sqlite3_bind_blob64(s->handle, i, bytes, v->bytes.size, SQLITE_STATIC);
@@ -330,7 +343,8 @@ int sql_step(struct sql_statement *s, struct err *e)
 
 void sql_reset(struct sql_statement *s)
 {
-	sqlite3_reset(s->handle); /* repeats the error of the last step, which its caller has seen */
+	sqlite3_reset(
+		s->handle); /* repeats the error of the last step, which its caller has seen */
 }
 
 int sql_column_count(const struct sql_statement *s)
@@ -377,9 +391,10 @@ int64_t sql_changes(struct sql_db *db)
 	return sqlite3_changes64(db->handle);
 }
 
-/* First column of the first row; *ret_found false when there is no row. The statement stays open for its text. */
-static int first_row(struct sql_db *db, const char *sql, struct sql_statement **ret_statement, bool *ret_found,
-		     struct err *e)
+/* First column of the first row; *ret_found false when there is no row. The statement stays open
+ * for its text. */
+static int first_row(struct sql_db *db, const char *sql, struct sql_statement **ret_statement,
+		     bool *ret_found, struct err *e)
 {
 	struct sql_statement *s = NULL;
 	int rc;

@@ -1,13 +1,15 @@
 /* handlers.c - compiles handlers against the schemas of records, and applies records.
  *
- *   (topic, schema id) -> plan -> [insert | update | delete] or one event action -> statements -> bind list
+ *   (topic, schema id) -> plan -> [insert | update | delete] or one event action -> statements ->
+ * bind list
  *
- * A bind list is an array of pointers into the plan's array of leaf values: decode_run fills the values in place, so
- * binding a parameter is following a pointer. Row topics are recognised by the envelope's fields (op, source.db,
- * source.table); which table it is stands in the record, and is constant for a schema.
+ * A bind list is an array of pointers into the plan's array of leaf values: decode_run fills the
+ * values in place, so binding a parameter is following a pointer. Row topics are recognised by the
+ * envelope's fields (op, source.db, source.table); which table it is stands in the record, and is
+ * constant for a schema.
  *
- * An update whose image lacks a column that the handler reads is refused: absent is not NULL, and writing NULL would
- * be a guess. */
+ * An update whose image lacks a column that the handler reads is refused: absent is not NULL, and
+ * writing NULL would be a guess. */
 #include "projections/apply/handlers.h"
 
 #include "core/avro/decode.h"
@@ -19,7 +21,7 @@
 
 struct statement {
 	struct target_statement *handle;
-	const struct value **bind;   /* one per parameter, into values of the plan */
+	const struct value **bind; /* one per parameter, into values of the plan */
 	int count;
 };
 
@@ -33,10 +35,10 @@ struct plan {
 	size_t topic;
 	int32_t schema_id;
 	struct decode_plan *decode;
-	struct value *values;        /* one per leaf */
-	int op, absent, exact;       /* leaves of a row envelope, or -1 */
+	struct value *values;  /* one per leaf */
+	int op, absent, exact; /* leaves of a row envelope, or -1 */
 	struct action event;
-	struct action row[3];        /* by op: insert, update, delete */
+	struct action row[3]; /* by op: insert, update, delete */
 	bool is_row, handled;
 };
 
@@ -44,14 +46,14 @@ struct handlers {
 	struct handlers_options options;
 	struct plan **plans;
 	size_t plan_count;
-	struct plan *last;           /* records come in runs of one schema */
+	struct plan *last; /* records come in runs of one schema */
 	struct buf scratch;
 	char **ignored;
 	size_t ignored_count;
 	struct handlers_counts counts;
 };
 
-/* ---- which leaf a parameter means -------------------------------------------------------------------------------- */
+/* ---- which leaf a parameter means ------------------------------------------------------------ */
 
 /* One parameter against one leaf path; '.' of nested records is '_' in a parameter. */
 static bool path_is(const char *path, const char *prefix, const char *name)
@@ -91,7 +93,8 @@ static int parameter_leaf(const struct decode_plan *d, enum view_on on, const ch
 
 	for (size_t i = 0; i < sizeof(always) / sizeof(always[0]); i++) {
 		if (strcmp(name, always[i].name) == 0)
-			return decode_leaf_find(d, on == VIEW_ON_EVENT ? always[i].event : always[i].row);
+			return decode_leaf_find(d, on == VIEW_ON_EVENT ? always[i].event
+								       : always[i].row);
 	}
 	leaf = find_leaf(d, image, name);
 	if (leaf < 0 && plain != name)
@@ -109,18 +112,21 @@ static int line_of_parameter(const char *text, const char *name)
 	for (const char *p = text; *p != '\0'; p++) {
 		line += *p == '\n';
 		if (*p == ':' && strncmp(p + 1, name, size) == 0 &&
-		    strspn(p + 1 + size, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") == 0)
+		    strspn(p + 1 + size,
+			   "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") == 0)
 			return line;
 	}
 	return 1;
 }
 
-static int unknown_parameter(const struct view *view, const struct view_handler *h, const struct decode_plan *d,
-			     const char *name, struct err *e)
+static int unknown_parameter(const struct view *view, const struct view_handler *h,
+			     const struct decode_plan *d, const char *name, struct err *e)
 {
 	size_t leaves = decode_leaf_count(d), count = 0;
 	const char **known = xcalloc(leaves + 3, sizeof(*known));
-	const char *image = h->on == VIEW_ON_EVENT ? "" : h->on == VIEW_ON_DELETE ? "before." : "after.";
+	const char *image = h->on == VIEW_ON_EVENT    ? ""
+			    : h->on == VIEW_ON_DELETE ? "before."
+						      : "after.";
 	const char *near;
 
 	for (size_t i = 0; i < leaves; i++) {
@@ -134,15 +140,15 @@ static int unknown_parameter(const struct view *view, const struct view_handler 
 	known[count++] = "at";
 	near = settings_nearest(name, known, count);
 	err_config(e, "%s/%s:%d: :%s is not a %s of %s", view->place, h->file->name,
-		   line_of_parameter(h->file->text, name), name, h->on == VIEW_ON_EVENT ? "field" : "column",
-		   h->name);
+		   line_of_parameter(h->file->text, name), name,
+		   h->on == VIEW_ON_EVENT ? "field" : "column", h->name);
 	if (near != NULL)
 		err_hint(e, "Did you mean :%s?", near);
 	free(known);
 	return -1;
 }
 
-/* ---- compiling --------------------------------------------------------------------------------------------------- */
+/* ---- compiling ------------------------------------------------------------------------------- */
 
 static void action_done(struct action *a, struct target *target)
 {
@@ -155,8 +161,8 @@ static void action_done(struct action *a, struct target *target)
 }
 
 /* Prepares every statement of a handler file; bind lists are made, but empty. */
-static int action_prepare(const struct view *view, struct target *target, const struct view_handler *h,
-			  struct action *a, struct err *e)
+static int action_prepare(const struct view *view, struct target *target,
+			  const struct view_handler *h, struct action *a, struct err *e)
 {
 	const char *at = h->file->text;
 
@@ -165,7 +171,8 @@ static int action_prepare(const struct view *view, struct target *target, const 
 		struct target_statement *handle = NULL;
 		struct statement *s;
 
-		if (target->ops->prepare(target, h->file->name, h->file->text, at, &at, &handle, e) < 0)
+		if (target->ops->prepare(target, h->file->name, h->file->text, at, &at, &handle,
+					 e) < 0)
 			return err_wrap(e, "view %s", view->name);
 		if (handle == NULL)
 			return 0;
@@ -177,8 +184,9 @@ static int action_prepare(const struct view *view, struct target *target, const 
 	}
 }
 
-static int action_compile(const struct view *view, struct target *target, const struct view_handler *h,
-			  const struct plan *plan, struct action *a, struct err *e)
+static int action_compile(const struct view *view, struct target *target,
+			  const struct view_handler *h, const struct plan *plan, struct action *a,
+			  struct err *e)
 {
 	if (action_prepare(view, target, h, a, e) < 0)
 		return -1;
@@ -190,14 +198,16 @@ static int action_compile(const struct view *view, struct target *target, const 
 			int leaf = name != NULL ? parameter_leaf(plan->decode, h->on, name) : -1;
 
 			if (leaf < 0)
-				return unknown_parameter(view, h, plan->decode, name != NULL ? name : "?", e);
+				return unknown_parameter(view, h, plan->decode,
+							 name != NULL ? name : "?", e);
 			s->bind[p - 1] = &plan->values[leaf];
 		}
 	}
 	return 0;
 }
 
-static const struct view_handler *find_handler(const struct view *view, enum view_on on, const char *name)
+static const struct view_handler *find_handler(const struct view *view, enum view_on on,
+					       const char *name)
 {
 	for (size_t i = 0; i < view->handler_count; i++) {
 		const struct view_handler *h = &view->handlers[i];
@@ -247,8 +257,8 @@ static int plan_new(const struct schema *schema, struct plan **ret_plan, struct 
 	return 0;
 }
 
-static int compile_event(const struct view *view, struct target *target, const char *name, struct plan *plan,
-			 struct err *e)
+static int compile_event(const struct view *view, struct target *target, const char *name,
+			 struct plan *plan, struct err *e)
 {
 	const struct view_handler *h = find_event(view, name);
 
@@ -256,8 +266,8 @@ static int compile_event(const struct view *view, struct target *target, const c
 	return h != NULL ? action_compile(view, target, h, plan, &plan->event, e) : 0;
 }
 
-static int compile_row(const struct view *view, struct target *target, const char *table, struct plan *plan,
-		       struct err *e)
+static int compile_row(const struct view *view, struct target *target, const char *table,
+		       struct plan *plan, struct err *e)
 {
 	static const enum view_on ons[3] = { VIEW_ON_INSERT, VIEW_ON_UPDATE, VIEW_ON_DELETE };
 
@@ -277,8 +287,8 @@ static char *row_table(const struct plan *plan)
 	const struct value *db = &plan->values[decode_leaf_find(plan->decode, "source.db")];
 	const struct value *table = &plan->values[decode_leaf_find(plan->decode, "source.table")];
 
-	return xasprintf("%.*s.%.*s", (int)db->bytes.size, (const char *)db->bytes.data, (int)table->bytes.size,
-			 (const char *)table->bytes.data);
+	return xasprintf("%.*s.%.*s", (int)db->bytes.size, (const char *)db->bytes.data,
+			 (int)table->bytes.size, (const char *)table->bytes.data);
 }
 
 static void note_ignored(struct handlers *h, const char *name)
@@ -291,7 +301,8 @@ static void note_ignored(struct handlers *h, const char *name)
 	h->ignored[h->ignored_count++] = xstrdup(name);
 }
 
-static int compile(struct handlers *h, const struct handlers_record *record, struct plan **ret_plan, struct err *e)
+static int compile(struct handlers *h, const struct handlers_record *record, struct plan **ret_plan,
+		   struct err *e)
 {
 	const struct handlers_options *o = &h->options;
 	struct schema *schema = NULL;
@@ -300,8 +311,8 @@ static int compile(struct handlers *h, const struct handlers_record *record, str
 	char *name = NULL;
 	int rc = -1;
 
-	if (o->schema(o->context, record->schema_id, &text, e) < 0 || schema_parse(slice_str(text), &schema, e) < 0 ||
-	    plan_new(schema, &plan, e) < 0)
+	if (o->schema(o->context, record->schema_id, &text, e) < 0 ||
+	    schema_parse(slice_str(text), &schema, e) < 0 || plan_new(schema, &plan, e) < 0)
 		goto out;
 	plan->topic = record->topic;
 	plan->schema_id = record->schema_id;
@@ -327,12 +338,14 @@ out:
 	return rc;
 }
 
-static int plan_for(struct handlers *h, const struct handlers_record *record, struct plan **ret_plan, struct err *e)
+static int plan_for(struct handlers *h, const struct handlers_record *record,
+		    struct plan **ret_plan, struct err *e)
 {
 	struct plan *plan = NULL;
 
 	for (size_t i = 0; i < h->plan_count && plan == NULL; i++) {
-		if (h->plans[i]->schema_id == record->schema_id && h->plans[i]->topic == record->topic)
+		if (h->plans[i]->schema_id == record->schema_id &&
+		    h->plans[i]->topic == record->topic)
 			plan = h->plans[i];
 	}
 	if (plan == NULL) {
@@ -345,7 +358,7 @@ static int plan_for(struct handlers *h, const struct handlers_record *record, st
 	return 0;
 }
 
-/* ---- applying ---------------------------------------------------------------------------------------------------- */
+/* ---- applying -------------------------------------------------------------------------------- */
 
 static int execute(const struct action *a, struct target *target, struct err *e)
 {
@@ -375,21 +388,26 @@ static bool list_holds(struct slice list, const char *name)
 	return false;
 }
 
-/* A column that the image lacks must not be bound. Rare: only binlog_row_image = MINIMAL or NOBLOB makes such rows. */
-static int refuse_absent(const struct plan *plan, const struct action *a, struct slice absent, struct err *e)
+/* A column that the image lacks must not be bound. Rare: only binlog_row_image = MINIMAL or NOBLOB
+ * makes such rows. */
+static int refuse_absent(const struct plan *plan, const struct action *a, struct slice absent,
+			 struct err *e)
 {
 	for (size_t i = 0; i < a->count; i++) {
 		for (int p = 0; p < a->statements[i].count; p++) {
 			size_t leaf = (size_t)(a->statements[i].bind[p] - plan->values);
-			const char *path = decode_leaf_path(plan->decode, leaf), *dot = strchr(path, '.');
+			const char *path = decode_leaf_path(plan->decode, leaf),
+				   *dot = strchr(path, '.');
 
 			if (strncmp(path, "after.", 6) != 0 && strncmp(path, "before.", 7) != 0)
 				continue;
 			if (plan->values[leaf].kind != VALUE_NULL || !list_holds(absent, dot + 1))
 				continue;
-			err_data(e, "%s: the row image lacks column %s", a->handler->file->name, dot + 1);
-			return err_hint(e, "Set binlog_row_image = FULL in the sessions that write to %s.",
-					a->handler->name);
+			err_data(e, "%s: the row image lacks column %s", a->handler->file->name,
+				 dot + 1);
+			return err_hint(
+				e, "Set binlog_row_image = FULL in the sessions that write to %s.",
+				a->handler->name);
 		}
 	}
 	return 0;
@@ -414,7 +432,8 @@ static int apply_row(struct handlers *h, struct plan *plan, struct err *e)
 		a = &plan->row[2];
 		break;
 	default:
-		return err_data(e, "row record with operation '%c', which a view can't apply", op->bytes.data[0]);
+		return err_data(e, "row record with operation '%c', which a view can't apply",
+				op->bytes.data[0]);
 	}
 	if (a->handler == NULL) {
 		h->counts.ignored++;
@@ -483,28 +502,33 @@ const char *const *handlers_ignored(const struct handlers *h, size_t *ret_count)
 	return (const char *const *)h->ignored;
 }
 
-int handlers_check_schema(const struct view *view, struct target *target, const struct schema *schema, struct err *e)
+int handlers_check_schema(const struct view *view, struct target *target,
+			  const struct schema *schema, struct err *e)
 {
 	struct plan *plan;
 	int rc;
 
 	if (plan_new(schema, &plan, e) < 0)
 		return -1;
-	rc = plan->is_row ? 0 : compile_event(view, target, schema->name != NULL ? schema->name : "", plan, e);
+	rc = plan->is_row ? 0
+			  : compile_event(view, target, schema->name != NULL ? schema->name : "",
+					  plan, e);
 	plan_free(plan, target);
 	return rc;
 }
 
-/* ---- values by name ---------------------------------------------------------------------------------------------- */
+/* ---- values by name -------------------------------------------------------------------------- */
 
-static const struct value *field_for(enum view_on on, const char *name, const struct handlers_field *fields,
-				     size_t count)
+static const struct value *field_for(enum view_on on, const char *name,
+				     const struct handlers_field *fields, size_t count)
 {
 	const char *image = on == VIEW_ON_EVENT ? "" : on == VIEW_ON_DELETE ? "before." : "after.";
 	const char *prefixes[] = { "meta.", image, image, "before." };
 	const char *names[] = { name, name, strncmp(name, "value_", 6) == 0 ? name + 6 : name,
-				strncmp(name, "before_", 7) == 0 && on != VIEW_ON_EVENT ? name + 7 : name };
-	bool always = strcmp(name, "seq") == 0 || strcmp(name, "gtid") == 0 || strcmp(name, "at") == 0;
+				strncmp(name, "before_", 7) == 0 && on != VIEW_ON_EVENT ? name + 7
+											: name };
+	bool always = strcmp(name, "seq") == 0 || strcmp(name, "gtid") == 0 ||
+		      strcmp(name, "at") == 0;
 	bool before = on != VIEW_ON_EVENT && strncmp(name, "before_", 7) == 0;
 
 	for (size_t k = always ? 0 : 1; k < (always ? 1u : before ? 4u : 3u); k++) {
@@ -516,10 +540,12 @@ static const struct value *field_for(enum view_on on, const char *name, const st
 	return NULL;
 }
 
-int handlers_run_fields(const struct view *view, struct target *target, enum view_on on, const char *name,
-			const struct handlers_field *fields, size_t count, bool *ret_found, struct err *e)
+int handlers_run_fields(const struct view *view, struct target *target, enum view_on on,
+			const char *name, const struct handlers_field *fields, size_t count,
+			bool *ret_found, struct err *e)
 {
-	const struct view_handler *handler = on == VIEW_ON_EVENT ? find_event(view, name) : find_handler(view, on, name);
+	const struct view_handler *handler = on == VIEW_ON_EVENT ? find_event(view, name)
+								 : find_handler(view, on, name);
 	struct action a = { 0 };
 	int rc = -1;
 
@@ -534,10 +560,12 @@ int handlers_run_fields(const struct view *view, struct target *target, enum vie
 		for (int p = 1; p <= s->count; p++) {
 			const char *parameter = target->ops->parameter_name(s->handle, p);
 
-			s->bind[p - 1] = parameter != NULL ? field_for(on, parameter, fields, count) : NULL;
+			s->bind[p - 1] = parameter != NULL ? field_for(on, parameter, fields, count)
+							   : NULL;
 			if (s->bind[p - 1] == NULL) {
 				err_data(e, "%s:%d: no value for :%s", handler->file->name,
-					 line_of_parameter(handler->file->text, parameter != NULL ? parameter : "?"),
+					 line_of_parameter(handler->file->text,
+							   parameter != NULL ? parameter : "?"),
 					 parameter != NULL ? parameter : "?");
 				goto out;
 			}

@@ -1,11 +1,13 @@
-/* handlers.h - a view's statements, compiled: one plan for each schema that records were written with.
+/* handlers.h - a view's statements, compiled: one plan for each schema that records were written
+ * with.
  *
- * A plan joins the decode plan of the writer's schema (core/avro/decode.h) with the handler's statements: which leaf goes
- * to which parameter is settled once. Applying a record then is: decode, look up pointers, execute. Nothing is allocated for
- * a record once plans and buffers are warm.
+ * A plan joins the decode plan of the writer's schema (core/avro/decode.h) with the handler's
+ * statements: which leaf goes to which parameter is settled once. Applying a record then is:
+ * decode, look up pointers, execute. Nothing is allocated for a record once plans and buffers are
+ * warm.
  *
- * Parameters: see view.h. :seq, :gtid and :at always are of the source transaction's record; a field or column that is
- * itself called so is :value_seq, :value_gtid, :value_at. */
+ * Parameters: see view.h. :seq, :gtid and :at always are of the source transaction's record; a
+ * field or column that is itself called so is :value_seq, :value_gtid, :value_at. */
 #ifndef PROJECTIONS_APPLY_HANDLERS_H
 #define PROJECTIONS_APPLY_HANDLERS_H
 
@@ -16,48 +18,53 @@
 struct handlers;
 
 /* Text of the schema with this id, owned by whoever answers; -1 with an error. */
-typedef int (*handlers_schema_fn)(void *context, int32_t schema_id, const char **ret_text, struct err *e);
+typedef int (*handlers_schema_fn)(void *context, int32_t schema_id, const char **ret_text,
+				  struct err *e);
 
 struct handlers_options {
-	const struct view *view;       /* must outlive the handlers */
-	struct target *target;         /* statements live in it: free the handlers first */
+	const struct view *view; /* must outlive the handlers */
+	struct target *target;   /* statements live in it: free the handlers first */
 	handlers_schema_fn schema;
 	void *context;
 };
 
 struct handlers_record {
-	size_t topic;                  /* index into the view's inputs */
+	size_t topic; /* index into the view's inputs */
 	int32_t schema_id;
-	struct slice value;            /* without the wire header; data NULL: a tombstone, which is skipped */
+	struct slice value; /* without the wire header; data NULL: a tombstone, which is skipped */
 };
 
 struct handlers_counts {
-	int64_t applied;               /* records that a handler took */
-	int64_t ignored;               /* records of types without handler */
-	int64_t inexact;               /* records whose row held a value that its type can't express (envelope's `exact`) */
+	int64_t applied; /* records that a handler took */
+	int64_t ignored; /* records of types without handler */
+	int64_t inexact; /* records whose row held a value that its type can't express (envelope's
+			    `exact`) */
 };
 
 struct handlers *handlers_new(const struct handlers_options *options);
-void handlers_free(struct handlers *h);   /* NULL is fine */
-/* Applies one record inside the transaction that the caller has open on the target. ERR_CONFIG: a handler names a parameter
- * that the schema doesn't have. ERR_DATA: the record can't be decoded, lacks a column that the handler reads, or is
- * refused by the tables. */
+void handlers_free(struct handlers *h); /* NULL is fine */
+/* Applies one record inside the transaction that the caller has open on the target. ERR_CONFIG: a
+ * handler names a parameter that the schema doesn't have. ERR_DATA: the record can't be decoded,
+ * lacks a column that the handler reads, or is refused by the tables. */
 int handlers_apply(struct handlers *h, const struct handlers_record *record, struct err *e);
 void handlers_count(const struct handlers *h, struct handlers_counts *ret_counts);
 /* Record types seen without a handler, in order of appearance; owned by h. */
 const char *const *handlers_ignored(const struct handlers *h, size_t *ret_count);
 
-/* The parameters that the handler for `schema` uses exist in it (what `check` asks, before any record). */
-int handlers_check_schema(const struct view *view, struct target *target, const struct schema *schema, struct err *e);
+/* The parameters that the handler for `schema` uses exist in it (what `check` asks, before any
+ * record). */
+int handlers_check_schema(const struct view *view, struct target *target,
+			  const struct schema *schema, struct err *e);
 
 /* ---- values by name instead of an encoded record: test cases ---- */
 struct handlers_field {
-	const char *name;              /* leaf path: "group_id", "after.name", "meta.seq" */
+	const char *name; /* leaf path: "group_id", "after.name", "meta.seq" */
 	struct value value;
 };
-/* Runs the handlers of an event (or row operation) with these fields. *ret_found: there is a handler. A parameter
- * without a field is ERR_DATA. */
-int handlers_run_fields(const struct view *view, struct target *target, enum view_on on, const char *name,
-			const struct handlers_field *fields, size_t count, bool *ret_found, struct err *e);
+/* Runs the handlers of an event (or row operation) with these fields. *ret_found: there is a
+ * handler. A parameter without a field is ERR_DATA. */
+int handlers_run_fields(const struct view *view, struct target *target, enum view_on on,
+			const char *name, const struct handlers_field *fields, size_t count,
+			bool *ret_found, struct err *e);
 
 #endif

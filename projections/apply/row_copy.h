@@ -7,10 +7,10 @@
 struct row_copy {
 	struct value *values;
 	size_t count;
-	void *bytes;          /* all text of the row */
+	void *bytes; /* all text of the row */
 };
 
 void row_copy_init(struct row_copy *r, const struct value *values, size_t count);
-void row_copy_done(struct row_copy *r);   /* zeroed memory is fine */
+void row_copy_done(struct row_copy *r); /* zeroed memory is fine */
 
 #endif

@@ -1,7 +1,8 @@
-/* target.h - what handlers need of a place that holds rows: prepare a statement once, execute it for each record.
+/* target.h - what handlers need of a place that holds rows: prepare a statement once, execute it
+ * for each record.
  *
- * Stores give one (projections/store), and so does a bare SQLite connection: the check of a view and its test cases run
- * in memory. One thread. */
+ * Stores give one (projections/store), and so does a bare SQLite connection: the check of a view
+ * and its test cases run in memory. One thread. */
 #ifndef PROJECTIONS_APPLY_TARGET_H
 #define PROJECTIONS_APPLY_TARGET_H
 
@@ -11,15 +12,19 @@ struct target;
 struct target_statement;
 
 struct target_ops {
-	/* The statement at `text`, inside `script` (for lines), of file `origin`. *ret_statement is NULL when only blanks
-	 * are left. ERR_CONFIG with file and line when it doesn't prepare, or can't change anything. */
+	/* The statement at `text`, inside `script` (for lines), of file `origin`. *ret_statement is
+	 * NULL when only blanks are left. ERR_CONFIG with file and line when it doesn't prepare, or
+	 * can't change anything. */
 	int (*prepare)(struct target *t, const char *origin, const char *script, const char *text,
-		       const char **ret_tail, struct target_statement **ret_statement, struct err *e);
+		       const char **ret_tail, struct target_statement **ret_statement,
+		       struct err *e);
 	int (*parameter_count)(const struct target_statement *s);
-	const char *(*parameter_name)(const struct target_statement *s, int i); /* from 1; without ':'; NULL: nameless */
-	/* values[i - 1] is parameter i's. Rows that the statement returns are dropped. ERR_DATA: the schema refuses the
-	 * values. */
-	int (*execute)(struct target_statement *s, const struct value *const *values, struct err *e);
+	const char *(*parameter_name)(const struct target_statement *s,
+				      int i); /* from 1; without ':'; NULL: nameless */
+	/* values[i - 1] is parameter i's. Rows that the statement returns are dropped. ERR_DATA:
+	 * the schema refuses the values. */
+	int (*execute)(struct target_statement *s, const struct value *const *values,
+		       struct err *e);
 	void (*finalize)(struct target_statement *s);
 };
 
@@ -28,8 +33,8 @@ struct target {
 };
 
 struct target_sqlite {
-	struct target target;   /* first: a target is the address of this */
-	struct sql_db *db;      /* not owned */
+	struct target target; /* first: a target is the address of this */
+	struct sql_db *db;    /* not owned */
 };
 
 void target_sqlite_init(struct target_sqlite *t, struct sql_db *db);

@@ -1,5 +1,6 @@
-/* target_sqlite.c - an SQLite connection as the place that handlers write to. Statements are prepared under the guard of
- * core/sql, so that a handler can't end the store's transaction or touch its bookkeeping. */
+/* target_sqlite.c - an SQLite connection as the place that handlers write to. Statements are
+ * prepared under the guard of core/sql, so that a handler can't end the store's transaction or
+ * touch its bookkeeping. */
 #include "projections/apply/target.h"
 
 /* A target_statement is the sql_statement itself: there is nothing to add. */
@@ -8,8 +9,9 @@ static struct sql_statement *sql_of(const struct target_statement *s)
 	return (struct sql_statement *)(uintptr_t)s;
 }
 
-static int target_sqlite_prepare(struct target *t, const char *origin, const char *script, const char *text,
-				 const char **ret_tail, struct target_statement **ret_statement, struct err *e)
+static int target_sqlite_prepare(struct target *t, const char *origin, const char *script,
+				 const char *text, const char **ret_tail,
+				 struct target_statement **ret_statement, struct err *e)
 {
 	struct sql_db *db = ((struct target_sqlite *)t)->db;
 	struct sql_statement *s = NULL;
@@ -39,7 +41,8 @@ static const char *target_sqlite_parameter_name(const struct target_statement *s
 	return sql_parameter_name(sql_of(s), i);
 }
 
-static int target_sqlite_execute(struct target_statement *statement, const struct value *const *values, struct err *e)
+static int target_sqlite_execute(struct target_statement *statement,
+				 const struct value *const *values, struct err *e)
 {
 	struct sql_statement *s = sql_of(statement);
 	int count = sql_parameter_count(s);

@@ -1,10 +1,10 @@
-/* view.c - reads a view folder into memory and puts its parts together; the parts are checked in view_parse.c (text) and
- * view_check.c (SQL).
+/* view.c - reads a view folder into memory and puts its parts together; the parts are checked in
+ * view_parse.c (text) and view_check.c (SQL).
  *
- * The folder is read once, into a sorted list of files; everything else works on that list. So a view that is
- * rebuilt from the definition stored in a version takes the same path as one read from disk, and what is stored is what
- * was checked. The fingerprint covers names and contents of all files but the cases: they prove the rows, they don't
- * make them. */
+ * The folder is read once, into a sorted list of files; everything else works on that list. So a
+ * view that is rebuilt from the definition stored in a version takes the same path as one read from
+ * disk, and what is stored is what was checked. The fingerprint covers names and contents of all
+ * files but the cases: they prove the rows, they don't make them. */
 #include "projections/apply/view_priv.h"
 
 #include "core/base/mem.h"
@@ -16,7 +16,8 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-void view_mistake(struct view_mistakes *m, const char *file, int line, const char *hint, const char *format, ...)
+void view_mistake(struct view_mistakes *m, const char *file, int line, const char *hint,
+		  const char *format, ...)
 {
 	char what[1024];
 	va_list args;
@@ -69,7 +70,7 @@ void view_names_free(char **names, size_t count)
 	free(names);
 }
 
-/* ---- files ------------------------------------------------------------------------------------------------------- */
+/* ---- files ----------------------------------------------------------------------------------- */
 
 void view_files_add(struct view_files *files, const char *name, char *take_text)
 {
@@ -129,9 +130,10 @@ static bool ends_with(const char *text, const char *end)
 	return size >= end_size && strcmp(text + size - end_size, end) == 0;
 }
 
-/* Files of one folder that belong to a view; other names are left alone (a README, an editor's backup). */
-static int read_folder(const char *dir, const char *below, const char *ending, bool needed, struct view_files *files,
-		       struct view_mistakes *m)
+/* Files of one folder that belong to a view; other names are left alone (a README, an editor's
+ * backup). */
+static int read_folder(const char *dir, const char *below, const char *ending, bool needed,
+		       struct view_files *files, struct view_mistakes *m)
 {
 	char *path = xasprintf("%s/%s", dir, below);
 	DIR *folder = opendir(path);
@@ -149,7 +151,8 @@ static int read_folder(const char *dir, const char *below, const char *ending, b
 
 		if (entry->d_name[0] == '.' || !ends_with(entry->d_name, ending))
 			continue;
-		name = below[0] != '\0' ? xasprintf("%s/%s", below, entry->d_name) : xstrdup(entry->d_name);
+		name = below[0] != '\0' ? xasprintf("%s/%s", below, entry->d_name)
+					: xstrdup(entry->d_name);
 		file = xasprintf("%s/%s", dir, name);
 		if (view_read_file(file, &text, &e) < 0)
 			view_mistake(m, name, 0, NULL, "%s", e.msg + strlen(file) + 2);
@@ -165,10 +168,10 @@ static int read_folder(const char *dir, const char *below, const char *ending, b
 	return 0;
 }
 
-/* ---- fingerprint ------------------------------------------------------------------------------------------------- */
+/* ---- fingerprint ----------------------------------------------------------------------------- */
 
-/* FNV-1a (Fowler, Noll, Vo), 64 bits, twice with different offsets: tells two definitions apart; nobody has a reason to
- * forge one. */
+/* FNV-1a (Fowler, Noll, Vo), 64 bits, twice with different offsets: tells two definitions apart;
+ * nobody has a reason to forge one. */
 static uint64_t fnv(uint64_t hash, const char *text)
 {
 	const unsigned char *p = (const unsigned char *)text;
@@ -195,7 +198,7 @@ static void make_fingerprint(struct view *v)
 		 (unsigned long long)b);
 }
 
-/* ---- the parts --------------------------------------------------------------------------------------------------- */
+/* ---- the parts ------------------------------------------------------------------------------- */
 
 /* tables.sql falls into two halves at a line "-- after build". */
 static void split_tables(struct view *v, const char *text)
@@ -213,7 +216,8 @@ static void split_tables(struct view *v, const char *text)
 		return;
 	}
 	v->create_sql = xstrndup(text, (size_t)(line - text));
-	/* as many empty lines in front as the first half has, so that messages name the file's own lines */
+	/* as many empty lines in front as the first half has, so that messages name the file's own
+	 * lines */
 	v->after_build_sql = xstrdup(text);
 	for (char *p = v->after_build_sql; p < v->after_build_sql + (line - text); p++)
 		*p = *p == '\n' ? '\n' : ' ';
@@ -224,7 +228,9 @@ static void add_handler(struct view *v, const struct view_file *f)
 	static const struct {
 		const char *ending;
 		enum view_on on;
-	} kinds[] = { { ".insert", VIEW_ON_INSERT }, { ".update", VIEW_ON_UPDATE }, { ".delete", VIEW_ON_DELETE } };
+	} kinds[] = { { ".insert", VIEW_ON_INSERT },
+		      { ".update", VIEW_ON_UPDATE },
+		      { ".delete", VIEW_ON_DELETE } };
 	char *name = xstrndup(f->name + 3, strlen(f->name) - 3 - strlen(".sql"));
 	struct view_handler *h;
 
@@ -242,11 +248,13 @@ static void add_handler(struct view *v, const struct view_file *f)
 
 static void put_together(struct view *v, struct view_mistakes *m)
 {
-	const struct view_file *conf = view_file(v, "view.conf"), *tables = view_file(v, "tables.sql");
+	const struct view_file *conf = view_file(v, "view.conf"),
+			       *tables = view_file(v, "tables.sql");
 	const struct view_file *source = view_file(v, "source.sql");
 
 	if (conf == NULL)
-		view_mistake(m, "view.conf", 0, "It says what the view reads: inputs = TOPIC, TOPIC", "missing");
+		view_mistake(m, "view.conf", 0,
+			     "It says what the view reads: inputs = TOPIC, TOPIC", "missing");
 	else
 		view_conf_parse(v, conf->text, m);
 	for (size_t i = 0; i < v->files.count; i++) {
@@ -254,7 +262,8 @@ static void put_together(struct view *v, struct view_mistakes *m)
 			add_handler(v, &v->files.items[i]);
 	}
 	if (v->handler_count == 0)
-		view_mistake(m, "on", 0, "Add a file on/EVENT.sql for each event that changes the view.",
+		view_mistake(m, "on", 0,
+			     "Add a file on/EVENT.sql for each event that changes the view.",
 			     "no handler");
 	split_tables(v, tables != NULL ? tables->text : "");
 	if (tables == NULL)
@@ -278,8 +287,8 @@ static int finish(struct view *v, struct view_mistakes *m, struct view **ret_vie
 	return m->count > 0 ? -1 : 0;
 }
 
-int view_from_files(const char *name, const char *place, struct view_files *take_files, struct view **ret_view,
-		    struct err *e)
+int view_from_files(const char *name, const char *place, struct view_files *take_files,
+		    struct view **ret_view, struct err *e)
 {
 	struct view_mistakes m = { .place = place };
 	struct view *v = xcalloc(1, sizeof(*v));
@@ -308,7 +317,8 @@ static char *last_part(const char *dir)
 static bool name_is_plain(const char *name)
 {
 	return name[0] != '\0' && name[0] != '.' && strlen(name) <= 200 &&
-	       strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.") == strlen(name);
+	       strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.") ==
+		       strlen(name);
 }
 
 int view_read(const char *dir, struct view **ret_view, struct err *e)
@@ -319,15 +329,18 @@ int view_read(const char *dir, struct view **ret_view, struct err *e)
 
 	if (stat(dir, &info) < 0 || !S_ISDIR(info.st_mode)) {
 		err_config(e, "%s: no such view folder", dir);
-		return err_hint(e, "A view is a folder with view.conf, tables.sql and on/*.sql; see project.views.");
+		return err_hint(
+			e,
+			"A view is a folder with view.conf, tables.sql and on/*.sql; see "
+			"project.views.");
 	}
 	v = xcalloc(1, sizeof(*v));
 	v->name = last_part(dir);
 	v->place = xstrdup(dir);
 	if (!name_is_plain(v->name))
-		view_mistake(&m, "", 0, "Use letters, digits, '_', '-' and '.'.", "not a name for a view: %s",
-			     v->name);
-	(void)read_folder(dir, "", ".sql", true, &v->files, &m);   /* mistakes are in m */
+		view_mistake(&m, "", 0, "Use letters, digits, '_', '-' and '.'.",
+			     "not a name for a view: %s", v->name);
+	(void)read_folder(dir, "", ".sql", true, &v->files, &m); /* mistakes are in m */
 	(void)read_folder(dir, "", "view.conf", true, &v->files, &m);
 	(void)read_folder(dir, "on", ".sql", true, &v->files, &m);
 	(void)read_folder(dir, "cases", ".jsonl", false, &v->files, &m);

@@ -1,29 +1,30 @@
 /* view.h - a view as its folder declares it (DESIGN 5.1).
  *
- *   view.conf         owner, doc, inputs = TOPIC, TOPIC; key.TABLE = COLUMN, COLUMN (default: its primary key);
- *                     kind = sql; store = sqlite
- *   tables.sql        the tables; what stands after a line "-- after build" runs once the first build has ended
- *   on/EVENT.sql      statements run for a record of that type: :field, :seq, :gtid, :at (commit time, microseconds).
- *                     A field of a nested record is :outer_inner; one that is itself called seq, gtid or at is :value_seq ...
- *   on/DB.TABLE.insert.sql, .update.sql, .delete.sql   for row topics: :column, :before_column; insert also takes copied rows
- *   source.sql        one SELECT per table, each after a line "-- table: NAME": the same answer asked of the source
- *   cases/ *.jsonl    test cases (view_case.h)
+ *   view.conf         owner, doc, inputs = TOPIC, TOPIC; key.TABLE = COLUMN, COLUMN (default: its
+ * primary key); kind = sql; store = sqlite tables.sql        the tables; what stands after a line
+ * "-- after build" runs once the first build has ended on/EVENT.sql      statements run for a
+ * record of that type: :field, :seq, :gtid, :at (commit time, microseconds). A field of a nested
+ * record is :outer_inner; one that is itself called seq, gtid or at is :value_seq ...
+ *   on/DB.TABLE.insert.sql, .update.sql, .delete.sql   for row topics: :column, :before_column;
+ * insert also takes copied rows source.sql        one SELECT per table, each after a line "--
+ * table: NAME": the same answer asked of the source cases/ *.jsonl    test cases (view_case.h)
  *
- * A view is read from a folder or from a version that was built with it (the definition is stored in the version); both go
- * through the same checks. Every mistake is reported, not only the first. */
+ * A view is read from a folder or from a version that was built with it (the definition is stored
+ * in the version); both go through the same checks. Every mistake is reported, not only the first.
+ */
 #ifndef PROJECTIONS_APPLY_VIEW_H
 #define PROJECTIONS_APPLY_VIEW_H
 
 #include "core/base/buf.h"
 #include "core/base/err.h"
 
-#define VIEW_FILE_MAX (1024 * 1024)   /* bytes of one file */
+#define VIEW_FILE_MAX (1024 * 1024) /* bytes of one file */
 #define VIEW_FILES_MAX 2000
-#define VIEW_FINGERPRINT_SIZE 33      /* 32 hex digits and NUL */
+#define VIEW_FINGERPRINT_SIZE 33 /* 32 hex digits and NUL */
 
 struct view_file {
-	char *name;          /* relative to the folder: "view.conf", "on/UserJoinedGroup.sql" */
-	char *text;          /* NUL-terminated, holds no other NUL */
+	char *name; /* relative to the folder: "view.conf", "on/UserJoinedGroup.sql" */
+	char *text; /* NUL-terminated, holds no other NUL */
 };
 
 struct view_files {
@@ -35,7 +36,7 @@ enum view_on { VIEW_ON_EVENT, VIEW_ON_INSERT, VIEW_ON_UPDATE, VIEW_ON_DELETE };
 
 struct view_handler {
 	enum view_on on;
-	char *name;          /* event record name, with or without namespace; or "db.table" */
+	char *name; /* event record name, with or without namespace; or "db.table" */
 	const struct view_file *file;
 };
 
@@ -44,36 +45,39 @@ struct view_table {
 	char **key;
 	size_t key_count;
 	char **columns;
-	char **types;        /* as declared, "" without; column_count of them */
+	char **types; /* as declared, "" without; column_count of them */
 	size_t column_count;
-	char *source;        /* the SELECT of source.sql, or NULL */
-	int key_line;        /* of view.conf; 0: the key is the primary key */
+	char *source; /* the SELECT of source.sql, or NULL */
+	int key_line; /* of view.conf; 0: the key is the primary key */
 };
 
 struct view {
-	char *name;          /* last part of the folder's name */
-	char *place;         /* what messages put before a file's name: the folder, or "NAME version N" */
+	char *name;  /* last part of the folder's name */
+	char *place; /* what messages put before a file's name: the folder, or "NAME version N" */
 	char *owner, *doc;
-	char **inputs;       /* full topic names */
+	char **inputs; /* full topic names */
 	size_t input_count;
 	struct view_files files;
 	struct view_handler *handlers;
 	size_t handler_count;
 	struct view_table *tables;
 	size_t table_count;
-	char *create_sql, *after_build_sql;   /* the two halves of tables.sql; the second may be "" */
-	char fingerprint[VIEW_FINGERPRINT_SIZE]; /* of everything but the cases; FNV-1a, not cryptographic */
+	char *create_sql, *after_build_sql; /* the two halves of tables.sql; the second may be "" */
+	char fingerprint[VIEW_FINGERPRINT_SIZE]; /* of everything but the cases; FNV-1a, not
+						    cryptographic */
 };
 
-/* Reads and checks a folder. ERR_CONFIG holds all mistakes, one a line: "file:line: what" and a hint; ERR_FATAL: the
- * folder can't be read. */
+/* Reads and checks a folder. ERR_CONFIG holds all mistakes, one a line: "file:line: what" and a
+ * hint; ERR_FATAL: the folder can't be read. */
 int view_read(const char *dir, struct view **ret_view, struct err *e);
 /* The same from files already in memory (taken over, also on failure). */
-int view_from_files(const char *name, const char *place, struct view_files *take_files, struct view **ret_view,
-		    struct err *e);
-void view_free(struct view *v);    /* NULL is fine */
-const struct view_table *view_table(const struct view *v, const char *name);   /* NULL: there is none */
-/* Names of the view folders in dir (folders that hold a view.conf), sorted. Free with view_names_free(). */
+int view_from_files(const char *name, const char *place, struct view_files *take_files,
+		    struct view **ret_view, struct err *e);
+void view_free(struct view *v); /* NULL is fine */
+const struct view_table *view_table(const struct view *v,
+				    const char *name); /* NULL: there is none */
+/* Names of the view folders in dir (folders that hold a view.conf), sorted. Free with
+ * view_names_free(). */
 int view_list(const char *dir, char ***ret_names, size_t *ret_count, struct err *e);
 void view_names_free(char **names, size_t count);
 /* Replaces the question: `text` as in source.sql. Tables it doesn't name have none then. */

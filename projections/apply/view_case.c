@@ -1,8 +1,8 @@
 /* view_case.c - runs cases/ *.jsonl against the view's handlers in an SQLite database in memory.
  *
- * Lines are taken apart by SQLite's own JSON functions, so that no JSON library is needed here and numbers keep the types
- * that the tables will see. Expected rows are matched by key first, so that a failure shows which column differs and
- * not only that two rows do. */
+ * Lines are taken apart by SQLite's own JSON functions, so that no JSON library is needed here and
+ * numbers keep the types that the tables will see. Expected rows are matched by key first, so that
+ * a failure shows which column differs and not only that two rows do. */
 #include "projections/apply/view_case.h"
 
 #include "core/base/mem.h"
@@ -15,26 +15,26 @@
 
 struct fields {
 	struct handlers_field *items;
-	struct row_copy *copies;   /* one value each */
+	struct row_copy *copies; /* one value each */
 	size_t count;
 };
 
 struct run {
 	const struct view *view;
 	const char *file;
-	struct sql_db *json;       /* takes lines apart */
-	struct sql_db *db;         /* the case's tables */
+	struct sql_db *json; /* takes lines apart */
+	struct sql_db *db;   /* the case's tables */
 	char *name;
 	int line, case_line;
 	int64_t seq;
 	bool begun;
-	struct buf failure;        /* what went wrong in this case */
+	struct buf failure; /* what went wrong in this case */
 	view_case_fn report;
 	void *context;
 	struct view_case_counts counts;
 };
 
-/* ---- taking lines apart ------------------------------------------------------------------------------------------ */
+/* ---- taking lines apart ---------------------------------------------------------------------- */
 
 static void field_add(struct fields *f, const char *name, size_t size, const struct value *v)
 {
@@ -57,18 +57,23 @@ static void fields_done(struct fields *f)
 	*f = (struct fields){ 0 };
 }
 
-/* Leaves of the object at `path` of the line; arrays come as their elements joined by ',', as decode plans give them. */
-static int read_leaves(struct run *r, const char *line, const char *path, const char *prefix, struct fields *f,
-		       struct err *e)
+/* Leaves of the object at `path` of the line; arrays come as their elements joined by ',', as
+ * decode plans give them. */
+static int read_leaves(struct run *r, const char *line, const char *path, const char *prefix,
+		       struct fields *f, struct err *e)
 {
 	struct value text = { .kind = VALUE_TEXT, .bytes = slice_str(line) };
 	struct value root = { .kind = VALUE_TEXT, .bytes = slice_str(path) };
 	struct sql_statement *s;
 	int rc;
 
-	if (sql_prepare(r->json, "case", "SELECT replace(substr(t.fullkey, length(?2) + 2), '\"', ''), CASE t.type WHEN "
-			"'array' THEN (SELECT group_concat(value) FROM json_each(?1, t.fullkey)) ELSE t.atom END FROM "
-			"json_tree(?1, ?2) t WHERE t.type <> 'object' AND t.fullkey NOT LIKE '%[%'", NULL, &s, e) < 0)
+	if (sql_prepare(
+		    r->json, "case",
+		    "SELECT replace(substr(t.fullkey, length(?2) + 2), '\"', ''), CASE t.type WHEN "
+		    "'array' THEN (SELECT group_concat(value) FROM json_each(?1, t.fullkey)) ELSE "
+		    "t.atom END FROM "
+		    "json_tree(?1, ?2) t WHERE t.type <> 'object' AND t.fullkey NOT LIKE '%[%'",
+		    NULL, &s, e) < 0)
 		return -1;
 	rc = sql_bind(s, 1, &text, e) < 0 || sql_bind(s, 2, &root, e) < 0 ? -1 : 0;
 	while (rc == 0 && (rc = sql_step(s, e)) == 1) {
@@ -77,7 +82,8 @@ static int read_leaves(struct run *r, const char *line, const char *path, const 
 
 		sql_column(s, 0, &name);
 		sql_column(s, 1, &v);
-		full = xasprintf("%s%.*s", prefix, (int)name.bytes.size, (const char *)name.bytes.data);
+		full = xasprintf("%s%.*s", prefix, (int)name.bytes.size,
+				 (const char *)name.bytes.data);
 		field_add(f, full, strlen(full), &v);
 		free(full);
 		rc = 0;
@@ -87,14 +93,16 @@ static int read_leaves(struct run *r, const char *line, const char *path, const 
 }
 
 /* Text (or JSON text) at a path of the line, malloced; NULL when it isn't there. */
-static int read_text(struct run *r, const char *line, const char *path, char **ret_text, struct err *e)
+static int read_text(struct run *r, const char *line, const char *path, char **ret_text,
+		     struct err *e)
 {
 	struct value text = { .kind = VALUE_TEXT, .bytes = slice_str(line) };
 	struct value at = { .kind = VALUE_TEXT, .bytes = slice_str(path) };
 	struct sql_statement *s;
 	int rc;
 
-	if (sql_prepare(r->json, "case", "SELECT CAST(json_extract(?1, ?2) AS TEXT)", NULL, &s, e) < 0)
+	if (sql_prepare(r->json, "case", "SELECT CAST(json_extract(?1, ?2) AS TEXT)", NULL, &s, e) <
+	    0)
 		return -1;
 	rc = sql_bind(s, 1, &text, e) < 0 || sql_bind(s, 2, &at, e) < 0 ? -1 : sql_step(s, e);
 	*ret_text = NULL;
@@ -118,12 +126,15 @@ static const struct value *field(const struct fields *f, const char *name)
 	return NULL;
 }
 
-/* ---- begin and end of a case ------------------------------------------------------------------------------------- */
+/* ---- begin and end of a case ----------------------------------------------------------------- */
 
 static void end_case(struct run *r)
 {
 	struct view_case_result result = {
-		.file = r->file, .line = r->case_line, .name = r->name, .ok = r->failure.size == 0,
+		.file = r->file,
+		.line = r->case_line,
+		.name = r->name,
+		.ok = r->failure.size == 0,
 	};
 
 	if (!r->begun)
@@ -166,15 +177,17 @@ static void note(struct run *r, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	buf_add_format(&r->failure, "%s%s:%d: %s", r->failure.size > 0 ? "\n" : "", r->file, r->line, text);
+	buf_add_format(&r->failure, "%s%s:%d: %s", r->failure.size > 0 ? "\n" : "", r->file,
+		       r->line, text);
 }
 
-/* ---- events ------------------------------------------------------------------------------------------------------ */
+/* ---- events ---------------------------------------------------------------------------------- */
 
 /* seq, gtid and at of the record: the line's own, else counted. */
 static void add_always(struct run *r, const struct fields *own, struct fields *f)
 {
-	const struct value *seq = field(own, "seq"), *gtid = field(own, "gtid"), *at = field(own, "at");
+	const struct value *seq = field(own, "seq"), *gtid = field(own, "gtid"),
+			   *at = field(own, "at");
 	char text[40];
 	struct value v = { .kind = VALUE_INT };
 
@@ -190,7 +203,8 @@ static void add_always(struct run *r, const struct fields *own, struct fields *f
 }
 
 /* What the handler refuses fails the case; it doesn't end the run. */
-static void apply(struct run *r, enum view_on on, const char *name, const struct fields *own, struct fields *f)
+static void apply(struct run *r, enum view_on on, const char *name, const struct fields *own,
+		  struct fields *f)
 {
 	struct target_sqlite target;
 	struct err refused = ERR_INIT;
@@ -198,7 +212,8 @@ static void apply(struct run *r, enum view_on on, const char *name, const struct
 
 	target_sqlite_init(&target, r->db);
 	add_always(r, own, f);
-	if (handlers_run_fields(r->view, &target.target, on, name, f->items, f->count, &found, &refused) < 0)
+	if (handlers_run_fields(r->view, &target.target, on, name, f->items, f->count, &found,
+				&refused) < 0)
 		note(r, "%s", refused.msg);
 	else if (!found)
 		note(r, "no handler for %s", name);
@@ -209,7 +224,8 @@ static int line_event(struct run *r, const char *line, const char *name, struct 
 	struct fields own = { 0 }, f = { 0 };
 	int rc = -1;
 
-	if (read_leaves(r, line, "$", "", &own, e) == 0 && read_leaves(r, line, "$.value", "", &f, e) == 0) {
+	if (read_leaves(r, line, "$", "", &own, e) == 0 &&
+	    read_leaves(r, line, "$.value", "", &f, e) == 0) {
 		apply(r, VIEW_ON_EVENT, name, &own, &f);
 		rc = 0;
 	}
@@ -224,16 +240,21 @@ static int line_row(struct run *r, const char *line, const char *name, struct er
 	const struct value *op;
 	int rc = -1;
 
-	if (read_leaves(r, line, "$", "", &own, e) < 0 || read_leaves(r, line, "$.before", "before.", &f, e) < 0 ||
+	if (read_leaves(r, line, "$", "", &own, e) < 0 ||
+	    read_leaves(r, line, "$.before", "before.", &f, e) < 0 ||
 	    read_leaves(r, line, "$.after", "after.", &f, e) < 0)
 		goto out;
 	op = field(&own, "op");
-	if (op == NULL || op->kind != VALUE_TEXT || op->bytes.size != 1 || strchr("crud", op->bytes.data[0]) == NULL) {
+	if (op == NULL || op->kind != VALUE_TEXT || op->bytes.size != 1 ||
+	    strchr("crud", op->bytes.data[0]) == NULL) {
 		err_config(e, "\"op\" must be c, r, u or d");
 		goto out;
 	}
-	apply(r, op->bytes.data[0] == 'u' ? VIEW_ON_UPDATE : op->bytes.data[0] == 'd' ? VIEW_ON_DELETE :
-	      VIEW_ON_INSERT, name, &own, &f);
+	apply(r,
+	      op->bytes.data[0] == 'u'   ? VIEW_ON_UPDATE
+	      : op->bytes.data[0] == 'd' ? VIEW_ON_DELETE
+					 : VIEW_ON_INSERT,
+	      name, &own, &f);
 	rc = 0;
 out:
 	fields_done(&own);
@@ -241,7 +262,7 @@ out:
 	return rc;
 }
 
-/* ---- expectations ------------------------------------------------------------------------------------------------ */
+/* ---- expectations ---------------------------------------------------------------------------- */
 
 struct rows {
 	struct row_copy *items;
@@ -249,7 +270,8 @@ struct rows {
 	size_t count;
 };
 
-static int read_table(struct run *r, const struct view_table *t, struct rows *ret_rows, struct err *e)
+static int read_table(struct run *r, const struct view_table *t, struct rows *ret_rows,
+		      struct err *e)
 {
 	struct value *values = xcalloc(t->column_count, sizeof(*values));
 	struct buf sql = BUF_INIT;
@@ -262,7 +284,8 @@ static int read_table(struct run *r, const struct view_table *t, struct rows *re
 	while (rc == 0 && (rc = sql_step(s, e)) == 1) {
 		for (size_t i = 0; i < t->column_count; i++)
 			sql_column(s, (int)i, &values[i]);
-		ret_rows->items = xrealloc(ret_rows->items, (ret_rows->count + 1) * sizeof(*ret_rows->items));
+		ret_rows->items =
+			xrealloc(ret_rows->items, (ret_rows->count + 1) * sizeof(*ret_rows->items));
 		row_copy_init(&ret_rows->items[ret_rows->count++], values, t->column_count);
 		rc = 0;
 	}
@@ -290,8 +313,10 @@ static int column_of(const struct view_table *t, const char *name)
 	return -1;
 }
 
-/* Does the row hold what is expected; only_key: as far as the key goes, and all of the key is given. */
-static bool row_fits(const struct view_table *t, const struct row_copy *row, const struct fields *want, bool only_key)
+/* Does the row hold what is expected; only_key: as far as the key goes, and all of the key is
+ * given. */
+static bool row_fits(const struct view_table *t, const struct row_copy *row,
+		     const struct fields *want, bool only_key)
 {
 	if (only_key && t->key_count == 0)
 		return false;
@@ -302,7 +327,8 @@ static bool row_fits(const struct view_table *t, const struct row_copy *row, con
 			return false;
 	}
 	for (size_t i = 0; i < want->count && !only_key; i++) {
-		if (!value_equal(&want->items[i].value, &row->values[column_of(t, want->items[i].name)]))
+		if (!value_equal(&want->items[i].value,
+				 &row->values[column_of(t, want->items[i].name)]))
 			return false;
 	}
 	return true;
@@ -324,8 +350,8 @@ static void describe_row(const struct view_table *t, const struct row_copy *row,
 	}
 }
 
-static void describe_changes(const struct view_table *t, const struct row_copy *row, const struct fields *want,
-			     struct buf *out)
+static void describe_changes(const struct view_table *t, const struct row_copy *row,
+			     const struct fields *want, struct buf *out)
 {
 	for (size_t i = 0; i < want->count; i++) {
 		const struct value *is = &row->values[column_of(t, want->items[i].name)];
@@ -339,7 +365,8 @@ static void describe_changes(const struct view_table *t, const struct row_copy *
 	}
 }
 
-static void match_one(struct run *r, const struct view_table *t, struct rows *rows, const struct fields *want)
+static void match_one(struct run *r, const struct view_table *t, struct rows *rows,
+		      const struct fields *want)
 {
 	struct buf text = BUF_INIT;
 
@@ -368,14 +395,17 @@ static void match_one(struct run *r, const struct view_table *t, struct rows *ro
 	buf_done(&text);
 }
 
-/* Each expected row is matched with one row of the table; rows[] of the line, one after the other. */
-static int match_all(struct run *r, const char *line, const struct view_table *t, struct rows *rows, struct err *e)
+/* Each expected row is matched with one row of the table; rows[] of the line, one after the other.
+ */
+static int match_all(struct run *r, const char *line, const struct view_table *t, struct rows *rows,
+		     struct err *e)
 {
 	struct value text = { .kind = VALUE_TEXT, .bytes = slice_str(line) };
 	struct sql_statement *s;
 	int rc;
 
-	if (sql_prepare(r->json, "case", "SELECT value FROM json_each(?1, '$.rows')", NULL, &s, e) < 0)
+	if (sql_prepare(r->json, "case", "SELECT value FROM json_each(?1, '$.rows')", NULL, &s, e) <
+	    0)
 		return -1;
 	rc = sql_bind(s, 1, &text, e);
 	while (rc == 0 && (rc = sql_step(s, e)) == 1) {
@@ -395,8 +425,10 @@ static int match_all(struct run *r, const char *line, const struct view_table *t
 	return rc;
 }
 
-/* An SQL view of tables.sql, which services query, may be expected too: its columns are asked for; it has no key. */
-static int learn_sql_view(struct run *r, const char *name, struct view_table *ret_table, struct err *e)
+/* An SQL view of tables.sql, which services query, may be expected too: its columns are asked for;
+ * it has no key. */
+static int learn_sql_view(struct run *r, const char *name, struct view_table *ret_table,
+			  struct err *e)
 {
 	struct value text = { .kind = VALUE_TEXT, .bytes = slice_str(name) };
 	struct sql_statement *s;
@@ -409,7 +441,8 @@ static int learn_sql_view(struct run *r, const char *name, struct view_table *re
 		struct value column;
 
 		sql_column(s, 0, &column);
-		ret_table->columns = xrealloc(ret_table->columns, (ret_table->column_count + 1) * sizeof(char *));
+		ret_table->columns = xrealloc(ret_table->columns,
+					      (ret_table->column_count + 1) * sizeof(char *));
 		ret_table->columns[ret_table->column_count++] =
 			xstrndup((const char *)column.bytes.data, column.bytes.size);
 		rc = 0;
@@ -454,14 +487,16 @@ static int line_expect(struct run *r, const char *line, const char *name, struct
 	return rc;
 }
 
-/* ---- files ------------------------------------------------------------------------------------------------------- */
+/* ---- files ----------------------------------------------------------------------------------- */
 
 static int one_line(struct run *r, const char *line, struct err *e)
 {
 	static const struct {
 		const char *path;
 		int (*run)(struct run *r, const char *line, const char *name, struct err *e);
-	} kinds[] = { { "$.event", line_event }, { "$.row", line_row }, { "$.expect", line_expect } };
+	} kinds[] = { { "$.event", line_event },
+		      { "$.row", line_row },
+		      { "$.expect", line_expect } };
 	char *name = NULL;
 	int rc;
 
@@ -484,7 +519,10 @@ static int one_line(struct run *r, const char *line, struct err *e)
 		return rc;
 	}
 	err_config(e, "neither case, event, row nor expect");
-	return err_hint(e, "Write {\"event\": NAME, \"value\": {...}} or {\"expect\": TABLE, \"rows\": [...]}.");
+	return err_hint(
+		e,
+		"Write {\"event\": NAME, \"value\": {...}} or {\"expect\": TABLE, \"rows\": "
+		"[...]}.");
 }
 
 static int one_file(struct run *r, const struct view_file *file, struct err *e)
@@ -509,8 +547,8 @@ static int one_file(struct run *r, const struct view_file *file, struct err *e)
 	return 0;
 }
 
-int view_case_run(const struct view *v, view_case_fn report, void *context, struct view_case_counts *ret_counts,
-		  struct err *e)
+int view_case_run(const struct view *v, view_case_fn report, void *context,
+		  struct view_case_counts *ret_counts, struct err *e)
 {
 	struct run r = { .view = v, .report = report, .context = context };
 	int rc = sql_open_db(NULL, SQL_OPEN_MEMORY, &r.json, e);

@@ -1,8 +1,10 @@
-/* view_check.c - the SQL of a view, tried on an empty SQLite database in memory: the tables are made, their columns and
- * keys learned, and every statement of every handler is prepared. So a mistyped column is found when the view is read, with
- * file and line, and not when the first record of that type arrives.
+/* view_check.c - the SQL of a view, tried on an empty SQLite database in memory: the tables are
+ * made, their columns and keys learned, and every statement of every handler is prepared. So a
+ * mistyped column is found when the view is read, with file and line, and not when the first record
+ * of that type arrives.
  *
- * Parameters are checked later, against the schema of a record (handlers.c): no schema is known here. */
+ * Parameters are checked later, against the schema of a record (handlers.c): no schema is known
+ * here. */
 #include "projections/apply/target.h"
 #include "projections/apply/view_priv.h"
 
@@ -38,8 +40,11 @@ static int learn_columns(struct sql_db *db, struct view_table *t, struct err *e)
 	struct sql_statement *s;
 	int rc;
 
-	if (sql_prepare(db, "tables.sql", "SELECT name, 0, type FROM pragma_table_info(?1) UNION ALL SELECT * FROM "
-			"(SELECT name, pk, type FROM pragma_table_info(?1) WHERE pk > 0 ORDER BY pk)", NULL, &s, e) < 0)
+	if (sql_prepare(
+		    db, "tables.sql",
+		    "SELECT name, 0, type FROM pragma_table_info(?1) UNION ALL SELECT * FROM "
+		    "(SELECT name, pk, type FROM pragma_table_info(?1) WHERE pk > 0 ORDER BY pk)",
+		    NULL, &s, e) < 0)
 		return -1;
 	rc = sql_bind(s, 1, &name, e);
 	while (rc == 0 && (rc = sql_step(s, e)) == 1) {
@@ -51,11 +56,13 @@ static int learn_columns(struct sql_db *db, struct view_table *t, struct err *e)
 		sql_column(s, 1, &key);
 		sql_column(s, 2, &type);
 		if (key.i == 0) {
-			view_words_add(&t->types, &count, (const char *)type.bytes.data, type.bytes.size);
-			view_words_add(&t->columns, &t->column_count, (const char *)column.bytes.data,
-				       column.bytes.size);
+			view_words_add(&t->types, &count, (const char *)type.bytes.data,
+				       type.bytes.size);
+			view_words_add(&t->columns, &t->column_count,
+				       (const char *)column.bytes.data, column.bytes.size);
 		} else if (t->key_line == 0) {
-			view_words_add(&t->key, &t->key_count, (const char *)column.bytes.data, column.bytes.size);
+			view_words_add(&t->key, &t->key_count, (const char *)column.bytes.data,
+				       column.bytes.size);
 		}
 	}
 	sql_finalize(s);
@@ -67,8 +74,10 @@ static int learn_tables(struct sql_db *db, struct view *v, struct err *e)
 	struct sql_statement *s;
 	int rc;
 
-	if (sql_prepare(db, "tables.sql", "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE "
-			"'sqlite\\_%' ESCAPE '\\' ORDER BY rowid", NULL, &s, e) < 0)
+	if (sql_prepare(db, "tables.sql",
+			"SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE "
+			"'sqlite\\_%' ESCAPE '\\' ORDER BY rowid",
+			NULL, &s, e) < 0)
 		return -1;
 	while ((rc = sql_step(s, e)) == 1) {
 		struct value name;
@@ -93,18 +102,20 @@ static void check_keys(struct view *v, struct view_mistakes *m)
 		const struct view_table *t = &v->tables[i];
 
 		if (t->column_count == 0) {
-			view_mistake(m, "view.conf", t->key_line, "Keys are of tables that tables.sql creates.",
+			view_mistake(m, "view.conf", t->key_line,
+				     "Keys are of tables that tables.sql creates.",
 				     "no table %s in the view", t->name);
 			continue;
 		}
 		made++;
 		if (t->key_count == 0)
-			view_mistake(m, "view.conf", 0, "Give it a PRIMARY KEY, or write key.TABLE = COLUMN, COLUMN",
+			view_mistake(m, "view.conf", 0,
+				     "Give it a PRIMARY KEY, or write key.TABLE = COLUMN, COLUMN",
 				     "table %s has no key: its rows can't be compared", t->name);
 		for (size_t k = 0; k < t->key_count; k++) {
 			if (!has_column(t, t->key[k]))
-				view_mistake(m, "view.conf", t->key_line, NULL, "table %s has no column %s", t->name,
-					     t->key[k]);
+				view_mistake(m, "view.conf", t->key_line, NULL,
+					     "table %s has no column %s", t->name, t->key[k]);
 		}
 	}
 	if (made == 0)
@@ -123,7 +134,8 @@ static void check_handler(struct sql_db *db, const struct view_handler *h, struc
 		struct err e = ERR_INIT;
 		int nameless = 0;
 
-		if (target.target.ops->prepare(&target.target, h->file->name, h->file->text, at, &at, &s, &e) < 0) {
+		if (target.target.ops->prepare(&target.target, h->file->name, h->file->text, at,
+					       &at, &s, &e) < 0) {
 			view_mistake_err(m, &e);
 			return;
 		}
@@ -134,10 +146,12 @@ static void check_handler(struct sql_db *db, const struct view_handler *h, struc
 			nameless += target.target.ops->parameter_name(s, i) == NULL;
 		target.target.ops->finalize(s);
 		if (nameless > 0)
-			view_mistake(m, h->file->name, 0, "Name each: :group_id", "a parameter without a name");
+			view_mistake(m, h->file->name, 0, "Name each: :group_id",
+				     "a parameter without a name");
 	}
 	if (statements == 0)
-		view_mistake(m, h->file->name, 0, "Delete the file if the event changes nothing.", "holds no statement");
+		view_mistake(m, h->file->name, 0, "Delete the file if the event changes nothing.",
+			     "holds no statement");
 }
 
 static int run_guarded(struct sql_db *db, const char *text, struct err *e)

@@ -1,9 +1,10 @@
 /* view_parse.c - the text parts of a view: view.conf and source.sql.
  *
- * view.conf is `key = value` lines; '#' and ';' begin a comment line, a [section] line is allowed and means nothing. An
- * unknown key is a mistake and the nearest known one is named: a mistyped `input` must not make a view that reads
- * nothing. source.sql is cut at its "-- table: NAME" lines; the SELECTs themselves are the source's language and are only
- * looked at as far as the shape goes (one statement, which reads). */
+ * view.conf is `key = value` lines; '#' and ';' begin a comment line, a [section] line is allowed
+ * and means nothing. An unknown key is a mistake and the nearest known one is named: a mistyped
+ * `input` must not make a view that reads nothing. source.sql is cut at its "-- table: NAME" lines;
+ * the SELECTs themselves are the source's language and are only looked at as far as the shape goes
+ * (one statement, which reads). */
 #include "projections/apply/view_priv.h"
 
 #include "core/base/mem.h"
@@ -16,7 +17,7 @@
 static const char *const conf_keys[] = { "owner", "doc", "inputs", "key", "kind", "store" };
 
 struct line {
-	const char *start, *end;   /* blanks around taken off */
+	const char *start, *end; /* blanks around taken off */
 };
 
 static struct line trim(const char *start, const char *end)
@@ -42,16 +43,19 @@ static void split_words(const char *start, const char *end, char ***words, size_
 	}
 }
 
-static void set_key(struct view *v, const char *table, struct line columns, int line, struct view_mistakes *m)
+static void set_key(struct view *v, const char *table, struct line columns, int line,
+		    struct view_mistakes *m)
 {
 	struct view_table *t;
 
 	if (table[0] == '\0') {
-		view_mistake(m, "view.conf", line, "Write key.TABLE = COLUMN, COLUMN", "a key without a table");
+		view_mistake(m, "view.conf", line, "Write key.TABLE = COLUMN, COLUMN",
+			     "a key without a table");
 		return;
 	}
 	if (view_table(v, table) != NULL) {
-		view_mistake(m, "view.conf", line, NULL, "the key of table %s is given twice", table);
+		view_mistake(m, "view.conf", line, NULL, "the key of table %s is given twice",
+			     table);
 		return;
 	}
 	v->tables = xrealloc(v->tables, (v->table_count + 1) * sizeof(*v->tables));
@@ -59,11 +63,12 @@ static void set_key(struct view *v, const char *table, struct line columns, int 
 	*t = (struct view_table){ .name = xstrdup(table), .key_line = line };
 	split_words(columns.start, columns.end, &t->key, &t->key_count);
 	if (t->key_count == 0)
-		view_mistake(m, "view.conf", line, "Write key.TABLE = COLUMN, COLUMN", "table %s: the key is empty",
-			     table);
+		view_mistake(m, "view.conf", line, "Write key.TABLE = COLUMN, COLUMN",
+			     "table %s: the key is empty", table);
 }
 
-static void set_text(char **field, struct line value, const char *key, int line, struct view_mistakes *m)
+static void set_text(char **field, struct line value, const char *key, int line,
+		     struct view_mistakes *m)
 {
 	if (*field != NULL) {
 		view_mistake(m, "view.conf", line, NULL, "%s is given twice", key);
@@ -72,7 +77,8 @@ static void set_text(char **field, struct line value, const char *key, int line,
 	*field = xstrndup(value.start, (size_t)(value.end - value.start));
 }
 
-static void must_be(const char *key, const char *only, struct line value, int line, struct view_mistakes *m)
+static void must_be(const char *key, const char *only, struct line value, int line,
+		    struct view_mistakes *m)
 {
 	size_t size = (size_t)(value.end - value.start);
 	char hint[100];
@@ -80,8 +86,8 @@ static void must_be(const char *key, const char *only, struct line value, int li
 	if (slice_is(slice_of(value.start, size), only))
 		return;
 	snprintf(hint, sizeof(hint), "Write %s = %s, or leave the line out.", key, only);
-	view_mistake(m, "view.conf", line, hint, "%s = %.*s is not supported", key, (int)(size > 60 ? 60 : size),
-		     value.start);
+	view_mistake(m, "view.conf", line, hint, "%s = %.*s is not supported", key,
+		     (int)(size > 60 ? 60 : size), value.start);
 }
 
 static void set_inputs(struct view *v, struct line value, int line, struct view_mistakes *m)
@@ -94,12 +100,14 @@ static void set_inputs(struct view *v, struct line value, int line, struct view_
 	for (size_t i = 0; i < v->input_count; i++) {
 		for (size_t j = 0; j < i; j++) {
 			if (strcmp(v->inputs[i], v->inputs[j]) == 0)
-				view_mistake(m, "view.conf", line, NULL, "inputs names %s twice", v->inputs[i]);
+				view_mistake(m, "view.conf", line, NULL, "inputs names %s twice",
+					     v->inputs[i]);
 		}
 	}
 }
 
-static void set_one(struct view *v, const char *key, struct line value, int line, struct view_mistakes *m)
+static void set_one(struct view *v, const char *key, struct line value, int line,
+		    struct view_mistakes *m)
 {
 	const char *colon = memchr(value.start, ':', (size_t)(value.end - value.start));
 
@@ -124,11 +132,15 @@ static void set_one(struct view *v, const char *key, struct line value, int line
 	} else if (strcmp(key, "key") == 0) {
 		set_key(v, "", value, line, m);
 	} else {
-		const char *near = settings_nearest(key, conf_keys, sizeof(conf_keys) / sizeof(conf_keys[0]));
+		const char *near =
+			settings_nearest(key, conf_keys, sizeof(conf_keys) / sizeof(conf_keys[0]));
 		char hint[200];
 
-		snprintf(hint, sizeof(hint), near != NULL ? "Did you mean '%s'?" : "Known keys: owner, doc, inputs, "
-			 "key.TABLE, kind, store.%s", near != NULL ? near : "");
+		snprintf(hint, sizeof(hint),
+			 near != NULL ? "Did you mean '%s'?"
+				      : "Known keys: owner, doc, inputs, "
+					"key.TABLE, kind, store.%s",
+			 near != NULL ? near : "");
 		view_mistake(m, "view.conf", line, hint, "unknown key '%.100s'", key);
 	}
 }
@@ -158,10 +170,11 @@ void view_conf_parse(struct view *v, const char *text, struct view_mistakes *m)
 		free(key);
 	}
 	if (v->input_count == 0)
-		view_mistake(m, "view.conf", 0, "Write inputs = TOPIC, TOPIC", "no inputs: the view would read nothing");
+		view_mistake(m, "view.conf", 0, "Write inputs = TOPIC, TOPIC",
+			     "no inputs: the view would read nothing");
 }
 
-/* ---- source.sql -------------------------------------------------------------------------------------------------- */
+/* ---- source.sql ------------------------------------------------------------------------------ */
 
 static void clear_questions(struct view *v)
 {
@@ -192,8 +205,8 @@ static struct line first_word(const char *p, const char *end)
 	return (struct line){ start, p };
 }
 
-static void set_question(struct view *v, const char *file, const char *table, int line, const char *start,
-			 const char *end, struct view_mistakes *m)
+static void set_question(struct view *v, const char *file, const char *table, int line,
+			 const char *start, const char *end, struct view_mistakes *m)
 {
 	struct line body = trim(start, end), word;
 	struct view_table *known = view_table_find(v, table);
@@ -203,11 +216,12 @@ static void set_question(struct view *v, const char *file, const char *table, in
 	word = first_word(body.start, body.end);
 	if (word.end == word.start) {
 		view_mistake(m, file, line, NULL, "table %s: no SELECT follows", table);
-	} else if (strncasecmp(word.start, "select", 6) != 0 && strncasecmp(word.start, "with", 4) != 0) {
+	} else if (strncasecmp(word.start, "select", 6) != 0 &&
+		   strncasecmp(word.start, "with", 4) != 0) {
 		view_mistake(m, file, line, NULL, "table %s: not a SELECT", table);
 	} else if (known == NULL) {
-		view_mistake(m, file, line, "The name after '-- table:' is one of tables.sql.", "no table %s in the view",
-			     table);
+		view_mistake(m, file, line, "The name after '-- table:' is one of tables.sql.",
+			     "no table %s in the view", table);
 	} else if (known->source != NULL) {
 		view_mistake(m, file, line, NULL, "table %s has two questions", table);
 	} else {
@@ -252,7 +266,8 @@ void view_source_parse(struct view *v, const char *file, const char *text, struc
 			table_number = number;
 			start = at + size;
 		} else if (table == NULL && line.end > line.start && line.start[0] != '-') {
-			view_mistake(m, file, number, "Put a line '-- table: NAME' before each SELECT.",
+			view_mistake(m, file, number,
+				     "Put a line '-- table: NAME' before each SELECT.",
 				     "a statement that belongs to no table");
 			return;
 		}

@@ -1,19 +1,21 @@
-/* view_priv.h - between the files that read a view: mistakes are gathered, so that all of them are reported. */
+/* view_priv.h - between the files that read a view: mistakes are gathered, so that all of them are
+ * reported. */
 #ifndef PROJECTIONS_APPLY_VIEW_PRIV_H
 #define PROJECTIONS_APPLY_VIEW_PRIV_H
 
 #include "projections/apply/view.h"
 
 struct view_mistakes {
-	const char *place;   /* put before file names */
+	const char *place; /* put before file names */
 	struct buf text;
 	size_t count;
 };
 
 /* Adds "place/file:line: what" (line 0: without). `hint` may be NULL. */
-void view_mistake(struct view_mistakes *m, const char *file, int line, const char *hint, const char *format, ...)
-	__attribute__((format(printf, 5, 6)));
-void view_mistake_err(struct view_mistakes *m, const struct err *e);   /* an error that names its file already */
+void view_mistake(struct view_mistakes *m, const char *file, int line, const char *hint,
+		  const char *format, ...) __attribute__((format(printf, 5, 6)));
+void view_mistake_err(struct view_mistakes *m,
+		      const struct err *e); /* an error that names its file already */
 
 const struct view_file *view_file(const struct view *v, const char *name);
 struct view_table *view_table_find(struct view *v, const char *name);

@@ -1,7 +1,8 @@
 /* compare.c - merges two ordered readers and counts what differs; and its result as JSON.
  *
- * Both sides are ordered by the key. The smaller key is a row that the other side lacks; equal keys are compared column by
- * column. Keys that come twice (a view whose key isn't unique) are paired in order. */
+ * Both sides are ordered by the key. The smaller key is a row that the other side lacks; equal keys
+ * are compared column by column. Keys that come twice (a view whose key isn't unique) are paired in
+ * order. */
 #include "projections/replay/compare.h"
 
 #include "core/base/mem.h"
@@ -29,7 +30,8 @@ void compare_free(struct compare *c)
 		struct compare_table *t = &c->tables[i];
 
 		for (size_t s = 0; s < 3 * COMPARE_SAMPLES_MAX; s++) {
-			struct compare_sample *sample = &t->samples[s / COMPARE_SAMPLES_MAX][s % COMPARE_SAMPLES_MAX];
+			struct compare_sample *sample =
+				&t->samples[s / COMPARE_SAMPLES_MAX][s % COMPARE_SAMPLES_MAX];
 
 			row_copy_done(&sample->left);
 			row_copy_done(&sample->right);
@@ -53,8 +55,9 @@ static int find_name(char *const *names, size_t count, const char *name)
 	return -1;
 }
 
-int compare_add(struct compare *c, const char *name, char *const *columns, size_t column_count, char *const *key,
-		size_t key_count, char *take_note, struct compare_table **ret_table, struct err *e)
+int compare_add(struct compare *c, const char *name, char *const *columns, size_t column_count,
+		char *const *key, size_t key_count, char *take_note,
+		struct compare_table **ret_table, struct err *e)
 {
 	struct compare_table *t;
 
@@ -67,7 +70,9 @@ int compare_add(struct compare *c, const char *name, char *const *columns, size_
 	}
 	c->tables = xrealloc(c->tables, (c->table_count + 1) * sizeof(*c->tables));
 	t = &c->tables[c->table_count++];
-	*t = (struct compare_table){ .name = xstrdup(name), .note = take_note, .key_count = key_count };
+	*t = (struct compare_table){ .name = xstrdup(name),
+				     .note = take_note,
+				     .key_count = key_count };
 	for (size_t i = 0; i < column_count; i++) {
 		t->columns = xrealloc(t->columns, (i + 1) * sizeof(*t->columns));
 		t->columns[t->column_count++] = xstrdup(columns[i]);
@@ -80,11 +85,11 @@ int compare_add(struct compare *c, const char *name, char *const *columns, size_
 	return 0;
 }
 
-/* ---- the merge --------------------------------------------------------------------------------------------------- */
+/* ---- the merge ------------------------------------------------------------------------------- */
 
 struct side {
 	const struct compare_reader *reader;
-	const struct value *row;       /* NULL: at the end */
+	const struct value *row; /* NULL: at the end */
 	int64_t rows;
 };
 
@@ -124,7 +129,8 @@ static void take_sample(struct compare_table *t, enum compare_kind kind, const s
 		row_copy_init(&s->right, right, t->column_count);
 }
 
-static void compare_columns(struct compare_table *t, const struct value *left, const struct value *right)
+static void compare_columns(struct compare_table *t, const struct value *left,
+			    const struct value *right)
 {
 	bool changed = false;
 
@@ -138,8 +144,9 @@ static void compare_columns(struct compare_table *t, const struct value *left, c
 		take_sample(t, COMPARE_CHANGED, left, right);
 }
 
-int compare_run(struct compare_table *t, const struct compare_reader *left, const struct compare_reader *right,
-		bool (*progress)(void *context, int64_t rows), void *context, struct err *e)
+int compare_run(struct compare_table *t, const struct compare_reader *left,
+		const struct compare_reader *right, bool (*progress)(void *context, int64_t rows),
+		void *context, struct err *e)
 {
 	struct side l = { .reader = left }, r = { .reader = right };
 	int64_t turns = 0;
@@ -186,9 +193,9 @@ int64_t compare_rows(const struct compare *c)
 	return sum;
 }
 
-/* ---- JSON -------------------------------------------------------------------------------------------------------- */
+/* ---- JSON ------------------------------------------------------------------------------------ */
 
-static void json_value(const struct value *v, struct buf *out)
+static void add_value(const struct value *v, struct buf *out)
 {
 	struct buf text = BUF_INIT;
 
@@ -197,7 +204,7 @@ static void json_value(const struct value *v, struct buf *out)
 	buf_done(&text);
 }
 
-static void json_names(char *const *names, size_t count, struct buf *out)
+static void add_names_json(char *const *names, size_t count, struct buf *out)
 {
 	buf_add_u8(out, '[');
 	for (size_t i = 0; i < count; i++) {
@@ -208,45 +215,46 @@ static void json_names(char *const *names, size_t count, struct buf *out)
 	buf_add_u8(out, ']');
 }
 
-static void json_key(const struct compare_table *t, const struct row_copy *row, struct buf *out)
+static void add_key(const struct compare_table *t, const struct row_copy *row, struct buf *out)
 {
 	buf_add_u8(out, '{');
 	for (size_t i = 0; i < t->key_count; i++) {
 		quote_json_key(out, t->columns[t->key[i]]);
-		json_value(&row->values[t->key[i]], out);
+		add_value(&row->values[t->key[i]], out);
 	}
 	buf_add_u8(out, '}');
 }
 
-static void json_row(const struct compare_table *t, const struct row_copy *row, struct buf *out)
+static void add_row(const struct compare_table *t, const struct row_copy *row, struct buf *out)
 {
 	buf_add_u8(out, '{');
 	for (size_t i = 0; i < t->column_count; i++) {
 		quote_json_key(out, t->columns[i]);
-		json_value(&row->values[i], out);
+		add_value(&row->values[i], out);
 	}
 	buf_add_u8(out, '}');
 }
 
-static void json_changed(const struct compare_table *t, const struct compare_sample *s, struct buf *out)
+static void add_changed(const struct compare_table *t, const struct compare_sample *s,
+			struct buf *out)
 {
 	buf_add_str(out, "{\"key\":");
-	json_key(t, &s->left, out);
+	add_key(t, &s->left, out);
 	buf_add_str(out, ",\"columns\":{");
 	for (size_t i = 0; i < t->column_count; i++) {
 		if (value_equal(&s->left.values[i], &s->right.values[i]))
 			continue;
 		quote_json_key(out, t->columns[i]);
 		buf_add_u8(out, '[');
-		json_value(&s->left.values[i], out);
+		add_value(&s->left.values[i], out);
 		buf_add_u8(out, ',');
-		json_value(&s->right.values[i], out);
+		add_value(&s->right.values[i], out);
 		buf_add_u8(out, ']');
 	}
 	buf_add_str(out, "}}");
 }
 
-static void json_samples(const struct compare_table *t, enum compare_kind kind, struct buf *out)
+static void add_samples(const struct compare_table *t, enum compare_kind kind, struct buf *out)
 {
 	buf_add_u8(out, '[');
 	for (int64_t i = 0; i < t->counts[kind] && i < COMPARE_SAMPLES_MAX; i++) {
@@ -255,14 +263,14 @@ static void json_samples(const struct compare_table *t, enum compare_kind kind, 
 		if (i > 0)
 			buf_add_u8(out, ',');
 		if (kind == COMPARE_CHANGED)
-			json_changed(t, s, out);
+			add_changed(t, s, out);
 		else
-			json_row(t, kind == COMPARE_ONLY_LEFT ? &s->left : &s->right, out);
+			add_row(t, kind == COMPARE_ONLY_LEFT ? &s->left : &s->right, out);
 	}
 	buf_add_u8(out, ']');
 }
 
-static void json_table(const struct compare_table *t, struct buf *out)
+static void add_table_json(const struct compare_table *t, struct buf *out)
 {
 	static const char *const names[] = { "only_left", "only_right", "changed" };
 	char *key[64];
@@ -273,9 +281,9 @@ static void json_table(const struct compare_table *t, struct buf *out)
 	buf_add_str(out, "{\"table\":");
 	quote_json(out, slice_str(t->name));
 	buf_add_str(out, ",\"key\":");
-	json_names(key, keys, out);
+	add_names_json(key, keys, out);
 	buf_add_str(out, ",\"columns\":");
-	json_names(t->columns, t->column_count, out);
+	add_names_json(t->columns, t->column_count, out);
 	if (t->note != NULL) {
 		quote_json_key(out, "note");
 		quote_json(out, slice_str(t->note));
@@ -294,24 +302,26 @@ static void json_table(const struct compare_table *t, struct buf *out)
 	buf_add_str(out, "},\"samples\":{");
 	for (int k = 0; k < 3; k++) {
 		quote_json_key(out, names[k]);
-		json_samples(t, (enum compare_kind)k, out);
+		add_samples(t, (enum compare_kind)k, out);
 	}
 	buf_add_str(out, "}}");
 }
 
 void compare_json(const struct compare *c, struct buf *out)
 {
-	buf_add_format(out, "{\"left\":\"%s\",\"right\":\"%s\",\"rows\":%lld,\"differences\":%lld,\"tables\":[", c->left,
-		       c->right, (long long)compare_rows(c), (long long)compare_differences(c));
+	buf_add_format(
+		out,
+		"{\"left\":\"%s\",\"right\":\"%s\",\"rows\":%lld,\"differences\":%lld,\"tables\":[",
+		c->left, c->right, (long long)compare_rows(c), (long long)compare_differences(c));
 	for (size_t i = 0; i < c->table_count; i++) {
 		if (i > 0)
 			buf_add_u8(out, ',');
-		json_table(&c->tables[i], out);
+		add_table_json(&c->tables[i], out);
 	}
 	buf_add_str(out, "]}");
 }
 
-/* ---- two versions ------------------------------------------------------------------------------------------------ */
+/* ---- two versions ---------------------------------------------------------------------------- */
 
 struct snapshot_reader {
 	const struct store_ops *ops;
@@ -338,15 +348,18 @@ static char *common(const struct columns *old, const struct columns *new, struct
 
 	for (size_t i = 0; i < new->count; i++) {
 		if (find_name(old->names, old->count, new->names[i]) >= 0) {
-			ret_both->names = xrealloc(ret_both->names, (ret_both->count + 1) * sizeof(char *));
+			ret_both->names =
+				xrealloc(ret_both->names, (ret_both->count + 1) * sizeof(char *));
 			ret_both->names[ret_both->count++] = xstrdup(new->names[i]);
 		} else {
-			buf_add_format(&note, "%s%s is new", note.size > 0 ? ", " : "", new->names[i]);
+			buf_add_format(&note, "%s%s is new", note.size > 0 ? ", " : "",
+				       new->names[i]);
 		}
 	}
 	for (size_t i = 0; i < old->count; i++) {
 		if (find_name(new->names, new->count, old->names[i]) < 0)
-			buf_add_format(&note, "%s%s is gone", note.size > 0 ? ", " : "", old->names[i]);
+			buf_add_format(&note, "%s%s is gone", note.size > 0 ? ", " : "",
+				       old->names[i]);
 	}
 	if (note.size > 0)
 		text = xasprintf("columns not compared: %s", buf_cstr(&note));
@@ -354,9 +367,10 @@ static char *common(const struct columns *old, const struct columns *new, struct
 	return text;
 }
 
-static int compare_versions(const struct store_ops *ops, const struct view_table *t, const struct columns *both,
-			    char *take_note, struct store_snapshot *old, struct store_snapshot *new,
-			    struct compare *c, bool (*progress)(void *context, int64_t rows), void *context,
+static int compare_versions(const struct store_ops *ops, const struct view_table *t,
+			    const struct columns *both, char *take_note, struct store_snapshot *old,
+			    struct store_snapshot *new, struct compare *c,
+			    bool (*progress)(void *context, int64_t rows), void *context,
 			    struct err *e)
 {
 	struct snapshot_reader left = { ops, NULL }, right = { ops, NULL };
@@ -364,9 +378,12 @@ static int compare_versions(const struct store_ops *ops, const struct view_table
 	struct compare_table *table;
 	int rc = -1;
 
-	if (compare_add(c, t->name, both->names, both->count, t->key, t->key_count, take_note, &table, e) == 0 &&
-	    ops->rows(old, t->name, both->names, both->count, t->key, t->key_count, &left.rows, e) == 0 &&
-	    ops->rows(new, t->name, both->names, both->count, t->key, t->key_count, &right.rows, e) == 0)
+	if (compare_add(c, t->name, both->names, both->count, t->key, t->key_count, take_note,
+			&table, e) == 0 &&
+	    ops->rows(old, t->name, both->names, both->count, t->key, t->key_count, &left.rows,
+		      e) == 0 &&
+	    ops->rows(new, t->name, both->names, both->count, t->key, t->key_count, &right.rows,
+		      e) == 0)
 		rc = compare_run(table, &l, &r, progress, context, e);
 	ops->rows_close(left.rows);
 	ops->rows_close(right.rows);
@@ -374,19 +391,21 @@ static int compare_versions(const struct store_ops *ops, const struct view_table
 }
 
 /* A table that one version lacks is not compared, but named with its rows. */
-static int compare_missing(const struct store_ops *ops, const struct view_table *t, struct store_snapshot *new,
-			   struct compare *c, struct err *e)
+static int compare_missing(const struct store_ops *ops, const struct view_table *t,
+			   struct store_snapshot *new, struct compare *c, struct err *e)
 {
 	struct compare_table *table;
 	char *note = xstrdup("the old version has no such table: not compared");
 
-	if (compare_add(c, t->name, t->columns, t->column_count, t->key, t->key_count, note, &table, e) < 0)
+	if (compare_add(c, t->name, t->columns, t->column_count, t->key, t->key_count, note, &table,
+			e) < 0)
 		return -1;
 	return ops->row_count(new, t->name, &table->right_rows, e);
 }
 
-int compare_snapshots(const struct store_ops *ops, const struct view *view, struct store_snapshot *old,
-		      struct store_snapshot *new, bool (*progress)(void *context, int64_t rows), void *context,
+int compare_snapshots(const struct store_ops *ops, const struct view *view,
+		      struct store_snapshot *old, struct store_snapshot *new,
+		      bool (*progress)(void *context, int64_t rows), void *context,
 		      struct compare **ret_compare, struct err *e)
 {
 	struct compare *c = compare_new("old", "new");
@@ -394,7 +413,8 @@ int compare_snapshots(const struct store_ops *ops, const struct view *view, stru
 
 	for (size_t i = 0; i < view->table_count && rc == 0; i++) {
 		const struct view_table *t = &view->tables[i];
-		struct columns before = { 0 }, both = { 0 }, after = { t->columns, t->column_count };
+		struct columns before = { 0 }, both = { 0 },
+			       after = { t->columns, t->column_count };
 
 		rc = ops->columns(old, t->name, &before.names, &before.count, e);
 		if (rc == 0 && before.count == 0) {
@@ -402,7 +422,8 @@ int compare_snapshots(const struct store_ops *ops, const struct view *view, stru
 		} else if (rc == 0) {
 			char *note = common(&before, &after, &both);
 
-			rc = compare_versions(ops, t, &both, note, old, new, c, progress, context, e);
+			rc = compare_versions(ops, t, &both, note, old, new, c, progress, context,
+					      e);
 		}
 		view_names_free(before.names, before.count);
 		view_names_free(both.names, both.count);

@@ -1,7 +1,8 @@
-/* compare.h - two tables against each other, in key order: what only one side has, what differs, with samples.
+/* compare.h - two tables against each other, in key order: what only one side has, what differs,
+ * with samples.
  *
- * The same for a diff (old version, new version) and a verification (view, source). Rows come from two ordered readers and are
- * merged, so memory does not depend on the number of rows. */
+ * The same for a diff (old version, new version) and a verification (view, source). Rows come from
+ * two ordered readers and are merged, so memory does not depend on the number of rows. */
 #ifndef PROJECTIONS_REPLAY_COMPARE_H
 #define PROJECTIONS_REPLAY_COMPARE_H
 
@@ -10,7 +11,8 @@
 
 #define COMPARE_SAMPLES_MAX 10
 
-/* Rows in ascending order of their key columns (value_compare). next returns 1 and a row, 0 at the end, -1 on error. */
+/* Rows in ascending order of their key columns (value_compare). next returns 1 and a row, 0 at the
+ * end, -1 on error. */
 struct compare_reader {
 	int (*next)(void *context, const struct value **ret_values, struct err *e);
 	void *context;
@@ -19,47 +21,54 @@ struct compare_reader {
 enum compare_kind { COMPARE_ONLY_LEFT, COMPARE_ONLY_RIGHT, COMPARE_CHANGED };
 
 struct compare_sample {
-	struct row_copy left, right;   /* the side that lacks the row has no values */
+	struct row_copy left, right; /* the side that lacks the row has no values */
 };
 
 struct compare_table {
 	char *name;
-	char **columns;                /* compared columns, in order */
+	char **columns; /* compared columns, in order */
 	size_t column_count;
-	size_t *key;                   /* their numbers */
+	size_t *key; /* their numbers */
 	size_t key_count;
-	char *note;                    /* columns that only one side has, or NULL */
+	char *note; /* columns that only one side has, or NULL */
 	int64_t left_rows, right_rows;
-	int64_t counts[3];             /* by compare_kind */
-	int64_t *column_changes;       /* by column: changed rows in which it differs */
+	int64_t counts[3];       /* by compare_kind */
+	int64_t *column_changes; /* by column: changed rows in which it differs */
 	struct compare_sample samples[3][COMPARE_SAMPLES_MAX];
 };
 
 struct compare {
-	const char *left, *right;      /* names of the sides: "old", "new"; static text */
+	const char *left, *right; /* names of the sides: "old", "new"; static text */
 	struct compare_table *tables;
 	size_t table_count;
 };
 
 struct compare *compare_new(const char *left, const char *right);
-void compare_free(struct compare *c);   /* NULL is fine */
-/* Adds a table; columns must hold the key columns (ERR_CONFIG otherwise). note is taken, may be NULL. Texts are copied. The
- * result is valid until the next call. */
-int compare_add(struct compare *c, const char *name, char *const *columns, size_t column_count, char *const *key,
-		size_t key_count, char *take_note, struct compare_table **ret_table, struct err *e);
-/* progress (may be NULL) is called every some thousand rows; it returns false to stop (ERR_RETRY). */
-int compare_run(struct compare_table *t, const struct compare_reader *left, const struct compare_reader *right,
-		bool (*progress)(void *context, int64_t rows), void *context, struct err *e);
+void compare_free(struct compare *c); /* NULL is fine */
+/* Adds a table; columns must hold the key columns (ERR_CONFIG otherwise). note is taken, may be
+ * NULL. Texts are copied. The result is valid until the next call. */
+int compare_add(struct compare *c, const char *name, char *const *columns, size_t column_count,
+		char *const *key, size_t key_count, char *take_note,
+		struct compare_table **ret_table, struct err *e);
+/* progress (may be NULL) is called every some thousand rows; it returns false to stop (ERR_RETRY).
+ */
+int compare_run(struct compare_table *t, const struct compare_reader *left,
+		const struct compare_reader *right, bool (*progress)(void *context, int64_t rows),
+		void *context, struct err *e);
 int64_t compare_differences(const struct compare *c);
-int64_t compare_rows(const struct compare *c);   /* rows looked at, the larger side of each table */
-/* {"left":"old","right":"new","rows":N,"differences":N,"tables":[{"table":...,"key":[...],"columns":[...],"note":...,"left_rows":N,
- * "right_rows":N,"only_left":N,"only_right":N,"changed":N,"changed_columns":{"name":N},"samples":{"only_left":[{"id":"1"}],
- * "only_right":[],"changed":[{"key":{"id":"1"},"columns":{"name":["'a'","'b'"]}}]}}]}; values as value_text writes them. */
+int64_t compare_rows(const struct compare *c); /* rows looked at, the larger side of each table */
+/* {"left":"old","right":"new","rows":N,"differences":N,"tables":[{"table":...,"key":[...],
+ *  "columns":[...],"note":...,"left_rows":N,"right_rows":N,"only_left":N,"only_right":N,
+ *  "changed":N,"changed_columns":{"name":N},"samples":{"only_left":[{"id":"1"}],"only_right":[],
+ *  "changed":[{"key":{"id":"1"},"columns":{"name":["'a'","'b'"]}}]}}]}
+ * Values are as value_text writes them. */
 void compare_json(const struct compare *c, struct buf *out);
 
-/* All tables of two versions; columns that both have. The key is the definition's of `view` (the new one). */
-int compare_snapshots(const struct store_ops *ops, const struct view *view, struct store_snapshot *old,
-		      struct store_snapshot *new, bool (*progress)(void *context, int64_t rows), void *context,
+/* All tables of two versions; columns that both have. The key is the definition's of `view` (the
+ * new one). */
+int compare_snapshots(const struct store_ops *ops, const struct view *view,
+		      struct store_snapshot *old, struct store_snapshot *new,
+		      bool (*progress)(void *context, int64_t rows), void *context,
 		      struct compare **ret_compare, struct err *e);
 
 #endif

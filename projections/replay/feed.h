@@ -1,12 +1,13 @@
-/* feed.h - where a worker's records come from: the intake, or a script in a test. The promises are those of
- * core/intake/intake.h; the functions have its shape. */
+/* feed.h - where a worker's records come from: the intake, or a script in a test. The promises are
+ * those of core/intake/intake.h; the functions have its shape. */
 #ifndef PROJECTIONS_REPLAY_FEED_H
 #define PROJECTIONS_REPLAY_FEED_H
 
 #include "core/intake/intake.h"
 
 struct feed_ops {
-	int (*open)(void *context, const struct intake_options *options, void **ret_feed, struct err *e);
+	int (*open)(void *context, const struct intake_options *options, void **ret_feed,
+		    struct err *e);
 	void (*close)(void *feed);
 	int (*next)(void *feed, int timeout_ms, struct intake_item *ret_item, struct err *e);
 	const struct intake_position *(*position)(const void *feed);
@@ -21,7 +22,7 @@ struct feed_ops {
 
 struct feed_source {
 	const struct feed_ops *ops;
-	void *context;             /* for the intake: struct feed_intake */
+	void *context; /* for the intake: struct feed_intake */
 };
 
 struct registry;

@@ -1,7 +1,7 @@
 /* feed_intake.c - the intake and the registry as a worker's feed.
  *
- * A missing topic is a mistake in view.conf, or the capture has not begun yet: the two daemons are started in any order. When
- * <name>.commits itself isn't there it is the second, which heals. */
+ * A missing topic is a mistake in view.conf, or the capture has not begun yet: the two daemons are
+ * started in any order. When <name>.commits itself isn't there it is the second, which heals. */
 #include "core/base/mem.h"
 #include "core/kafka/admin.h"
 #include "core/registry/registry.h"
@@ -17,22 +17,24 @@ static bool capture_has_begun(const struct settings *settings)
 	struct admin *admin;
 
 	if (admin_open(settings, &admin, &ignored) == 0) {
-		(void)admin_topic(admin, topic, &info, &ignored); /* in doubt the intake's own error stands */
+		(void)admin_topic(admin, topic, &info,
+				  &ignored); /* in doubt the intake's own error stands */
 		admin_close(admin);
 	}
 	free(topic);
 	return info.exists;
 }
 
-static int open_intake(void *context, const struct intake_options *options, void **ret_feed, struct err *e)
+static int open_intake(void *context, const struct intake_options *options, void **ret_feed,
+		       struct err *e)
 {
 	const struct feed_intake *f = context;
 	struct intake *in;
 
 	if (intake_open(f->settings, options, &in, e) < 0) {
 		if (e->kind == ERR_CONFIG && !capture_has_begun(f->settings))
-			err_retry(e, "capture %s has not begun: there is no topic %s.commits yet", f->settings->name,
-				  f->settings->name);
+			err_retry(e, "capture %s has not begun: there is no topic %s.commits yet",
+				  f->settings->name, f->settings->name);
 		return -1;
 	}
 	*ret_feed = in;

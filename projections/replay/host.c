@@ -1,10 +1,12 @@
-/* host.c - opening a view: lease, versions, workers; and what others may ask. The jobs are in host_job.c.
+/* host.c - opening a view: lease, versions, workers; and what others may ask. The jobs are in
+ * host_job.c.
  *
  * What is there when a host opens decides what it does; there is no other memory of a job:
  *   nothing                   read the folder, build version 1
  *   a version that is building, no live one     go on building it, then make it live
- *   building or ready beside a live one         go on with the replay: diff (again), and swap if that was the wish
- *   only failed ones                            build again: a restart is the operator's retry */
+ *   building or ready beside a live one         go on with the replay: diff (again), and swap if
+ * that was the wish only failed ones                            build again: a restart is the
+ * operator's retry */
 #include "projections/replay/host_priv.h"
 
 #include "core/base/clock.h"
@@ -19,13 +21,14 @@
 #define OUTSIDE_LIMIT_MS 60000
 
 static const char *const job_names[] = {
-	[HOST_NO_JOB] = "none", [HOST_BUILD] = "build", [HOST_REPLAY] = "replay", [HOST_SWAP] = "swap",
-	[HOST_ROLLBACK] = "rollback",
+	[HOST_NO_JOB] = "none", [HOST_BUILD] = "build",       [HOST_REPLAY] = "replay",
+	[HOST_SWAP] = "swap",   [HOST_ROLLBACK] = "rollback",
 };
 
 static const char *const phase_names[] = {
-	[HOST_IDLE] = "idle", [HOST_BUILDING] = "building", [HOST_FINISHING] = "finishing", [HOST_DIFFING] = "diffing",
-	[HOST_READY] = "ready", [HOST_SWAPPING] = "swapping", [HOST_DONE] = "done", [HOST_FAILED] = "failed",
+	[HOST_IDLE] = "idle",       [HOST_BUILDING] = "building", [HOST_FINISHING] = "finishing",
+	[HOST_DIFFING] = "diffing", [HOST_READY] = "ready",       [HOST_SWAPPING] = "swapping",
+	[HOST_DONE] = "done",       [HOST_FAILED] = "failed",
 };
 
 const char *host_job_name(enum host_job job)
@@ -48,7 +51,7 @@ int host_set_http(struct host *h, const char *address, struct err *e)
 	return lease_set_http(h->lease, address, e);
 }
 
-/* ---- versions ---------------------------------------------------------------------------------------------------- */
+/* ---- versions -------------------------------------------------------------------------------- */
 
 struct version *host_find(struct host *h, int version)
 {
@@ -66,7 +69,8 @@ struct version *host_find_state(struct host *h, enum store_state state)
 	for (size_t i = 0; i < h->version_count; i++) {
 		struct version *v = &h->versions[i];
 
-		if (v->state == state && (found == NULL || v->superseded_us >= found->superseded_us))
+		if (v->state == state &&
+		    (found == NULL || v->superseded_us >= found->superseded_us))
 			found = v;
 	}
 	return found;
@@ -92,8 +96,12 @@ int host_start_worker(struct host *h, struct version *v, struct err *e)
 {
 	char *group = xasprintf("%s.view.%s.v%d", h->options.settings->name, h->name, v->version);
 	struct worker_options o = {
-		.store = h->store, .view = v->view, .version = v->version, .source = h->options.source,
-		.memory = h->options.settings->project_memory, .group = group,
+		.store = h->store,
+		.view = v->view,
+		.version = v->version,
+		.source = h->options.source,
+		.memory = h->options.settings->project_memory,
+		.group = group,
 	};
 	int rc = worker_start(&o, &v->worker, e);
 
@@ -101,16 +109,21 @@ int host_start_worker(struct host *h, struct version *v, struct err *e)
 	return rc;
 }
 
-int host_add_version(struct host *h, const struct store_info *info, struct view *take_view, bool run, struct err *e)
+int host_add_version(struct host *h, const struct store_info *info, struct view *take_view,
+		     bool run, struct err *e)
 {
 	struct version v = {
-		.version = info->version, .state = info->state, .superseded_us = info->superseded_us, .info = *info,
+		.version = info->version,
+		.state = info->state,
+		.superseded_us = info->superseded_us,
+		.info = *info,
 		.view = take_view,
 	};
 
 	if (h->version_count == HOST_VERSIONS_MAX) {
 		view_free(take_view);
-		return err_config(e, "view %s has more than %d versions", h->name, HOST_VERSIONS_MAX);
+		return err_config(e, "view %s has more than %d versions", h->name,
+				  HOST_VERSIONS_MAX);
 	}
 	if (run && host_start_worker(h, &v, e) < 0) {
 		view_free(take_view);
@@ -122,7 +135,8 @@ int host_add_version(struct host *h, const struct store_info *info, struct view 
 	return 0;
 }
 
-int host_create_version(struct host *h, int number, struct view *take_view, bool swap, struct err *e)
+int host_create_version(struct host *h, int number, struct view *take_view, bool swap,
+			struct err *e)
 {
 	struct store_info info = { .version = number, .state = STORE_BUILDING, .swap = swap };
 
@@ -159,7 +173,7 @@ int host_drop_version(struct host *h, int version, struct err *e)
 	return h->store->ops->remove(h->store, version, e);
 }
 
-/* ---- opening ----------------------------------------------------------------------------------------------------- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 static int stored_view(struct host *h, int version, struct view **ret_view, struct err *e)
 {
@@ -173,7 +187,8 @@ static int stored_view(struct host *h, int version, struct view **ret_view, stru
 	return rc;
 }
 
-/* A version found in the store: run it, or list it only. A build that can't be trusted begins again. */
+/* A version found in the store: run it, or list it only. A build that can't be trusted begins
+ * again. */
 static int take_up(struct host *h, struct store_info *info, struct err *e)
 {
 	struct view *view = NULL;
@@ -183,19 +198,26 @@ static int take_up(struct host *h, struct store_info *info, struct err *e)
 	if (stored_view(h, info->version, &view, e) < 0)
 		return -1;
 	if (info->stale) {
-		log_warning("view", "%s: version %d was being built when the machine went down: building it again", h->name,
-			    info->version);
+		log_warning(
+			"view",
+			"%s: version %d was being built when the machine went down: building it "
+			"again",
+			h->name, info->version);
 		return host_create_version(h, info->version, view, info->swap, e);
 	}
 	return host_add_version(h, info, view, true, e);
 }
 
-/* The bookkeeping in the files follows the public name, which is the truth (a crash may have come between). */
-static int repair_states(struct host *h, const struct store_info *infos, size_t count, struct err *e)
+/* The bookkeeping in the files follows the public name, which is the truth (a crash may have come
+ * between). */
+static int repair_states(struct host *h, const struct store_info *infos, size_t count,
+			 struct err *e)
 {
 	for (size_t i = 0; i < count; i++) {
-		if (infos[i].state == STORE_LIVE || (infos[i].state == STORE_SUPERSEDED && infos[i].superseded_us == 0)) {
-			if (h->store->ops->set_state(h->store, infos[i].version, infos[i].state, false, e) < 0)
+		if (infos[i].state == STORE_LIVE ||
+		    (infos[i].state == STORE_SUPERSEDED && infos[i].superseded_us == 0)) {
+			if (h->store->ops->set_state(h->store, infos[i].version, infos[i].state,
+						     false, e) < 0)
 				return -1;
 		}
 	}
@@ -254,7 +276,8 @@ static int open_versions(struct host *h, struct err *e)
 	return rc == 0 ? resume(h, e) : -1;
 }
 
-/* A view without any state must at least be readable: a mistyped name shall leave nothing behind. */
+/* A view without any state must at least be readable: a mistyped name shall leave nothing behind.
+ */
 static int check_new(const struct host *h, struct err *e)
 {
 	char *state = xasprintf("%s/views/%s", h->options.settings->state_dir, h->name);
@@ -282,8 +305,10 @@ int host_open(const struct host_options *options, struct host **ret_host, struct
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	pthread_cond_init(&h->changed, &monotonic);
 	pthread_condattr_destroy(&monotonic);
-	if (check_new(h, e) < 0 || lease_take(options->settings->state_dir, h->name, &h->lease, e) < 0 ||
-	    options->store->open(options->settings->state_dir, h->name, &h->store, e) < 0 || open_versions(h, e) < 0)
+	if (check_new(h, e) < 0 ||
+	    lease_take(options->settings->state_dir, h->name, &h->lease, e) < 0 ||
+	    options->store->open(options->settings->state_dir, h->name, &h->store, e) < 0 ||
+	    open_versions(h, e) < 0)
 		goto fail;
 	if (pthread_create(&h->keeper, NULL, host_keeper, h) != 0) {
 		err_fatal(e, "can't start a thread");
@@ -331,11 +356,13 @@ void host_close(struct host *h)
 	free(h);
 }
 
-/* ---- status ------------------------------------------------------------------------------------------------------ */
+/* ---- status ---------------------------------------------------------------------------------- */
 
 static void version_status(const struct version *v, struct host_version *ret)
 {
-	*ret = (struct host_version){ .version = v->version, .state = v->state, .superseded_us = v->superseded_us };
+	*ret = (struct host_version){ .version = v->version,
+				      .state = v->state,
+				      .superseded_us = v->superseded_us };
 	snprintf(ret->fingerprint, sizeof(ret->fingerprint), "%s", v->info.fingerprint);
 	ret->running = v->worker != NULL;
 	if (v->worker != NULL) {
@@ -397,7 +424,7 @@ void host_describe(struct host *h, char **ret_owner, char ***ret_inputs, size_t 
 		*ret_owner = xstrdup("");
 }
 
-/* ---- somebody outside holds a version ---------------------------------------------------------------------------- */
+/* ---- somebody outside holds a version -------------------------------------------------------- */
 
 /* Under lock: the worker to be used outside it, kept by outside_busy. */
 static struct worker *outside_worker(struct host *h, struct err *e)
@@ -426,7 +453,8 @@ static void outside_end(struct host *h, bool keep)
 	pthread_mutex_unlock(&h->lock);
 }
 
-static int outside_begin(struct host *h, int version, struct worker **ret_worker, int *ret_version, struct err *e)
+static int outside_begin(struct host *h, int version, struct worker **ret_worker, int *ret_version,
+			 struct err *e)
 {
 	struct version *v;
 	int rc = 0;
@@ -471,7 +499,9 @@ int host_hold(struct host *h, int version, int *ret_version, char **ret_gtid_set
 		worker_status(w, &status);
 		if (status.copying) {
 			worker_release(w);
-			rc = err_config(e, "view %s is incomplete: the first copy of its tables goes on", h->name);
+			rc = err_config(
+				e, "view %s is incomplete: the first copy of its tables goes on",
+				h->name);
 			err_hint(e, "`millrace lag` shows how far it is.");
 		}
 	}

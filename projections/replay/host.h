@@ -1,16 +1,19 @@
-/* host.h - one view in the process that owns it: its lease, its versions with their workers, and the work that changes which of
- * them is live: first build, replay, swap, roll back (DESIGN 5.3). The daemon has a host for each view; the verb `replay` makes
- * one for itself when there is no daemon.
+/* host.h - one view in the process that owns it: its lease, its versions with their workers, and
+ * the work that changes which of them is live: first build, replay, swap, roll back (DESIGN 5.3).
+ * The daemon has a host for each view; the verb `replay` makes one for itself when there is no
+ * daemon.
  *
  *   job       phases, in order
- *   build     building -> finishing -> swapping -> done            version 1: nothing to compare with
- *   replay    building -> finishing -> diffing -> ready -> swapping -> done     (--no-swap ends in ready)
- *   swap      swapping -> done                                      a version that is ready
- *   rollback  swapping -> done                                      back to the newest superseded version still applied
- *   A job that can't go on ends in failed, with the reason; what is live stays live.
+ *   build     building -> finishing -> swapping -> done            version 1: nothing to compare
+ * with replay    building -> finishing -> diffing -> ready -> swapping -> done     (--no-swap ends
+ * in ready) swap      swapping -> done                                      a version that is ready
+ *   rollback  swapping -> done                                      back to the newest superseded
+ * version still applied A job that can't go on ends in failed, with the reason; what is live stays
+ * live.
  *
- * A version that was being built when the process ended is taken up again where it stood. The version before stays applied for
- * project.keep_applied after a swap, then it is removed. All calls are thread-safe. */
+ * A version that was being built when the process ended is taken up again where it stood. The
+ * version before stays applied for project.keep_applied after a swap, then it is removed. All calls
+ * are thread-safe. */
 #ifndef PROJECTIONS_REPLAY_HOST_H
 #define PROJECTIONS_REPLAY_HOST_H
 
@@ -23,12 +26,20 @@
 struct host;
 
 enum host_job { HOST_NO_JOB, HOST_BUILD, HOST_REPLAY, HOST_SWAP, HOST_ROLLBACK };
-enum host_phase { HOST_IDLE, HOST_BUILDING, HOST_FINISHING, HOST_DIFFING, HOST_READY, HOST_SWAPPING, HOST_DONE,
-		  HOST_FAILED };
+enum host_phase {
+	HOST_IDLE,
+	HOST_BUILDING,
+	HOST_FINISHING,
+	HOST_DIFFING,
+	HOST_READY,
+	HOST_SWAPPING,
+	HOST_DONE,
+	HOST_FAILED
+};
 
 struct host_options {
-	const struct settings *settings;   /* outlives the host */
-	const char *name;                  /* of the view; its folder is project.views/NAME */
+	const struct settings *settings; /* outlives the host */
+	const char *name;                /* of the view; its folder is project.views/NAME */
 	const struct store_ops *store;
 	struct feed_source source;
 };
@@ -38,54 +49,58 @@ struct host_version {
 	enum store_state state;
 	char fingerprint[VIEW_FINGERPRINT_SIZE];
 	int64_t superseded_us;
-	bool running;                      /* has a worker; else worker is zero but for seq and gtid_set */
+	bool running; /* has a worker; else worker is zero but for seq and gtid_set */
 	struct worker_status worker;
 };
 
 struct host_status {
 	enum host_job job;
 	enum host_phase phase;
-	int job_version, job_from;         /* version that the job makes live, and what was live before */
-	struct err job_err;                /* phase failed */
+	int job_version, job_from; /* version that the job makes live, and what was live before */
+	struct err job_err;        /* phase failed */
 	int64_t job_started_us, job_ended_us;
-	int live;                          /* version; 0: none yet */
+	int live; /* version; 0: none yet */
 	struct host_version versions[HOST_VERSIONS_MAX];
 	size_t version_count;
 	bool verified;
 	int64_t verified_us, verified_rows, verified_differences;
 	char verified_gtid_set[WORKER_GTID_SIZE];
-	int64_t diff_rows, differences;    /* of the last replay's diff; -1: none */
+	int64_t diff_rows, differences; /* of the last replay's diff; -1: none */
 };
 
-/* Takes the lease, starts workers, takes up what was interrupted. A view without versions is read from its folder and built.
- * ERR_CONFIG: the folder has mistakes (all in the message), another process has the view. */
+/* Takes the lease, starts workers, takes up what was interrupted. A view without versions is read
+ * from its folder and built. ERR_CONFIG: the folder has mistakes (all in the message), another
+ * process has the view. */
 int host_open(const struct host_options *options, struct host **ret_host, struct err *e);
-void host_close(struct host *h);           /* NULL is fine; ends workers and jobs between two transactions */
+void host_close(struct host *h); /* NULL is fine; ends workers and jobs between two transactions */
 const char *host_name(const struct host *h);
 int host_set_http(struct host *h, const char *address, struct err *e);
 void host_status(struct host *h, struct host_status *ret_status);
-/* Owner and input topics, by the live version's definition (or the newest, when none is live). Free owner with free(), inputs
- * with view_names_free(). */
+/* Owner and input topics, by the live version's definition (or the newest, when none is live). Free
+ * owner with free(), inputs with view_names_free(). */
 void host_describe(struct host *h, char **ret_owner, char ***ret_inputs, size_t *ret_count);
 
 struct host_replay_options {
 	bool no_swap;
-	bool force;            /* also when the definition hasn't changed */
+	bool force; /* also when the definition hasn't changed */
 };
-/* Each begins a job and returns; host_status shows how it goes. ERR_CONFIG: refused (a job is running, nothing has changed,
- * the view is incomplete, there is nothing to swap or roll back to); the message says why. */
+/* Each begins a job and returns; host_status shows how it goes. ERR_CONFIG: refused (a job is
+ * running, nothing has changed, the view is incomplete, there is nothing to swap or roll back to);
+ * the message says why. */
 int host_replay(struct host *h, const struct host_replay_options *options, struct err *e);
 int host_swap(struct host *h, struct err *e);
 int host_rollback(struct host *h, struct err *e);
 
-/* Holds one version (0: the live one) for somebody outside: verify. One at a time; gone by itself after a while. */
+/* Holds one version (0: the live one) for somebody outside: verify. One at a time; gone by itself
+ * after a while. */
 int host_hold(struct host *h, int version, int *ret_version, char **ret_gtid_set, struct err *e);
 int host_advance(struct host *h, const char *gtid_set, int64_t timeout_ms, struct err *e);
 void host_release(struct host *h);
 /* What a verification of the live version found. */
 void host_set_verified(struct host *h, const char *gtid_set, int64_t rows, int64_t differences);
 
-/* Everything as one JSON object: {"view","live","job":{...},"versions":[...],"diff":{as compare_json},"verified":{...}}. */
+/* Everything as one JSON object: {"view","live","job":{...},"versions":[...],"diff":{as
+ * compare_json},"verified":{...}}. */
 void host_json(struct host *h, struct buf *out);
 const char *host_job_name(enum host_job job);
 const char *host_phase_name(enum host_phase phase);

@@ -1,13 +1,16 @@
-/* host_job.c - the keeper thread of a host: runs one job at a time, and lets old versions go when their time is over.
+/* host_job.c - the keeper thread of a host: runs one job at a time, and lets old versions go when
+ * their time is over.
  *
- * A replay in short: the new version's worker builds beside the live one. When it has caught up, both are held at one
- * position (the one behind is sent to where the other stands), snapshots of both are opened, and both go on; the diff reads
- * the snapshots in peace. For the swap both are held at one position again, the public name moves, both go on. So readers of the
- * public name see one state the source had, and then the same state by the new definition.
+ * A replay in short: the new version's worker builds beside the live one. When it has caught up,
+ * both are held at one position (the one behind is sent to where the other stands), snapshots of
+ * both are opened, and both go on; the diff reads the snapshots in peace. For the swap both are
+ * held at one position again, the public name moves, both go on. So readers of the public name see
+ * one state the source had, and then the same state by the new definition.
  *
- * What heals (brokers away, somebody verifies just now) is tried again until the host closes. A live version that has
- * failed can't be moved to the new one's position: then the diff compares them where they stand, says so, and the swap goes
- * on: replaying is how such a view is repaired. */
+ * What heals (brokers away, somebody verifies just now) is tried again until the host closes. A
+ * live version that has failed can't be moved to the new one's position: then the diff compares
+ * them where they stand, says so, and the swap goes on: replaying is how such a view is repaired.
+ */
 #include "projections/replay/host_priv.h"
 
 #include "core/base/clock.h"
@@ -27,7 +30,8 @@
 bool host_wait_ms(struct host *h, int64_t ms)
 {
 	int64_t until = clock_monotonic_us() + ms * 1000;
-	struct timespec t = { .tv_sec = (time_t)(until / 1000000), .tv_nsec = (long)(until % 1000000) * 1000 };
+	struct timespec t = { .tv_sec = (time_t)(until / 1000000),
+			      .tv_nsec = (long)(until % 1000000) * 1000 };
 	bool stop;
 
 	pthread_mutex_lock(&h->lock);
@@ -51,7 +55,8 @@ void host_begin_job(struct host *h, enum host_job job, int version)
 	pthread_cond_broadcast(&h->changed);
 }
 
-/* The worker of a version, and whether it has ended. The keeper itself is the only one to stop it. */
+/* The worker of a version, and whether it has ended. The keeper itself is the only one to stop it.
+ */
 static struct worker *worker_of(struct host *h, int version)
 {
 	const struct version *v;
@@ -110,11 +115,11 @@ static int await_caught_up(struct host *h, struct worker *w, struct err *e)
 	}
 }
 
-/* ---- both at one position ---------------------------------------------------------------------------------------- */
+/* ---- both at one position -------------------------------------------------------------------- */
 
 struct pair {
-	struct worker *new, *live;   /* live NULL: there is none, or it has failed */
-	bool apart;                  /* the live version stands somewhere else, for good */
+	struct worker *new, *live; /* live NULL: there is none, or it has failed */
+	bool apart;                /* the live version stands somewhere else, for good */
 };
 
 static void release(const struct pair *p)
@@ -137,7 +142,8 @@ static int level(const struct pair *p, struct err *e)
 	worker_status(p->new, &new);
 	worker_status(p->live, &live);
 	if (new.seq != live.seq)
-		return err_retry(e, "the versions stand at seq %lld and %lld", (long long)new.seq, (long long)live.seq);
+		return err_retry(e, "the versions stand at seq %lld and %lld", (long long)new.seq,
+				 (long long)live.seq);
 	return 0;
 }
 
@@ -184,7 +190,7 @@ static int hold_both(struct host *h, int version, int live, struct pair *ret_pai
 	}
 }
 
-/* ---- diff -------------------------------------------------------------------------------------------------------- */
+/* ---- diff ------------------------------------------------------------------------------------ */
 
 static bool go_on(void *context, int64_t rows)
 {
@@ -217,14 +223,16 @@ static int open_snapshots(struct host *h, int version, int live, struct store_sn
 	return rc;
 }
 
-static void keep_diff(struct host *h, const struct compare *c, const struct store_snapshot *new, bool apart)
+static void keep_diff(struct host *h, const struct compare *c, const struct store_snapshot *new,
+		      bool apart)
 {
 	struct store_info info;
 	struct buf text = BUF_INIT;
 
 	h->store->ops->snapshot_info(new, &info);
-	buf_add_format(&text, "{\"old_version\":%d,\"new_version\":%d,\"seq\":%lld,\"same_position\":%s", h->job_from,
-		       h->job_version, (long long)info.seq, apart ? "false" : "true");
+	buf_add_format(&text,
+		       "{\"old_version\":%d,\"new_version\":%d,\"seq\":%lld,\"same_position\":%s",
+		       h->job_from, h->job_version, (long long)info.seq, apart ? "false" : "true");
 	quote_json_key(&text, "gtid_set");
 	quote_json(&text, slice_str(info.gtid_set));
 	quote_json_key(&text, "compare");
@@ -262,7 +270,7 @@ static int diff(struct host *h, int version, int live, struct err *e)
 	return rc;
 }
 
-/* ---- swap -------------------------------------------------------------------------------------------------------- */
+/* ---- swap ------------------------------------------------------------------------------------ */
 
 static void note_swapped(struct host *h, int version, int live)
 {
@@ -296,7 +304,7 @@ static int swap(struct host *h, int version, int live, struct err *e)
 	return rc;
 }
 
-/* ---- jobs -------------------------------------------------------------------------------------------------------- */
+/* ---- jobs ------------------------------------------------------------------------------------ */
 
 static int set_state(struct host *h, int version, enum store_state state, bool swaps, struct err *e)
 {
@@ -333,7 +341,8 @@ static int run_build(struct host *h, struct err *e)
 		return -1;
 	if (h->job == HOST_REPLAY && live != 0) {
 		set_phase(h, HOST_DIFFING);
-		if (diff(h, version, live, e) < 0 || set_state(h, version, STORE_READY, !no_swap, e) < 0)
+		if (diff(h, version, live, e) < 0 ||
+		    set_state(h, version, STORE_READY, !no_swap, e) < 0)
 			return -1;
 		set_phase(h, HOST_READY);
 		if (no_swap)
@@ -355,7 +364,8 @@ static int run_swap(struct host *h, struct err *e)
 	return 0;
 }
 
-/* The new version stays on disk, stopped, so that one can look at it; the next replay removes it. */
+/* The new version stays on disk, stopped, so that one can look at it; the next replay removes it.
+ */
 static void fail_job(struct host *h, const struct err *e)
 {
 	struct err ignored = ERR_INIT;
@@ -373,7 +383,8 @@ static void fail_job(struct host *h, const struct err *e)
 	pthread_mutex_unlock(&h->lock);
 	worker_stop(w);
 	if (w != NULL) /* a store that can't be written is what the job failed for */
-		(void)h->store->ops->set_state(h->store, h->job_version, STORE_FAILED, false, &ignored);
+		(void)h->store->ops->set_state(h->store, h->job_version, STORE_FAILED, false,
+					       &ignored);
 	set_phase(h, HOST_FAILED);
 	log_err(LOG_LEVEL_ERROR, "view", h->name, e);
 }
@@ -383,7 +394,8 @@ static void run_job(struct host *h)
 	struct err e = ERR_INIT;
 
 	for (;;) {
-		int rc = h->job == HOST_BUILD || h->job == HOST_REPLAY ? run_build(h, &e) : run_swap(h, &e);
+		int rc = h->job == HOST_BUILD || h->job == HOST_REPLAY ? run_build(h, &e)
+								       : run_swap(h, &e);
 
 		if (rc == 0 || !go_on(h, 0))
 			return; /* stopped: the store knows how far it came */
@@ -396,7 +408,7 @@ static void run_job(struct host *h)
 	fail_job(h, &e);
 }
 
-/* ---- old versions ------------------------------------------------------------------------------------------------ */
+/* ---- old versions ---------------------------------------------------------------------------- */
 
 static int due(struct host *h)
 {
@@ -407,7 +419,8 @@ static int due(struct host *h)
 	for (size_t i = 0; i < h->version_count; i++) {
 		const struct version *v = &h->versions[i];
 
-		if (v->state == STORE_SUPERSEDED && v->superseded_us <= before && v->version != h->outside)
+		if (v->state == STORE_SUPERSEDED && v->superseded_us <= before &&
+		    v->version != h->outside)
 			version = v->version;
 	}
 	pthread_mutex_unlock(&h->lock);
@@ -424,7 +437,8 @@ static void let_go(struct host *h)
 	if (host_drop_version(h, version, &e) < 0)
 		log_err(LOG_LEVEL_WARNING, "view", h->name, &e);
 	else
-		log_info("view", "%s: version %d removed: project.keep_applied is over", h->name, version);
+		log_info("view", "%s: version %d removed: project.keep_applied is over", h->name,
+			 version);
 }
 
 void *host_keeper(void *context)
@@ -446,18 +460,19 @@ void *host_keeper(void *context)
 	return NULL;
 }
 
-/* ---- asking for a job -------------------------------------------------------------------------------------------- */
+/* ---- asking for a job ------------------------------------------------------------------------ */
 
 static bool job_runs(const struct host *h)
 {
-	return h->pending || (h->job != HOST_NO_JOB && h->phase != HOST_DONE && h->phase != HOST_FAILED &&
-			      h->phase != HOST_READY && h->phase != HOST_IDLE);
+	return h->pending ||
+	       (h->job != HOST_NO_JOB && h->phase != HOST_DONE && h->phase != HOST_FAILED &&
+		h->phase != HOST_READY && h->phase != HOST_IDLE);
 }
 
 static int refuse_running(const struct host *h, struct err *e)
 {
-	err_config(e, "view %s: a %s of version %d is running (%s)", h->name, host_job_name(h->job), h->job_version,
-		   host_phase_name(h->phase));
+	err_config(e, "view %s: a %s of version %d is running (%s)", h->name, host_job_name(h->job),
+		   h->job_version, host_phase_name(h->phase));
 	return err_hint(e, "Wait for it: GET /api/views/%s shows how far it is.", h->name);
 }
 
@@ -472,8 +487,11 @@ static int may_replay(struct host *h, const struct view *view, bool force, struc
 	if (live == NULL)
 		return 0; /* the first build failed: this is the next try */
 	if (!force && strcmp(live->info.fingerprint, view->fingerprint) == 0) {
-		err_config(e, "view %s: version %d was built with this very definition: nothing has changed", h->name,
-			   live->version);
+		err_config(
+			e,
+			"view %s: version %d was built with this very definition: nothing has "
+			"changed",
+			h->name, live->version);
 		return err_hint(e, "Edit %s, or use --force to build it again.", h->dir);
 	}
 	if (live->worker == NULL)
@@ -485,7 +503,8 @@ static int may_replay(struct host *h, const struct view *view, bool force, struc
 	return err_hint(e, "`millrace lag` shows how far it is.");
 }
 
-/* Versions that a new replay makes pointless: unfinished, never swapped, failed; and when there are too many, the oldest. */
+/* Versions that a new replay makes pointless: unfinished, never swapped, failed; and when there are
+ * too many, the oldest. */
 static int make_room(struct host *h, struct err *e)
 {
 	for (;;) {
@@ -495,8 +514,10 @@ static int make_room(struct host *h, struct err *e)
 		for (size_t i = 0; i < h->version_count; i++) {
 			const struct version *v = &h->versions[i];
 
-			if (v->state == STORE_FAILED || v->state == STORE_READY || v->state == STORE_BUILDING ||
-			    (v->state == STORE_SUPERSEDED && h->version_count >= HOST_VERSIONS_MAX - 1))
+			if (v->state == STORE_FAILED || v->state == STORE_READY ||
+			    v->state == STORE_BUILDING ||
+			    (v->state == STORE_SUPERSEDED &&
+			     h->version_count >= HOST_VERSIONS_MAX - 1))
 				version = v->version;
 		}
 		pthread_mutex_unlock(&h->lock);
@@ -544,7 +565,8 @@ int host_replay(struct host *h, const struct host_replay_options *options, struc
 	return rc;
 }
 
-static int begin_swap(struct host *h, enum host_job job, enum store_state state, const char *missing, struct err *e)
+static int begin_swap(struct host *h, enum host_job job, enum store_state state,
+		      const char *missing, struct err *e)
 {
 	const struct version *v;
 	int rc = 0;

@@ -1,8 +1,9 @@
 /* host_priv.h - between the files of a host.
  *
- * Who touches what: `versions` and the job's fields only under `lock`, which is never held while waiting for a worker. Workers are
- * started and stopped by the keeper thread only (and by open and close), so a pointer that the keeper took under lock stays good
- * while it works; others use one only under lock, or through the outside hold, which the keeper respects. */
+ * Who touches what: `versions` and the job's fields only under `lock`, which is never held while
+ * waiting for a worker. Workers are started and stopped by the keeper thread only (and by open and
+ * close), so a pointer that the keeper took under lock stays good while it works; others use one
+ * only under lock, or through the outside hold, which the keeper respects. */
 #ifndef PROJECTIONS_REPLAY_HOST_PRIV_H
 #define PROJECTIONS_REPLAY_HOST_PRIV_H
 
@@ -15,14 +16,14 @@ struct version {
 	int version;
 	enum store_state state;
 	int64_t superseded_us;
-	struct store_info info;       /* as found at open */
-	struct view *view;            /* NULL: its definition can't be read, or it isn't run */
-	struct worker *worker;        /* NULL: not run */
+	struct store_info info; /* as found at open */
+	struct view *view;      /* NULL: its definition can't be read, or it isn't run */
+	struct worker *worker;  /* NULL: not run */
 };
 
 struct host {
 	struct host_options options;
-	char *name, *dir;             /* dir: the view's folder */
+	char *name, *dir; /* dir: the view's folder */
 	struct lease *lease;
 	struct store *store;
 	pthread_t keeper;
@@ -35,15 +36,15 @@ struct host {
 	size_t version_count;
 	enum host_job job;
 	enum host_phase phase;
-	bool pending;                 /* the job waits for the keeper */
+	bool pending; /* the job waits for the keeper */
 	bool no_swap;
 	int job_version, job_from;
 	struct err job_err;
 	int64_t job_started_us, job_ended_us;
-	char *diff;                   /* JSON, or NULL */
+	char *diff; /* JSON, or NULL */
 	int64_t diff_rows, differences;
-	int outside;                  /* version held for somebody outside; 0: none */
-	bool outside_busy;            /* a call on it is running */
+	int outside;       /* version held for somebody outside; 0: none */
+	bool outside_busy; /* a call on it is running */
 	bool verified;
 	int64_t verified_us, verified_rows, verified_differences;
 	char verified_gtid_set[WORKER_GTID_SIZE];
@@ -51,19 +52,22 @@ struct host {
 
 /* Under lock. NULL: there is none. */
 struct version *host_find(struct host *h, int version);
-struct version *host_find_state(struct host *h, enum store_state state);  /* the newest of that state */
-int host_live(struct host *h);                                            /* version number, 0: none */
+struct version *host_find_state(struct host *h,
+				enum store_state state); /* the newest of that state */
+int host_live(struct host *h);                           /* version number, 0: none */
 
-void host_begin_job(struct host *h, enum host_job job, int version);      /* under lock */
+void host_begin_job(struct host *h, enum host_job job, int version); /* under lock */
 int host_start_worker(struct host *h, struct version *v, struct err *e);
-int host_add_version(struct host *h, const struct store_info *info, struct view *take_view, bool run, struct err *e);
+int host_add_version(struct host *h, const struct store_info *info, struct view *take_view,
+		     bool run, struct err *e);
 /* Makes version `number` from `view` (taken) and starts it; not under lock. */
-int host_create_version(struct host *h, int number, struct view *take_view, bool swap, struct err *e);
-int host_next_number(struct host *h);                                     /* under lock */
+int host_create_version(struct host *h, int number, struct view *take_view, bool swap,
+			struct err *e);
+int host_next_number(struct host *h); /* under lock */
 /* Stops and removes a version, file and all; not under lock, keeper or open only. */
 int host_drop_version(struct host *h, int version, struct err *e);
 
 void *host_keeper(void *context);
-bool host_wait_ms(struct host *h, int64_t ms);                            /* false: stopping */
+bool host_wait_ms(struct host *h, int64_t ms); /* false: stopping */
 
 #endif

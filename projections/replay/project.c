@@ -1,7 +1,7 @@
 /* project.c - the projection daemon: opens views, looks after them, says how they are, stops them.
  *
- * The views do their work in threads of their own (worker.c, host_job.c); this loop only writes status and metrics, answers
- * systemd, and sees whether there is anything left to do. */
+ * The views do their work in threads of their own (worker.c, host_job.c); this loop only writes
+ * status and metrics, answers systemd, and sees whether there is anything left to do. */
 #include "projections/replay/project.h"
 
 #include "core/base/backoff.h"
@@ -19,7 +19,8 @@
 #define LOOK_MS 250
 #define STATUS_US 2000000
 
-static int open_registry(const struct settings *settings, struct registry **ret_registry, struct err *e)
+static int open_registry(const struct settings *settings, struct registry **ret_registry,
+			 struct err *e)
 {
 	struct backoff backoff = BACKOFF_INIT;
 
@@ -35,11 +36,13 @@ static int open_registry(const struct settings *settings, struct registry **ret_
 	return 0;
 }
 
-/* ---- views ------------------------------------------------------------------------------------------------------- */
+/* ---- views ----------------------------------------------------------------------------------- */
 
 static int open_one(struct project *p, const char *name, struct feed_source source, struct err *e)
 {
-	struct host_options options = { .settings = p->settings, .name = name, .store = &store_sqlite, .source = source };
+	struct host_options options = {
+		.settings = p->settings, .name = name, .store = &store_sqlite, .source = source
+	};
 	struct host *h;
 
 	if (host_open(&options, &h, e) < 0)
@@ -50,8 +53,8 @@ static int open_one(struct project *p, const char *name, struct feed_source sour
 }
 
 /* All mistakes of all views are reported, each by its own line; *e is the first. */
-static int open_views(struct project *p, char *const *names, size_t count, bool named, struct feed_source source,
-		      struct err *e)
+static int open_views(struct project *p, char *const *names, size_t count, bool named,
+		      struct feed_source source, struct err *e)
 {
 	size_t failed = 0;
 
@@ -74,7 +77,7 @@ static int open_views(struct project *p, char *const *names, size_t count, bool 
 	return 0;
 }
 
-/* ---- health ------------------------------------------------------------------------------------------------------ */
+/* ---- health ---------------------------------------------------------------------------------- */
 
 static bool is_ready(void *context, struct buf *ret_why)
 {
@@ -88,7 +91,8 @@ static bool is_ready(void *context, struct buf *ret_why)
 		host_status(p->hosts[i], s);
 		state = view_status_state(s, &message);
 		if (strcmp(state, "live") != 0) {
-			buf_add_format(ret_why, "%s%s is %s%s%s", ready ? "" : "\n", host_name(p->hosts[i]), state,
+			buf_add_format(ret_why, "%s%s is %s%s%s", ready ? "" : "\n",
+				       host_name(p->hosts[i]), state,
 				       message[0] != '\0' ? ": " : "", message);
 			ready = false;
 		}
@@ -109,7 +113,8 @@ static bool all_failed(const struct project *p, struct err *e)
 		host_status(p->hosts[i - 1], s);
 		/* a job may still repair it: a replay of a failed live version */
 		if (strcmp(view_status_state(s, &message), "failed") != 0 ||
-		    (s->job != HOST_NO_JOB && s->phase != HOST_DONE && s->phase != HOST_FAILED && s->phase != HOST_READY))
+		    (s->job != HOST_NO_JOB && s->phase != HOST_DONE && s->phase != HOST_FAILED &&
+		     s->phase != HOST_READY))
 			break;
 		failed++;
 		*e = s->job_err;
@@ -128,7 +133,7 @@ static bool all_failed(const struct project *p, struct err *e)
 	return failed == p->host_count;
 }
 
-/* ---- the loop ---------------------------------------------------------------------------------------------------- */
+/* ---- the loop -------------------------------------------------------------------------------- */
 
 static void say(struct project *p, struct view_status *status, const char *http, bool stopping)
 {
@@ -163,7 +168,9 @@ static int start(struct project *p, struct registry *registry, struct err *e)
 {
 	struct view_status *status = view_status_new(p->settings, registry);
 	struct daemon_http_options options = {
-		.default_listen = "127.0.0.1:7412", .ready = is_ready, .context = p,
+		.default_listen = "127.0.0.1:7412",
+		.ready = is_ready,
+		.context = p,
 	};
 	struct daemon_http *http = NULL;
 	int rc = -1;
@@ -213,7 +220,8 @@ int project_run(const struct settings *settings, char *const *names, size_t coun
 	if (view_list(settings->project_views_dir, &all, &all_count, e) < 0)
 		return -1;
 	if (all_count == 0) {
-		err_config(e, "%s: no view folder (none holds a view.conf)", settings->project_views_dir);
+		err_config(e, "%s: no view folder (none holds a view.conf)",
+			   settings->project_views_dir);
 		rc = err_hint(e, "Set project.views to the folder that holds the view folders.");
 	} else {
 		rc = run_views(&p, all, all_count, false, e);

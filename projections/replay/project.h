@@ -1,11 +1,13 @@
 /* project.h - the projection daemon: a host for each view, their API, status and metrics.
  *
- * Views that have a version are served by it, whatever their folder looks like now. A new view whose folder has mistakes is
- * ERR_CONFIG when it was asked for by name, or when nothing else could be served; else the others go on and it is logged. One view
- * that fails doesn't stop the others; when all have failed the daemon ends with the first one's exit code.
+ * Views that have a version are served by it, whatever their folder looks like now. A new view
+ * whose folder has mistakes is ERR_CONFIG when it was asked for by name, or when nothing else could
+ * be served; else the others go on and it is logged. One view that fails doesn't stop the others;
+ * when all have failed the daemon ends with the first one's exit code.
  *
- * API (JSON): GET /api/views, GET /api/views/V (host_json). POST /api/views/V/hold?version=N, /advance?gtid=G&timeout_ms=T,
- * /release, /replay {"no_swap":bool,"force":bool}, /swap, /rollback, /verified {"gtid_set","rows","differences"}. */
+ * API (JSON): GET /api/views, GET /api/views/V (host_json). POST /api/views/V/hold?version=N,
+ * /advance?gtid=G&timeout_ms=T, /release, /replay {"no_swap":bool,"force":bool}, /swap, /rollback,
+ * /verified {"gtid_set","rows","differences"}. */
 #ifndef PROJECTIONS_REPLAY_PROJECT_H
 #define PROJECTIONS_REPLAY_PROJECT_H
 
@@ -13,8 +15,9 @@
 #include "core/registry/registry.h"
 #include "projections/replay/host.h"
 
-/* Serves the named views (count 0: all folders in project.views) until a stop is requested (core/base/stop.h), which gives 0, or
- * nothing can go on, which gives -1 and why. Waits with backoff for Kafka at the start. */
+/* Serves the named views (count 0: all folders in project.views) until a stop is requested
+ * (core/base/stop.h), which gives 0, or nothing can go on, which gives -1 and why. Waits with
+ * backoff for Kafka at the start. */
 int project_run(const struct settings *settings, char *const *names, size_t count, struct err *e);
 
 /* What the API needs; for project_http.c. */

@@ -1,5 +1,6 @@
-/* project_http.c - the daemon's API over its hosts. Handlers run in the server's threads; hosts are thread-safe. A job is begun
- * and answered at once: who asked looks at GET /api/views/V until it is over. */
+/* project_http.c - the daemon's API over its hosts. Handlers run in the server's threads; hosts are
+ * thread-safe. A job is begun and answered at once: who asked looks at GET /api/views/V until it is
+ * over. */
 #include "projections/replay/project.h"
 
 #include "core/base/mem.h"
@@ -11,7 +12,8 @@
 #define ADVANCE_MS_DEFAULT 30000
 #define ADVANCE_MS_MAX 300000
 
-static struct host *find(struct project *p, const struct http_request *request, struct http_response *response)
+static struct host *find(struct project *p, const struct http_request *request,
+			 struct http_response *response)
 {
 	const char *name = http_parameter(request, "view");
 
@@ -31,7 +33,8 @@ static void answer(struct host *h, int rc, const struct err *e, struct http_resp
 		host_json(h, &response->body);
 }
 
-static void get_views(void *context, const struct http_request *request, struct http_response *response)
+static void get_views(void *context, const struct http_request *request,
+		      struct http_response *response)
 {
 	struct project *p = context;
 
@@ -45,7 +48,8 @@ static void get_views(void *context, const struct http_request *request, struct 
 	buf_add_u8(&response->body, ']');
 }
 
-static void get_view(void *context, const struct http_request *request, struct http_response *response)
+static void get_view(void *context, const struct http_request *request,
+		     struct http_response *response)
 {
 	struct host *h = find(context, request, response);
 
@@ -53,7 +57,8 @@ static void get_view(void *context, const struct http_request *request, struct h
 		host_json(h, &response->body);
 }
 
-static void post_hold(void *context, const struct http_request *request, struct http_response *response)
+static void post_hold(void *context, const struct http_request *request,
+		      struct http_response *response)
 {
 	struct host *h = find(context, request, response);
 	const char *asked = http_query(request, "version");
@@ -63,7 +68,8 @@ static void post_hold(void *context, const struct http_request *request, struct 
 
 	if (h == NULL)
 		return;
-	if (host_hold(h, asked != NULL ? (int)strtol(asked, NULL, 10) : 0, &version, &gtid_set, &e) < 0) {
+	if (host_hold(h, asked != NULL ? (int)strtol(asked, NULL, 10) : 0, &version, &gtid_set,
+		      &e) < 0) {
 		http_fail_err(response, &e);
 		return;
 	}
@@ -74,7 +80,8 @@ static void post_hold(void *context, const struct http_request *request, struct 
 	free(gtid_set);
 }
 
-static void post_advance(void *context, const struct http_request *request, struct http_response *response)
+static void post_advance(void *context, const struct http_request *request,
+			 struct http_response *response)
 {
 	struct host *h = find(context, request, response);
 	const char *gtid = http_query(request, "gtid"), *limit = http_query(request, "timeout_ms");
@@ -84,13 +91,15 @@ static void post_advance(void *context, const struct http_request *request, stru
 	if (h == NULL)
 		return;
 	if (gtid == NULL || timeout_ms < 1 || timeout_ms > ADVANCE_MS_MAX) {
-		http_fail(response, 400, "advance needs ?gtid=GTID and a timeout_ms of at most %d", ADVANCE_MS_MAX);
+		http_fail(response, 400, "advance needs ?gtid=GTID and a timeout_ms of at most %d",
+			  ADVANCE_MS_MAX);
 		return;
 	}
 	answer(h, host_advance(h, gtid, timeout_ms, &e), &e, response);
 }
 
-static void post_release(void *context, const struct http_request *request, struct http_response *response)
+static void post_release(void *context, const struct http_request *request,
+			 struct http_response *response)
 {
 	struct host *h = find(context, request, response);
 
@@ -107,17 +116,20 @@ static bool is_true(const struct http_request *request, const char *name)
 	return text != NULL && strcmp(text, "true") == 0;
 }
 
-static void post_replay(void *context, const struct http_request *request, struct http_response *response)
+static void post_replay(void *context, const struct http_request *request,
+			struct http_response *response)
 {
 	struct host *h = find(context, request, response);
-	struct host_replay_options options = { is_true(request, "no_swap"), is_true(request, "force") };
+	struct host_replay_options options = { is_true(request, "no_swap"),
+					       is_true(request, "force") };
 	struct err e = ERR_INIT;
 
 	if (h != NULL)
 		answer(h, host_replay(h, &options, &e), &e, response);
 }
 
-static void post_swap(void *context, const struct http_request *request, struct http_response *response)
+static void post_swap(void *context, const struct http_request *request,
+		      struct http_response *response)
 {
 	struct host *h = find(context, request, response);
 	struct err e = ERR_INIT;
@@ -126,7 +138,8 @@ static void post_swap(void *context, const struct http_request *request, struct 
 		answer(h, host_swap(h, &e), &e, response);
 }
 
-static void post_rollback(void *context, const struct http_request *request, struct http_response *response)
+static void post_rollback(void *context, const struct http_request *request,
+			  struct http_response *response)
 {
 	struct host *h = find(context, request, response);
 	struct err e = ERR_INIT;
@@ -135,7 +148,8 @@ static void post_rollback(void *context, const struct http_request *request, str
 		answer(h, host_rollback(h, &e), &e, response);
 }
 
-static void post_verified(void *context, const struct http_request *request, struct http_response *response)
+static void post_verified(void *context, const struct http_request *request,
+			  struct http_response *response)
 {
 	struct host *h = find(context, request, response);
 	const char *gtid_set = http_field(request, "gtid_set"), *rows = http_field(request, "rows");

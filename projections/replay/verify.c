@@ -1,10 +1,12 @@
 /* verify.c - the source's answer and the view's, at one GTID, row by row.
  *
- * A view may be ahead of what a snapshot sees by an instant: a transaction stands in the binlog, and is read from there, before
- * the storage engine shows it. So the snapshot is taken again until its GTID set holds all that the held view has.
+ * A view may be ahead of what a snapshot sees by an instant: a transaction stands in the binlog,
+ * and is read from there, before the storage engine shows it. So the snapshot is taken again until
+ * its GTID set holds all that the held view has.
  *
- * The answer goes through a temporary table with the declared types of the view's table before it is compared: SQLite then
- * converts both sides by the same rules ('12.50' in a NUMERIC column is 12.5 on both), and sorts them in the same order. */
+ * The answer goes through a temporary table with the declared types of the view's table before it
+ * is compared: SQLite then converts both sides by the same rules ('12.50' in a NUMERIC column
+ * is 12.5 on both), and sorts them in the same order. */
 #include "projections/replay/verify.h"
 
 #include "core/base/clock.h"
@@ -20,7 +22,7 @@
 #define SNAPSHOT_WAIT_US 5000
 #define PROGRESS_ROWS 1000
 
-/* ---- one position for both --------------------------------------------------------------------------------------- */
+/* ---- one position for both ------------------------------------------------------------------- */
 
 static int status_value(struct db *db, const char *name, char **ret_text, struct err *e)
 {
@@ -33,7 +35,9 @@ static int status_value(struct db *db, const char *name, char **ret_text, struct
 	if (rc < 0)
 		return -1;
 	rc = db_next(r, &row, e);
-	*ret_text = rc == 1 && db_column_count(r) > 1 ? xstrndup((const char *)row[1].data, row[1].size) : NULL;
+	*ret_text = rc == 1 && db_column_count(r) > 1
+			    ? xstrndup((const char *)row[1].data, row[1].size)
+			    : NULL;
 	db_result_free(r);
 	if (rc >= 0 && (*ret_text == NULL || (*ret_text)[0] == '\0')) {
 		free(*ret_text);
@@ -55,7 +59,8 @@ static int open_snapshot(struct db *db, char **ret_gtid_set, struct err *e)
 	    status_value(db, "binlog_snapshot_position", &position, e) < 0)
 		goto out;
 	db_quote(slice_str(file), &quoted);
-	sql = xasprintf("SELECT BINLOG_GTID_POS(%s, %lld)", buf_cstr(&quoted), strtoll(position, NULL, 10));
+	sql = xasprintf("SELECT BINLOG_GTID_POS(%s, %lld)", buf_cstr(&quoted),
+			strtoll(position, NULL, 10));
 	rc = db_get_text(db, sql, ret_gtid_set, e);
 	if (rc == 0 && *ret_gtid_set == NULL)
 		rc = err_retry(e, "the source can't name the GTID of %s:%s", file, position);
@@ -70,7 +75,10 @@ out:
 static int contains(const char *set, const char *part, bool *ret_contains, struct err *e)
 {
 	struct gtid_set a = GTID_SET_INIT, b = GTID_SET_INIT;
-	int rc = gtid_set_parse(slice_str(set), &a, e) < 0 || gtid_set_parse(slice_str(part), &b, e) < 0 ? -1 : 0;
+	int rc = gtid_set_parse(slice_str(set), &a, e) < 0 ||
+				 gtid_set_parse(slice_str(part), &b, e) < 0
+			 ? -1
+			 : 0;
 
 	if (rc == 0)
 		*ret_contains = gtid_set_contains_set(&a, &b);
@@ -85,7 +93,8 @@ static int snapshot_beyond(struct db *db, const char *held_at, char **ret_gtid_s
 		char *gtid_set = NULL;
 		bool enough = false;
 
-		if (open_snapshot(db, &gtid_set, e) < 0 || contains(gtid_set, held_at, &enough, e) < 0) {
+		if (open_snapshot(db, &gtid_set, e) < 0 ||
+		    contains(gtid_set, held_at, &enough, e) < 0) {
 			free(gtid_set);
 			return -1;
 		}
@@ -93,8 +102,11 @@ static int snapshot_beyond(struct db *db, const char *held_at, char **ret_gtid_s
 			*ret_gtid_set = gtid_set;
 			return 0;
 		}
-		err_data(e, "the source is at %s and the view at %s: the view holds what the source doesn't", gtid_set,
-			 held_at);
+		err_data(
+			e,
+			"the source is at %s and the view at %s: the view holds what the source "
+			"doesn't",
+			gtid_set, held_at);
 		free(gtid_set);
 		if (db_run(db, "ROLLBACK", &(struct err)ERR_INIT) < 0)
 			return -1;
@@ -103,11 +115,11 @@ static int snapshot_beyond(struct db *db, const char *held_at, char **ret_gtid_s
 	return err_hint(e, "Was the source restored from a backup, or is this another server?");
 }
 
-/* ---- the source's answer ----------------------------------------------------------------------------------------- */
+/* ---- the source's answer --------------------------------------------------------------------- */
 
 struct answer {
-	struct sql_db *db;             /* temporary */
-	struct sql_statement *rows;    /* sorted */
+	struct sql_db *db;          /* temporary */
+	struct sql_statement *rows; /* sorted */
 	struct value *values;
 	size_t count;
 };
@@ -121,10 +133,10 @@ static void answer_done(struct answer *a)
 }
 
 struct columns {
-	char **names;                  /* columns of the view's table that the answer has, in the table's order */
-	size_t *from;                  /* their number in the answer */
+	char **names; /* columns of the view's table that the answer has, in the table's order */
+	size_t *from; /* their number in the answer */
 	size_t count;
-	char *note;                    /* what the answer lacks or has too much, or NULL */
+	char *note; /* what the answer lacks or has too much, or NULL */
 };
 
 static void columns_done(struct columns *c)
@@ -134,7 +146,8 @@ static void columns_done(struct columns *c)
 	free(c->note);
 }
 
-static void match_columns(const struct view_table *t, const struct db_result *r, struct columns *ret_columns)
+static void match_columns(const struct view_table *t, const struct db_result *r,
+			  struct columns *ret_columns)
 {
 	struct columns c = { 0 };
 	struct buf note = BUF_INIT;
@@ -155,7 +168,8 @@ static void match_columns(const struct view_table *t, const struct db_result *r,
 		}
 	}
 	if (note.size > 0)
-		c.note = xasprintf("columns that the question does not answer: %s", buf_cstr(&note));
+		c.note =
+			xasprintf("columns that the question does not answer: %s", buf_cstr(&note));
 	buf_done(&note);
 	*ret_columns = c;
 }
@@ -185,14 +199,17 @@ static int make_table(struct answer *a, const struct view_table *t, const struct
 	}
 	buf_add_str(&sql, ")");
 	buf_add_str(&insert, ")");
-	rc = sql_run(a->db, buf_cstr(&sql), e) < 0 ? -1 : sql_prepare(a->db, "verify", buf_cstr(&insert), NULL, ret_insert, e);
+	rc = sql_run(a->db, buf_cstr(&sql), e) < 0
+		     ? -1
+		     : sql_prepare(a->db, "verify", buf_cstr(&insert), NULL, ret_insert, e);
 	buf_done(&sql);
 	buf_done(&insert);
 	return rc;
 }
 
-static int read_rows(const struct verify_options *o, const struct view_table *t, const struct columns *c,
-		     struct db_result *r, struct sql_statement *insert, struct err *e)
+static int read_rows(const struct verify_options *o, const struct view_table *t,
+		     const struct columns *c, struct db_result *r, struct sql_statement *insert,
+		     struct err *e)
 {
 	struct buf scratch = BUF_INIT;
 	const struct slice *row;
@@ -205,14 +222,16 @@ static int read_rows(const struct verify_options *o, const struct view_table *t,
 			struct slice text = row[c->from[i]];
 			struct value v = { .kind = VALUE_NULL };
 
-			/* one value at a time: SQLite copies nothing, so each needs its own place until the step */
+			/* one value at a time: SQLite copies nothing, so each needs its own place
+			 * until the step */
 			if (i == 0) {
 				size_t room = 0;
 
 				for (size_t k = 0; k < c->count; k++)
 					room += row[c->from[k]].size * 4 + 64;
 				buf_reset(&scratch);
-				(void)buf_reserve(&scratch, room); /* so that nothing moves while values point into it */
+				(void)buf_reserve(&scratch, room); /* so that nothing moves while
+								      values point into it */
 			}
 			if (text.data != NULL && value_from_text(&type, text, &scratch, &v, e) < 0)
 				rc = err_wrap(e, "table %s, column %s", t->name, c->names[i]);
@@ -222,7 +241,8 @@ static int read_rows(const struct verify_options *o, const struct view_table *t,
 		if (rc < 0 || (rc = sql_step(insert, e)) < 0)
 			break;
 		sql_reset(insert);
-		if (++rows % PROGRESS_ROWS == 0 && o->progress != NULL && !o->progress(o->context, t->name, rows)) {
+		if (++rows % PROGRESS_ROWS == 0 && o->progress != NULL &&
+		    !o->progress(o->context, t->name, rows)) {
 			rc = err_retry(e, "stopped");
 			break;
 		}
@@ -231,7 +251,8 @@ static int read_rows(const struct verify_options *o, const struct view_table *t,
 	return rc < 0 ? -1 : 0;
 }
 
-static int sort_rows(struct answer *a, const struct view_table *t, const struct columns *c, struct err *e)
+static int sort_rows(struct answer *a, const struct view_table *t, const struct columns *c,
+		     struct err *e)
 {
 	struct buf sql = BUF_INIT;
 	int rc;
@@ -253,13 +274,17 @@ static int sort_rows(struct answer *a, const struct view_table *t, const struct 
 static int open_temporary(struct sql_db **ret_db, struct err *e)
 {
 	return sql_open_db("", SQL_OPEN_CREATE, ret_db, e) < 0 ||
-	       sql_run(*ret_db, "PRAGMA journal_mode = off; PRAGMA synchronous = off; PRAGMA cache_size = -16000; BEGIN", e) < 0
-	       ? -1 : 0;
+			       sql_run(*ret_db,
+				       "PRAGMA journal_mode = off; PRAGMA synchronous = off; "
+				       "PRAGMA cache_size = -16000; BEGIN",
+				       e) < 0
+		       ? -1
+		       : 0;
 }
 
 /* The question's answer, sorted, and the columns that can be compared. */
-static int ask(const struct verify_options *o, struct db *db, const struct view_table *t, struct answer *a,
-	       struct columns *c, struct err *e)
+static int ask(const struct verify_options *o, struct db *db, const struct view_table *t,
+	       struct answer *a, struct columns *c, struct err *e)
 {
 	double limit = (double)o->settings->copy_read_limit_ms / 1000;
 	char *sql = xasprintf("SET STATEMENT max_statement_time = %.3f FOR %s", limit, t->source);
@@ -275,7 +300,10 @@ static int ask(const struct verify_options *o, struct db *db, const struct view_
 	}
 	match_columns(t, r, c);
 	if (c->count == 0) {
-		err_config(e, "source.sql, table %s: no column of the answer is one of the view's table", t->name);
+		err_config(
+			e,
+			"source.sql, table %s: no column of the answer is one of the view's table",
+			t->name);
 		goto out;
 	}
 	if (make_table(a, t, c, &insert, e) == 0 && read_rows(o, t, c, r, insert, e) == 0)
@@ -287,7 +315,7 @@ out:
 	return rc;
 }
 
-/* ---- comparing --------------------------------------------------------------------------------------------------- */
+/* ---- comparing ------------------------------------------------------------------------------- */
 
 static int next_answer(void *context, const struct value **ret_values, struct err *e)
 {
@@ -324,10 +352,12 @@ static int verify_table(const struct verify_options *o, struct db *db, const str
 
 	if (ask(o, db, t, &a, &c, e) < 0)
 		goto out;
-	rc = compare_add(compare, t->name, c.names, c.count, t->key, t->key_count, c.note, &table, e);
+	rc = compare_add(compare, t->name, c.names, c.count, t->key, t->key_count, c.note, &table,
+			 e);
 	c.note = NULL; /* taken */
 	if (rc == 0)
-		rc = rows.ops->rows(snapshot, t->name, c.names, c.count, t->key, t->key_count, &rows.rows, e);
+		rc = rows.ops->rows(snapshot, t->name, c.names, c.count, t->key, t->key_count,
+				    &rows.rows, e);
 	if (rc == 0)
 		rc = compare_run(table, &left, &right, NULL, NULL, e);
 out:
@@ -347,8 +377,8 @@ static bool has_question(const struct view *v)
 }
 
 /* Both snapshots at one position; the view moves on when this returns. */
-static int take_snapshots(const struct verify_options *o, struct db *db, struct store_snapshot **ret_snapshot,
-			  char **ret_gtid_set, struct err *e)
+static int take_snapshots(const struct verify_options *o, struct db *db,
+			  struct store_snapshot **ret_snapshot, char **ret_gtid_set, struct err *e)
 {
 	const struct verify_control *control = &o->control;
 	char *held_at = NULL, *gtid_set = NULL;
@@ -377,8 +407,12 @@ int verify_run(const struct verify_options *o, struct verify_result *ret_result,
 	int rc = -1;
 
 	if (!has_question(o->view)) {
-		err_config(e, "view %s has no source.sql: there is no question to compare with", o->view->name);
-		return err_hint(e, "Write source.sql with a SELECT for each table after a line '-- table: NAME', or use --source.");
+		err_config(e, "view %s has no source.sql: there is no question to compare with",
+			   o->view->name);
+		return err_hint(
+			e,
+			"Write source.sql with a SELECT for each table after a line '-- table: "
+			"NAME', or use --source.");
 	}
 	if (db_open(o->settings, DB_TEXT_UTF8, &db, e) < 0)
 		return -1;

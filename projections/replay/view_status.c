@@ -12,11 +12,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define REOPEN_US 5000000   /* between tries to reach the brokers */
+#define REOPEN_US 5000000 /* between tries to reach the brokers */
 
 struct shown {
 	char *name;
-	char *state;               /* as last written: state and message and versions' states */
+	char *state; /* as last written: state and message and versions' states */
 	int64_t written_us;
 	struct metric *seq, *records, *rate, *lag_seconds, *lag_transactions, *live, *up, *behind;
 };
@@ -61,7 +61,7 @@ void view_status_free(struct view_status *v)
 	free(v);
 }
 
-/* ---- metrics ----------------------------------------------------------------------------------------------------- */
+/* ---- metrics --------------------------------------------------------------------------------- */
 
 static struct shown *shown_of(struct view_status *v, const char *name)
 {
@@ -74,20 +74,27 @@ static struct shown *shown_of(struct view_status *v, const char *name)
 	v->views = xrealloc(v->views, (v->count + 1) * sizeof(*v->views));
 	s = &v->views[v->count++];
 	*s = (struct shown){ .name = xstrdup(name), .state = xstrdup("") };
-	s->seq = metric_gauge("millrace_view_seq", "Last seq applied by the live version.", "view", name, NULL);
-	s->records = metric_gauge("millrace_view_records", "Records read by the newest version since it was opened.",
-				  "view", name, NULL);
-	s->rate = metric_gauge("millrace_view_records_per_second", "Records a second read by the newest version.",
-			       "view", name, NULL);
-	s->lag_seconds = metric_gauge("millrace_view_lag_seconds", "Seconds behind what is delivered, by the source's clock.",
+	s->seq = metric_gauge("millrace_view_seq", "Last seq applied by the live version.", "view",
+			      name, NULL);
+	s->records = metric_gauge("millrace_view_records",
+				  "Records read by the newest version since it was opened.", "view",
+				  name, NULL);
+	s->rate = metric_gauge("millrace_view_records_per_second",
+			       "Records a second read by the newest version.", "view", name, NULL);
+	s->lag_seconds = metric_gauge("millrace_view_lag_seconds",
+				      "Seconds behind what is delivered, by the source's clock.",
 				      "view", name, NULL);
-	s->lag_transactions = metric_gauge("millrace_view_lag_transactions", "Source transactions delivered but not applied.",
-					   "view", name, NULL);
-	s->live = metric_gauge("millrace_view_live_version", "Version that the public name leads to; 0: none.", "view",
-			       name, NULL);
-	s->up = metric_gauge("millrace_view_up", "1 while the view is being applied.", "view", name, NULL);
-	s->behind = metric_gauge("millrace_view_commits_behind", "Group commits not yet applied by the live version.",
-				 "view", name, NULL);
+	s->lag_transactions = metric_gauge("millrace_view_lag_transactions",
+					   "Source transactions delivered but not applied.", "view",
+					   name, NULL);
+	s->live = metric_gauge("millrace_view_live_version",
+			       "Version that the public name leads to; 0: none.", "view", name,
+			       NULL);
+	s->up = metric_gauge("millrace_view_up", "1 while the view is being applied.", "view", name,
+			     NULL);
+	s->behind = metric_gauge("millrace_view_commits_behind",
+				 "Group commits not yet applied by the live version.", "view", name,
+				 NULL);
 	return s;
 }
 
@@ -120,17 +127,21 @@ static void update_metrics(struct shown *m, const struct host_status *s, const c
 	if (v == NULL)
 		return;
 	lag_us = v->worker.delivered.transactions_total > v->worker.transactions_total
-		 ? v->worker.delivered.commit_us - v->worker.commit_us : 0;
+			 ? v->worker.delivered.commit_us - v->worker.commit_us
+			 : 0;
 	metric_set(m->seq, (double)v->worker.seq);
 	metric_set(m->lag_seconds, lag_us > 0 ? (double)lag_us / 1e6 : 0);
-	metric_set(m->lag_transactions, v->worker.delivered.transactions_total > v->worker.transactions_total
-		   ? (double)(v->worker.delivered.transactions_total - v->worker.transactions_total) : 0);
+	metric_set(m->lag_transactions,
+		   v->worker.delivered.transactions_total > v->worker.transactions_total
+			   ? (double)(v->worker.delivered.transactions_total -
+				      v->worker.transactions_total)
+			   : 0);
 	metric_set(m->behind, (double)v->worker.delivered.commits_behind);
 	metric_set(m->records, (double)newest->worker.records);
 	metric_set(m->rate, newest->worker.rate);
 }
 
-/* ---- the record -------------------------------------------------------------------------------------------------- */
+/* ---- the record ------------------------------------------------------------------------------ */
 
 const char *view_status_state(const struct host_status *s, const char **ret_message)
 {
@@ -155,12 +166,14 @@ const char *view_status_state(const struct host_status *s, const char **ret_mess
 
 static const char *version_state(const struct host_status *s, const struct host_version *v)
 {
-	if (v->version == s->job_version && (s->phase == HOST_DIFFING || s->phase == HOST_FINISHING))
+	if (v->version == s->job_version &&
+	    (s->phase == HOST_DIFFING || s->phase == HOST_FINISHING))
 		return "diffing";
 	return v->worker.state == WORKER_FAILED ? "failed" : store_state_name(v->state);
 }
 
-static void fill_versions(const struct host_status *s, struct status_version *versions, char *differs, size_t size)
+static void fill_versions(const struct host_status *s, struct status_version *versions,
+			  char *differs, size_t size)
 {
 	for (size_t i = 0; i < s->version_count; i++) {
 		const struct host_version *v = &s->versions[i];
@@ -168,22 +181,28 @@ static void fill_versions(const struct host_status *s, struct status_version *ve
 
 		if (v->version == s->job_version && s->phase == HOST_FAILED) {
 			message = s->job_err.msg;
-		} else if (v->version == s->job_version && s->differences >= 0 && message[0] == '\0') {
-			snprintf(differs, size, "%lld of %lld rows differ from version %d", (long long)s->differences,
-				 (long long)s->diff_rows, s->job_from);
+		} else if (v->version == s->job_version && s->differences >= 0 &&
+			   message[0] == '\0') {
+			snprintf(differs, size, "%lld of %lld rows differ from version %d",
+				 (long long)s->differences, (long long)s->diff_rows, s->job_from);
 			message = differs;
 		}
 		versions[i] = (struct status_version){
-			.version = v->version, .state = version_state(s, v), .seq = v->worker.seq,
-			.gtid_set = v->worker.gtid_set, .records = v->worker.records,
-			.records_total = v->worker.records_total, .rate = v->worker.rate, .definition = v->fingerprint,
+			.version = v->version,
+			.state = version_state(s, v),
+			.seq = v->worker.seq,
+			.gtid_set = v->worker.gtid_set,
+			.records = v->worker.records,
+			.records_total = v->worker.records_total,
+			.rate = v->worker.rate,
+			.definition = v->fingerprint,
 			.message = message,
 		};
 	}
 }
 
-static void make_record(struct view_status *v, struct host *h, const struct host_status *s, const char *http,
-			const char *state, const char *message)
+static void make_record(struct view_status *v, struct host *h, const struct host_status *s,
+			const char *http, const char *state, const char *message)
 {
 	const struct host_version *main = main_version(s);
 	struct status_version versions[HOST_VERSIONS_MAX];
@@ -198,18 +217,29 @@ static void make_record(struct view_status *v, struct host *h, const struct host
 	fill_versions(s, versions, differs, sizeof(differs));
 	if (main != NULL) {
 		delivered = (struct status_stage){ main->worker.delivered.transactions_total,
-						   main->worker.delivered.bytes_total, main->worker.delivered.commit_us };
-		applied = (struct status_stage){ main->worker.transactions_total, main->worker.bytes_total,
-						 main->worker.commit_us };
+						   main->worker.delivered.bytes_total,
+						   main->worker.delivered.commit_us };
+		applied = (struct status_stage){ main->worker.transactions_total,
+						 main->worker.bytes_total, main->worker.commit_us };
 	}
 	r = (struct status_record){
-		.seq = main != NULL ? main->worker.seq : 0, .kind = "view", .name = host_name(h), .state = state,
-		.message = message, .at_us = clock_now_us(), .started_us = v->started_us, .http = http,
+		.seq = main != NULL ? main->worker.seq : 0,
+		.kind = "view",
+		.name = host_name(h),
+		.state = state,
+		.message = message,
+		.at_us = clock_now_us(),
+		.started_us = v->started_us,
+		.http = http,
 		.gtid_set = main != NULL ? main->worker.gtid_set : "",
 		.commit_us = main != NULL ? main->worker.commit_us : 0,
-		.delivered = main != NULL ? &delivered : NULL, .applied = main != NULL ? &applied : NULL,
-		.versions = versions, .version_count = s->version_count, .verified = s->verified ? &verified : NULL,
-		.inputs = { (const char **)inputs, input_count }, .owner = owner,
+		.delivered = main != NULL ? &delivered : NULL,
+		.applied = main != NULL ? &applied : NULL,
+		.versions = versions,
+		.version_count = s->version_count,
+		.verified = s->verified ? &verified : NULL,
+		.inputs = { (const char **)inputs, input_count },
+		.owner = owner,
 	};
 	buf_reset(&v->value);
 	write_wire_header(&v->value, v->schema_id);
@@ -221,8 +251,10 @@ static void make_record(struct view_status *v, struct host *h, const struct host
 static int connect_to_kafka(struct view_status *v, struct err *e)
 {
 	struct producer_options options = { .queue_bytes_max = 4 * 1024 * 1024, .linger_ms = 0 };
-	char *topic = xasprintf("%s.status", v->settings->name), *subject = xasprintf("%s-value", topic);
-	int rc = registry_register(v->registry, subject, records_schema_text(RECORD_STATUS), &v->schema_id, e);
+	char *topic = xasprintf("%s.status", v->settings->name),
+	     *subject = xasprintf("%s-value", topic);
+	int rc = registry_register(v->registry, subject, records_schema_text(RECORD_STATUS),
+				   &v->schema_id, e);
 
 	if (rc == 0)
 		rc = producer_open(v->settings, &options, &v->producer, e);
@@ -236,7 +268,8 @@ static int connect_to_kafka(struct view_status *v, struct err *e)
 static void failed(struct view_status *v, const struct err *e)
 {
 	if (!v->complained)
-		log_err(LOG_LEVEL_WARNING, "status", "status records can't be written; trying again", e);
+		log_err(LOG_LEVEL_WARNING, "status",
+			"status records can't be written; trying again", e);
 	v->complained = true;
 	if (v->producer != NULL)
 		producer_close(v->producer);
@@ -262,16 +295,18 @@ static char *summary(const struct host_status *s, const char *state, const char 
 	struct buf text = BUF_INIT;
 	char *copy;
 
-	buf_add_format(&text, "%s %s %d %d %d %lld %lld", state, message, s->live, (int)s->job, (int)s->phase,
-		       (long long)s->verified_us, (long long)s->differences);
+	buf_add_format(&text, "%s %s %d %d %d %lld %lld", state, message, s->live, (int)s->job,
+		       (int)s->phase, (long long)s->verified_us, (long long)s->differences);
 	for (size_t i = 0; i < s->version_count; i++)
-		buf_add_format(&text, " %d:%s", s->versions[i].version, version_state(s, &s->versions[i]));
+		buf_add_format(&text, " %d:%s", s->versions[i].version,
+			       version_state(s, &s->versions[i]));
 	copy = xstrdup(buf_cstr(&text));
 	buf_done(&text);
 	return copy;
 }
 
-void view_status_write(struct view_status *v, struct host *h, const char *http, int64_t every_us, bool stopping)
+void view_status_write(struct view_status *v, struct host *h, const char *http, int64_t every_us,
+		       bool stopping)
 {
 	struct host_status *s = xmalloc(sizeof(*s));
 	int64_t now = clock_monotonic_us();

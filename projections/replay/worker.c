@@ -1,20 +1,21 @@
 /* worker.c - the loop of one version, and the control that other threads have over it.
  *
- *   open version -> read position -> open feed there -> [ next -> apply ... border -> commit ] -> on error: close all,
- *   wait, the same again
+ *   open version -> read position -> open feed there -> [ next -> apply ... border -> commit ] ->
+ * on error: close all, wait, the same again
  *
- * A border is the place between two source transactions: only there may the store transaction end, only there does the
- * loop look at what other threads want. Caught up, a store transaction ends as soon as the feed has nothing more at hand; so
- * latency is one commit, and a burst shares one. In bulk it takes BULK_RECORDS or a time limit, because a commit costs
- * far more than a row.
+ * A border is the place between two source transactions: only there may the store transaction end,
+ * only there does the loop look at what other threads want. Caught up, a store transaction ends as
+ * soon as the feed has nothing more at hand; so latency is one commit, and a burst shares one. In
+ * bulk it takes BULK_RECORDS or a time limit, because a commit costs far more than a row.
  *
- * When the loop ends in an error, what is complete is committed first if it can be; and each failed attempt halves the
- * bulk, so that even a feed that breaks again and again gets somewhere. A record that can't be applied is come to a second
- * time in store transactions of one source transaction each: the view then stands exactly before it.
+ * When the loop ends in an error, what is complete is committed first if it can be; and each failed
+ * attempt halves the bulk, so that even a feed that breaks again and again gets somewhere. A record
+ * that can't be applied is come to a second time in store transactions of one source transaction
+ * each: the view then stands exactly before it.
  *
- * Control is a handful of fields under one mutex with one condition variable for both directions: requesters set what
- * they want and wait for `held`; the thread, when held, waits for a change. Nobody takes the mutex for longer than a copy of
- * the status. */
+ * Control is a handful of fields under one mutex with one condition variable for both directions:
+ * requesters set what they want and wait for `held`; the thread, when held, waits for a change.
+ * Nobody takes the mutex for longer than a copy of the status. */
 #include "projections/replay/worker.h"
 
 #include "core/base/backoff.h"
@@ -29,13 +30,13 @@
 #include <stdlib.h>
 
 #define BULK_RECORDS 50000
-#define LIVE_OPEN_US_MAX 200000     /* a live store transaction under constant load */
+#define LIVE_OPEN_US_MAX 200000 /* a live store transaction under constant load */
 #define BUILD_OPEN_US_MAX 2000000
-#define WAIT_MS 50                  /* of the feed, when nothing is open: how soon a hold is seen */
+#define WAIT_MS 50 /* of the feed, when nothing is open: how soon a hold is seen */
 #define BUILD_COALESCE_MS 20
-#define PATIENCE_US 60000000        /* for topics that a capture which just began is still making */
-#define GROUP_COMMIT_US 5000000     /* between commits of consumer group offsets */
-#define POSITION_ONLY_US 1000000    /* between store commits that only move the position */
+#define PATIENCE_US 60000000     /* for topics that a capture which just began is still making */
+#define GROUP_COMMIT_US 5000000  /* between commits of consumer group offsets */
+#define POSITION_ONLY_US 1000000 /* between store commits that only move the position */
 
 enum target_kind { TARGET_NONE, TARGET_SEQ, TARGET_GTID };
 
@@ -59,11 +60,11 @@ struct worker {
 	struct store_version *version;
 	struct handlers *handlers;
 	void *feed;
-	bool open, inside, built;       /* store transaction open; inside a source transaction */
+	bool open, inside, built; /* store transaction open; inside a source transaction */
 	int64_t open_us, open_records, records_base;
 	int64_t started_us;
-	int64_t bulk;                   /* records of one store transaction, at most about */
-	int64_t poison_seq;             /* record that could not be applied; 0: none */
+	int64_t bulk;       /* records of one store transaction, at most about */
+	int64_t poison_seq; /* record that could not be applied; 0: none */
 	int64_t group_us, mark_us, rate_us, rate_records;
 	int64_t marked_seq;
 	char *marked_gtid;
@@ -73,7 +74,7 @@ struct worker {
 
 static const char *const state_names[] = {
 	[WORKER_STARTING] = "starting", [WORKER_RUNNING] = "running", [WORKER_HELD] = "held",
-	[WORKER_RETRYING] = "retrying", [WORKER_FAILED] = "failed", [WORKER_STOPPED] = "stopped",
+	[WORKER_RETRYING] = "retrying", [WORKER_FAILED] = "failed",   [WORKER_STOPPED] = "stopped",
 };
 
 const char *worker_state_name(enum worker_state state)
@@ -99,7 +100,7 @@ static void wait_until(struct worker *w, int64_t monotonic_us)
 	pthread_cond_timedwait(&w->changed, &w->lock, &t);
 }
 
-/* ---- status ------------------------------------------------------------------------------------------------------ */
+/* ---- status ---------------------------------------------------------------------------------- */
 
 static void set_state(struct worker *w, enum worker_state state, const struct err *e)
 {
@@ -147,7 +148,8 @@ static void publish_status(struct worker *w, bool committed)
 		w->status.commit_us = p->commit_us;
 		w->status.bytes_total = p->bytes_total;
 		w->status.transactions_total = p->transactions_total;
-		snprintf(w->status.gtid_set, sizeof(w->status.gtid_set), "%s", p->gtid_set != NULL ? p->gtid_set : "");
+		snprintf(w->status.gtid_set, sizeof(w->status.gtid_set), "%s",
+			 p->gtid_set != NULL ? p->gtid_set : "");
 	}
 	w->status.records = w->records_base + feed(w)->records(w->feed);
 	w->status.records_total = w->records_base + feed(w)->records_total(w->feed);
@@ -169,7 +171,7 @@ void worker_status(struct worker *w, struct worker_status *ret_status)
 	pthread_mutex_unlock(&w->lock);
 }
 
-/* ---- store transactions ------------------------------------------------------------------------------------------ */
+/* ---- store transactions ---------------------------------------------------------------------- */
 
 static int begin(struct worker *w, struct err *e)
 {
@@ -222,7 +224,8 @@ static int commit(struct worker *w, struct err *e)
 	return 0;
 }
 
-/* The stored position is behind what was read without a row of ours (other tables' transactions). */
+/* The stored position is behind what was read without a row of ours (other tables' transactions).
+ */
 static bool position_moved(const struct worker *w)
 {
 	const struct intake_position *p = feed(w)->position(w->feed);
@@ -237,7 +240,7 @@ static bool store_transaction_full(const struct worker *w)
 	return w->open_records >= w->bulk || clock_monotonic_us() - w->open_us > limit;
 }
 
-/* ---- borders: what other threads want ---------------------------------------------------------------------------- */
+/* ---- borders: what other threads want -------------------------------------------------------- */
 
 /* Under lock. */
 static bool target_reached(struct worker *w)
@@ -250,7 +253,8 @@ static bool target_reached(struct worker *w)
 	if (w->target == TARGET_SEQ) {
 		reached = p->seq >= w->target_seq;
 	} else if (w->target == TARGET_GTID) {
-		reached = gtid_set_parse(slice_str(p->gtid_set != NULL ? p->gtid_set : ""), &at, &ignored) == 0 &&
+		reached = gtid_set_parse(slice_str(p->gtid_set != NULL ? p->gtid_set : ""), &at,
+					 &ignored) == 0 &&
 			  gtid_set_contains_set(&at, &w->target_gtid);
 		gtid_set_done(&at);
 	}
@@ -266,7 +270,8 @@ static void let_go(struct worker *w, bool lost)
 	pthread_cond_broadcast(&w->changed);
 }
 
-/* Under lock, everything committed: stays here until it is released, sent on, stopped or asked to finish. */
+/* Under lock, everything committed: stays here until it is released, sent on, stopped or asked to
+ * finish. */
 static void stand(struct worker *w)
 {
 	w->held = true;
@@ -325,7 +330,7 @@ static int border(struct worker *w, struct err *e)
 	}
 }
 
-/* ---- the loop ---------------------------------------------------------------------------------------------------- */
+/* ---- the loop -------------------------------------------------------------------------------- */
 
 static int apply(struct worker *w, const struct intake_item *item, struct err *e)
 {
@@ -337,8 +342,9 @@ static int apply(struct worker *w, const struct intake_item *item, struct err *e
 	w->open_records++;
 	if (handlers_apply(w->handlers, &record, e) < 0) {
 		w->poison_seq = w->poison_seq == 0 ? item->seq : -1;
-		return err_wrap(e, "%s partition %d offset %lld (seq %lld)", w->options.view->inputs[item->topic],
-				item->partition, (long long)item->offset, (long long)item->seq);
+		return err_wrap(e, "%s partition %d offset %lld (seq %lld)",
+				w->options.view->inputs[item->topic], item->partition,
+				(long long)item->offset, (long long)item->seq);
 	}
 	if (item->seq > w->poison_seq)
 		w->poison_seq = 0;
@@ -347,10 +353,12 @@ static int apply(struct worker *w, const struct intake_item *item, struct err *e
 
 static int idle(struct worker *w, struct err *e)
 {
-	if (w->inside) /* the rest of a source transaction is on its way: its store transaction stays open */
+	if (w->inside) /* the rest of a source transaction is on its way: its store transaction
+			  stays open */
 		return 1;
 	if (w->open ? commit(w, e) < 0
-		    : position_moved(w) && clock_monotonic_us() - w->mark_us > POSITION_ONLY_US && commit(w, e) < 0)
+		    : position_moved(w) && clock_monotonic_us() - w->mark_us > POSITION_ONLY_US &&
+			      commit(w, e) < 0)
 		return -1;
 	publish_status(w, false);
 	return border(w, e);
@@ -386,7 +394,8 @@ static int loop(struct worker *w, struct err *e)
 			if (w->open && store_transaction_full(w) && commit(w, e) < 0)
 				return -1;
 			if (!w->open && clock_monotonic_us() - idle_us > 500000) {
-				idle_us = clock_monotonic_us(); /* only other tables' transactions: still move the position */
+				idle_us = clock_monotonic_us(); /* only other tables' transactions:
+								   still move the position */
 				go = idle(w, e);
 				break;
 			}
@@ -420,8 +429,10 @@ static int open_source(struct worker *w, const struct intake_options *o, struct 
 static int open_feed(struct worker *w, struct err *e)
 {
 	struct intake_options o = {
-		.topics = (const char *const *)w->options.view->inputs, .topic_count = w->options.view->input_count,
-		.group = w->group, .memory = w->options.memory,
+		.topics = (const char *const *)w->options.view->inputs,
+		.topic_count = w->options.view->input_count,
+		.group = w->group,
+		.memory = w->options.memory,
 	};
 	struct intake_position from;
 	char *text = NULL;
@@ -462,11 +473,14 @@ static void close_all(struct worker *w)
 
 static int attempt(struct worker *w, struct err *e)
 {
-	struct handlers_options h = { .view = w->options.view, .schema = read_schema, .context = w };
+	struct handlers_options h = { .view = w->options.view,
+				      .schema = read_schema,
+				      .context = w };
 	const struct intake_position *p;
 	int rc = -1;
 
-	if (store(w)->version_open(w->options.store, w->options.version, &w->version, e) < 0 || open_feed(w, e) < 0)
+	if (store(w)->version_open(w->options.store, w->options.version, &w->version, e) < 0 ||
+	    open_feed(w, e) < 0)
 		goto out;
 	h.target = store(w)->target(w->version);
 	w->handlers = handlers_new(&h);
@@ -485,9 +499,11 @@ out:
 
 static void back_off(struct worker *w, const struct err *e)
 {
-	int64_t wait_ms = backoff_next_ms(&w->backoff), until = clock_monotonic_us() + wait_ms * 1000;
+	int64_t wait_ms = backoff_next_ms(&w->backoff),
+		until = clock_monotonic_us() + wait_ms * 1000;
 
-	log_err(w->backoff.tries > 1 ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, w->area, "trying again soon", e);
+	log_err(w->backoff.tries > 1 ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, w->area,
+		"trying again soon", e);
 	set_state(w, WORKER_RETRYING, e);
 	pthread_mutex_lock(&w->lock);
 	if (w->held) /* what was held can't be promised any more */
@@ -522,7 +538,7 @@ static void *run(void *context)
 	return NULL;
 }
 
-/* ---- calls from other threads ------------------------------------------------------------------------------------ */
+/* ---- calls from other threads ---------------------------------------------------------------- */
 
 int worker_start(const struct worker_options *options, struct worker **ret_worker, struct err *e)
 {
@@ -582,7 +598,8 @@ void worker_stop(struct worker *w)
 static int ended(const struct worker *w, struct err *e)
 {
 	if (w->status.state == WORKER_FAILED)
-		return err_data(e, "version %d has failed: %s", w->options.version, w->status.message);
+		return err_data(e, "version %d has failed: %s", w->options.version,
+				w->status.message);
 	return err_retry(e, "version %d is stopped", w->options.version);
 }
 
@@ -601,10 +618,12 @@ static int await_hold(struct worker *w, int64_t timeout_ms, struct err *e)
 			return ended(w, e);
 		if (!w->want_hold)
 			return err_retry(e, "version %d was let go again: %s", w->options.version,
-					 w->status.state == WORKER_RETRYING ? w->status.message : "its limit passed");
+					 w->status.state == WORKER_RETRYING ? w->status.message
+									    : "its limit passed");
 		if (clock_monotonic_us() >= until) {
-			err_retry(e, "version %d did not stop within %lld ms%s%s", w->options.version,
-				  (long long)timeout_ms, w->status.message[0] != '\0' ? ": " : "", w->status.message);
+			err_retry(e, "version %d did not stop within %lld ms%s%s",
+				  w->options.version, (long long)timeout_ms,
+				  w->status.message[0] != '\0' ? ": " : "", w->status.message);
 			return -1;
 		}
 		wait_until(w, until);
@@ -639,8 +658,9 @@ static int advance(struct worker *w, enum target_kind target, int64_t timeout_ms
 	int rc;
 
 	if (!w->held)
-		return has_ended(w) ? ended(w, e) : err_retry(e, "version %d is not held%s", w->options.version,
-							      w->hold_lost ? " any more: its limit passed" : "");
+		return has_ended(w) ? ended(w, e)
+				    : err_retry(e, "version %d is not held%s", w->options.version,
+						w->hold_lost ? " any more: its limit passed" : "");
 	w->target = target;
 	w->held = false;
 	w->hold_until_us = clock_monotonic_us() + timeout_ms * 1000 + w->hold_limit_us;

@@ -1,5 +1,6 @@
-/* lease.c - the lease as an open file description lock (fcntl(2), F_OFD_SETLK): it belongs to the open file, not to the
- * thread or process that asks, and F_OFD_GETLK can look at it without taking it. */
+/* lease.c - the lease as an open file description lock (fcntl(2), F_OFD_SETLK): it belongs to the
+ * open file, not to the thread or process that asks, and F_OFD_GETLK can look at it without taking
+ * it. */
 #include "projections/store/lease.h"
 
 #include "core/base/mem.h"
@@ -33,8 +34,12 @@ static int make_folder(const char *path, struct err *e)
 
 static int make_folders(const char *state_dir, const char *view, struct err *e)
 {
-	char *views = xasprintf("%s/views", state_dir), *own = xasprintf("%s/views/%s", state_dir, view);
-	int rc = make_folder(state_dir, e) < 0 || make_folder(views, e) < 0 || make_folder(own, e) < 0 ? -1 : 0;
+	char *views = xasprintf("%s/views", state_dir),
+	     *own = xasprintf("%s/views/%s", state_dir, view);
+	int rc = make_folder(state_dir, e) < 0 || make_folder(views, e) < 0 ||
+				 make_folder(own, e) < 0
+			 ? -1
+			 : 0;
 
 	free(views);
 	free(own);

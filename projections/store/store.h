@@ -1,11 +1,14 @@
-/* store.h - where the versions of a view live: rows, position and definition together (DESIGN 5.2, 5.3).
+/* store.h - where the versions of a view live: rows, position and definition together
+ * (DESIGN 5.2, 5.3).
  *
- * A store holds all versions of one view. Each version has its own tables, written by one thread through a store_version;
- * others read it through snapshots. Kinds of stores differ only below `struct store_ops`; projections/store/store_sqlite.c
- * says how SQLite keeps what is promised here:
+ * A store holds all versions of one view. Each version has its own tables, written by one thread
+ * through a store_version; others read it through snapshots. Kinds of stores differ only below
+ * `struct store_ops`; projections/store/store_sqlite.c says how SQLite keeps what is promised here:
  *   - rows and position are committed together, or neither;
- *   - two writers can't both commit to one version: opening it for writing fences the one before (ERR_FATAL, EXIT_FENCED);
- *   - the public name always leads to a whole version, also while it is being changed and after a crash. */
+ *   - two writers can't both commit to one version: opening it for writing fences the one before
+ * (ERR_FATAL, EXIT_FENCED);
+ *   - the public name always leads to a whole version, also while it is being changed and after a
+ * crash. */
 #ifndef PROJECTIONS_STORE_STORE_H
 #define PROJECTIONS_STORE_STORE_H
 
@@ -14,24 +17,24 @@
 
 enum store_state { STORE_BUILDING, STORE_READY, STORE_LIVE, STORE_SUPERSEDED, STORE_FAILED };
 
-const char *store_state_name(enum store_state state);   /* "building", ... */
+const char *store_state_name(enum store_state state); /* "building", ... */
 
 struct store_info {
-	int version;                     /* from 1 */
+	int version; /* from 1 */
 	enum store_state state;
 	char fingerprint[VIEW_FINGERPRINT_SIZE];
-	int64_t made_us;                 /* wall clock when the build began */
-	int64_t superseded_us;           /* when the public name went to another version; 0: not */
+	int64_t made_us;       /* wall clock when the build began */
+	int64_t superseded_us; /* when the public name went to another version; 0: not */
 	int64_t seq, commit_us;
-	char gtid_set[1024];             /* cut when longer */
-	bool built;                      /* the build has ended: indexes made, everything on disk */
-	bool swap;                       /* goes live by itself when it is ready */
-	bool stale;                      /* its build may be damaged (the machine went down): begin again from nothing */
+	char gtid_set[1024]; /* cut when longer */
+	bool built;          /* the build has ended: indexes made, everything on disk */
+	bool swap;           /* goes live by itself when it is ready */
+	bool stale; /* its build may be damaged (the machine went down): begin again from nothing */
 };
 
 /* What is stored with the rows at each commit. */
 struct store_mark {
-	struct slice position;           /* intake_position_write */
+	struct slice position; /* intake_position_write */
 	int64_t seq, commit_us;
 	const char *gtid_set;
 };
@@ -44,47 +47,62 @@ struct store_snapshot;
 struct store_rows;
 
 struct store_ops {
-	const char *name;                /* as in view.conf */
-	/* Makes the place when it is missing. One process at a time may write (lease.h); any may take snapshots. */
-	int (*open)(const char *state_dir, const char *view, struct store **ret_store, struct err *e);
+	const char *name; /* as in view.conf */
+	/* Makes the place when it is missing. One process at a time may write (lease.h); any may
+	 * take snapshots. */
+	int (*open)(const char *state_dir, const char *view, struct store **ret_store,
+		    struct err *e);
 	void (*close)(struct store *s);
-	/* All versions, by number; caller frees. Versions that were never completely made are left out. */
-	int (*list)(struct store *s, struct store_info **ret_infos, size_t *ret_count, struct err *e);
-	/* Makes a version's tables and bookkeeping, state building. What a broken attempt left of that number is removed. */
-	int (*create)(struct store *s, const struct view *view, int version, bool swap, struct err *e);
-	int (*definition)(struct store *s, int version, struct view_files *ret_files, struct err *e);
-	int (*set_state)(struct store *s, int version, enum store_state state, bool swap, struct err *e);
+	/* All versions, by number; caller frees. Versions that were never completely made are left
+	 * out. */
+	int (*list)(struct store *s, struct store_info **ret_infos, size_t *ret_count,
+		    struct err *e);
+	/* Makes a version's tables and bookkeeping, state building. What a broken attempt left of
+	 * that number is removed. */
+	int (*create)(struct store *s, const struct view *view, int version, bool swap,
+		      struct err *e);
+	int (*definition)(struct store *s, int version, struct view_files *ret_files,
+			  struct err *e);
+	int (*set_state)(struct store *s, int version, enum store_state state, bool swap,
+			 struct err *e);
 	int (*remove)(struct store *s, int version, struct err *e);
-	/* Leads the public name to `version` (which is built) at once, and marks the one before superseded. */
+	/* Leads the public name to `version` (which is built) at once, and marks the one before
+	 * superseded. */
 	int (*publish)(struct store *s, int version, struct err *e);
 	/* Where a reader finds the version: a path. Malloced. */
 	char *(*place)(const struct store *s, int version);
 
-	int (*version_open)(struct store *s, int version, struct store_version **ret_version, struct err *e);
-	void (*version_close)(struct store_version *v);          /* NULL is fine; rolls back */
+	int (*version_open)(struct store *s, int version, struct store_version **ret_version,
+			    struct err *e);
+	void (*version_close)(struct store_version *v); /* NULL is fine; rolls back */
 	struct target *(*target)(struct store_version *v);
 	/* The stored position, malloced; NULL at the beginning. */
 	int (*position)(struct store_version *v, char **ret_text, struct err *e);
 	int (*begin)(struct store_version *v, struct err *e);
 	int (*commit)(struct store_version *v, const struct store_mark *mark, struct err *e);
 	void (*rollback)(struct store_version *v);
-	/* The build has ended: secondary indexes, then everything onto the disk. Does nothing the second time. */
+	/* The build has ended: secondary indexes, then everything onto the disk. Does nothing the
+	 * second time. */
 	int (*finish)(struct store_version *v, const char *after_build_sql, struct err *e);
 
 	/* The rows as they are now, for as long as the snapshot is open. Any thread. */
-	int (*snapshot)(struct store *s, int version, struct store_snapshot **ret_snapshot, struct err *e);
+	int (*snapshot)(struct store *s, int version, struct store_snapshot **ret_snapshot,
+			struct err *e);
 	void (*snapshot_close)(struct store_snapshot *n);
 	void (*snapshot_info)(const struct store_snapshot *n, struct store_info *ret_info);
-	/* Names of a table's columns, in order; count 0: there is no such table. Free with view_names_free(). */
-	int (*columns)(struct store_snapshot *n, const char *table, char ***ret_names, size_t *ret_count,
-		       struct err *e);
+	/* Names of a table's columns, in order; count 0: there is no such table. Free with
+	 * view_names_free(). */
+	int (*columns)(struct store_snapshot *n, const char *table, char ***ret_names,
+		       size_t *ret_count, struct err *e);
 	/* Rows with these columns, ordered by `key` as value_compare orders. */
-	int (*rows)(struct store_snapshot *n, const char *table, char *const *columns, size_t column_count,
-		    char *const *key, size_t key_count, struct store_rows **ret_rows, struct err *e);
+	int (*rows)(struct store_snapshot *n, const char *table, char *const *columns,
+		    size_t column_count, char *const *key, size_t key_count,
+		    struct store_rows **ret_rows, struct err *e);
 	/* Returns 1 and a row (valid until the next call), 0 at the end, -1 on error. */
 	int (*next)(struct store_rows *r, const struct value **ret_values, struct err *e);
 	void (*rows_close)(struct store_rows *r);
-	int (*row_count)(struct store_snapshot *n, const char *table, int64_t *ret_count, struct err *e);
+	int (*row_count)(struct store_snapshot *n, const char *table, int64_t *ret_count,
+			 struct err *e);
 };
 
 extern const struct store_ops store_sqlite;

@@ -1,17 +1,18 @@
 /* store_sqlite.c - versions of a view as SQLite files, and a symlink as the public name.
  *
- *   STATE/views/VIEW/v1.db, v2.db ...   a version: the user's tables and millrace_view, millrace_position,
- *                                       millrace_definition, millrace_epoch (one row each but the definition)
+ *   STATE/views/VIEW/v1.db, v2.db ...   a version: the user's tables and millrace_view,
+ * millrace_position, millrace_definition, millrace_epoch (one row each but the definition)
  *   STATE/VIEW.db -> views/VIEW/v2.db   the public name
  *
- * What is live is where the symlink leads: rename(2) replaces it at once, and the folder is synced after it. The `state` in
- * millrace_view follows: the new version says live before the name moves, the old one superseded after it. A crash
- * between is repaired by the next open, from the symlink. A reader that keeps its connection stays on the old file
- * and sees `superseded` there.
+ * What is live is where the symlink leads: rename(2) replaces it at once, and the folder is synced
+ * after it. The `state` in millrace_view follows: the new version says live before the name moves,
+ * the old one superseded after it. A crash between is repaired by the next open, from the symlink.
+ * A reader that keeps its connection stays on the old file and sees `superseded` there.
  *
- * A version is made in one transaction, so that a file either has all its bookkeeping or counts as not there. While it is
- * built nothing is synced (store_sqlite_version.c); `boot` names the kernel's run in which that happened, because after a
- * power cut such a file can't be trusted: it is `stale`, and built again. */
+ * A version is made in one transaction, so that a file either has all its bookkeeping or counts as
+ * not there. While it is built nothing is synced (store_sqlite_version.c); `boot` names the
+ * kernel's run in which that happened, because after a power cut such a file can't be trusted: it
+ * is `stale`, and built again. */
 #include "projections/store/store_sqlite_priv.h"
 
 #include "core/base/clock.h"
@@ -28,7 +29,7 @@
 #define VERSION_MAX 1000000
 
 static const char *const state_names[] = {
-	[STORE_BUILDING] = "building", [STORE_READY] = "ready", [STORE_LIVE] = "live",
+	[STORE_BUILDING] = "building",     [STORE_READY] = "ready",   [STORE_LIVE] = "live",
 	[STORE_SUPERSEDED] = "superseded", [STORE_FAILED] = "failed",
 };
 
@@ -89,7 +90,8 @@ bool store_sqlite_stale(const char *boot)
 	return strcmp(boot, now) != 0;
 }
 
-int store_sqlite_change(struct sql_db *db, const char *sql, const struct value *values, int count, struct err *e)
+int store_sqlite_change(struct sql_db *db, const char *sql, const struct value *values, int count,
+			struct err *e)
 {
 	struct sql_statement *s;
 	int rc = 0;
@@ -114,7 +116,7 @@ static struct value int_value(int64_t i)
 	return (struct value){ .kind = VALUE_INT, .i = i };
 }
 
-/* ---- the place --------------------------------------------------------------------------------------------------- */
+/* ---- the place ------------------------------------------------------------------------------- */
 
 static void close_store(struct store *s)
 {
@@ -129,7 +131,8 @@ static void close_store(struct store *s)
 	free(f);
 }
 
-static int open_store(const char *state_dir, const char *view, struct store **ret_store, struct err *e)
+static int open_store(const char *state_dir, const char *view, struct store **ret_store,
+		      struct err *e)
 {
 	struct store_files *f = xcalloc(1, sizeof(*f));
 	char *views = xasprintf("%s/views", state_dir);
@@ -140,7 +143,8 @@ static int open_store(const char *state_dir, const char *view, struct store **re
 	f->view = xstrdup(view);
 	f->dir = xasprintf("%s/views/%s", state_dir, view);
 	f->public_path = xasprintf("%s/%s.db", state_dir, view);
-	if ((mkdir(state_dir, 0755) < 0 && errno != EEXIST) || (mkdir(views, 0755) < 0 && errno != EEXIST) ||
+	if ((mkdir(state_dir, 0755) < 0 && errno != EEXIST) ||
+	    (mkdir(views, 0755) < 0 && errno != EEXIST) ||
 	    (mkdir(f->dir, 0755) < 0 && errno != EEXIST))
 		rc = err_config(e, "%s: %s", f->dir, strerror(errno));
 	free(views);
@@ -163,16 +167,21 @@ static int live_version(const struct store_files *f, int *ret_version, struct er
 	if (n < 0 && errno == ENOENT)
 		return 0;
 	if (n < 0) {
-		err_config(e, "%s: %s", f->public_path, errno == EINVAL ? "not a symlink" : strerror(errno));
-		return err_hint(e, "This is the public name of view %s; move what stands there out of the way.",
-				f->view);
+		err_config(e, "%s: %s", f->public_path,
+			   errno == EINVAL ? "not a symlink" : strerror(errno));
+		return err_hint(
+			e,
+			"This is the public name of view %s; move what stands there out of the "
+			"way.",
+			f->view);
 	}
 	target[n] = '\0';
 	base = strrchr(target, '/');
 	base = base != NULL ? base + 1 : target;
 	version = base[0] == 'v' ? strtol(base + 1, &end, 10) : 0;
 	if (version < 1 || version > VERSION_MAX || strcmp(end, ".db") != 0)
-		return err_config(e, "%s leads to %s, which is no version of the view", f->public_path, target);
+		return err_config(e, "%s leads to %s, which is no version of the view",
+				  f->public_path, target);
 	*ret_version = (int)version;
 	return 0;
 }
@@ -184,23 +193,33 @@ int store_sqlite_info(struct sql_db *db, struct store_info *ret_info, struct err
 	char boot[64];
 	int rc;
 
-	if (sql_prepare(db, "store", "SELECT version, state, definition, made_us, superseded_us, built, swap, boot, seq, "
-			"commit_us, gtid_set FROM millrace_view, millrace_position", NULL, &s, e) < 0)
+	if (sql_prepare(
+		    db, "store",
+		    "SELECT version, state, definition, made_us, superseded_us, built, swap, "
+		    "boot, seq, "
+		    "commit_us, gtid_set FROM millrace_view, millrace_position",
+		    NULL, &s, e) < 0)
 		return -1;
 	rc = sql_step(s, e);
 	if (rc == 1) {
 		for (int i = 0; i < 11; i++)
 			sql_column(s, i, &v[i]);
 		*ret_info = (struct store_info){
-			.version = (int)v[0].i, .state = state_of(v[1].bytes), .made_us = v[3].i,
-			.superseded_us = v[4].i, .built = v[5].i != 0, .swap = v[6].i != 0, .seq = v[8].i,
+			.version = (int)v[0].i,
+			.state = state_of(v[1].bytes),
+			.made_us = v[3].i,
+			.superseded_us = v[4].i,
+			.built = v[5].i != 0,
+			.swap = v[6].i != 0,
+			.seq = v[8].i,
 			.commit_us = v[9].i,
 		};
-		snprintf(ret_info->fingerprint, sizeof(ret_info->fingerprint), "%.*s", (int)v[2].bytes.size,
-			 (const char *)v[2].bytes.data);
-		snprintf(ret_info->gtid_set, sizeof(ret_info->gtid_set), "%.*s", (int)v[10].bytes.size,
-			 (const char *)v[10].bytes.data);
-		snprintf(boot, sizeof(boot), "%.*s", (int)v[7].bytes.size, (const char *)v[7].bytes.data);
+		snprintf(ret_info->fingerprint, sizeof(ret_info->fingerprint), "%.*s",
+			 (int)v[2].bytes.size, (const char *)v[2].bytes.data);
+		snprintf(ret_info->gtid_set, sizeof(ret_info->gtid_set), "%.*s",
+			 (int)v[10].bytes.size, (const char *)v[10].bytes.data);
+		snprintf(boot, sizeof(boot), "%.*s", (int)v[7].bytes.size,
+			 (const char *)v[7].bytes.data);
 		ret_info->stale = !ret_info->built && store_sqlite_stale(boot);
 	}
 	sql_finalize(s);
@@ -208,7 +227,8 @@ int store_sqlite_info(struct sql_db *db, struct store_info *ret_info, struct err
 }
 
 /* 1: read; 0: the file was never completely made; -1: error. */
-static int read_info(const struct store_files *f, int version, struct store_info *ret_info, struct err *e)
+static int read_info(const struct store_files *f, int version, struct store_info *ret_info,
+		     struct err *e)
 {
 	char *path = store_sqlite_path(f, version);
 	struct sql_db *db = NULL;
@@ -216,7 +236,8 @@ static int read_info(const struct store_files *f, int version, struct store_info
 	int rc = -1;
 
 	if (sql_open_db(path, SQL_OPEN_READ, &db, e) == 0 &&
-	    sql_get_int(db, "SELECT count(*) FROM sqlite_schema WHERE name = 'millrace_view'", &tables, e) == 0) {
+	    sql_get_int(db, "SELECT count(*) FROM sqlite_schema WHERE name = 'millrace_view'",
+			&tables, e) == 0) {
 		if (tables == 0)
 			rc = 0;
 		else
@@ -269,7 +290,8 @@ static int list(struct store *s, struct store_info **ret_infos, size_t *ret_coun
 		if (version == live)
 			info.state = STORE_LIVE;
 		else if (info.state == STORE_LIVE) /* a crash between rename and bookkeeping */
-			info.state = info.superseded_us > 0 || info.built ? STORE_SUPERSEDED : STORE_BUILDING;
+			info.state = info.superseded_us > 0 || info.built ? STORE_SUPERSEDED
+									  : STORE_BUILDING;
 		infos = xrealloc(infos, (count + 1) * sizeof(*infos));
 		infos[count++] = info;
 	}
@@ -285,7 +307,7 @@ static int list(struct store *s, struct store_info **ret_infos, size_t *ret_coun
 	return 0;
 }
 
-/* ---- making and removing ----------------------------------------------------------------------------------------- */
+/* ---- making and removing --------------------------------------------------------------------- */
 
 static int remove_version(struct store *s, int version, struct err *e)
 {
@@ -305,36 +327,53 @@ static int remove_version(struct store *s, int version, struct err *e)
 }
 
 static const char own_tables[] =
-	"CREATE TABLE millrace_view (one INTEGER PRIMARY KEY CHECK (one = 1), view TEXT NOT NULL, version INTEGER "
-	"NOT NULL, state TEXT NOT NULL, definition TEXT NOT NULL, owner TEXT, made_us INTEGER NOT NULL, built_us INTEGER "
-	"NOT NULL DEFAULT 0, superseded_us INTEGER NOT NULL DEFAULT 0, built INTEGER NOT NULL DEFAULT 0, swap INTEGER NOT "
+	"CREATE TABLE millrace_view (one INTEGER PRIMARY KEY CHECK (one = 1), view TEXT NOT NULL, "
+	"version INTEGER "
+	"NOT NULL, state TEXT NOT NULL, definition TEXT NOT NULL, owner TEXT, made_us INTEGER NOT "
+	"NULL, built_us INTEGER "
+	"NOT NULL DEFAULT 0, superseded_us INTEGER NOT NULL DEFAULT 0, built INTEGER NOT NULL "
+	"DEFAULT 0, swap INTEGER NOT "
 	"NULL, boot TEXT NOT NULL);"
-	"CREATE TABLE millrace_position (one INTEGER PRIMARY KEY CHECK (one = 1), seq INTEGER NOT NULL, gtid_set TEXT NOT "
+	"CREATE TABLE millrace_position (one INTEGER PRIMARY KEY CHECK (one = 1), seq INTEGER NOT "
+	"NULL, gtid_set TEXT NOT "
 	"NULL, commit_us INTEGER NOT NULL, position TEXT);"
-	"CREATE TABLE millrace_definition (path TEXT PRIMARY KEY, content TEXT NOT NULL) WITHOUT ROWID;"
-	"CREATE TABLE millrace_epoch (one INTEGER PRIMARY KEY CHECK (one = 1), epoch INTEGER NOT NULL);"
+	"CREATE TABLE millrace_definition (path TEXT PRIMARY KEY, content TEXT NOT NULL) WITHOUT "
+	"ROWID;"
+	"CREATE TABLE millrace_epoch (one INTEGER PRIMARY KEY CHECK (one = 1), epoch INTEGER NOT "
+	"NULL);"
 	"INSERT INTO millrace_position VALUES (1, 0, '', 0, NULL);"
 	"INSERT INTO millrace_epoch VALUES (1, 0);";
 
-static int write_bookkeeping(struct sql_db *db, const struct view *view, int version, bool swap, struct err *e)
+static int write_bookkeeping(struct sql_db *db, const struct view *view, int version, bool swap,
+			     struct err *e)
 {
 	char boot[64];
 	struct value row[] = {
-		text_value(view->name), int_value(version), text_value(view->fingerprint),
-		text_value(view->owner != NULL ? view->owner : ""), int_value(clock_now_us()), int_value(swap),
+		text_value(view->name),
+		int_value(version),
+		text_value(view->fingerprint),
+		text_value(view->owner != NULL ? view->owner : ""),
+		int_value(clock_now_us()),
+		int_value(swap),
 		text_value(boot),
 	};
 
 	read_boot(boot, sizeof(boot));
 	row[6] = text_value(boot);
 	if (sql_script(db, "store", own_tables, e) < 0 ||
-	    store_sqlite_change(db, "INSERT INTO millrace_view (one, view, version, state, definition, owner, made_us, swap, "
-				"boot) VALUES (1, ?1, ?2, 'building', ?3, ?4, ?5, ?6, ?7)", row, 7, e) < 0)
+	    store_sqlite_change(
+		    db,
+		    "INSERT INTO millrace_view (one, view, version, state, definition, owner, "
+		    "made_us, swap, "
+		    "boot) VALUES (1, ?1, ?2, 'building', ?3, ?4, ?5, ?6, ?7)",
+		    row, 7, e) < 0)
 		return -1;
 	for (size_t i = 0; i < view->files.count; i++) {
-		struct value file[] = { text_value(view->files.items[i].name), text_value(view->files.items[i].text) };
+		struct value file[] = { text_value(view->files.items[i].name),
+					text_value(view->files.items[i].text) };
 
-		if (store_sqlite_change(db, "INSERT INTO millrace_definition VALUES (?1, ?2)", file, 2, e) < 0)
+		if (store_sqlite_change(db, "INSERT INTO millrace_definition VALUES (?1, ?2)", file,
+					2, e) < 0)
 			return -1;
 	}
 	return 0;
@@ -348,7 +387,8 @@ static int create(struct store *s, const struct view *view, int version, bool sw
 	int rc = -1;
 
 	if (remove_version(s, version, e) < 0 || sql_open_db(path, SQL_OPEN_CREATE, &db, e) < 0 ||
-	    sql_run(db, "BEGIN IMMEDIATE", e) < 0 || write_bookkeeping(db, view, version, swap, e) < 0)
+	    sql_run(db, "BEGIN IMMEDIATE", e) < 0 ||
+	    write_bookkeeping(db, view, version, swap, e) < 0)
 		goto out;
 	sql_guard(db, true);
 	rc = sql_script(db, "tables.sql", view->create_sql, e);
@@ -362,7 +402,8 @@ out:
 	if (rc < 0) {
 		struct err ignored = ERR_INIT;
 
-		(void)remove_version(s, version, &ignored); /* a half-made file counts as not there anyway */
+		(void)remove_version(s, version,
+				     &ignored); /* a half-made file counts as not there anyway */
 		err_wrap(e, "view %s, version %d", f->view, version);
 	}
 	free(path);
@@ -387,7 +428,8 @@ static int definition(struct store *s, int version, struct view_files *ret_files
 		sql_column(q, 0, &name);
 		sql_column(q, 1, &text);
 		file = xstrndup((const char *)name.bytes.data, name.bytes.size);
-		view_files_add(&files, file, xstrndup((const char *)text.bytes.data, text.bytes.size));
+		view_files_add(&files, file,
+			       xstrndup((const char *)text.bytes.data, text.bytes.size));
 		free(file);
 	}
 out:
@@ -401,21 +443,23 @@ out:
 	return rc;
 }
 
-/* ---- states and the public name ---------------------------------------------------------------------------------- */
+/* ---- states and the public name -------------------------------------------------------------- */
 
 static int set_state(struct store *s, int version, enum store_state state, bool swap, struct err *e)
 {
 	char *path = store_sqlite_path(store_files_of(s), version);
 	struct sql_db *db = NULL;
 	struct value row[] = {
-		text_value(state_names[state]), int_value(swap),
+		text_value(state_names[state]),
+		int_value(swap),
 		int_value(state == STORE_SUPERSEDED ? clock_now_us() : 0),
 	};
 	int rc = -1;
 
 	if (sql_open_db(path, SQL_OPEN_WRITE, &db, e) == 0)
-		rc = store_sqlite_change(db, "UPDATE millrace_view SET state = ?1, swap = ?2, superseded_us = ?3", row,
-					 3, e);
+		rc = store_sqlite_change(
+			db, "UPDATE millrace_view SET state = ?1, swap = ?2, superseded_us = ?3",
+			row, 3, e);
 	sql_close(db);
 	free(path);
 	return rc;
@@ -453,9 +497,11 @@ static int publish(struct store *s, int version, struct err *e)
 		return err_config(e, "view %s: version %d is not built", f->view, version);
 	if (set_state(s, version, STORE_LIVE, false, e) < 0 || move_name(f, version, e) < 0)
 		return -1;
-	/* the name has moved: the old row says so to readers that stayed. It may be gone by another's hand. */
+	/* the name has moved: the old row says so to readers that stayed. It may be gone by
+	 * another's hand. */
 	if (old != 0 && old != version && set_state(s, old, STORE_SUPERSEDED, false, e) < 0)
-		return err_wrap(e, "version %d is live, but version %d can't be marked superseded", version, old);
+		return err_wrap(e, "version %d is live, but version %d can't be marked superseded",
+				version, old);
 	return 0;
 }
 

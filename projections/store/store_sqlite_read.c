@@ -1,6 +1,7 @@
-/* store_sqlite_read.c - a version as it is at one moment: a read transaction in WAL mode sees the file as it was when it
- * began, while the writer goes on. Rows are asked for in key order with binary comparison, the order of value_compare, so
- * that two snapshots (or a snapshot and the source) can be merged. */
+/* store_sqlite_read.c - a version as it is at one moment: a read transaction in WAL mode sees the
+ * file as it was when it began, while the writer goes on. Rows are asked for in key order with
+ * binary comparison, the order of value_compare, so that two snapshots (or a snapshot and the
+ * source) can be merged. */
 #include "projections/store/store_sqlite_priv.h"
 
 #include "core/base/mem.h"
@@ -26,14 +27,16 @@ void store_sqlite_snapshot_close(struct store_snapshot *n)
 	free(n);
 }
 
-int store_sqlite_snapshot(struct store *s, int version, struct store_snapshot **ret_snapshot, struct err *e)
+int store_sqlite_snapshot(struct store *s, int version, struct store_snapshot **ret_snapshot,
+			  struct err *e)
 {
 	struct store_snapshot *n = xcalloc(1, sizeof(*n));
 	char *path = store_sqlite_path(store_files_of(s), version);
 	int rc = sql_open_db(path, SQL_OPEN_READ, &n->db, e);
 
 	/* the transaction begins with its first read, which is of the position */
-	if (rc == 0 && (sql_run(n->db, "BEGIN", e) < 0 || store_sqlite_info(n->db, &n->info, e) < 0))
+	if (rc == 0 &&
+	    (sql_run(n->db, "BEGIN", e) < 0 || store_sqlite_info(n->db, &n->info, e) < 0))
 		rc = err_wrap(e, "%s", path);
 	free(path);
 	if (rc < 0)
@@ -48,8 +51,8 @@ void store_sqlite_snapshot_info(const struct store_snapshot *n, struct store_inf
 	*ret_info = n->info;
 }
 
-int store_sqlite_columns(struct store_snapshot *n, const char *table, char ***ret_names, size_t *ret_count,
-			 struct err *e)
+int store_sqlite_columns(struct store_snapshot *n, const char *table, char ***ret_names,
+			 size_t *ret_count, struct err *e)
 {
 	struct value name = { .kind = VALUE_TEXT, .bytes = slice_str(table) };
 	struct sql_statement *s;
@@ -87,8 +90,9 @@ static void add_names(struct buf *sql, char *const *names, size_t count, const c
 	}
 }
 
-int store_sqlite_rows(struct store_snapshot *n, const char *table, char *const *columns, size_t column_count,
-		      char *const *key, size_t key_count, struct store_rows **ret_rows, struct err *e)
+int store_sqlite_rows(struct store_snapshot *n, const char *table, char *const *columns,
+		      size_t column_count, char *const *key, size_t key_count,
+		      struct store_rows **ret_rows, struct err *e)
 {
 	struct store_rows *r = xcalloc(1, sizeof(*r));
 	struct buf sql = BUF_INIT;
@@ -132,7 +136,8 @@ void store_sqlite_rows_close(struct store_rows *r)
 	free(r);
 }
 
-int store_sqlite_row_count(struct store_snapshot *n, const char *table, int64_t *ret_count, struct err *e)
+int store_sqlite_row_count(struct store_snapshot *n, const char *table, int64_t *ret_count,
+			   struct err *e)
 {
 	struct buf sql = BUF_INIT;
 	int rc;

@@ -1,12 +1,14 @@
 /* store_sqlite_version.c - one version file, opened by the thread that writes it.
  *
- * A commit is one SQLite transaction: rows, then `UPDATE millrace_position ... WHERE epoch = mine`. Opening a version counts
- * its epoch up; so a writer that slept through a take-over finds its update touching no row, rolls back and stops.
+ * A commit is one SQLite transaction: rows, then `UPDATE millrace_position ... WHERE epoch = mine`.
+ * Opening a version counts its epoch up; so a writer that slept through a take-over finds its
+ * update touching no row, rolls back and stops.
  *
- * While a version is built nothing waits for the disk (synchronous = OFF; killing the process loses nothing, because the
- * kernel has the pages; a power cut may, and `boot` in millrace_view tells). finish() makes the secondary indexes, copies
- * the WAL into the file, and syncs file and folder: from then on synchronous = NORMAL, which keeps the file whole through a
- * power cut (rows and position may then step back together by some commits, and are applied again). */
+ * While a version is built nothing waits for the disk (synchronous = OFF; killing the process loses
+ * nothing, because the kernel has the pages; a power cut may, and `boot` in millrace_view tells).
+ * finish() makes the secondary indexes, copies the WAL into the file, and syncs file and folder:
+ * from then on synchronous = NORMAL, which keeps the file whole through a power cut (rows and
+ * position may then step back together by some commits, and are applied again). */
 #include "projections/store/store_sqlite_priv.h"
 
 #include "core/base/clock.h"
@@ -42,23 +44,35 @@ void store_sqlite_version_close(struct store_version *v)
 static int configure(struct store_version *v, struct err *e)
 {
 	/* cache in kB; the WAL goes into the file every 16 MB, and keeps at most 64 MB between */
-	return sql_run(v->db, v->built ? "PRAGMA synchronous = NORMAL; PRAGMA cache_size = -8000"
-		       : "PRAGMA synchronous = OFF; PRAGMA cache_size = -24000", e) < 0 ||
-	       sql_run(v->db, "PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 67108864", e) < 0 ? -1 : 0;
+	return sql_run(v->db,
+		       v->built ? "PRAGMA synchronous = NORMAL; PRAGMA cache_size = -8000"
+				: "PRAGMA synchronous = OFF; PRAGMA cache_size = -24000",
+		       e) < 0 ||
+			       sql_run(v->db,
+				       "PRAGMA wal_autocheckpoint = 4000; PRAGMA "
+				       "journal_size_limit = 67108864",
+				       e) < 0
+		       ? -1
+		       : 0;
 }
 
 static int prepare(struct store_version *v, struct err *e)
 {
-	static const char mark[] = "UPDATE millrace_position SET seq = ?1, gtid_set = ?2, commit_us = ?3, position = ?4 "
+	static const char mark[] =
+		"UPDATE millrace_position SET seq = ?1, gtid_set = ?2, commit_us = ?3, position = "
+		"?4 "
 		"WHERE (SELECT epoch FROM millrace_epoch) = ?5";
 
 	return sql_prepare(v->db, v->path, "BEGIN IMMEDIATE", NULL, &v->begin, e) < 0 ||
-	       sql_prepare(v->db, v->path, "COMMIT", NULL, &v->commit, e) < 0 ||
-	       sql_prepare(v->db, v->path, "ROLLBACK", NULL, &v->rollback, e) < 0 ||
-	       sql_prepare(v->db, v->path, mark, NULL, &v->mark, e) < 0 ? -1 : 0;
+			       sql_prepare(v->db, v->path, "COMMIT", NULL, &v->commit, e) < 0 ||
+			       sql_prepare(v->db, v->path, "ROLLBACK", NULL, &v->rollback, e) < 0 ||
+			       sql_prepare(v->db, v->path, mark, NULL, &v->mark, e) < 0
+		       ? -1
+		       : 0;
 }
 
-int store_sqlite_version_open(struct store *s, int version, struct store_version **ret_version, struct err *e)
+int store_sqlite_version_open(struct store *s, int version, struct store_version **ret_version,
+			      struct err *e)
 {
 	struct store_version *v = xcalloc(1, sizeof(*v));
 	int64_t built = 0;
@@ -69,8 +83,10 @@ int store_sqlite_version_open(struct store *s, int version, struct store_version
 	    sql_get_int(v->db, "SELECT built FROM millrace_view", &built, e) < 0)
 		goto fail;
 	v->built = built != 0;
-	if (configure(v, e) < 0 || sql_run(v->db, "UPDATE millrace_epoch SET epoch = epoch + 1", e) < 0 ||
-	    sql_get_int(v->db, "SELECT epoch FROM millrace_epoch", &v->epoch, e) < 0 || prepare(v, e) < 0)
+	if (configure(v, e) < 0 ||
+	    sql_run(v->db, "UPDATE millrace_epoch SET epoch = epoch + 1", e) < 0 ||
+	    sql_get_int(v->db, "SELECT epoch FROM millrace_epoch", &v->epoch, e) < 0 ||
+	    prepare(v, e) < 0)
 		goto fail;
 	target_sqlite_init(&v->target, v->db);
 	*ret_version = v;
@@ -108,14 +124,18 @@ void store_sqlite_rollback(struct store_version *v)
 	struct err ignored = ERR_INIT;
 
 	if (sql_in_transaction(v->db))
-		(void)run(v->rollback, &ignored); /* a transaction that can't be rolled back ends with the connection */
+		(void)run(v->rollback, &ignored); /* a transaction that can't be rolled back ends
+						     with the connection */
 }
 
 static int fenced(const struct store_version *v, struct err *e)
 {
 	err_fatal(e, "%s: another process writes this version", v->path);
 	err_exit(e, EXIT_FENCED);
-	return err_hint(e, "Two processes worked on one view; this one stops. Check that only one uses this state folder.");
+	return err_hint(
+		e,
+		"Two processes worked on one view; this one stops. Check that only one uses this "
+		"state folder.");
 }
 
 int store_sqlite_commit(struct store_version *v, const struct store_mark *mark, struct err *e)
@@ -153,7 +173,8 @@ static int make_indexes(struct store_version *v, const char *sql, struct err *e)
 	rc = sql_script(v->db, "tables.sql", sql, e);
 	sql_guard(v->db, false);
 	if (rc == 0)
-		rc = store_sqlite_change(v->db, "UPDATE millrace_view SET built = 1, built_us = ?1", &now, 1, e);
+		rc = store_sqlite_change(v->db, "UPDATE millrace_view SET built = 1, built_us = ?1",
+					 &now, 1, e);
 	if (rc == 0)
 		rc = run(v->commit, e);
 	if (rc < 0)
@@ -161,15 +182,18 @@ static int make_indexes(struct store_version *v, const char *sql, struct err *e)
 	return rc;
 }
 
-/* `built` must not be on disk before what it promises: all rows first, then the indexes with the mark. */
+/* `built` must not be on disk before what it promises: all rows first, then the indexes with the
+ * mark. */
 int store_sqlite_finish(struct store_version *v, const char *after_build_sql, struct err *e)
 {
 	if (v->built)
 		return 0;
-	if (sql_run(v->db, "PRAGMA wal_checkpoint(TRUNCATE)", e) < 0 || store_sqlite_sync(v->path, e) < 0 ||
-	    sql_run(v->db, "PRAGMA synchronous = FULL", e) < 0 || make_indexes(v, after_build_sql, e) < 0 ||
-	    sql_run(v->db, "PRAGMA wal_checkpoint(TRUNCATE)", e) < 0 || store_sqlite_sync(v->path, e) < 0 ||
-	    store_sqlite_sync(v->dir, e) < 0)
+	if (sql_run(v->db, "PRAGMA wal_checkpoint(TRUNCATE)", e) < 0 ||
+	    store_sqlite_sync(v->path, e) < 0 ||
+	    sql_run(v->db, "PRAGMA synchronous = FULL", e) < 0 ||
+	    make_indexes(v, after_build_sql, e) < 0 ||
+	    sql_run(v->db, "PRAGMA wal_checkpoint(TRUNCATE)", e) < 0 ||
+	    store_sqlite_sync(v->path, e) < 0 || store_sqlite_sync(v->dir, e) < 0)
 		return err_wrap(e, "end of the build");
 	v->built = true;
 	return configure(v, e);

@@ -1,7 +1,9 @@
-/* bench_apply.c - how fast a worker applies events to SQLite: the worker's own loop, handlers and store, over records that are made
- * in memory. No Kafka, no decompression: what is left is decode, SQL and commits.
+/* bench_apply.c - how fast a worker applies events to SQLite: the worker's own loop, handlers and
+ * store, over records that are made in memory. No Kafka, no decompression: what is left is decode,
+ * SQL and commits.
  *
- *   bench_apply [EVENTS] [DISTINCT KEYS]     prints events a second and peak memory; exit 1 below 100,000 events/s */
+ *   bench_apply [EVENTS] [DISTINCT KEYS]     prints events a second and peak memory; exit 1 below
+ * 100,000 events/s */
 #include "core/avro/write.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
@@ -14,15 +16,20 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define TRANSACTION 20          /* records in a source transaction */
+#define TRANSACTION 20 /* records in a source transaction */
 #define GOAL 100000
 
 static const char schema[] =
-	"{\"type\": \"record\", \"namespace\": \"bench\", \"name\": \"Joined\", \"fields\": [{\"name\": \"meta\", \"type\": "
-	"{\"type\": \"record\", \"name\": \"Meta\", \"fields\": [{\"name\": \"seq\", \"type\": \"long\"}, {\"name\": \"gtid\", "
-	"\"type\": \"string\"}, {\"name\": \"at\", \"type\": \"long\"}, {\"name\": \"traceparent\", \"type\": [\"null\", "
-	"\"string\"], \"default\": null}]}}, {\"name\": \"group_id\", \"type\": \"long\"}, {\"name\": \"member_id\", "
-	"\"type\": \"long\"}, {\"name\": \"joined_at\", \"type\": \"long\"}, {\"name\": \"name\", \"type\": \"string\"}]}";
+	"{\"type\": \"record\", \"namespace\": \"bench\", \"name\": \"Joined\", \"fields\": "
+	"[{\"name\": \"meta\", \"type\": "
+	"{\"type\": \"record\", \"name\": \"Meta\", \"fields\": [{\"name\": \"seq\", \"type\": "
+	"\"long\"}, {\"name\": \"gtid\", "
+	"\"type\": \"string\"}, {\"name\": \"at\", \"type\": \"long\"}, {\"name\": "
+	"\"traceparent\", \"type\": [\"null\", "
+	"\"string\"], \"default\": null}]}}, {\"name\": \"group_id\", \"type\": \"long\"}, "
+	"{\"name\": \"member_id\", "
+	"\"type\": \"long\"}, {\"name\": \"joined_at\", \"type\": \"long\"}, {\"name\": \"name\", "
+	"\"type\": \"string\"}]}";
 
 struct made {
 	struct intake_position position;
@@ -32,7 +39,8 @@ struct made {
 
 static int64_t total_events = 2000000, distinct_keys = 500000;
 
-static int made_open(void *context, const struct intake_options *options, void **ret_feed, struct err *e)
+static int made_open(void *context, const struct intake_options *options, void **ret_feed,
+		     struct err *e)
 {
 	struct made *m = xcalloc(1, sizeof(*m));
 
@@ -80,7 +88,10 @@ static int made_next(void *feed, int timeout_ms, struct intake_item *item, struc
 	write_long(&m->value, key % 100);
 	write_long(&m->value, 1700000000000000 + m->at);
 	write_str(&m->value, "a member's name");
-	*item = (struct intake_item){ .kind = INTAKE_RECORD, .seq = m->at, .offset = m->at, .schema_id = 1,
+	*item = (struct intake_item){ .kind = INTAKE_RECORD,
+				      .seq = m->at,
+				      .offset = m->at,
+				      .schema_id = 1,
 				      .value = buf_slice(&m->value) };
 	return 0;
 }
@@ -130,8 +141,15 @@ static int made_schema(void *context, int32_t id, const char **ret_text, struct 
 }
 
 static const struct feed_ops made_ops = {
-	.open = made_open, .close = made_close, .next = made_next, .position = made_position, .delivered = made_delivered,
-	.copying = made_copying, .records = made_records, .records_total = made_total, .commit_offsets = made_commit,
+	.open = made_open,
+	.close = made_close,
+	.next = made_next,
+	.position = made_position,
+	.delivered = made_delivered,
+	.copying = made_copying,
+	.records = made_records,
+	.records_total = made_total,
+	.commit_offsets = made_commit,
 	.schema = made_schema,
 };
 
@@ -140,19 +158,26 @@ static int make_view(struct view **ret_view, struct err *e)
 	struct view_files files = { 0 };
 
 	view_files_add(&files, "view.conf", xstrdup("inputs = joined\n"));
-	view_files_add(&files, "tables.sql", xstrdup(
-		"CREATE TABLE members (group_id INTEGER NOT NULL, member_id INTEGER NOT NULL, joined_at INTEGER NOT NULL, "
-		"name TEXT NOT NULL, PRIMARY KEY (group_id, member_id)) WITHOUT ROWID;\n-- after build\n"
-		"CREATE INDEX members_by_member ON members (member_id);\n"));
-	view_files_add(&files, "on/Joined.sql", xstrdup(
-		"INSERT INTO members VALUES (:group_id, :member_id, :joined_at, :name) ON CONFLICT (group_id, member_id) "
-		"DO UPDATE SET joined_at = excluded.joined_at, name = excluded.name"));
+	view_files_add(
+		&files, "tables.sql",
+		xstrdup("CREATE TABLE members (group_id INTEGER NOT NULL, member_id INTEGER NOT "
+			"NULL, joined_at INTEGER NOT NULL, "
+			"name TEXT NOT NULL, PRIMARY KEY (group_id, member_id)) WITHOUT ROWID;\n"
+			"-- after build\n"
+			"CREATE INDEX members_by_member ON members (member_id);\n"));
+	view_files_add(
+		&files, "on/Joined.sql",
+		xstrdup("INSERT INTO members VALUES (:group_id, :member_id, :joined_at, :name) ON "
+			"CONFLICT (group_id, member_id) "
+			"DO UPDATE SET joined_at = excluded.joined_at, name = excluded.name"));
 	return view_from_files("bench", "bench", &files, ret_view, e);
 }
 
 static int measure(struct store *store, const struct view *view, struct err *e)
 {
-	struct worker_options o = { .store = store, .view = view, .version = 1, .source = { &made_ops, NULL } };
+	struct worker_options o = {
+		.store = store, .view = view, .version = 1, .source = { &made_ops, NULL }
+	};
 	int64_t began = clock_monotonic_us(), applied_us, ended_us;
 	struct worker_status s;
 	struct worker *w;
@@ -176,10 +201,12 @@ static int measure(struct store *store, const struct view *view, struct err *e)
 	cpu = (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
 	      (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
 	rate = (double)total_events * 1e6 / (double)(applied_us - began);
-	printf("apply %lld events, %lld keys: %.0f events/s (%.2f s; %lld commits); end of build %.2f s; peak RSS %.1f MB; "
+	printf("apply %lld events, %lld keys: %.0f events/s (%.2f s; %lld commits); end of build "
+	       "%.2f s; peak RSS %.1f MB; "
 	       "%.0f events per CPU second\n",
-	       (long long)total_events, (long long)distinct_keys, rate, (double)(applied_us - began) / 1e6,
-	       (long long)s.commits, (double)(ended_us - applied_us) / 1e6, (double)usage.ru_maxrss / 1024,
+	       (long long)total_events, (long long)distinct_keys, rate,
+	       (double)(applied_us - began) / 1e6, (long long)s.commits,
+	       (double)(ended_us - applied_us) / 1e6, (double)usage.ru_maxrss / 1024,
 	       (double)total_events / cpu);
 	return rate >= GOAL ? 0 : 1;
 }

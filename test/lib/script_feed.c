@@ -1,5 +1,5 @@
-/* script_feed.c - see script_feed.h. Records are encoded as capture would (Avro, meta first), so the handlers take their ordinary
- * path; a position's commits_offset counts source transactions. */
+/* script_feed.c - see script_feed.h. Records are encoded as capture would (Avro, meta first), so
+ * the handlers take their ordinary path; a position's commits_offset counts source transactions. */
 #include "test/lib/script_feed.h"
 
 #include "core/avro/write.h"
@@ -9,9 +9,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define META "{\"name\": \"meta\", \"type\": {\"type\": \"record\", \"name\": \"Meta\", \"fields\": [" \
+#define META \
+	"{\"name\": \"meta\", \"type\": {\"type\": \"record\", \"name\": \"Meta\", \"fields\": [" \
 	"{\"name\": \"seq\", \"type\": \"long\"}, {\"name\": \"gtid\", \"type\": \"string\"}, " \
-	"{\"name\": \"at\", \"type\": {\"type\": \"long\", \"logicalType\": \"timestamp-micros\"}}, " \
+	"{\"name\": \"at\", \"type\": {\"type\": \"long\", " \
+	"\"logicalType\": \"timestamp-micros\"}}, " \
 	"{\"name\": \"traceparent\", \"type\": [\"null\", \"string\"], \"default\": null}]}}"
 
 static const char *const schemas[] = {
@@ -24,7 +26,7 @@ static const char *const schemas[] = {
 struct script_feed {
 	struct script *script;
 	struct intake_position position;
-	int64_t at;                /* records handed over */
+	int64_t at; /* records handed over */
 	int64_t records, nexts;
 	struct buf value;
 	char gtid[40];
@@ -77,9 +79,10 @@ void script_state(struct script *s, int64_t seq, int64_t *ret_values)
 		ret_values[s->records[i].id] = s->records[i].value;
 }
 
-/* ---- feed -------------------------------------------------------------------------------------------------------- */
+/* ---- feed ------------------------------------------------------------------------------------ */
 
-static int script_open(void *context, const struct intake_options *options, void **ret_feed, struct err *e)
+static int script_open(void *context, const struct intake_options *options, void **ret_feed,
+		       struct err *e)
 {
 	struct script *s = context;
 	struct script_feed *f;
@@ -128,8 +131,10 @@ static void end_transaction(struct script_feed *f, struct intake_item *item)
 	f->position.transactions_total = f->position.commits_offset;
 	free(f->position.gtid_set);
 	f->position.gtid_set = xasprintf("0-1-%lld", (long long)f->position.commits_offset);
-	*item = (struct intake_item){ .kind = INTAKE_TRANSACTION, .gtid = f->position.gtid_set,
-				      .commit_us = f->position.commit_us, .commit_end = true };
+	*item = (struct intake_item){ .kind = INTAKE_TRANSACTION,
+				      .gtid = f->position.gtid_set,
+				      .commit_us = f->position.commit_us,
+				      .commit_end = true };
 }
 
 static int script_next(void *feed, int timeout_ms, struct intake_item *ret_item, struct err *e)
@@ -151,11 +156,16 @@ static int script_next(void *feed, int timeout_ms, struct intake_item *ret_item,
 	} else {
 		const struct script_record *r = &s->records[f->at++];
 
-		snprintf(f->gtid, sizeof(f->gtid), "0-1-%lld", (long long)f->position.commits_offset + 1);
+		snprintf(f->gtid, sizeof(f->gtid), "0-1-%lld",
+			 (long long)f->position.commits_offset + 1);
 		encode(f, r);
 		f->records++;
-		*ret_item = (struct intake_item){ .kind = INTAKE_RECORD, .topic = 0, .offset = r->seq - 1, .seq = r->seq,
-						  .schema_id = r->value < 0 ? 2 : 1, .value = buf_slice(&f->value) };
+		*ret_item = (struct intake_item){ .kind = INTAKE_RECORD,
+						  .topic = 0,
+						  .offset = r->seq - 1,
+						  .seq = r->seq,
+						  .schema_id = r->value < 0 ? 2 : 1,
+						  .value = buf_slice(&f->value) };
 	}
 	pthread_mutex_unlock(&s->lock);
 	if (idle) {
@@ -175,8 +185,10 @@ static void script_delivered(const void *feed, struct intake_end *ret_end)
 	const struct script_feed *f = feed;
 
 	pthread_mutex_lock(&f->script->lock);
-	*ret_end = (struct intake_end){ .seq = f->script->count, .transactions_total = f->script->transactions,
-					.commits_behind = f->script->transactions - f->position.commits_offset };
+	*ret_end = (struct intake_end){ .seq = f->script->count,
+					.transactions_total = f->script->transactions,
+					.commits_behind = f->script->transactions -
+							  f->position.commits_offset };
 	pthread_mutex_unlock(&f->script->lock);
 }
 
@@ -194,9 +206,7 @@ static int64_t script_records(const void *feed)
 
 static int64_t script_records_total(const void *feed)
 {
-	const struct script_feed *f = feed;
-
-	return f->script->count;
+	return script_seq(((const struct script_feed *)feed)->script);
 }
 
 static void script_commit_offsets(void *feed)
@@ -214,7 +224,14 @@ static int script_schema(void *context, int32_t id, const char **ret_text, struc
 }
 
 const struct feed_ops script_feed_ops = {
-	.open = script_open, .close = script_close, .next = script_next, .position = script_position,
-	.delivered = script_delivered, .copying = script_copying, .records = script_records,
-	.records_total = script_records_total, .commit_offsets = script_commit_offsets, .schema = script_schema,
+	.open = script_open,
+	.close = script_close,
+	.next = script_next,
+	.position = script_position,
+	.delivered = script_delivered,
+	.copying = script_copying,
+	.records = script_records,
+	.records_total = script_records_total,
+	.commit_offsets = script_commit_offsets,
+	.schema = script_schema,
 };

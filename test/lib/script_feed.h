@@ -1,35 +1,39 @@
-/* script_feed.h - a feed that plays a history made up by a test: whole source transactions of two event types, on the topic "items".
+/* script_feed.h - a feed that plays a history made up by a test: whole source transactions of two
+ * event types, on the topic "items".
  *
- * The history can grow while feeds read it. script_value() is the truth: what a view of it must hold at a seq. */
+ * The history can grow while feeds read it. script_value() is the truth: what a view of it must
+ * hold at a seq. */
 #pragma once
 
 #include "projections/replay/feed.h"
 
 #include <pthread.h>
 
-#define SCRIPT_IDS 50          /* ids are 0 .. SCRIPT_IDS-1 */
-#define SCRIPT_MAX 200000      /* records */
+#define SCRIPT_IDS 50     /* ids are 0 .. SCRIPT_IDS-1 */
+#define SCRIPT_MAX 200000 /* records */
 
 struct script_record {
 	int64_t seq;
 	int32_t id;
-	int64_t value;             /* -1: ItemGone */
+	int64_t value; /* -1: ItemGone */
 };
 
 struct script {
 	pthread_mutex_t lock;
 	struct script_record *records; /* seq - 1 is the index */
-	int64_t *ends;             /* last seq of each source transaction */
+	int64_t *ends;                 /* last seq of each source transaction */
 	int64_t count, transactions;
-	int fail_every;            /* 0: never; else each so manieth next gives ERR_RETRY */
+	int fail_every; /* 0: never; else each so manieth next gives ERR_RETRY */
 	int fails;
-	bool copying, begins_late; /* tables are being copied; the log no longer starts at zero */
+	_Atomic bool copying;      /* tables are being copied */
+	_Atomic bool begins_late;  /* the log no longer starts at zero */
 	int64_t poison_seq;        /* this record's value is cut short; 0: none */
 };
 
 void script_init(struct script *s);
 void script_done(struct script *s);
-/* Adds a source transaction of 1 .. most random records (unit.h's random numbers of the caller, given as numbers). */
+/* Adds a source transaction of 1 .. most random records (unit.h's random numbers of the caller,
+ * given as numbers). */
 void script_add(struct script *s, size_t records, uint64_t (*random64)(void));
 int64_t script_seq(struct script *s);
 /* Value of each id at seq; -1: none. */

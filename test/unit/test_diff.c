@@ -1,4 +1,5 @@
-/* test_diff.c - comparing two tables: against a plain model with random rows, and versions of different shape. */
+/* test_diff.c - comparing two tables: against a plain model with random rows, and versions of
+ * different shape. */
 #include "test/unit/unit.h"
 
 #include "core/base/mem.h"
@@ -21,7 +22,8 @@ static int next(void *context, const struct value **ret_values, struct err *e)
 	if (s->at == s->count)
 		return 0;
 	s->row[0] = (struct value){ .kind = VALUE_INT, .i = s->key[s->at] };
-	s->row[1] = (struct value){ .kind = s->value[s->at] < 0 ? VALUE_NULL : VALUE_INT, .i = s->value[s->at] };
+	s->row[1] = (struct value){ .kind = s->value[s->at] < 0 ? VALUE_NULL : VALUE_INT,
+				    .i = s->value[s->at] };
 	s->at++;
 	*ret_values = s->row;
 	return 1;
@@ -51,7 +53,7 @@ static int find(const struct side *s, int64_t key)
 
 START_TEST(test_against_a_model)
 {
-	char *columns[] = { (char *)(uintptr_t)"id", (char *)(uintptr_t)"v" };
+	char *columns[] = { (char *)(uintptr_t) "id", (char *)(uintptr_t) "v" };
 
 	unit_seed();
 	for (int round = 0; round < 500; round++) {
@@ -87,7 +89,7 @@ END_TEST
 
 START_TEST(test_key_must_be_compared)
 {
-	char *columns[] = { (char *)(uintptr_t)"v" }, *key[] = { (char *)(uintptr_t)"id" };
+	char *columns[] = { (char *)(uintptr_t) "v" }, *key[] = { (char *)(uintptr_t) "id" };
 	struct compare *c = compare_new("view", "source");
 	struct err e = ERR_INIT;
 	struct compare_table *t;
@@ -114,10 +116,15 @@ static struct view *view_of(const char *tables)
 START_TEST(test_changed_shape)
 {
 	const char *dir = folder_new();
-	struct view *a = view_of("CREATE TABLE t (id TEXT PRIMARY KEY COLLATE NOCASE, x, gone); INSERT INTO t VALUES ('a', 1, 2), "
-				 "('B', 1, 2), ('c', 1, 2)");
-	struct view *b = view_of("CREATE TABLE t (id TEXT PRIMARY KEY COLLATE NOCASE, x, fresh); INSERT INTO t VALUES ('a', 1, 5), "
-				 "('B', 2, 5), ('d', 1, 2); CREATE TABLE u (id INTEGER PRIMARY KEY); INSERT INTO u VALUES (1)");
+	struct view *a = view_of(
+		"CREATE TABLE t (id TEXT PRIMARY KEY COLLATE NOCASE, x, gone); INSERT INTO t "
+		"VALUES ('a', 1, 2), "
+		"('B', 1, 2), ('c', 1, 2)");
+	struct view *b = view_of(
+		"CREATE TABLE t (id TEXT PRIMARY KEY COLLATE NOCASE, x, fresh); INSERT INTO t "
+		"VALUES ('a', 1, 5), "
+		"('B', 2, 5), ('d', 1, 2); CREATE TABLE u (id INTEGER PRIMARY KEY); INSERT INTO u "
+		"VALUES (1)");
 	struct store_snapshot *old, *new;
 	struct err e = ERR_INIT;
 	struct store *store;
@@ -128,7 +135,8 @@ START_TEST(test_changed_shape)
 	ck_assert_msg(store_sqlite.create(store, b, 2, true, &e) == 0, "%s", e.msg);
 	ck_assert_int_eq(store_sqlite.snapshot(store, 1, &old, &e), 0);
 	ck_assert_int_eq(store_sqlite.snapshot(store, 2, &new, &e), 0);
-	ck_assert_msg(compare_snapshots(&store_sqlite, b, old, new, NULL, NULL, &c, &e) == 0, "%s", e.msg);
+	ck_assert_msg(compare_snapshots(&store_sqlite, b, old, new, NULL, NULL, &c, &e) == 0, "%s",
+		      e.msg);
 	ck_assert_uint_eq(c->table_count, 2);
 	ck_assert_ptr_nonnull(strstr(c->tables[0].note, "fresh is new"));
 	ck_assert_ptr_nonnull(strstr(c->tables[0].note, "gone is gone"));

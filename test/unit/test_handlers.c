@@ -1,28 +1,41 @@
-/* test_handlers.c - records into statements: parameters, row operations, what is refused; damaged records. */
+/* test_handlers.c - records into statements: parameters, row operations, what is refused; damaged
+ * records. */
 #include "test/unit/unit.h"
 
 #include "core/avro/write.h"
 #include "core/base/mem.h"
 #include "projections/apply/handlers.h"
 
-#define IMAGE "[\"null\", {\"type\": \"record\", \"name\": \"Value\", \"fields\": [" \
+#define IMAGE                                                                     \
+	"[\"null\", {\"type\": \"record\", \"name\": \"Value\", \"fields\": ["    \
 	"{\"name\": \"id\", \"type\": [\"null\", \"long\"], \"default\": null}, " \
 	"{\"name\": \"name\", \"type\": [\"null\", \"string\"], \"default\": null}]}]"
 
 static const char *const schemas[] = {
-	"{\"type\": \"record\", \"namespace\": \"shop\", \"name\": \"Put\", \"fields\": [{\"name\": \"meta\", \"type\": {\"type\": "
-	"\"record\", \"name\": \"Meta\", \"fields\": [{\"name\": \"seq\", \"type\": \"long\"}, {\"name\": \"gtid\", \"type\": "
-	"\"string\"}, {\"name\": \"at\", \"type\": \"long\"}]}}, {\"name\": \"id\", \"type\": \"long\"}, {\"name\": \"name\", "
-	"\"type\": \"string\"}, {\"name\": \"seq\", \"type\": \"long\"}, {\"name\": \"at_home\", \"type\": {\"type\": \"record\", "
+	"{\"type\": \"record\", \"namespace\": \"shop\", \"name\": \"Put\", \"fields\": "
+	"[{\"name\": \"meta\", \"type\": {\"type\": "
+	"\"record\", \"name\": \"Meta\", \"fields\": [{\"name\": \"seq\", \"type\": \"long\"}, "
+	"{\"name\": \"gtid\", \"type\": "
+	"\"string\"}, {\"name\": \"at\", \"type\": \"long\"}]}}, {\"name\": \"id\", \"type\": "
+	"\"long\"}, {\"name\": \"name\", "
+	"\"type\": \"string\"}, {\"name\": \"seq\", \"type\": \"long\"}, {\"name\": \"at_home\", "
+	"\"type\": {\"type\": \"record\", "
 	"\"name\": \"Home\", \"fields\": [{\"name\": \"city\", \"type\": \"string\"}]}}]}",
-	"{\"type\": \"record\", \"namespace\": \"n.s.item\", \"name\": \"Envelope\", \"fields\": [{\"name\": \"source\", \"type\": "
-	"{\"type\": \"record\", \"name\": \"Source\", \"fields\": [{\"name\": \"seq\", \"type\": \"long\"}, {\"name\": \"gtid\", "
-	"\"type\": \"string\"}, {\"name\": \"ts_us\", \"type\": \"long\"}, {\"name\": \"db\", \"type\": \"string\"}, {\"name\": "
-	"\"table\", \"type\": \"string\"}]}}, {\"name\": \"op\", \"type\": \"string\"}, {\"name\": \"before\", \"type\": " IMAGE
-	"}, {\"name\": \"after\", \"type\": [\"null\", \"Value\"]}, {\"name\": \"absent\", \"type\": [\"null\", {\"type\": "
-	"\"array\", \"items\": \"string\"}], \"default\": null}, {\"name\": \"exact\", \"type\": [\"null\", {\"type\": \"map\", "
+	"{\"type\": \"record\", \"namespace\": \"n.s.item\", \"name\": \"Envelope\", \"fields\": "
+	"[{\"name\": \"source\", \"type\": "
+	"{\"type\": \"record\", \"name\": \"Source\", \"fields\": [{\"name\": \"seq\", \"type\": "
+	"\"long\"}, {\"name\": \"gtid\", "
+	"\"type\": \"string\"}, {\"name\": \"ts_us\", \"type\": \"long\"}, {\"name\": \"db\", "
+	"\"type\": \"string\"}, {\"name\": "
+	"\"table\", \"type\": \"string\"}]}}, {\"name\": \"op\", \"type\": \"string\"}, "
+	"{\"name\": \"before\", \"type\": " IMAGE
+	"}, {\"name\": \"after\", \"type\": [\"null\", \"Value\"]}, {\"name\": \"absent\", "
+	"\"type\": [\"null\", {\"type\": "
+	"\"array\", \"items\": \"string\"}], \"default\": null}, {\"name\": \"exact\", \"type\": "
+	"[\"null\", {\"type\": \"map\", "
 	"\"values\": \"string\"}], \"default\": null}]}",
-	"{\"type\": \"record\", \"name\": \"Unknown\", \"fields\": [{\"name\": \"id\", \"type\": \"long\"}]}",
+	"{\"type\": \"record\", \"name\": \"Unknown\", \"fields\": [{\"name\": \"id\", \"type\": "
+	"\"long\"}]}",
 };
 
 static struct sql_db *db;
@@ -47,11 +60,17 @@ static void setup_with(const char *put)
 	struct handlers_options o = { .schema = schema };
 
 	view_files_add(&files, "view.conf", xstrdup("inputs = x, y"));
-	view_files_add(&files, "tables.sql", xstrdup("CREATE TABLE t (id PRIMARY KEY, name, a, b, c);"));
+	view_files_add(&files, "tables.sql",
+		       xstrdup("CREATE TABLE t (id PRIMARY KEY, name, a, b, c);"));
 	view_files_add(&files, "on/Put.sql", xstrdup(put));
-	view_files_add(&files, "on/s.item.insert.sql", xstrdup("INSERT INTO t (id, name, a) VALUES (:id, :name, :seq)"));
-	view_files_add(&files, "on/s.item.update.sql", xstrdup("UPDATE t SET id = :id, name = :name, b = :before_name WHERE id = :before_id"));
-	view_files_add(&files, "on/s.item.delete.sql", xstrdup("DELETE FROM t WHERE id = :id; UPDATE t SET c = :gtid"));
+	view_files_add(&files, "on/s.item.insert.sql",
+		       xstrdup("INSERT INTO t (id, name, a) VALUES (:id, :name, :seq)"));
+	view_files_add(
+		&files, "on/s.item.update.sql",
+		xstrdup("UPDATE t SET id = :id, name = :name, b = :before_name WHERE id = "
+			":before_id"));
+	view_files_add(&files, "on/s.item.delete.sql",
+		       xstrdup("DELETE FROM t WHERE id = :id; UPDATE t SET c = :gtid"));
 	ck_assert_msg(view_from_files("v", "v", &files, &view, &e) == 0, "%s", e.msg);
 	ck_assert_int_eq(sql_open_db(NULL, SQL_OPEN_MEMORY, &db, &e), 0);
 	ck_assert_int_eq(sql_script(db, "t", view->create_sql, &e), 0);
@@ -63,7 +82,9 @@ static void setup_with(const char *put)
 
 static void setup(void)
 {
-	setup_with("INSERT INTO t VALUES (:id, :name, :seq, :value_seq, :at_home_city || :gtid || :at)");
+	setup_with(
+		"INSERT INTO t VALUES (:id, :name, :seq, :value_seq, :at_home_city || :gtid || "
+		":at)");
 }
 
 static void teardown(void)
@@ -102,7 +123,8 @@ static void encode_image(int64_t id, const char *name)
 		write_str(&value, name);
 }
 
-static void encode_row(const char *op, int64_t before, int64_t after, const char *name, const char *absent)
+static void encode_row(const char *op, int64_t before, int64_t after, const char *name,
+		       const char *absent)
 {
 	buf_reset(&value);
 	write_long(&value, 8);
@@ -128,7 +150,8 @@ static void expect(const char *sql, const char *text)
 	char *got;
 
 	ck_assert_msg(sql_get_text(db, sql, &got, &e) == 0, "%s", e.msg);
-	ck_assert_msg(got != NULL && strcmp(got, text) == 0, "%s: %s, not %s", sql, got != NULL ? got : "NULL", text);
+	ck_assert_msg(got != NULL && strcmp(got, text) == 0, "%s: %s, not %s", sql,
+		      got != NULL ? got : "NULL", text);
 	free(got);
 }
 
@@ -140,7 +163,7 @@ START_TEST(test_event)
 	encode_put(3);
 	ck_assert_msg(apply(1, buf_slice(&value), &e) == 0, "%s", e.msg);
 	expect("SELECT id || name || a || '/' || b || c FROM t", "3ann77/99bonn0-1-25");
-	ck_assert_int_lt(apply(1, buf_slice(&value), &e), 0);     /* primary key */
+	ck_assert_int_lt(apply(1, buf_slice(&value), &e), 0); /* primary key */
 	ck_assert_int_eq(e.kind, ERR_DATA);
 	ck_assert_ptr_nonnull(strstr(e.msg, "on/Put.sql"));
 	teardown();
@@ -159,11 +182,14 @@ START_TEST(test_rows)
 	ck_assert_int_eq(apply(2, buf_slice(&value), &e), 0);
 	encode_row("u", 1, 10, "ten", NULL);
 	ck_assert_int_eq(apply(2, buf_slice(&value), &e), 0);
-	expect("SELECT group_concat(id || ':' || coalesce(name, '-') || ':' || coalesce(b, '-')) FROM t", "10:ten:old,2:-:-");
+	expect("SELECT group_concat(id || ':' || coalesce(name, '-') || ':' || coalesce(b, '-')) "
+	       "FROM t",
+	       "10:ten:old,2:-:-");
 	encode_row("d", 10, -1, NULL, NULL);
 	ck_assert_int_eq(apply(2, buf_slice(&value), &e), 0);
-	expect("SELECT group_concat(id || c) FROM t", "20-1-3");   /* both statements of the file ran */
-	ck_assert_int_eq(apply(2, slice_of(NULL, 0), &e), 0);      /* tombstone */
+	expect("SELECT group_concat(id || c) FROM t",
+	       "20-1-3");                                     /* both statements of the file ran */
+	ck_assert_int_eq(apply(2, slice_of(NULL, 0), &e), 0); /* tombstone */
 	encode_row("t", -1, -1, NULL, NULL);
 	ck_assert_int_lt(apply(2, buf_slice(&value), &e), 0);
 	ck_assert_int_eq(e.kind, ERR_DATA);
@@ -204,7 +230,7 @@ START_TEST(test_type_without_handler)
 	ck_assert_int_eq(counts.ignored, 2);
 	ck_assert_str_eq(handlers_ignored(handlers, &count)[0], "Unknown");
 	ck_assert_uint_eq(count, 1);
-	ck_assert_int_lt(apply(9, buf_slice(&value), &e), 0);      /* a schema nobody knows */
+	ck_assert_int_lt(apply(9, buf_slice(&value), &e), 0); /* a schema nobody knows */
 	teardown();
 }
 END_TEST

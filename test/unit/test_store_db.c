@@ -17,9 +17,13 @@ START_TEST(test_values_round_trip)
 {
 	static const uint8_t bytes[] = { 0, 1, 255 };
 	const struct value in[] = {
-		{ .kind = VALUE_NULL }, { .kind = VALUE_INT, .i = INT64_MIN }, { .kind = VALUE_DOUBLE, .d = 0.1 },
-		{ .kind = VALUE_TEXT, .bytes = slice_str("gr\xc3\xbc\xc3\x9f") }, { .kind = VALUE_TEXT },
-		{ .kind = VALUE_BYTES, .bytes = slice_of(bytes, 3) }, { .kind = VALUE_BYTES },
+		{ .kind = VALUE_NULL },
+		{ .kind = VALUE_INT, .i = INT64_MIN },
+		{ .kind = VALUE_DOUBLE, .d = 0.1 },
+		{ .kind = VALUE_TEXT, .bytes = slice_str("gr\xc3\xbc\xc3\x9f") },
+		{ .kind = VALUE_TEXT },
+		{ .kind = VALUE_BYTES, .bytes = slice_of(bytes, 3) },
+		{ .kind = VALUE_BYTES },
 	};
 	struct sql_db *db = memory();
 	struct sql_statement *s;
@@ -49,17 +53,22 @@ START_TEST(test_errors_have_kinds)
 	struct sql_statement *s;
 	struct err e = ERR_INIT;
 
-	ck_assert_int_lt(sql_prepare(db, "on/X.sql", "-- one\n\nSELECT x FROM nowhere", NULL, &s, &e), 0);
+	ck_assert_int_lt(
+		sql_prepare(db, "on/X.sql", "-- one\n\nSELECT x FROM nowhere", NULL, &s, &e), 0);
 	ck_assert_int_eq(e.kind, ERR_CONFIG);
 	ck_assert_msg(strstr(e.msg, "on/X.sql:3: no such table: nowhere") != NULL, "%s", e.msg);
-	ck_assert_int_lt(sql_script(db, "tables.sql", "CREATE TABLE t (id INTEGER PRIMARY KEY) STRICT;\n\nSELEC 1;", &e), 0);
+	ck_assert_int_lt(sql_script(db, "tables.sql",
+				    "CREATE TABLE t (id INTEGER PRIMARY KEY) STRICT;\n\nSELEC 1;",
+				    &e),
+			 0);
 	ck_assert_ptr_nonnull(strstr(e.msg, "tables.sql:3:"));
 	ck_assert_int_eq(sql_run(db, "INSERT INTO t VALUES (1)", &e), 0);
 	ck_assert_int_lt(sql_run(db, "INSERT INTO t VALUES (1)", &e), 0);
 	ck_assert_int_eq(e.kind, ERR_DATA);
 	ck_assert_int_lt(sql_run(db, "INSERT INTO t VALUES ('x')", &e), 0);
 	ck_assert_int_eq(e.kind, ERR_DATA);
-	ck_assert_int_lt(sql_prepare(db, "t", "SELECT \"typo\" FROM t", NULL, &s, &e), 0); /* never a string */
+	ck_assert_int_lt(sql_prepare(db, "t", "SELECT \"typo\" FROM t", NULL, &s, &e),
+			 0); /* never a string */
 	ck_assert_int_lt(sql_open_db("/nowhere/at/all.db", SQL_OPEN_CREATE, &db, &e), 0);
 	ck_assert_int_eq(e.kind, ERR_CONFIG);
 	ck_assert_ptr_nonnull(strstr(e.msg, "/nowhere/at/all.db"));
@@ -70,23 +79,37 @@ END_TEST
 START_TEST(test_guard)
 {
 	static const char *const refused[] = {
-		"COMMIT", "BEGIN", "ROLLBACK", "SAVEPOINT x", "ATTACH 'x' AS x", "PRAGMA synchronous = off",
-		"DELETE FROM millrace_position", "INSERT INTO t SELECT one FROM millrace_position",
-		"UPDATE MILLRACE_POSITION SET one = 2", "DROP TABLE millrace_position", "CREATE TABLE millrace_x (a)",
-		"CREATE INDEX i ON millrace_position (one)", "ALTER TABLE millrace_position RENAME TO t2",
+		"COMMIT",
+		"BEGIN",
+		"ROLLBACK",
+		"SAVEPOINT x",
+		"ATTACH 'x' AS x",
+		"PRAGMA synchronous = off",
+		"DELETE FROM millrace_position",
+		"INSERT INTO t SELECT one FROM millrace_position",
+		"UPDATE MILLRACE_POSITION SET one = 2",
+		"DROP TABLE millrace_position",
+		"CREATE TABLE millrace_x (a)",
+		"CREATE INDEX i ON millrace_position (one)",
+		"ALTER TABLE millrace_position RENAME TO t2",
 		"CREATE TRIGGER g AFTER INSERT ON millrace_position BEGIN SELECT 1; END",
 	};
 	struct sql_db *db = memory();
 	struct err e = ERR_INIT;
 
-	ck_assert_int_eq(sql_run(db, "CREATE TABLE t (a); CREATE TABLE millrace_position (one)", &e), 0);
+	ck_assert_int_eq(
+		sql_run(db, "CREATE TABLE t (a); CREATE TABLE millrace_position (one)", &e), 0);
 	sql_guard(db, true);
 	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
 		ck_assert_msg(sql_script(db, "x", refused[i], &e) < 0, "%s", refused[i]);
 		ck_assert_msg(e.kind == ERR_CONFIG, "%s: %s", refused[i], e.msg);
 	}
-	ck_assert_msg(sql_script(db, "x", "INSERT INTO t VALUES (1); CREATE INDEX i ON t (a); UPDATE t SET a = 2; "
-				 "DELETE FROM t; CREATE TABLE u AS SELECT * FROM t; DROP TABLE u", &e) == 0, "%s", e.msg);
+	ck_assert_msg(
+		sql_script(db, "x",
+			   "INSERT INTO t VALUES (1); CREATE INDEX i ON t (a); UPDATE t SET a = 2; "
+			   "DELETE FROM t; CREATE TABLE u AS SELECT * FROM t; DROP TABLE u",
+			   &e) == 0,
+		"%s", e.msg);
 	sql_guard(db, false);
 	ck_assert_int_eq(sql_run(db, "DELETE FROM millrace_position", &e), 0);
 	sql_close(db);
@@ -103,7 +126,8 @@ START_TEST(test_full_disk_is_fatal_and_leaves_nothing)
 
 	snprintf(path, sizeof(path), "%s/full.db", dir);
 	ck_assert_int_eq(sql_open_db(path, SQL_OPEN_CREATE, &db, &e), 0);
-	ck_assert_int_eq(sql_run(db, "CREATE TABLE t (a); PRAGMA max_page_count = 10; BEGIN", &e), 0);
+	ck_assert_int_eq(sql_run(db, "CREATE TABLE t (a); PRAGMA max_page_count = 10; BEGIN", &e),
+			 0);
 	for (int i = 0; i < 100 && e.kind == ERR_NONE; i++)
 		(void)sql_run(db, "INSERT INTO t VALUES (zeroblob(2000))", &e);
 	ck_assert_int_eq(e.kind, ERR_FATAL);
@@ -125,8 +149,11 @@ START_TEST(test_not_a_database)
 	int64_t n;
 	char path[300];
 
-	folder_write(dir, "x.db", "this is a text file, and long enough to be looked at as if it were a database header........"
-		     "........................................");
+	folder_write(
+		dir, "x.db",
+		"this is a text file, and long enough to be looked at as if it were a database "
+		"header........"
+		"........................................");
 	snprintf(path, sizeof(path), "%s/x.db", dir);
 	ck_assert_int_eq(sql_open_db(path, SQL_OPEN_READ, &db, &e), 0);
 	ck_assert_int_lt(sql_get_int(db, "SELECT count(*) FROM sqlite_schema", &n, &e), 0);

@@ -1,5 +1,5 @@
-/* test_version.c - versions of a view in the SQLite store: rows and position together, fencing, the public name, the lease, what a
- * crash leaves. */
+/* test_version.c - versions of a view in the SQLite store: rows and position together, fencing, the
+ * public name, the lease, what a crash leaves. */
 #include "test/unit/unit.h"
 
 #include "core/base/mem.h"
@@ -20,7 +20,10 @@ static void setup(void)
 
 	dir = folder_new();
 	view_files_add(&files, "view.conf", xstrdup("inputs = x\nowner = me"));
-	view_files_add(&files, "tables.sql", xstrdup("CREATE TABLE t (id INTEGER PRIMARY KEY, v);\n-- after build\nCREATE INDEX t_v ON t (v);"));
+	view_files_add(
+		&files, "tables.sql",
+		xstrdup("CREATE TABLE t (id INTEGER PRIMARY KEY, v);\n-- after build\nCREATE "
+			"INDEX t_v ON t (v);"));
 	view_files_add(&files, "on/Put.sql", xstrdup("INSERT INTO t VALUES (:id, :v)"));
 	ck_assert_msg(view_from_files("v", "v", &files, &view, &e) == 0, "%s", e.msg);
 	ck_assert_msg(store_sqlite.open(dir, "v", &store, &e) == 0, "%s", e.msg);
@@ -57,7 +60,8 @@ static int put(struct store_version *v, int64_t id, struct err *e)
 	struct target_statement *s;
 	int rc;
 
-	if (t->ops->prepare(t, "put", "INSERT INTO t VALUES (:id, :v)", "INSERT INTO t VALUES (:id, :v)", NULL, &s, e) < 0)
+	if (t->ops->prepare(t, "put", "INSERT INTO t VALUES (:id, :v)",
+			    "INSERT INTO t VALUES (:id, :v)", NULL, &s, e) < 0)
 		return -1;
 	rc = t->ops->execute(s, values, e);
 	t->ops->finalize(s);
@@ -114,7 +118,7 @@ START_TEST(test_rows_and_position_together)
 	ck_assert_int_eq(commit(v, 7, &e), 0);
 	ck_assert_int_eq(store_sqlite.begin(v, &e), 0);
 	ck_assert_int_eq(put(v, 2, &e), 0);
-	store_sqlite.version_close(v);                 /* not committed */
+	store_sqlite.version_close(v); /* not committed */
 	ck_assert_int_eq(rows(1), 1);
 	ck_assert_int_eq(info_of(1).seq, 7);
 	ck_assert_int_eq(info_of(1).commit_us, 70);
@@ -162,7 +166,8 @@ static void finish(int version)
 	ck_assert_int_eq(store_sqlite.finish(v, view->after_build_sql, &e), 0);
 	store_sqlite.version_close(v);
 	v = open_version(version);
-	ck_assert_int_eq(store_sqlite.finish(v, view->after_build_sql, &e), 0); /* not a second time */
+	ck_assert_int_eq(store_sqlite.finish(v, view->after_build_sql, &e),
+			 0); /* not a second time */
 	store_sqlite.version_close(v);
 }
 
@@ -175,7 +180,7 @@ START_TEST(test_public_name)
 	setup();
 	create(1);
 	create(2);
-	ck_assert_int_lt(store_sqlite.publish(store, 1, &e), 0);   /* not built */
+	ck_assert_int_lt(store_sqlite.publish(store, 1, &e), 0); /* not built */
 	ck_assert_int_eq(e.kind, ERR_CONFIG);
 	finish(1);
 	finish(2);
@@ -190,7 +195,7 @@ START_TEST(test_public_name)
 	ck_assert_int_gt(n, 0);
 	target[n] = '\0';
 	ck_assert_str_eq(target, "views/v/v2.db");
-	ck_assert_int_eq(store_sqlite.publish(store, 1, &e), 0);   /* roll back */
+	ck_assert_int_eq(store_sqlite.publish(store, 1, &e), 0); /* roll back */
 	ck_assert_int_eq(info_of(1).state, STORE_LIVE);
 	ck_assert_int_eq(info_of(1).superseded_us, 0);
 	/* a crash between the rename and the rows: the name decides */

@@ -6,19 +6,27 @@
 
 static const char *dir;
 
-static const char good_conf[] = "# a comment\n[view]\nowner = membership\ninputs = a.b, c\nkey.members = group_id, member_id\n";
-static const char good_tables[] = "CREATE TABLE members (group_id INTEGER, member_id INTEGER, name TEXT);\n"
-	"CREATE TABLE groups (id INTEGER PRIMARY KEY, title TEXT);\n-- After build\nCREATE INDEX m ON members (member_id);\n";
+static const char good_conf[] =
+	"# a comment\n[view]\nowner = membership\ninputs = a.b, c\nkey.members = group_id, "
+	"member_id\n";
+static const char good_tables[] =
+	"CREATE TABLE members (group_id INTEGER, member_id INTEGER, name TEXT);\n"
+	"CREATE TABLE groups (id INTEGER PRIMARY KEY, title TEXT);\n-- After build\nCREATE INDEX "
+	"m ON members (member_id);\n";
 
 static void good(void)
 {
 	dir = folder_new();
 	folder_write(dir, "view.conf", good_conf);
 	folder_write(dir, "tables.sql", good_tables);
-	folder_write(dir, "on/Joined.sql", "INSERT INTO members VALUES (:group_id, :member_id, :name);\n"
+	folder_write(dir, "on/Joined.sql",
+		     "INSERT INTO members VALUES (:group_id, :member_id, :name);\n"
 		     "UPDATE groups SET title = 'x' WHERE id = :group_id;\n");
 	folder_write(dir, "on/shop.item.update.sql", "DELETE FROM groups WHERE id = :before_id");
-	folder_write(dir, "source.sql", "-- table: members\nSELECT 1;\n-- table: groups\n-- why\nWITH x AS (SELECT 1) SELECT *\nFROM x\n");
+	folder_write(
+		dir, "source.sql",
+		"-- table: members\nSELECT 1;\n-- table: groups\n-- why\nWITH x AS (SELECT 1) "
+		"SELECT *\nFROM x\n");
 	folder_write(dir, "cases/a.jsonl", "{}");
 }
 
@@ -44,7 +52,7 @@ START_TEST(test_good_folder)
 	ck_assert_str_eq(t->types[2], "TEXT");
 	ck_assert_str_eq(t->source, "SELECT 1");
 	t = view_table(v, "groups");
-	ck_assert_str_eq(t->key[0], "id");      /* from the primary key */
+	ck_assert_str_eq(t->key[0], "id"); /* from the primary key */
 	ck_assert_str_eq(t->source, "-- why\nWITH x AS (SELECT 1) SELECT *\nFROM x");
 	ck_assert_ptr_null(strstr(v->create_sql, "INDEX"));
 	ck_assert_ptr_nonnull(strstr(v->after_build_sql, "INDEX"));
@@ -72,8 +80,9 @@ START_TEST(test_fingerprint)
 	folder_write(dir, "cases/b.jsonl", "{}");
 	folder_write(dir, "on/backup.sql~", "nothing");
 	fingerprint(b);
-	ck_assert_str_eq(a, b);                 /* cases and strange files don't count */
-	folder_write(dir, "on/Joined.sql", "INSERT INTO members VALUES (:group_id, :member_id, NULL)");
+	ck_assert_str_eq(a, b); /* cases and strange files don't count */
+	folder_write(dir, "on/Joined.sql",
+		     "INSERT INTO members VALUES (:group_id, :member_id, NULL)");
 	fingerprint(b);
 	ck_assert_str_ne(a, b);
 	folder_remove(dir);
@@ -81,22 +90,41 @@ START_TEST(test_fingerprint)
 END_TEST
 
 static const struct {
-	const char *file, *text;        /* put over the good folder */
-	const char *says[3];            /* all of this in the message */
+	const char *file, *text; /* put over the good folder */
+	const char *says[3];     /* all of this in the message */
 } bad[] = {
-	{ "view.conf", "input = a\nkey.members = group_id", { "view.conf:1: unknown key 'input'", "'inputs'", "no inputs" } },
-	{ "view.conf", "inputs = a\nwhat\nstore = pg\nkind = mirror", { "view.conf:2:", "view.conf:3: store = pg", "view.conf:4:" } },
+	{ "view.conf",
+	  "input = a\nkey.members = group_id",
+	  { "view.conf:1: unknown key 'input'", "'inputs'", "no inputs" } },
+	{ "view.conf",
+	  "inputs = a\nwhat\nstore = pg\nkind = mirror",
+	  { "view.conf:2:", "view.conf:3: store = pg", "view.conf:4:" } },
 	{ "view.conf", "inputs = a, a\nkey.members = group_id", { "names a twice" } },
-	{ "view.conf", "inputs = a\nkey.members = nope", { "view.conf:2: table members has no column nope" } },
-	{ "view.conf", "inputs = a\nkey.nothing = x", { "view.conf:2: no table nothing", "members has no key" } },
-	{ "view.conf", "inputs = a\nkey.members = group_id\nkey.members = member_id", { "view.conf:3:", "twice" } },
-	{ "view.conf", "inputs = a\ninputs = b\nkey.members = group_id", { "view.conf:2: inputs is given twice" } },
-	{ "tables.sql", "CREATE TABLE members (\n  group_id INTEGR,,\n", { "tables.sql:2:", "syntax" } },
+	{ "view.conf",
+	  "inputs = a\nkey.members = nope",
+	  { "view.conf:2: table members has no column nope" } },
+	{ "view.conf",
+	  "inputs = a\nkey.nothing = x",
+	  { "view.conf:2: no table nothing", "members has no key" } },
+	{ "view.conf",
+	  "inputs = a\nkey.members = group_id\nkey.members = member_id",
+	  { "view.conf:3:", "twice" } },
+	{ "view.conf",
+	  "inputs = a\ninputs = b\nkey.members = group_id",
+	  { "view.conf:2: inputs is given twice" } },
+	{ "tables.sql",
+	  "CREATE TABLE members (\n  group_id INTEGR,,\n",
+	  { "tables.sql:2:", "syntax" } },
 	{ "tables.sql", "", { "makes no table" } },
 	{ "tables.sql", "CREATE TABLE millrace_x (a);", { "tables.sql:1: not allowed here" } },
-	{ "tables.sql", "CREATE TABLE members (group_id, member_id, name);\nCREATE TABLE groups (id PRIMARY KEY, title);\n"
-	  "-- after build\nCREATE INDEX x ON nowhere (a);", { "tables.sql:4:", "nowhere" } },
-	{ "on/Joined.sql", "INSERT INTO members VALUES (:a, :b, :c);\n\nUPDATE groups SET titel = 1;", { "on/Joined.sql:3: no such column: titel" } },
+	{ "tables.sql",
+	  "CREATE TABLE members (group_id, member_id, name);\nCREATE TABLE groups (id PRIMARY "
+	  "KEY, title);\n"
+	  "-- after build\nCREATE INDEX x ON nowhere (a);",
+	  { "tables.sql:4:", "nowhere" } },
+	{ "on/Joined.sql",
+	  "INSERT INTO members VALUES (:a, :b, :c);\n\nUPDATE groups SET titel = 1;",
+	  { "on/Joined.sql:3: no such column: titel" } },
 	{ "on/Joined.sql", "SELECT 1", { "only reads" } },
 	{ "on/Joined.sql", "DELETE FROM groups WHERE id = ?", { "parameter without a name" } },
 	{ "on/Joined.sql", "-- nothing\n", { "holds no statement" } },
@@ -104,8 +132,12 @@ static const struct {
 	{ "source.sql", "SELECT 1", { "source.sql:1: a statement that belongs to no table" } },
 	{ "source.sql", "-- table: nope\nSELECT 1", { "source.sql:1: no table nope" } },
 	{ "source.sql", "-- table: members\nDELETE FROM x", { "not a SELECT" } },
-	{ "source.sql", "-- table: members\n-- table: groups\nSELECT 1", { "source.sql:1:", "no SELECT follows" } },
-	{ "source.sql", "-- table: members\nSELECT 1\n-- table: members\nSELECT 2", { "source.sql:3:", "two questions" } },
+	{ "source.sql",
+	  "-- table: members\n-- table: groups\nSELECT 1",
+	  { "source.sql:1:", "no SELECT follows" } },
+	{ "source.sql",
+	  "-- table: members\nSELECT 1\n-- table: members\nSELECT 2",
+	  { "source.sql:3:", "two questions" } },
 };
 
 START_TEST(test_mistakes)
@@ -118,7 +150,8 @@ START_TEST(test_mistakes)
 	ck_assert_msg(view_read(dir, &v, &e) < 0, "case %d was read", _i);
 	ck_assert_int_eq(e.kind, ERR_CONFIG);
 	for (size_t i = 0; i < 3 && bad[_i].says[i] != NULL; i++)
-		ck_assert_msg(strstr(e.msg, bad[_i].says[i]) != NULL, "case %d: '%s' is not in: %s", _i, bad[_i].says[i], e.msg);
+		ck_assert_msg(strstr(e.msg, bad[_i].says[i]) != NULL, "case %d: '%s' is not in: %s",
+			      _i, bad[_i].says[i], e.msg);
 	folder_remove(dir);
 }
 END_TEST
@@ -142,7 +175,8 @@ END_TEST
 /* Any text in any file gives a view or a message, never a crash. */
 START_TEST(test_random_files)
 {
-	static const char *const files[] = { "view.conf", "tables.sql", "source.sql", "on/Joined.sql", "cases/a.jsonl" };
+	static const char *const files[] = { "view.conf", "tables.sql", "source.sql",
+					     "on/Joined.sql", "cases/a.jsonl" };
 	char text[200];
 
 	unit_seed();
