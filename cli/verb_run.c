@@ -82,7 +82,8 @@ static int run(const struct settings *settings, int argc, char **argv)
 	report_http(report, daemon_http_address(http));
 	if (pthread_create(&drain, NULL, limit_drain, NULL) == 0)
 		(void)pthread_detach(drain); /* nobody waits for it */
-	log_info("capture", "%s starts%s%s", settings->name, http != NULL ? "; pages at http://" : "",
+	log_info("capture", "%s starts%s%s", settings->name,
+		 http != NULL ? "; pages at http://" : "",
 		 daemon_http_address(http));
 	code = capture_run(settings, report);
 	notify_stopping();
