@@ -28,7 +28,7 @@ enum step_kind {
 	STEP_BOOLEAN,
 	STEP_INT,
 	STEP_LONG,
-	STEP_MILLIS,        /* of a time: out come microseconds */
+	STEP_MILLIS, /* of a time: out come microseconds */
 	STEP_FLOAT,
 	STEP_DOUBLE,
 	STEP_TEXT,
@@ -37,21 +37,21 @@ enum step_kind {
 	STEP_DECIMAL,
 	STEP_DECIMAL_FIXED,
 	STEP_ENUM,
-	STEP_JOINED,        /* array of string */
-	STEP_JSON,          /* any other array, map, union */
-	STEP_RECORD,        /* only records that may be null */
+	STEP_JOINED, /* array of string */
+	STEP_JSON,   /* any other array, map, union */
+	STEP_RECORD, /* only records that may be null */
 };
 
-#define NEVER_NULL 2 /* of null_branch */
+#define NEVER_NULL 2                       /* of null_branch */
 #define VISITS_MAX (4 * DECODE_LEAVES_MAX) /* shared empty records unfold, too */
 
 struct step {
-	uint8_t kind;         /* enum step_kind */
-	uint8_t null_branch;  /* 0 or 1: which branch of the union is null; NEVER_NULL: no union */
-	uint16_t scale;       /* decimal */
+	uint8_t kind;        /* enum step_kind */
+	uint8_t null_branch; /* 0 or 1: which branch of the union is null; NEVER_NULL: no union */
+	uint16_t scale;      /* decimal */
 	uint32_t leaf;
-	uint32_t leaf_end;    /* record: leaves leaf .. leaf_end-1 are below it */
-	uint32_t next;        /* record: the step behind it */
+	uint32_t leaf_end;           /* record: leaves leaf .. leaf_end-1 are below it */
+	uint32_t next;               /* record: the step behind it */
 	const struct schema *schema; /* fixed: its size; enum, JSON: owned by one reference */
 };
 
@@ -60,21 +60,22 @@ struct decode_plan {
 	size_t step_count;
 	char **paths;
 	size_t leaf_count;
-	size_t visits;        /* nodes of the unfolded schema */
+	size_t visits; /* nodes of the unfolded schema */
 };
 
 /* ---- making a plan ------------------------------------------------------------------------- */
 
 static int add_schema(struct decode_plan *plan, const struct schema *s, const char *path,
-	uint8_t null_branch, struct err *e);
+		      uint8_t null_branch, struct err *e);
 
 static struct step *add_step(struct decode_plan *plan, enum step_kind kind, uint8_t null_branch)
 {
 	struct step *step;
 
 	if ((plan->step_count & (plan->step_count - 1)) == 0) /* full at every power of two */
-		plan->steps = xrealloc(plan->steps,
-			(plan->step_count == 0 ? 1 : 2 * plan->step_count) * sizeof(*plan->steps));
+		plan->steps =
+			xrealloc(plan->steps, (plan->step_count == 0 ? 1 : 2 * plan->step_count) *
+						      sizeof(*plan->steps));
 	step = &plan->steps[plan->step_count++];
 	*step = (struct step){ .kind = (uint8_t)kind, .null_branch = null_branch };
 	step->leaf = step->leaf_end = (uint32_t)plan->leaf_count;
@@ -82,24 +83,26 @@ static struct step *add_step(struct decode_plan *plan, enum step_kind kind, uint
 }
 
 static int add_leaf(struct decode_plan *plan, enum step_kind kind, uint8_t null_branch,
-	const struct schema *s, const char *path, struct err *e)
+		    const struct schema *s, const char *path, struct err *e)
 {
 	struct step *step;
 
 	if (plan->leaf_count >= DECODE_LEAVES_MAX)
-		return err_data(e, "schema: more than %d fields, nested ones counted", DECODE_LEAVES_MAX);
+		return err_data(e, "schema: more than %d fields, nested ones counted",
+				DECODE_LEAVES_MAX);
 	step = add_step(plan, kind, null_branch);
 	step->scale = (uint16_t)s->scale;
 	step->schema = schema_ref((struct schema *)(uintptr_t)s); /* only the count changes */
 	if ((plan->leaf_count & (plan->leaf_count - 1)) == 0)
-		plan->paths = xrealloc(plan->paths,
-			(plan->leaf_count == 0 ? 1 : 2 * plan->leaf_count) * sizeof(*plan->paths));
+		plan->paths =
+			xrealloc(plan->paths, (plan->leaf_count == 0 ? 1 : 2 * plan->leaf_count) *
+						      sizeof(*plan->paths));
 	plan->paths[plan->leaf_count++] = xstrdup(path);
 	return 0;
 }
 
 static int add_record(struct decode_plan *plan, const struct schema *s, const char *path,
-	uint8_t null_branch, struct err *e)
+		      uint8_t null_branch, struct err *e)
 {
 	size_t at = plan->step_count;
 
@@ -107,7 +110,8 @@ static int add_record(struct decode_plan *plan, const struct schema *s, const ch
 		(void)add_step(plan, STEP_RECORD, null_branch);
 	for (size_t i = 0; i < s->count; i++) {
 		const struct schema_field *f = &s->fields[i];
-		char *inner = path[0] == '\0' ? xstrdup(f->name) : xasprintf("%s.%s", path, f->name);
+		char *inner = path[0] == '\0' ? xstrdup(f->name)
+					      : xasprintf("%s.%s", path, f->name);
 		int rc = add_schema(plan, f->schema, inner, NEVER_NULL, e);
 
 		free(inner);
@@ -129,12 +133,13 @@ static bool is_logical(const struct schema *s, const char *name)
 static enum step_kind number_step(const struct schema *s)
 {
 	if (is_logical(s, "time-millis") || is_logical(s, "timestamp-millis") ||
-		is_logical(s, "local-timestamp-millis"))
+	    is_logical(s, "local-timestamp-millis"))
 		return STEP_MILLIS;
 	return s->type == SCHEMA_INT ? STEP_INT : STEP_LONG;
 }
 
-static int add_union(struct decode_plan *plan, const struct schema *s, const char *path, struct err *e)
+static int add_union(struct decode_plan *plan, const struct schema *s, const char *path,
+		     struct err *e)
 {
 	for (uint8_t i = 0; s->count == 2 && i < 2; i++) {
 		const struct schema *other = s->branches[1 - i];
@@ -146,7 +151,7 @@ static int add_union(struct decode_plan *plan, const struct schema *s, const cha
 }
 
 static int add_schema(struct decode_plan *plan, const struct schema *s, const char *path,
-	uint8_t null_branch, struct err *e)
+		      uint8_t null_branch, struct err *e)
 {
 	enum step_kind kind = STEP_JSON;
 
@@ -273,8 +278,8 @@ static void run_enum(const struct step *step, struct rd *in, struct value *v)
 }
 
 /* What is written to scratch: the leaves before it move with it. */
-static void run_converted(const struct step *step, struct rd *in, int64_t *steps, struct buf *scratch,
-	struct value *values)
+static void run_converted(const struct step *step, struct rd *in, int64_t *steps,
+			  struct buf *scratch, struct value *values)
 {
 	uintptr_t before = (uintptr_t)scratch->data;
 	size_t size = scratch->size;
@@ -293,8 +298,8 @@ static void run_converted(const struct step *step, struct rd *in, int64_t *steps
 	if ((uintptr_t)scratch->data != before && size > 0)
 		value_fix(values, step->leaf, before, size, scratch);
 	set_bytes(&values[step->leaf], VALUE_TEXT,
-		slice_of(scratch->size > size ? scratch->data + size : (const uint8_t *)"",
-			scratch->size - size));
+		  slice_of(scratch->size > size ? scratch->data + size : (const uint8_t *)"",
+			   scratch->size - size));
 }
 
 /* Every leaf but those that are written to scratch. */
@@ -347,19 +352,21 @@ static void run_plain(const struct step *step, struct rd *in, struct value *v)
 
 static bool is_converted(uint8_t kind)
 {
-	return kind == STEP_DECIMAL || kind == STEP_DECIMAL_FIXED || kind == STEP_JOINED || kind == STEP_JSON;
+	return kind == STEP_DECIMAL || kind == STEP_DECIMAL_FIXED || kind == STEP_JOINED ||
+	       kind == STEP_JSON;
 }
 
 static int failed_at(const struct decode_plan *plan, const struct step *step, const struct rd *in,
-	struct err *e)
+		     struct err *e)
 {
 	const char *path = step->leaf < plan->leaf_count ? plan->paths[step->leaf] : "";
 
-	return err_data(e, "record: no value of its schema at byte %zu of %zu, field %.200s", in->at, in->size, path);
+	return err_data(e, "record: no value of its schema at byte %zu of %zu, field %.200s",
+			in->at, in->size, path);
 }
 
 int decode_run(const struct decode_plan *plan, struct slice datum, struct buf *scratch,
-	struct value *ret_values, struct err *e)
+	       struct value *ret_values, struct err *e)
 {
 	const struct step *step = plan->steps, *end = step + plan->step_count;
 	int64_t steps = decode_steps(datum.size);
@@ -377,7 +384,8 @@ int decode_run(const struct decode_plan *plan, struct slice datum, struct buf *s
 					ret_values[i].kind = VALUE_ABSENT;
 				if (step->kind != STEP_RECORD)
 					ret_values[step->leaf].kind = VALUE_NULL;
-				step = step->kind == STEP_RECORD ? plan->steps + step->next : step + 1;
+				step = step->kind == STEP_RECORD ? plan->steps + step->next
+								 : step + 1;
 				continue;
 			}
 		}
@@ -390,7 +398,8 @@ int decode_run(const struct decode_plan *plan, struct slice datum, struct buf *s
 		step++;
 	}
 	if (!rd_end(&in))
-		return err_data(e, "record: %zu bytes left over behind its %zu", rd_left(&in), in.at);
+		return err_data(e, "record: %zu bytes left over behind its %zu", rd_left(&in),
+				in.at);
 	return 0;
 }
 
@@ -401,7 +410,9 @@ int decode_wire_id(struct slice wire, int32_t *ret_id, struct err *e)
 	uint32_t id = 0;
 
 	if (wire.size < DECODE_WIRE_HEADER || wire.data[0] != 0)
-		return err_data(e, "record: no Confluent header (a zero byte and a schema id) in its %zu bytes",
+		return err_data(
+			e,
+			"record: no Confluent header (a zero byte and a schema id) in its %zu bytes",
 			wire.size);
 	for (size_t i = 1; i < DECODE_WIRE_HEADER; i++)
 		id = id << 8 | wire.data[i];

@@ -33,7 +33,7 @@ int decode_leaf_find(const struct decode_plan *plan, const char *path);
  * depth are limited), with the leaf and the byte; ret_values are then of no use. No allocation once
  * scratch is warm. */
 int decode_run(const struct decode_plan *plan, struct slice datum, struct buf *scratch,
-	struct value *ret_values, struct err *e);
+	       struct value *ret_values, struct err *e);
 
 /* seq is the first field of every value (DESIGN 4.4): from the first bytes, without a plan. */
 int decode_seq(struct slice wire, int64_t *ret_seq, struct err *e);

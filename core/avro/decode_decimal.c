@@ -39,7 +39,7 @@ static void load_limbs(struct slice bytes, bool negative, uint32_t *limbs)
 		}
 		limbs[LIMBS - 1 - i / 4] |= (uint32_t)b << 8 * (i % 4);
 	}
-	/* -2^(8n-1) has the magnitude 2^(8n-1): it fits in the same bytes, so no carry is left over */
+	/* -2^(8n-1) has the magnitude 2^(8n-1), which fits in the same bytes: no carry is left */
 }
 
 static size_t digits_of_limbs(uint32_t *limbs, uint8_t *digits)

@@ -55,19 +55,20 @@ static void put_date(int64_t days, struct buf *out)
 	int64_t day_of_era = z - era * 146097;
 	int64_t year_of_era =
 		(day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
-	int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+	int64_t day_of_year = day_of_era -
+			      (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
 	int64_t shifted = (5 * day_of_year + 2) / 153; /* months from March */
 	int64_t day = day_of_year - (153 * shifted + 2) / 5 + 1;
 	int64_t month = shifted < 10 ? shifted + 3 : shifted - 9;
 
 	buf_add_format(out, "%04" PRId64 "-%02" PRId64 "-%02" PRId64,
-		year_of_era + era * 400 + (month <= 2 ? 1 : 0), month, day);
+		       year_of_era + era * 400 + (month <= 2 ? 1 : 0), month, day);
 }
 
 static void put_time(int64_t us, struct buf *out)
 {
-	buf_add_format(out, "%02" PRId64 ":%02" PRId64 ":%02" PRId64, us / 3600000000, us / 60000000 % 60,
-		us / 1000000 % 60);
+	buf_add_format(out, "%02" PRId64 ":%02" PRId64 ":%02" PRId64, us / 3600000000,
+		       us / 60000000 % 60, us / 1000000 % 60);
 	if (us % 1000000 != 0)
 		buf_add_format(out, ".%06" PRId64, us % 1000000);
 }
@@ -108,7 +109,8 @@ static void put_integer(const struct schema *s, int64_t v, struct rd *in, struct
 		if (__builtin_mul_overflow(v, 1000, &v))
 			rd_fail(in);
 	}
-	if (s->logical != NULL && strcmp(s->logical, "date") == 0 && v >= DAY_FIRST && v <= DAY_LAST) {
+	if (s->logical != NULL && strcmp(s->logical, "date") == 0 && v >= DAY_FIRST &&
+	    v <= DAY_LAST) {
 		buf_add_u8(out, '"');
 		put_date(v, out);
 		buf_add_u8(out, '"');
@@ -263,8 +265,10 @@ int decode_json(const struct schema *writer, struct slice datum, struct buf *out
 
 	decode_json_value(writer, &in, &steps, out);
 	if (!rd_ok(&in))
-		return err_data(e, "record: no value of its schema at byte %zu of %zu", in.at, in.size);
+		return err_data(e, "record: no value of its schema at byte %zu of %zu", in.at,
+				in.size);
 	if (!rd_end(&in))
-		return err_data(e, "record: %zu bytes left over behind its %zu", rd_left(&in), in.at);
+		return err_data(e, "record: %zu bytes left over behind its %zu", rd_left(&in),
+				in.at);
 	return 0;
 }

@@ -1,8 +1,10 @@
-/* event_schema.c - reads the .avsc file of a published event and makes the text that is registered for it.
+/* event_schema.c - reads the .avsc file of a published event and makes the text that is registered
+ * for it.
  *
- * It checks everything that can be known without the table: JSON, legal Avro (schema.c), the `millrace` binding, key
- * fields. All mistakes of a file are collected before it fails, so that a person mends them in one go. What needs the
- * table (columns, types) is checked by the publisher when the shape is known. */
+ * It checks everything that can be known without the table: JSON, legal Avro (schema.c), the
+ * `millrace` binding, key fields. All mistakes of a file are collected before it fails, so that a
+ * person mends them in one go. What needs the table (columns, types) is checked by the publisher
+ * when the shape is known. */
 #include "core/avro/event_schema.h"
 
 #include "core/base/buf.h"
@@ -28,8 +30,8 @@ const char *event_when_name(enum event_when when)
 
 static void mistake(struct reading *r, const char *what, const char *which, const char *hint)
 {
-	buf_add_format(&r->mistakes, "%s%s: %s%s%s", r->mistakes.size != 0 ? "\n" : "", r->event->file, what,
-		       which != NULL ? " " : "", which != NULL ? which : "");
+	buf_add_format(&r->mistakes, "%s%s: %s%s%s", r->mistakes.size != 0 ? "\n" : "",
+		       r->event->file, what, which != NULL ? " " : "", which != NULL ? which : "");
 	if (hint != NULL)
 		buf_add_format(&r->mistakes, "\n  HINT: %s", hint);
 }
@@ -54,7 +56,8 @@ static void read_from(struct reading *r)
 	const char *dot = from != NULL ? strchr(from, '.') : NULL;
 
 	if (from != NULL && (dot == NULL || dot == from || dot[1] == '\0')) {
-		mistake(r, "\"from\" is no table:", from, "Write \"from\": \"<database>.<table>\".");
+		mistake(r, "\"from\" is no table:", from,
+			"Write \"from\": \"<database>.<table>\".");
 	} else if (from != NULL) {
 		r->event->db = xstrndup(from, (size_t)(dot - from));
 		r->event->table = xstrdup(dot + 1);
@@ -90,7 +93,8 @@ static struct event_field *find_field(struct event_schema *event, const char *na
 
 static void read_key(struct reading *r)
 {
-	static const char hint[] = "Write \"key\": [\"<field>\", ...]; the key decides the partition, so the order of events.";
+	static const char hint[] =
+		"Write \"key\": [\"<field>\", ...]; the key decides the partition, so the order of events.";
 	const json_t *key = json_object_get(r->binding, "key");
 	size_t n = json_array_size(key);
 
@@ -108,7 +112,8 @@ static void read_key(struct reading *r)
 			continue;
 		}
 		if (field->nullable)
-			mistake(r, "a key field can't be null:", name, "Give it a type without null.");
+			mistake(r, "a key field can't be null:", name,
+				"Give it a type without null.");
 		field->is_key = true;
 		r->event->key[r->event->key_count++] = xstrdup(name);
 	}
@@ -133,11 +138,15 @@ static void read_field(struct reading *r, size_t i, const json_t *declared)
 		if (type->count == 2)
 			field->type = type->branches[null_second ? 0 : 1];
 	}
-	if (expression != NULL && (!json_is_string(expression) || json_string_length(expression) == 0))
-		mistake(r, "a field's \"millrace\" must be a column or an SQL expression:", field->name, NULL);
-	field->expression = xstrdup(json_is_string(expression) ? json_string_value(expression) : field->name);
+	if (expression != NULL &&
+	    (!json_is_string(expression) || json_string_length(expression) == 0))
+		mistake(r, "a field's \"millrace\" must be a column or an SQL expression:",
+			field->name, NULL);
+	field->expression =
+		xstrdup(json_is_string(expression) ? json_string_value(expression) : field->name);
 	if (strcmp(field->name, "meta") == 0)
-		mistake(r, "the field name is taken:", "meta", "Millrace puts seq, gtid and time there.");
+		mistake(r, "the field name is taken:", "meta",
+			"Millrace puts seq, gtid and time there.");
 }
 
 static void read_fields(struct reading *r)
@@ -160,20 +169,23 @@ static void read_binding(struct reading *r)
 	const char *key;
 	json_t *value;
 
-	json_object_foreach(r->binding, key, value) {
+	json_object_foreach(r->binding, key, value)
+	{
 		bool known = false;
 
 		for (size_t i = 0; i < sizeof(binding_keys) / sizeof(*binding_keys); i++)
 			known = known || strcmp(key, binding_keys[i]) == 0;
 		if (!known) {
 			const char *nearest = settings_nearest(key, binding_keys, 6);
-			char *hint = nearest != NULL ? xasprintf("Did you mean \"%s\"?", nearest) : NULL;
+			char *hint = nearest != NULL ? xasprintf("Did you mean \"%s\"?", nearest)
+						     : NULL;
 
 			mistake(r, "unknown member of \"millrace\":", key, hint);
 			free(hint);
 		}
 	}
-	r->event->owner = binding_text(r, "owner", true, "Name the team that answers for this event.");
+	r->event->owner =
+		binding_text(r, "owner", true, "Name the team that answers for this event.");
 	r->event->topic = binding_text(r, "topic", true, "Name the topic that consumers read.");
 	r->event->where = binding_text(r, "where", false, NULL);
 	read_from(r);
@@ -186,13 +198,15 @@ static char *registered_text(const struct reading *r)
 {
 	json_t *copy = json_deep_copy(r->root);
 	json_t *meta = json_pack(
-		"{s:s, s:{s:s, s:s, s:[{s:s,s:s},{s:s,s:s},{s:s,s:{s:s,s:s}},{s:s,s:[s,s],s:n}]}}", "name", "meta", "type",
-		"type", "record", "name", "Meta", "fields", "name", "seq", "type", "long", "name", "gtid", "type", "string",
-		"name", "at", "type", "type", "long", "logicalType", "timestamp-micros", "name", "traceparent", "type", "null",
+		"{s:s, s:{s:s, s:s, s:[{s:s,s:s},{s:s,s:s},{s:s,s:{s:s,s:s}},{s:s,s:[s,s],s:n}]}}",
+		"name", "meta", "type", "type", "record", "name", "Meta", "fields", "name", "seq",
+		"type", "long", "name", "gtid", "type", "string", "name", "at", "type", "type",
+		"long", "logicalType", "timestamp-micros", "name", "traceparent", "type", "null",
 		"string", "default");
 	char *dumped, *text;
 
-	if (copy == NULL || meta == NULL || json_array_insert_new(json_object_get(copy, "fields"), 0, meta) != 0)
+	if (copy == NULL || meta == NULL ||
+	    json_array_insert_new(json_object_get(copy, "fields"), 0, meta) != 0)
 		abort(); /* only out of memory or a wrong format string can do that */
 	dumped = json_dumps(copy, JSON_COMPACT);
 	text = xstrdup(dumped);
@@ -212,15 +226,18 @@ static char *key_schema_text(const struct reading *r)
 	schema_escape_name(event->topic, &space);
 	for (size_t k = 0; k < event->key_count; k++) {
 		for (size_t i = 0; i < event->field_count; i++) {
-			const json_t *declared = json_array_get(json_object_get(r->root, "fields"), i);
+			const json_t *declared =
+				json_array_get(json_object_get(r->root, "fields"), i);
 
 			if (strcmp(event->fields[i].name, event->key[k]) == 0)
-				json_array_append_new(fields, json_pack("{s:s, s:O}", "name", event->key[k], "type",
-									json_object_get(declared, "type")));
+				json_array_append_new(fields,
+						      json_pack("{s:s, s:O}", "name", event->key[k],
+								"type",
+								json_object_get(declared, "type")));
 		}
 	}
-	record = json_pack("{s:s, s:s, s:s, s:o}", "type", "record", "namespace", buf_cstr(&space), "name", "Key", "fields",
-			   fields);
+	record = json_pack("{s:s, s:s, s:s, s:o}", "type", "record", "namespace", buf_cstr(&space),
+			   "name", "Key", "fields", fields);
 	if (record == NULL)
 		abort();
 	dumped = json_dumps(record, JSON_COMPACT);
@@ -248,12 +265,14 @@ static int read_event(struct reading *r, struct slice text, struct err *e)
 	r->binding = json_object_get(r->root, "millrace");
 	if (!json_is_object(r->binding)) {
 		err_config(e, "%s: the \"millrace\" property is missing", event->file);
-		return err_hint(e, "It binds the event to a table: "
-				   "{\"owner\", \"topic\", \"key\", \"from\", \"when\", \"where\"}.");
+		return err_hint(e,
+				"It binds the event to a table: "
+				"{\"owner\", \"topic\", \"key\", \"from\", \"when\", \"where\"}.");
 	}
 	event->full_name = xstrdup(event->schema->name);
-	event->name = xstrdup(strrchr(event->full_name, '.') != NULL ? strrchr(event->full_name, '.') + 1 :
-								       event->full_name);
+	event->name = xstrdup(strrchr(event->full_name, '.') != NULL
+				      ? strrchr(event->full_name, '.') + 1
+				      : event->full_name);
 	read_fields(r);
 	read_binding(r);
 	if (r->mistakes.size != 0)
@@ -263,7 +282,8 @@ static int read_event(struct reading *r, struct slice text, struct err *e)
 	return 0;
 }
 
-int event_schema_read(const char *file, struct slice text, struct event_schema **ret_event, struct err *e)
+int event_schema_read(const char *file, struct slice text, struct event_schema **ret_event,
+		      struct err *e)
 {
 	struct reading r = { .event = xcalloc(1, sizeof(struct event_schema)) };
 	int rc;

@@ -1,6 +1,6 @@
 /* read.h - Avro's binary encoding, read from bytes that may be hostile (specification 1.11, "Binary
- * Encoding"). The other half of write.h, on the sticky cursor of rd.h: after the first failure every
- * read gives zero, so one rd_ok() covers a run of reads. Inline: the hot path. */
+ * Encoding"). The other half of write.h, on the sticky cursor of rd.h: after the first failure
+ * every read gives zero, so one rd_ok() covers a run of reads. Inline: the hot path. */
 #ifndef CORE_AVRO_READ_H
 #define CORE_AVRO_READ_H
 

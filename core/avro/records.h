@@ -1,11 +1,13 @@
-/* records.h - the records that Millrace writes about itself: commit, position, status (schemas/<kind>.avsc), as structs.
+/* records.h - the records that Millrace writes about itself: commit, position, status
+ * (schemas/<kind>.avsc), as structs.
  *
- * Written with the schema that is built into the binary. Read by the schema they were written with, field by field by
- * name: fields we don't know are skipped, fields the writer didn't know are zero, NULL or empty. So an older and a newer
- * Millrace can read each other.
+ * Written with the schema that is built into the binary. Read by the schema they were written with,
+ * field by field by name: fields we don't know are skipped, fields the writer didn't know are zero,
+ * NULL or empty. So an older and a newer Millrace can read each other.
  *
- * Who writes a record points its members at memory of its own. A record that was read owns all it points to: release it with
- * records_done_<kind>. Strings are never NULL where the schema says string (a NULL is written as ""). */
+ * Who writes a record points its members at memory of its own. A record that was read owns all it
+ * points to: release it with records_done_<kind>. Strings are never NULL where the schema says
+ * string (a NULL is written as ""). */
 #ifndef CORE_AVRO_RECORDS_H
 #define CORE_AVRO_RECORDS_H
 
@@ -26,8 +28,8 @@ struct record_texts {
 
 struct commit_transaction {
 	const char *gtid;
-	int64_t changes;       /* number of seq in this group commit */
-	int64_t commit_us;     /* absolute (the schema's commit_us_delta is made and undone here) */
+	int64_t changes;   /* number of seq in this group commit */
+	int64_t commit_us; /* absolute (the schema's commit_us_delta is made and undone here) */
 };
 
 struct commit_touched {
@@ -37,7 +39,7 @@ struct commit_touched {
 };
 
 struct commit_record {
-	int64_t seq, first_seq;      /* first_seq == seq + 1 when it holds no change */
+	int64_t seq, first_seq; /* first_seq == seq + 1 when it holds no change */
 	bool open;
 	int64_t at_us;
 	int64_t bytes_total, transactions_total;
@@ -61,7 +63,7 @@ struct position_record {
 	int64_t seq;
 	const char *gtid_set, *source;
 	int64_t commit_us, bytes_total, transactions_total;
-	const char *open_gtid;       /* NULL: none */
+	const char *open_gtid; /* NULL: none */
 	int64_t open_changes;
 	struct position_copy *copies;
 	size_t copy_count;
@@ -74,7 +76,7 @@ struct status_stage {
 };
 
 struct status_copy {
-	const char *table;           /* db.table */
+	const char *table; /* db.table */
 	int64_t rows, rows_estimate;
 	double rate;
 	bool done;
@@ -88,7 +90,7 @@ struct status_version {
 	int64_t records, records_total;
 	double rate;
 	const char *definition;
-	const char *message;         /* why it failed, or what the diff says; "" */
+	const char *message; /* why it failed, or what the diff says; "" */
 };
 
 struct status_verified {
@@ -103,7 +105,8 @@ struct status_record {
 	int64_t at_us, started_us;
 	const char *http, *gtid_set;
 	int64_t commit_us, source_now_us;
-	struct status_stage *head, *read, *delivered, *applied; /* NULL: not known to this process */
+	struct status_stage *head, *read, *delivered,
+		*applied; /* NULL: not known to this process */
 	struct status_copy *copies;
 	size_t copy_count;
 	struct status_version *versions;
@@ -122,21 +125,24 @@ void records_write_commit(const struct commit_record *r, struct buf *out);
 void records_write_position(const struct position_record *r, struct buf *out);
 void records_write_status(const struct status_record *r, struct buf *out);
 
-/* Where a reader gets the text of a schema id: registry_by_id, behind a function so that core/avro needs no registry.
- * The text must live as long as the call. */
+/* Where a reader gets the text of a schema id: registry_by_id, behind a function so that core/avro
+ * needs no registry. The text must live as long as the call. */
 typedef int (*records_lookup_fn)(void *context, int32_t id, const char **ret_text, struct err *e);
 struct records_reader;
 /* lookup NULL: every id counts as the built-in schema (tests). One thread. */
 struct records_reader *records_reader_new(records_lookup_fn lookup, void *context);
 void records_reader_free(struct records_reader *reader); /* NULL is fine; records read live on */
 
-/* From a record's value with its wire header. ERR_DATA: cut short, left over, absurd, not such a record. */
-int records_read_commit(struct records_reader *reader, struct slice wire, struct commit_record *ret_record, struct err *e);
-int records_read_position(struct records_reader *reader, struct slice wire, struct position_record *ret_record,
-			  struct err *e);
-int records_read_status(struct records_reader *reader, struct slice wire, struct status_record *ret_record, struct err *e);
+/* From a record's value with its wire header. ERR_DATA: cut short, left over, absurd, not such a
+ * record. */
+int records_read_commit(struct records_reader *reader, struct slice wire,
+			struct commit_record *ret_record, struct err *e);
+int records_read_position(struct records_reader *reader, struct slice wire,
+			  struct position_record *ret_record, struct err *e);
+int records_read_status(struct records_reader *reader, struct slice wire,
+			struct status_record *ret_record, struct err *e);
 
-void records_done_commit(struct commit_record *r);      /* releases; the struct is zero afterwards */
+void records_done_commit(struct commit_record *r); /* releases; the struct is zero afterwards */
 void records_done_position(struct position_record *r);
 void records_done_status(struct status_record *r);
 

@@ -1,16 +1,16 @@
-/* records_priv.h - the records' structs as tables: one walk writes, one reads, one prints them all. */
+/* records_priv.h - the records' structs as tables: one walk writes, one reads, one prints them. */
 #ifndef CORE_AVRO_RECORDS_PRIV_H
 #define CORE_AVRO_RECORDS_PRIV_H
 
 #include "core/avro/records.h"
 
 enum member_kind {
-	MEMBER_LONG,           /* int64_t */
-	MEMBER_DELTA,          /* int64_t; written as the difference to the array's item before */
-	MEMBER_INT,            /* int32_t */
+	MEMBER_LONG,  /* int64_t */
+	MEMBER_DELTA, /* int64_t; written as the difference to the array's item before */
+	MEMBER_INT,   /* int32_t */
 	MEMBER_BOOL,
 	MEMBER_DOUBLE,
-	MEMBER_TEXT,           /* const char *, never NULL when read */
+	MEMBER_TEXT, /* const char *, never NULL when read */
 	MEMBER_TEXT_OR_NULL,
 	MEMBER_TEXTS,          /* struct record_texts */
 	MEMBER_RECORD_OR_NULL, /* pointer to `type` */
@@ -20,7 +20,7 @@ enum member_kind {
 struct record_type;
 
 struct member {
-	const char *name;      /* as in the schema */
+	const char *name; /* as in the schema */
 	enum member_kind kind;
 	size_t offset, count_offset;
 	const struct record_type *type;

@@ -41,14 +41,14 @@ struct records_reader {
 struct reading {
 	struct rd in;
 	int64_t steps;
-	int64_t previous;           /* MEMBER_DELTA of the item before */
+	int64_t previous; /* MEMBER_DELTA of the item before */
 	struct records_memory *memory;
 	struct buf *passed_over;
-	const char *unfit;          /* first field whose type can't be its member's */
+	const char *unfit; /* first field whose type can't be its member's */
 };
 
 static void read_record(struct reading *r, const struct schema *s, const struct record_type *type,
-	void *record);
+			void *record);
 
 /* ---- memory -------------------------------------------------------------------------------- */
 
@@ -82,9 +82,10 @@ static void memory_free(struct records_memory *m)
 	}
 }
 
-/* Room for one more item in an array of `count` that has room for *capacity. The old place stays unused in its chunk. */
+/* Room for one more item in an array of `count` that has room for *capacity. The old place stays
+ * unused in its chunk. */
 static void *grown(struct reading *r, void *items, size_t count, size_t *capacity, size_t expected,
-	size_t size)
+		   size_t size)
 {
 	void *larger;
 
@@ -151,7 +152,7 @@ static bool next_item(struct reading *r, int64_t *left)
 }
 
 static void read_texts(struct reading *r, const struct member *m, const struct schema *s,
-	struct record_texts *texts)
+		       struct record_texts *texts)
 {
 	size_t capacity = 0;
 	int64_t left = 0;
@@ -164,12 +165,13 @@ static void read_texts(struct reading *r, const struct member *m, const struct s
 			return;
 		}
 		texts->items = grown(r, texts->items, texts->count, &capacity, (size_t)left + 1,
-			sizeof(*texts->items));
+				     sizeof(*texts->items));
 		texts->items[texts->count++] = take_text(r);
 	}
 }
 
-static void read_records(struct reading *r, const struct member *m, const struct schema *s, void *record)
+static void read_records(struct reading *r, const struct member *m, const struct schema *s,
+			 void *record)
 {
 	size_t capacity = 0, *count = records_count(m, record);
 	void *items = NULL;
@@ -197,13 +199,15 @@ static int64_t read_number(struct reading *r, const struct member *m, const stru
 	return read_long(&r->in);
 }
 
-static void read_delta(struct reading *r, const struct member *m, const struct schema *s, int64_t *at)
+static void read_delta(struct reading *r, const struct member *m, const struct schema *s,
+		       int64_t *at)
 {
 	*at = (int64_t)((uint64_t)r->previous + (uint64_t)read_number(r, m, s));
 	r->previous = *at;
 }
 
-static void read_part(struct reading *r, const struct member *m, const struct schema *s, void *record)
+static void read_part(struct reading *r, const struct member *m, const struct schema *s,
+		      void *record)
 {
 	void *part;
 
@@ -214,7 +218,8 @@ static void read_part(struct reading *r, const struct member *m, const struct sc
 	*(void **)records_at(m, record) = part;
 }
 
-static void read_member(struct reading *r, const struct member *m, const struct schema *s, void *record)
+static void read_member(struct reading *r, const struct member *m, const struct schema *s,
+			void *record)
 {
 	void *at = records_at(m, record);
 	int64_t v;
@@ -256,10 +261,12 @@ static void read_member(struct reading *r, const struct member *m, const struct 
 	}
 }
 
-static const struct member *find_member(const struct record_type *type, const char *name, size_t *next)
+static const struct member *find_member(const struct record_type *type, const char *name,
+					size_t *next)
 {
 	for (size_t i = 0; i < type->member_count; i++) {
-		size_t at = *next + i < type->member_count ? *next + i : *next + i - type->member_count;
+		size_t at = *next + i < type->member_count ? *next + i
+							   : *next + i - type->member_count;
 
 		if (strcmp(type->members[at].name, name) == 0) {
 			*next = at + 1;
@@ -270,7 +277,7 @@ static const struct member *find_member(const struct record_type *type, const ch
 }
 
 static void read_record(struct reading *r, const struct schema *s, const struct record_type *type,
-	void *record)
+			void *record)
 {
 	size_t next = 0;
 
@@ -319,14 +326,14 @@ void records_reader_free(struct records_reader *reader)
 }
 
 static int schema_of(struct records_reader *reader, enum record_kind kind, int32_t id,
-	const struct schema **ret_schema, struct err *e)
+		     const struct schema **ret_schema, struct err *e)
 {
 	struct schema *schema;
 	const char *text;
 
 	if (reader->lookup == NULL) {
 		if (reader->own[kind] == NULL &&
-			schema_parse(slice_str(records_schema_text(kind)), &reader->own[kind], e) < 0)
+		    schema_parse(slice_str(records_schema_text(kind)), &reader->own[kind], e) < 0)
 			return -1;
 		*ret_schema = reader->own[kind];
 		return 0;
@@ -338,7 +345,7 @@ static int schema_of(struct records_reader *reader, enum record_kind kind, int32
 		}
 	}
 	if (reader->lookup(reader->context, id, &text, e) < 0 ||
-		schema_parse(slice_str(text), &schema, e) < 0)
+	    schema_parse(slice_str(text), &schema, e) < 0)
 		return err_wrap(e, "schema %d", id);
 	reader->known = xrealloc(reader->known, (reader->known_count + 1) * sizeof(*reader->known));
 	reader->known[reader->known_count++] = (struct known){ id, schema };
@@ -347,8 +354,8 @@ static int schema_of(struct records_reader *reader, enum record_kind kind, int32
 }
 
 /* *record is as large as its type says. */
-static int read_kind(struct records_reader *reader, enum record_kind kind, struct slice wire, void *record,
-	struct records_memory **ret_memory, struct err *e)
+static int read_kind(struct records_reader *reader, enum record_kind kind, struct slice wire,
+		     void *record, struct records_memory **ret_memory, struct err *e)
 {
 	static const char *const names[] = { "commit", "position", "status" };
 	struct reading r = { .in = rd_from(wire), .steps = decode_steps(wire.size) };
@@ -368,13 +375,16 @@ static int read_kind(struct records_reader *reader, enum record_kind kind, struc
 	}
 	memory_free(r.memory);
 	if (r.unfit != NULL)
-		return err_data(e, "%s record: schema %d has another type for field %s", names[kind], id, r.unfit);
+		return err_data(e, "%s record: schema %d has another type for field %s",
+				names[kind], id, r.unfit);
 	if (!rd_ok(&r.in))
-		return err_data(e, "%s record: no value of schema %d at byte %zu of %zu", names[kind], id, r.in.at,
-			r.in.size);
-	return err_data(e, "%s record: %zu bytes left over behind its %zu", names[kind], rd_left(&r.in), r.in.at);
+		return err_data(e, "%s record: no value of schema %d at byte %zu of %zu",
+				names[kind], id, r.in.at, r.in.size);
+	return err_data(e, "%s record: %zu bytes left over behind its %zu", names[kind],
+			rd_left(&r.in), r.in.at);
 }
 
+/* clang-format off */
 #define READ_KIND(KIND, kind) \
 	int records_read_##kind(struct records_reader *reader, struct slice wire, \
 		struct kind##_record *ret_record, struct err *e) \
@@ -394,6 +404,7 @@ static int read_kind(struct records_reader *reader, enum record_kind kind, struc
 		memory_free(r->memory); \
 		memset(r, 0, sizeof(*r)); \
 	}
+/* clang-format on */
 
 READ_KIND(RECORD_COMMIT, commit)
 READ_KIND(RECORD_POSITION, position)

@@ -11,19 +11,24 @@
 #include <stdlib.h>
 
 #define COUNT(list) (sizeof(list) / sizeof(*(list)))
-#define FIELD(record, kind, field) { #field, MEMBER_##kind, offsetof(struct record, field), 0, NULL }
+/* clang-format off */
+#define FIELD(record, kind, field) \
+	{ #field, MEMBER_##kind, offsetof(struct record, field), 0, NULL }
 #define ONE(record, field, sub) \
 	{ #field, MEMBER_RECORD_OR_NULL, offsetof(struct record, field), 0, &sub##_type }
 #define MANY(record, field, count, sub) \
-	{ #field, MEMBER_RECORDS, offsetof(struct record, field), offsetof(struct record, count), &sub##_type }
+	{ #field, MEMBER_RECORDS, offsetof(struct record, field), offsetof(struct record, count), \
+	  &sub##_type }
 #define TYPE(record) \
 	static const struct record_type record##_type = { sizeof(struct record), record##_members, \
 		COUNT(record##_members) }
+/* clang-format on */
 
 static const struct member commit_transaction_members[] = {
 	FIELD(commit_transaction, TEXT, gtid),
 	FIELD(commit_transaction, LONG, changes),
-	{ "commit_us_delta", MEMBER_DELTA, offsetof(struct commit_transaction, commit_us), 0, NULL },
+	{ "commit_us_delta", MEMBER_DELTA, offsetof(struct commit_transaction, commit_us), 0,
+	  NULL },
 };
 TYPE(commit_transaction);
 
@@ -51,12 +56,9 @@ static const struct member commit_members[] = {
 };
 
 static const struct member position_copy_members[] = {
-	FIELD(position_copy, TEXT, db),
-	FIELD(position_copy, TEXT, table),
-	FIELD(position_copy, BOOL, done),
-	FIELD(position_copy, LONG, chunks),
-	FIELD(position_copy, LONG, rows),
-	FIELD(position_copy, TEXTS, last_key),
+	FIELD(position_copy, TEXT, db),   FIELD(position_copy, TEXT, table),
+	FIELD(position_copy, BOOL, done), FIELD(position_copy, LONG, chunks),
+	FIELD(position_copy, LONG, rows), FIELD(position_copy, TEXTS, last_key),
 };
 TYPE(position_copy);
 
@@ -81,23 +83,17 @@ static const struct member status_stage_members[] = {
 TYPE(status_stage);
 
 static const struct member status_copy_members[] = {
-	FIELD(status_copy, TEXT, table),
-	FIELD(status_copy, LONG, rows),
-	FIELD(status_copy, LONG, rows_estimate),
-	FIELD(status_copy, DOUBLE, rate),
+	FIELD(status_copy, TEXT, table),         FIELD(status_copy, LONG, rows),
+	FIELD(status_copy, LONG, rows_estimate), FIELD(status_copy, DOUBLE, rate),
 	FIELD(status_copy, BOOL, done),
 };
 TYPE(status_copy);
 
 static const struct member status_version_members[] = {
-	FIELD(status_version, INT, version),
-	FIELD(status_version, TEXT, state),
-	FIELD(status_version, LONG, seq),
-	FIELD(status_version, TEXT, gtid_set),
-	FIELD(status_version, LONG, records),
-	FIELD(status_version, LONG, records_total),
-	FIELD(status_version, DOUBLE, rate),
-	FIELD(status_version, TEXT, definition),
+	FIELD(status_version, INT, version),  FIELD(status_version, TEXT, state),
+	FIELD(status_version, LONG, seq),     FIELD(status_version, TEXT, gtid_set),
+	FIELD(status_version, LONG, records), FIELD(status_version, LONG, records_total),
+	FIELD(status_version, DOUBLE, rate),  FIELD(status_version, TEXT, definition),
 	FIELD(status_version, TEXT, message),
 };
 TYPE(status_version);
@@ -135,7 +131,8 @@ static const struct member status_members[] = {
 
 const struct record_type records_types[RECORD_KINDS] = {
 	[RECORD_COMMIT] = { sizeof(struct commit_record), commit_members, COUNT(commit_members) },
-	[RECORD_POSITION] = { sizeof(struct position_record), position_members, COUNT(position_members) },
+	[RECORD_POSITION] = { sizeof(struct position_record), position_members,
+			      COUNT(position_members) },
 	[RECORD_STATUS] = { sizeof(struct status_record), status_members, COUNT(status_members) },
 };
 

@@ -13,7 +13,7 @@
 #include <math.h>
 
 static void write_record(const struct record_type *type, const void *record, int64_t *previous,
-	struct buf *out);
+			 struct buf *out);
 
 static void write_text(struct buf *out, const char *text)
 {
@@ -54,7 +54,8 @@ static void write_optional(const struct member *m, const void *record, struct bu
 		write_record(m->type, part, &previous, out);
 }
 
-static void write_member(const struct member *m, const void *record, int64_t *previous, struct buf *out)
+static void write_member(const struct member *m, const void *record, int64_t *previous,
+			 struct buf *out)
 {
 	const void *at = records_in(m, record);
 	int64_t v;
@@ -94,7 +95,7 @@ static void write_member(const struct member *m, const void *record, int64_t *pr
 }
 
 static void write_record(const struct record_type *type, const void *record, int64_t *previous,
-	struct buf *out)
+			 struct buf *out)
 {
 	for (size_t i = 0; i < type->member_count; i++)
 		write_member(&type->members[i], record, previous, out);
@@ -124,25 +125,25 @@ void records_write_status(const struct status_record *r, struct buf *out)
 
 /* ---- JSON ---------------------------------------------------------------------------------- */
 
-static void json_record(const struct record_type *type, const void *record, struct buf *out);
+static void print_record(const struct record_type *type, const void *record, struct buf *out);
 
-static void json_text(const char *text, struct buf *out)
+static void print_text(const char *text, struct buf *out)
 {
 	quote_json(out, slice_str(text != NULL ? text : ""));
 }
 
-static void json_texts(const struct record_texts *texts, struct buf *out)
+static void print_texts(const struct record_texts *texts, struct buf *out)
 {
 	buf_add_u8(out, '[');
 	for (size_t i = 0; i < texts->count; i++) {
 		if (i > 0)
 			buf_add_u8(out, ',');
-		json_text(texts->items[i], out);
+		print_text(texts->items[i], out);
 	}
 	buf_add_u8(out, ']');
 }
 
-static void json_records(const struct member *m, const void *record, struct buf *out)
+static void print_records(const struct member *m, const void *record, struct buf *out)
 {
 	const char *item = *(const char *const *)records_in(m, record);
 	size_t count = records_count_in(m, record);
@@ -151,24 +152,24 @@ static void json_records(const struct member *m, const void *record, struct buf 
 	for (size_t i = 0; i < count; i++, item += m->type->size) {
 		if (i > 0)
 			buf_add_u8(out, ',');
-		json_record(m->type, item, out);
+		print_record(m->type, item, out);
 	}
 	buf_add_u8(out, ']');
 }
 
-static void json_optional(const struct member *m, const void *record, struct buf *out)
+static void print_optional(const struct member *m, const void *record, struct buf *out)
 {
 	const void *part = *(const void *const *)records_in(m, record);
 
 	if (part == NULL)
 		buf_add_str(out, "null");
 	else if (m->kind == MEMBER_TEXT_OR_NULL)
-		json_text(part, out);
+		print_text(part, out);
 	else
-		json_record(m->type, part, out);
+		print_record(m->type, part, out);
 }
 
-static void json_double(double d, struct buf *out)
+static void print_double(double d, struct buf *out)
 {
 	if (isfinite(d))
 		buf_add_format(out, "%.15g", d);
@@ -176,7 +177,7 @@ static void json_double(double d, struct buf *out)
 		buf_add_str(out, "null");
 }
 
-static void json_member(const struct member *m, const void *record, struct buf *out)
+static void print_member(const struct member *m, const void *record, struct buf *out)
 {
 	const void *at = records_in(m, record);
 
@@ -192,47 +193,47 @@ static void json_member(const struct member *m, const void *record, struct buf *
 		buf_add_str(out, *(const bool *)at ? "true" : "false");
 		break;
 	case MEMBER_DOUBLE:
-		json_double(*(const double *)at, out);
+		print_double(*(const double *)at, out);
 		break;
 	case MEMBER_TEXT:
-		json_text(*(const char *const *)at, out);
+		print_text(*(const char *const *)at, out);
 		break;
 	case MEMBER_TEXTS:
-		json_texts(at, out);
+		print_texts(at, out);
 		break;
 	case MEMBER_TEXT_OR_NULL:
 	case MEMBER_RECORD_OR_NULL:
-		json_optional(m, record, out);
+		print_optional(m, record, out);
 		break;
 	case MEMBER_RECORDS:
-		json_records(m, record, out);
+		print_records(m, record, out);
 		break;
 	}
 }
 
-static void json_record(const struct record_type *type, const void *record, struct buf *out)
+static void print_record(const struct record_type *type, const void *record, struct buf *out)
 {
 	buf_add_u8(out, '{');
 	for (size_t i = 0; i < type->member_count; i++) {
 		const struct member *m = &type->members[i];
 
 		quote_json_key(out, m->kind == MEMBER_DELTA ? "commit_us" : m->name);
-		json_member(m, record, out);
+		print_member(m, record, out);
 	}
 	buf_add_u8(out, '}');
 }
 
 void records_json_commit(const struct commit_record *r, struct buf *out)
 {
-	json_record(&records_types[RECORD_COMMIT], r, out);
+	print_record(&records_types[RECORD_COMMIT], r, out);
 }
 
 void records_json_position(const struct position_record *r, struct buf *out)
 {
-	json_record(&records_types[RECORD_POSITION], r, out);
+	print_record(&records_types[RECORD_POSITION], r, out);
 }
 
 void records_json_status(const struct status_record *r, struct buf *out)
 {
-	json_record(&records_types[RECORD_STATUS], r, out);
+	print_record(&records_types[RECORD_STATUS], r, out);
 }

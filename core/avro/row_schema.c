@@ -1,15 +1,18 @@
 /*
  * row_schema.c - schema text of row topics, written as text from the shape.
  *
- *   integers          int (unsigned INT: long), BIGINT long     BIGINT UNSIGNED   decimal(20,0)
- *   DECIMAL(p,s)      bytes, decimal(p,s)                       FLOAT DOUBLE      float double
- *   DATE              int, date                                 YEAR              int
- *   DATETIME          long, local-timestamp-micros              TIMESTAMP         long, timestamp-micros
- *   TIME              long, microseconds with a sign: Avro's time-micros is a time of day and
- *                     can't be negative or beyond 24 h, so it has no logical type
- *   character data    string                                    binary data       bytes
- *   ENUM              string, "labels"                          SET               array of string, "labels"
- *   BIT(1)            boolean                                   BIT(n)            bytes
+ *   integers            int (unsigned INT: long), BIGINT long
+ *   BIGINT UNSIGNED     bytes, decimal(20,0)
+ *   DECIMAL(p,s)        bytes, decimal(p,s)
+ *   FLOAT, DOUBLE       float, double
+ *   DATE, YEAR          int, date; int
+ *   DATETIME            long, local-timestamp-micros
+ *   TIMESTAMP           long, timestamp-micros
+ *   TIME                long, microseconds with a sign: Avro's time-micros is a time of day and
+ *                       can't be negative or beyond 24 h, so it has no logical type
+ *   character, binary   string; bytes
+ *   ENUM, SET           string; array of string; both with "labels"
+ *   BIT(1), BIT(n)      boolean; bytes
  *
  * "mysql" and "labels" stand in the type, where tools keep properties they don't know, and outlive
  * a schema that is read and written again by most libraries.
@@ -22,6 +25,7 @@
 #include <stdlib.h>
 
 #define TYPE_TEXT_SIZE 64
+#define DECIMAL_20 "\"bytes\",\"logicalType\":\"decimal\",\"precision\":20,\"scale\":0"
 
 /* {"type": and what belongs to the type; the properties and the brace follow. */
 static const char *type_of(const struct column *c)
@@ -35,8 +39,7 @@ static const char *type_of(const struct column *c)
 	case COLUMN_LONG:
 		return c->is_unsigned ? "\"long\"" : "\"int\"";
 	case COLUMN_LONGLONG:
-		return c->is_unsigned ? "\"bytes\",\"logicalType\":\"decimal\",\"precision\":20,\"scale\":0"
-				      : "\"long\"";
+		return c->is_unsigned ? DECIMAL_20 : "\"long\"";
 	case COLUMN_FLOAT:
 		return "\"float\"";
 	case COLUMN_DOUBLE:
@@ -77,9 +80,10 @@ void row_schema_column(const struct column *column, struct buf *ret_text)
 	if (type != NULL)
 		buf_add_str(ret_text, type);
 	else
-		buf_add_format(ret_text,
-			"\"bytes\",\"logicalType\":\"decimal\",\"precision\":%u,\"scale\":%u", column->precision,
-			column->scale);
+		buf_add_format(
+			ret_text,
+			"\"bytes\",\"logicalType\":\"decimal\",\"precision\":%u,\"scale\":%u",
+			column->precision, column->scale);
 	buf_add_str(ret_text, ",\"mysql\":");
 	quote_json(ret_text, slice_str(column_type_text(column, text, sizeof(text))));
 	for (uint16_t i = 0; i < column->label_count; i++) {
@@ -133,7 +137,8 @@ static void put_value_record(const struct shape *shape, struct buf *out)
 
 static int by_name(const void *a, const void *b)
 {
-	return strcmp((*(const struct column *const *)a)->name, (*(const struct column *const *)b)->name);
+	return strcmp((*(const struct column *const *)a)->name,
+		      (*(const struct column *const *)b)->name);
 }
 
 /* Escaping is injective, so escaped names meet only where names do. */
@@ -143,14 +148,15 @@ static int check_names(const struct shape *shape, struct err *e)
 	size_t n = shape->column_count;
 
 	if (n > SHAPE_COLUMNS_MAX)
-		return err_config(e, "table %s.%s: %zu columns; %d at most", shape->db, shape->table, n,
-			SHAPE_COLUMNS_MAX);
+		return err_config(e, "table %s.%s: %zu columns; %d at most", shape->db,
+				  shape->table, n, SHAPE_COLUMNS_MAX);
 	for (size_t i = 0; i < n; i++)
 		sorted[i] = &shape->columns[i];
 	qsort(sorted, n, sizeof(sorted[0]), by_name);
 	for (size_t i = 1; i < n; i++) {
 		if (by_name(&sorted[i - 1], &sorted[i]) == 0)
-			return err_config(e, "table %s.%s: two columns become the Avro field of \"%s\"",
+			return err_config(
+				e, "table %s.%s: two columns become the Avro field of \"%s\"",
 				shape->db, shape->table, sorted[i]->name);
 	}
 	return 0;
@@ -160,12 +166,15 @@ static int check_size(const struct shape *shape, size_t size, struct err *e)
 {
 	if (size <= SCHEMA_TEXT_MAX)
 		return 0;
-	err_config(e, "table %s.%s: its schema has %zu bytes; %d at most", shape->db, shape->table, size,
-		SCHEMA_TEXT_MAX);
-	return err_hint(e, "Leave the table out of capture.tables; that many columns or labels can't be described.");
+	err_config(e, "table %s.%s: its schema has %zu bytes; %d at most", shape->db, shape->table,
+		   size, SCHEMA_TEXT_MAX);
+	return err_hint(
+		e,
+		"Leave the table out of capture.tables; that many columns or labels can't be described.");
 }
 
-int row_schema_envelope(const char *name, const struct shape *shape, struct buf *ret_text, struct err *e)
+int row_schema_envelope(const char *name, const struct shape *shape, struct buf *ret_text,
+			struct err *e)
 {
 	size_t from = ret_text->size;
 
@@ -173,7 +182,8 @@ int row_schema_envelope(const char *name, const struct shape *shape, struct buf 
 		return -1;
 	buf_add_str(ret_text, "{\"type\":\"record\",\"name\":\"Envelope\",\"namespace\":\"");
 	put_namespace(name, shape, ret_text);
-	buf_add_str(ret_text,
+	buf_add_str(
+		ret_text,
 		"\",\"fields\":["
 		"{\"name\":\"source\",\"type\":{\"type\":\"record\",\"name\":\"Source\",\"fields\":["
 		"{\"name\":\"seq\",\"type\":\"long\"},"
@@ -187,7 +197,8 @@ int row_schema_envelope(const char *name, const struct shape *shape, struct buf 
 		"{\"name\":\"ts_ms\",\"type\":\"long\"},"
 		"{\"name\":\"before\",\"type\":[\"null\",");
 	put_value_record(shape, ret_text);
-	buf_add_str(ret_text,
+	buf_add_str(
+		ret_text,
 		"],\"default\":null},"
 		"{\"name\":\"after\",\"type\":[\"null\",\"Value\"],\"default\":null},"
 		"{\"name\":\"transaction\",\"type\":[\"null\",{\"type\":\"record\",\"name\":\"Transaction\",\"fields\":["

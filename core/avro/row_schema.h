@@ -21,9 +21,11 @@
 /* Envelope schema text of rows of `shape` in capture `name`. Deterministic: equal shapes give equal
  * text. Appends. ERR_CONFIG: the text would be longer than SCHEMA_TEXT_MAX, or two columns have one
  * name once escaped (the escape is injective, so that is a table with the same column twice). */
-int row_schema_envelope(const char *name, const struct shape *shape, struct buf *ret_text, struct err *e);
+int row_schema_envelope(const char *name, const struct shape *shape, struct buf *ret_text,
+			struct err *e);
 /* Key schema text (record of the key columns, not null). shape->key_count must not be 0. */
-int row_schema_key(const char *name, const struct shape *shape, struct buf *ret_text, struct err *e);
+int row_schema_key(const char *name, const struct shape *shape, struct buf *ret_text,
+		   struct err *e);
 /* The Avro type of one column as JSON text, without the union: what encode_for(column) writes. */
 void row_schema_column(const struct column *column, struct buf *ret_text);
 

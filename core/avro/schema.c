@@ -34,7 +34,7 @@ static const char *const primitives[] = {
 #define PRIMITIVES (sizeof(primitives) / sizeof(*primitives))
 
 static int parse(struct parsing *p, const json_t *j, const char *space, struct schema **ret_schema,
-	struct err *e);
+		 struct err *e);
 
 bool schema_name_legal(struct slice part)
 {
@@ -125,7 +125,7 @@ static int primitive_of(const char *name)
 }
 
 static int parse_reference(struct parsing *p, const char *name, const char *space,
-	struct schema **ret_schema, struct err *e)
+			   struct schema **ret_schema, struct err *e)
 {
 	int primitive = primitive_of(name);
 	struct schema *found;
@@ -140,7 +140,9 @@ static int parse_reference(struct parsing *p, const char *name, const char *spac
 	free(full);
 	if (found == NULL) {
 		err_data(e, "unknown type \"%.200s\"", name);
-		return err_hint(e, "A named type must be defined before it is used, and not contain itself.");
+		return err_hint(
+			e,
+			"A named type must be defined before it is used, and not contain itself.");
 	}
 	*ret_schema = schema_ref(found);
 	return 0;
@@ -158,7 +160,7 @@ static const char *branch_kind(const struct schema *s)
 }
 
 static int parse_branch(struct parsing *p, const json_t *j, const char *space, struct schema *s,
-	struct err *e)
+			struct err *e)
 {
 	struct schema *branch;
 
@@ -174,8 +176,8 @@ static int parse_branch(struct parsing *p, const json_t *j, const char *space, s
 	return 0;
 }
 
-static int parse_union(struct parsing *p, const json_t *j, const char *space, struct schema **ret_schema,
-	struct err *e)
+static int parse_union(struct parsing *p, const json_t *j, const char *space,
+		       struct schema **ret_schema, struct err *e)
 {
 	size_t n = json_array_size(j);
 	struct schema *s;
@@ -197,7 +199,7 @@ static int parse_union(struct parsing *p, const json_t *j, const char *space, st
 }
 
 static int parse_fields(struct parsing *p, const json_t *j, const char *space, struct schema *s,
-	struct err *e)
+			struct err *e)
 {
 	const json_t *list = json_object_get(j, "fields");
 	size_t n = json_array_size(list);
@@ -205,7 +207,8 @@ static int parse_fields(struct parsing *p, const json_t *j, const char *space, s
 	if (!json_is_array(list))
 		return err_data(e, "record %s has no \"fields\"", s->name);
 	if (n > SCHEMA_FIELDS_MAX)
-		return err_data(e, "record %s has %zu fields; %d at most", s->name, n, SCHEMA_FIELDS_MAX);
+		return err_data(e, "record %s has %zu fields; %d at most", s->name, n,
+				SCHEMA_FIELDS_MAX);
 	s->fields = xcalloc(n > 0 ? n : 1, sizeof(*s->fields));
 	for (size_t i = 0; i < n; i++) {
 		const json_t *f = json_array_get(list, i);
@@ -214,7 +217,8 @@ static int parse_fields(struct parsing *p, const json_t *j, const char *space, s
 		struct schema *schema;
 
 		if (name == NULL || !schema_name_legal(slice_str(name)))
-			return err_data(e, "record %s: field %zu has no legal name", s->name, i + 1);
+			return err_data(e, "record %s: field %zu has no legal name", s->name,
+					i + 1);
 		for (size_t k = 0; k < i; k++) {
 			if (strcmp(s->fields[k].name, name) == 0)
 				return err_data(e, "record %s: field %s twice", s->name, name);
@@ -243,7 +247,8 @@ static int parse_symbols(const json_t *j, struct schema *s, struct err *e)
 		const char *symbol = json_string_value(json_array_get(list, i));
 
 		if (symbol == NULL || !schema_name_legal(slice_str(symbol)))
-			return err_data(e, "enum %s: symbol %zu is not a legal name", s->name, i + 1);
+			return err_data(e, "enum %s: symbol %zu is not a legal name", s->name,
+					i + 1);
 		s->symbols[s->count++] = xstrdup(symbol);
 	}
 	return 0;
@@ -262,7 +267,7 @@ static int parse_size(const json_t *j, struct schema *s, struct err *e)
 
 /* The full name into s->name; *ret_space is the namespace of what stands inside (caller frees). */
 static int parse_name(const struct parsing *p, const json_t *j, const char *space, struct schema *s,
-	char **ret_space, struct err *e)
+		      char **ret_space, struct err *e)
 {
 	const char *name = json_string_value(json_object_get(j, "name"));
 	const json_t *own = json_object_get(j, "namespace");
@@ -275,7 +280,8 @@ static int parse_name(const struct parsing *p, const json_t *j, const char *spac
 	s->name = qualified(name, own != NULL ? json_string_value(own) : space);
 	if (!full_name_legal(s->name) || primitive_of(s->name) >= 0) {
 		err_data(e, "\"%.200s\" is not a legal name", s->name);
-		return err_hint(e, "Letters, digits and _ only, not a digit first; parts joined by dots.");
+		return err_hint(
+			e, "Letters, digits and _ only, not a digit first; parts joined by dots.");
 	}
 	if (find_named(p, s->name) != NULL)
 		return err_data(e, "\"%.200s\" is defined twice", s->name);
@@ -285,7 +291,7 @@ static int parse_name(const struct parsing *p, const json_t *j, const char *spac
 }
 
 static int parse_named(struct parsing *p, const json_t *j, const char *space, enum schema_type type,
-	struct schema **ret_schema, struct err *e)
+		       struct schema **ret_schema, struct err *e)
 {
 	struct schema *s = node_new(type);
 	char *inner = NULL;
@@ -314,15 +320,16 @@ static int parse_named(struct parsing *p, const json_t *j, const char *space, en
 	return 0;
 }
 
-static int parse_container(struct parsing *p, const json_t *j, const char *space, enum schema_type type,
-	struct schema **ret_schema, struct err *e)
+static int parse_container(struct parsing *p, const json_t *j, const char *space,
+			   enum schema_type type, struct schema **ret_schema, struct err *e)
 {
 	const char *key = type == SCHEMA_ARRAY ? "items" : "values";
 	const json_t *element = json_object_get(j, key);
 	struct schema *items, *s;
 
 	if (element == NULL)
-		return err_data(e, "%s without \"%s\"", type == SCHEMA_ARRAY ? "array" : "map", key);
+		return err_data(e, "%s without \"%s\"", type == SCHEMA_ARRAY ? "array" : "map",
+				key);
 	if (parse(p, element, space, &items, e) < 0)
 		return -1;
 	s = node_new(type);
@@ -349,7 +356,7 @@ static void read_logical(const json_t *j, struct schema *s)
 		s->precision = number_of(j, "precision");
 		s->scale = number_of(j, "scale");
 		if ((s->type != SCHEMA_BYTES && s->type != SCHEMA_FIXED) || s->precision < 1 ||
-			s->scale < 0 || s->scale > s->precision) {
+		    s->scale < 0 || s->scale > s->precision) {
 			s->precision = s->scale = 0;
 			return;
 		}
@@ -357,8 +364,8 @@ static void read_logical(const json_t *j, struct schema *s)
 	s->logical = xstrdup(logical);
 }
 
-static int parse_object(struct parsing *p, const json_t *j, const char *space, struct schema **ret_schema,
-	struct err *e)
+static int parse_object(struct parsing *p, const json_t *j, const char *space,
+			struct schema **ret_schema, struct err *e)
 {
 	const json_t *type = json_object_get(j, "type");
 	const char *name = json_string_value(type);
@@ -390,7 +397,7 @@ static int parse_object(struct parsing *p, const json_t *j, const char *space, s
 }
 
 static int parse(struct parsing *p, const json_t *j, const char *space, struct schema **ret_schema,
-	struct err *e)
+		 struct err *e)
 {
 	int rc;
 
@@ -418,7 +425,8 @@ int schema_parse(struct slice text, struct schema **ret_schema, struct err *e)
 
 	if (text.size > SCHEMA_TEXT_MAX)
 		return err_data(e, "schema: %zu bytes; %d at most", text.size, SCHEMA_TEXT_MAX);
-	j = json_loadb((const char *)text.data, text.size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &at);
+	j = json_loadb((const char *)text.data, text.size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY,
+		       &at);
 	if (j == NULL)
 		return err_data(e, "schema: line %d: not JSON: %s", at.line, at.text);
 	rc = parse(&p, j, NULL, ret_schema, e);

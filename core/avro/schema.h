@@ -35,14 +35,14 @@ enum schema_type {
 struct schema {
 	enum schema_type type;
 	char *name;    /* records, enums, fixed: full name; else NULL */
-	char *logical; /* logicalType or NULL; a decimal without a sensible precision counts as NULL */
+	char *logical; /* logicalType or NULL; NULL for a decimal without a sensible precision */
 	int precision, scale;        /* decimal */
 	struct schema_field *fields; /* records */
 	struct schema **branches;    /* unions */
 	struct schema *items;        /* arrays and maps: element */
 	char **symbols;              /* enums */
 	size_t count;                /* fields, branches or symbols; fixed: size */
-	uint32_t references;         /* owners of this node: places in the tree, and schema_ref()s */
+	uint32_t references; /* owners of this node: places in the tree, and schema_ref()s */
 };
 
 struct schema_field {

@@ -5,7 +5,8 @@
  * wait in the library's queue, which is bounded, and a queue here fills only while another
  * partition is behind. A partition over its share is paused, and resumed below a quarter of it. No
  * deadlock: the partition that the merge waits for has an empty queue, so it is resumed before the
- * consumer is asked. A commit record that arrives is handed over at once; nothing waits for a clock.
+ * consumer is asked. A commit record that arrives is handed over at once; nothing waits for a
+ * clock.
  *
  * A commit record is visible only when its records are. Where one of them doesn't come within
  * kafka.timeout although the brokers answer, the partition has no leader, or the log has lost its
@@ -42,7 +43,7 @@ static int resume_drained(struct intake *in, struct err *e)
 {
 	for (size_t i = 0; in->paused_count > 0 && i < in->feed_count; i++) {
 		if (in->feeds[i].paused && bytes_of(in, i) <= in->feeds[i].bytes_max / 4 &&
-			pause_feed(in, i, false, e) < 0)
+		    pause_feed(in, i, false, e) < 0)
 			return -1;
 	}
 	return 0;
@@ -77,7 +78,8 @@ static int take_messages(struct intake *in, int timeout_ms, size_t *ret_count, s
 	const struct consumer_message *messages;
 	size_t count;
 
-	if (resume_drained(in, e) < 0 || consumer_poll(in->consumer, timeout_ms, &messages, &count, e) < 0)
+	if (resume_drained(in, e) < 0 ||
+	    consumer_poll(in->consumer, timeout_ms, &messages, &count, e) < 0)
 		return -1;
 	for (size_t i = 0; i < count; i++) {
 		if (take_message(in, &messages[i], e) < 0)
@@ -101,10 +103,14 @@ static int check_waiting(struct intake *in, int64_t now_us, struct err *e)
 	for (size_t i = 1; i < in->feed_count; i++) {
 		if (!merge_waits_for(in->merge, i - 1))
 			continue;
-		err_retry(e, "%s-%d: a commit record speaks of records from offset %" PRId64
-			" on, which didn't come within %" PRId64 " s", in->assigned[i].topic,
-			in->assigned[i].partition, in->feeds[i].next, in->timeout_us / 1000000);
-		return err_hint(e, "Is the partition's leader up? If it has lost records, views must be rebuilt.");
+		err_retry(e,
+			  "%s-%d: a commit record speaks of records from offset %" PRId64
+			  " on, which didn't come within %" PRId64 " s",
+			  in->assigned[i].topic, in->assigned[i].partition, in->feeds[i].next,
+			  in->timeout_us / 1000000);
+		return err_hint(
+			e,
+			"Is the partition's leader up? If it has lost records, views must be rebuilt.");
 	}
 	return 0;
 }

@@ -1,4 +1,5 @@
-/* intake.h - topics -> one stream in the source's own order, whole source transactions (DESIGN 5.2).
+/* intake.h - topics -> one stream in the source's own order, whole source transactions
+ * (DESIGN 5.2).
  *
  * Reads <name>.commits and all partitions of the wanted topics from a position, read_committed.
  * Each commit record says, for every partition it touched, how many records and which last seq; so
@@ -17,78 +18,84 @@ struct intake;
 struct intake_partition {
 	char *topic;
 	int32_t partition;
-	int64_t offset;   /* next to read */
-	int64_t taken;    /* records of the commit record at commits_offset already handed over */
+	int64_t offset; /* next to read */
+	int64_t taken;  /* records of the commit record at commits_offset already handed over */
 };
 
 /* Where a reader stands, between two source transactions. The store keeps it as text (JSON), in the
  * same transaction as the rows. */
 struct intake_position {
-	int64_t seq;                 /* every change up to it has been handed over */
-	int64_t commits_offset;      /* commit record in hand, or next to read when none of it was handed over */
-	int64_t commit_us;           /* source's commit time of the last source transaction */
+	int64_t seq;            /* every change up to it has been handed over */
+	int64_t commits_offset; /* commit record in hand, or next to read when none of it was handed
+				   over */
+	int64_t commit_us;      /* source's commit time of the last source transaction */
 	int64_t bytes_total, transactions_total;
 	char *gtid_set;
 	struct intake_partition *partitions;
 	size_t partition_count;
-	char **copying;              /* tables whose first copy had not ended; NULL-terminated, or NULL */
+	char **copying; /* tables whose first copy had not ended; NULL-terminated, or NULL */
 };
 
 void intake_position_done(struct intake_position *p);
 void intake_position_copy(const struct intake_position *from, struct intake_position *ret_copy);
-void intake_position_write(const struct intake_position *p, struct buf *text); /* appends one line */
+void intake_position_write(const struct intake_position *p,
+			   struct buf *text); /* appends one line */
 /* Reads what intake_position_write wrote, and nothing else: ERR_DATA. */
 int intake_position_read(struct slice text, struct intake_position *ret_position, struct err *e);
 
 struct intake_options {
-	const char *const *topics;   /* full topic names */
+	const char *const *topics; /* full topic names */
 	size_t topic_count;
-	/* NULL: offset zero of everything; a partition whose log no longer starts at 0 is then ERR_DATA */
+	/* NULL: offset zero of everything; a partition whose log no longer starts at 0 is then
+	 * ERR_DATA */
 	const struct intake_position *from;
-	const char *group;           /* consumer group for intake_commit_offsets, or NULL */
-	int64_t memory;              /* bytes for all queues, librdkafka's included */
+	const char *group; /* consumer group for intake_commit_offsets, or NULL */
+	int64_t memory;    /* bytes for all queues, librdkafka's included */
 };
 
 enum intake_kind {
-	INTAKE_RECORD,        /* one record; more of the same source transaction may follow */
-	INTAKE_TRANSACTION,   /* a source transaction is complete: rows up to here may be committed together */
-	INTAKE_IDLE,          /* nothing within the timeout */
+	INTAKE_RECORD,      /* one record; more of the same source transaction may follow */
+	INTAKE_TRANSACTION, /* a source transaction is complete: here rows may be committed */
+	INTAKE_IDLE,        /* nothing within the timeout */
 };
 
 struct intake_item {
 	enum intake_kind kind;
 	/* INTAKE_RECORD */
-	size_t topic;            /* index into options.topics */
+	size_t topic; /* index into options.topics */
 	int32_t partition;
 	int64_t offset, seq;
 	int32_t schema_id;
-	struct slice key, value; /* value without the wire header, key as it stands; valid until the next intake_next */
-	/* INTAKE_TRANSACTION: of the source transaction just completed. A commit record without source
-	 * transactions (the source moved on, nothing captured) is handed over as one with gtid NULL. */
-	const char *gtid;        /* valid until the next intake_next */
+	struct slice key, value; /* value without the wire header, key as it stands; valid until the
+				    next intake_next */
+	/* INTAKE_TRANSACTION: of the source transaction just completed. A commit record without
+	 * source transactions (the source moved on, nothing captured) is handed over as one with
+	 * gtid NULL. */
+	const char *gtid; /* valid until the next intake_next */
 	int64_t commit_us;
-	bool commit_end;         /* also the end of its commit record: a cheap place to store the position */
+	bool commit_end; /* also the end of its commit record: a cheap place to store positions */
 };
 
-/* Waits for nothing but the brokers. ERR_CONFIG: a topic isn't there. */
-int intake_open(const struct settings *settings, const struct intake_options *options, struct intake **ret_intake,
-	struct err *e);
+/* Waits for nothing but the brokers. ERR_RETRY: a topic isn't there (yet). */
+int intake_open(const struct settings *settings, const struct intake_options *options,
+		struct intake **ret_intake, struct err *e);
 void intake_close(struct intake *in);
 int intake_next(struct intake *in, int timeout_ms, struct intake_item *ret_item, struct err *e);
 /* The position after the last INTAKE_TRANSACTION handed out. Owned by the intake. */
 const struct intake_position *intake_position(const struct intake *in);
 /* GTID of the source transaction that comes next, where it has arrived, else NULL. Valid until the
  * next intake_next. Between commit records gtid_set lacks transactions that weren't captured: who
- * wants to stop at GTID G stops when gtid_set contains G or the next GTID of its domain is beyond. */
+ * wants to stop at GTID G stops when gtid_set contains G or the next GTID of its domain is beyond.
+ */
 const char *intake_next_gtid(struct intake *in);
 /* End of the commits topic as seen by now: how far the delivered side is. */
 struct intake_end {
 	int64_t seq, commit_us, bytes_total, transactions_total;
-	int64_t commits_behind;  /* commit records not yet handed over (Kafka's end marks count, too) */
+	int64_t commits_behind; /* commit records not yet handed over (far behind: about) */
 };
 void intake_delivered(const struct intake *in, struct intake_end *ret_end);
-/* Tables (db.table) whose first copy has not ended, by the last commit record handed over: views that
- * read them are incomplete. NULL-terminated. */
+/* Tables (db.table) whose first copy has not ended, by the last commit record handed over: views
+ * that read them are incomplete. NULL-terminated. */
 const char *const *intake_copying(const struct intake *in);
 /* Records handed over since open, and records the wanted partitions held at open beyond `from`
  * (progress, ETA; from offsets, so it falls a little as the gaps between records become known). */

@@ -28,7 +28,8 @@ static int lookup(void *context, int32_t id, const char **ret_text, struct err *
 	return 0;
 }
 
-static int count_partitions(struct admin *admin, const char *topic, int32_t *ret_partitions, struct err *e)
+static int count_partitions(struct admin *admin, const char *topic, int32_t *ret_partitions,
+			    struct err *e)
 {
 	struct topic_info info;
 
@@ -37,7 +38,9 @@ static int count_partitions(struct admin *admin, const char *topic, int32_t *ret
 	if (!info.exists) {
 		/* not a mistake for sure: capture may never have run yet */
 		err_retry(e, "topic %s is not there", topic);
-		return err_hint(e, "`millrace run` makes row topics and event topics: is it running? Else check the name under inputs.");
+		return err_hint(
+			e,
+			"`millrace run` makes row topics and event topics: is it running? Else check the name under inputs.");
 	}
 	*ret_partitions = info.partitions;
 	return 0;
@@ -45,7 +48,8 @@ static int count_partitions(struct admin *admin, const char *topic, int32_t *ret
 
 static void share_memory(struct intake *in, int64_t memory)
 {
-	size_t queues = (size_t)(memory - memory / 4 - memory / 16), each = queues / 8 * 7 / in->feed_count;
+	size_t queues = (size_t)(memory - memory / 4 - memory / 16),
+	       each = queues / 8 * 7 / in->feed_count;
 
 	in->feeds[0].bytes_max = queues / 8;
 	for (size_t i = 1; i < in->feed_count; i++)
@@ -60,11 +64,15 @@ static uint32_t chunk_bytes(int64_t memory, size_t partitions)
 	return (uint32_t)(bytes < 4096 ? 4096 : bytes > 65536 ? 65536 : bytes);
 }
 
-static int make_merge(struct intake *in, struct admin *admin, const struct intake_options *options, struct err *e)
+static int make_merge(struct intake *in, struct admin *admin, const struct intake_options *options,
+		      struct err *e)
 {
 	struct merge_topic *topics = xcalloc(in->topic_count + 1, sizeof(*topics));
-	struct merge_options merge = { .commits = in->commits, .topics = topics, .topic_count = in->topic_count,
-		.from = options->from, .reader = in->reader };
+	struct merge_options merge = { .commits = in->commits,
+				       .topics = topics,
+				       .topic_count = in->topic_count,
+				       .from = options->from,
+				       .reader = in->reader };
 	size_t partitions = 0;
 	int rc = -1;
 
@@ -80,11 +88,13 @@ static int make_merge(struct intake *in, struct admin *admin, const struct intak
 	in->feed_count = 1 + partitions;
 	in->feeds = xcalloc(in->feed_count, sizeof(*in->feeds));
 	in->assigned = xcalloc(in->feed_count, sizeof(*in->assigned));
-	in->assigned[0] = (struct consumer_partition){ in->commits, 0, merge_next_commit_offset(in->merge) };
+	in->assigned[0] =
+		(struct consumer_partition){ in->commits, 0, merge_next_commit_offset(in->merge) };
 	for (size_t i = 0, at = 1; i < in->topic_count; i++) {
 		for (int32_t n = 0; n < topics[i].partitions; n++, at++)
-			in->assigned[at] = (struct consumer_partition){ in->topics[i], n,
-				merge_next_offset(in->merge, at - 1) };
+			in->assigned[at] =
+				(struct consumer_partition){ in->topics[i], n,
+							     merge_next_offset(in->merge, at - 1) };
 	}
 	share_memory(in, options->memory);
 	rc = 0;
@@ -101,7 +111,8 @@ static int measure(struct intake *in, struct admin *admin, struct err *e)
 		int64_t low;
 
 		in->feeds[i].next = p->offset;
-		if (admin_watermarks(admin, p->topic, p->partition, &low, &in->feeds[i].end_at_open, e) < 0)
+		if (admin_watermarks(admin, p->topic, p->partition, &low, &in->feeds[i].end_at_open,
+				     e) < 0)
 			return -1;
 		if (i > 0 && in->feeds[i].end_at_open > p->offset)
 			in->total += in->feeds[i].end_at_open - p->offset;
@@ -110,16 +121,18 @@ static int measure(struct intake *in, struct admin *admin, struct err *e)
 }
 
 static int open_with(struct intake *in, const struct settings *settings, struct admin *admin,
-	const struct intake_options *options, struct err *e)
+		     const struct intake_options *options, struct err *e)
 {
-	struct consumer_options consumer = { .group = in->group, .queue_bytes_max = options->memory / 4 };
+	struct consumer_options consumer = { .group = in->group,
+					     .queue_bytes_max = options->memory / 4 };
 	int32_t commit_partitions;
 	int64_t from;
 
 	if (count_partitions(admin, in->commits, &commit_partitions, e) < 0)
 		return -1;
 	if (commit_partitions != 1)
-		return err_config(e, "topic %s has %d partitions instead of one", in->commits, commit_partitions);
+		return err_config(e, "topic %s has %d partitions instead of one", in->commits,
+				  commit_partitions);
 	if (registry_open(settings, false, &in->registry, e) < 0)
 		return -1;
 	in->reader = records_reader_new(lookup, in->registry);
@@ -128,13 +141,13 @@ static int open_with(struct intake *in, const struct settings *settings, struct 
 	from = in->feeds[0].end_at_open;
 	consumer.partitions = (int64_t)in->feed_count;
 	if (intake_tail_open(in, settings, from, e) < 0 ||
-		consumer_open(settings, &consumer, &in->consumer, e) < 0)
+	    consumer_open(settings, &consumer, &in->consumer, e) < 0)
 		return -1;
 	return consumer_assign(in->consumer, in->assigned, in->feed_count, e);
 }
 
-int intake_open(const struct settings *settings, const struct intake_options *options, struct intake **ret_intake,
-	struct err *e)
+int intake_open(const struct settings *settings, const struct intake_options *options,
+		struct intake **ret_intake, struct err *e)
 {
 	struct intake *in = xcalloc(1, sizeof(*in));
 	struct admin *admin = NULL;

@@ -1,5 +1,5 @@
-/* intake_priv.h - the intake's state: intake_open.c makes it, intake.c reads, intake_tail.c looks at
- * the far end. */
+/* intake_priv.h - the intake's state: intake_open.c makes it, intake.c reads, intake_tail.c looks
+ * at the far end. */
 #ifndef CORE_INTAKE_INTAKE_PRIV_H
 #define CORE_INTAKE_INTAKE_PRIV_H
 
@@ -12,17 +12,17 @@
 
 /* One assigned partition; number 0 is the commits topic, 1 + i the merge's partition i. */
 struct feed {
-	int64_t next;          /* offset expected next */
-	int64_t end_at_open;   /* end of the log when the intake was opened */
-	size_t bytes_max;      /* its share of the memory */
+	int64_t next;        /* offset expected next */
+	int64_t end_at_open; /* end of the log when the intake was opened */
+	size_t bytes_max;    /* its share of the memory */
 	bool paused;
 };
 
 /* Follows the end of the commits topic, whatever the intake is doing at its beginning. */
 struct tail {
 	struct consumer *consumer;
-	int64_t read_us;       /* when it was looked at last */
-	int64_t offset;        /* of the last commit record seen, -1: none */
+	int64_t read_us; /* when it was looked at last */
+	int64_t offset;  /* of the last commit record seen, -1: none */
 	struct intake_end end;
 };
 
@@ -31,7 +31,7 @@ struct intake {
 	char **topics;
 	size_t topic_count;
 	char *group;
-	int64_t timeout_us;    /* kafka.timeout */
+	int64_t timeout_us; /* kafka.timeout */
 	struct registry *registry;
 	struct records_reader *reader;
 	struct merge *merge;
@@ -40,13 +40,14 @@ struct intake {
 	struct feed *feeds;
 	size_t feed_count, paused_count;
 	struct tail tail;
-	int64_t total;         /* records the wanted partitions held at open, as far as offsets tell */
-	int64_t waiting_us;    /* since when a partition owes records; 0: none does */
-	uint32_t until_tail;   /* items before the clock is asked whether the tail's turn has come */
+	int64_t total;      /* records the wanted partitions held at open, as far as offsets tell */
+	int64_t waiting_us; /* since when a partition owes records; 0: none does */
+	uint32_t until_tail; /* items before the clock is asked whether the tail's turn has come */
 };
 
 /* from: first offset to look at. */
-int intake_tail_open(struct intake *in, const struct settings *settings, int64_t from, struct err *e);
+int intake_tail_open(struct intake *in, const struct settings *settings, int64_t from,
+		     struct err *e);
 void intake_tail_close(struct tail *tail);
 /* Takes what is there, without waiting; at most every TAIL_INTERVAL. */
 int intake_tail_read(struct intake *in, int64_t now_us, struct err *e);

@@ -7,10 +7,11 @@
 #include "core/intake/intake_priv.h"
 
 #define TAIL_INTERVAL_US 200000
-#define TAIL_OFFSETS 16          /* so far before the end there is a commit record, if any: each takes two */
+#define TAIL_OFFSETS 16 /* before the end: a commit record takes two with its end mark */
 #define TAIL_BYTES (1024 * 1024)
 
-int intake_tail_open(struct intake *in, const struct settings *settings, int64_t from, struct err *e)
+int intake_tail_open(struct intake *in, const struct settings *settings, int64_t from,
+		     struct err *e)
 {
 	struct consumer_options options = { .queue_bytes_max = TAIL_BYTES };
 	int64_t least = in->assigned[0].offset;
@@ -68,7 +69,8 @@ void intake_delivered(const struct intake *in, struct intake_end *ret_end)
 {
 	const struct intake_position *p = merge_position(in->merge);
 	struct intake_end end = in->tail.end;
-	int64_t unread = in->tail.offset - in->feeds[0].next + 1; /* a commit record and its end mark: two */
+	int64_t unread = in->tail.offset - in->feeds[0].next +
+			 1; /* a commit record and its end mark: two */
 
 	if (in->tail.offset < 0 || end.seq <= p->seq) { /* the intake saw it first */
 		end.seq = p->seq;
@@ -78,6 +80,7 @@ void intake_delivered(const struct intake *in, struct intake_end *ret_end)
 		if (end.transactions_total < p->transactions_total)
 			end.transactions_total = p->transactions_total;
 	}
-	end.commits_behind = (int64_t)merge_commits_queued(in->merge) + (unread > 0 ? (unread + 1) / 2 : 0);
+	end.commits_behind = (int64_t)merge_commits_queued(in->merge) +
+			     (unread > 0 ? (unread + 1) / 2 : 0);
 	*ret_end = end;
 }

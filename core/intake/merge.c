@@ -81,7 +81,8 @@ static void heap_pop(struct merge *m)
 static int check_added(struct merge *m, struct part *p, int64_t offset, int64_t seq, struct err *e)
 {
 	if (offset <= p->added_offset) {
-		err_data(e, "an offset that doesn't rise (the one before: %" PRId64 ")", p->added_offset);
+		err_data(e, "an offset that doesn't rise (the one before: %" PRId64 ")",
+			 p->added_offset);
 		return fail_at(p, offset, e);
 	}
 	if (seq < p->added_seq) {
@@ -89,15 +90,17 @@ static int check_added(struct merge *m, struct part *p, int64_t offset, int64_t 
 		return fail_at(p, offset, e);
 	}
 	if (seq <= m->done_seq) {
-		err_data(e, "a record with seq %" PRId64 " that no commit record up to seq %" PRId64 " speaks of", seq,
-			m->done_seq);
+		err_data(e,
+			 "a record with seq %" PRId64 " that no commit record up to seq %" PRId64
+			 " speaks of",
+			 seq, m->done_seq);
 		return fail_at(p, offset, e);
 	}
 	return 0;
 }
 
-static int add(struct merge *m, size_t partition, int64_t offset, struct slice key, struct slice value,
-	struct err *e)
+static int add(struct merge *m, size_t partition, int64_t offset, struct slice key,
+	       struct slice value, struct err *e)
 {
 	struct part *p = &m->parts[partition];
 	struct queue_frame f = { .offset = offset };
@@ -114,7 +117,7 @@ static int add(struct merge *m, size_t partition, int64_t offset, struct slice k
 	if (check_added(m, p, offset, f.seq, e) < 0)
 		return -1;
 	queue_add(&p->queue, &m->pool, f, key,
-		slice_of(value.data + DECODE_WIRE_HEADER, value.size - DECODE_WIRE_HEADER));
+		  slice_of(value.data + DECODE_WIRE_HEADER, value.size - DECODE_WIRE_HEADER));
 	p->added_offset = offset;
 	p->added_seq = f.seq;
 	if (was_empty && p->owed > 0) {
@@ -124,8 +127,8 @@ static int add(struct merge *m, size_t partition, int64_t offset, struct slice k
 	return 0;
 }
 
-int merge_add(struct merge *m, size_t partition, int64_t offset, struct slice key, struct slice value,
-	struct err *e)
+int merge_add(struct merge *m, size_t partition, int64_t offset, struct slice key,
+	      struct slice value, struct err *e)
 {
 	if (m->failure.kind != ERR_NONE) {
 		*e = m->failure;
@@ -141,7 +144,8 @@ int merge_add_commit(struct merge *m, int64_t offset, struct slice value, struct
 {
 	if (value.data == NULL || value.size >= QUEUE_RECORD_MAX)
 		return err_data(e, "%s-0-%" PRId64 ": not a commit record", m->commits, offset);
-	queue_add(&m->queue, &m->pool, (struct queue_frame){ .offset = offset }, slice_of(NULL, 0), value);
+	queue_add(&m->queue, &m->pool, (struct queue_frame){ .offset = offset }, slice_of(NULL, 0),
+		  value);
 	m->commits_queued++;
 	return 0;
 }
@@ -160,19 +164,30 @@ static int take_record(struct merge *m, struct intake_item *item, struct err *e)
 	const struct queue_frame *f = queue_front(&p->queue), *next;
 
 	if (f->seq < m->begin_seq) {
-		err_data(e, "seq %" PRId64 " belongs to no commit record; the one at offset %" PRId64
-			" goes on at seq %" PRId64, f->seq, m->offset, m->begin_seq);
+		err_data(e,
+			 "seq %" PRId64 " belongs to no commit record; the one at offset %" PRId64
+			 " goes on at seq %" PRId64,
+			 f->seq, m->offset, m->begin_seq);
 		return fail_at(p, f->offset, e);
 	}
 	p->owed--;
 	if (p->owed == 0 ? f->seq != p->last_seq : f->seq > p->last_seq) {
-		err_data(e, "seq %" PRId64 " with %" PRId64 " records to come; the commit record at offset %" PRId64
-			" says that seq %" PRId64 " is the last", f->seq, p->owed, m->offset, p->last_seq);
+		err_data(e,
+			 "seq %" PRId64 " with %" PRId64
+			 " records to come; the commit record at offset %" PRId64
+			 " says that seq %" PRId64 " is the last",
+			 f->seq, p->owed, m->offset, p->last_seq);
 		return fail_at(p, f->offset, e);
 	}
 	*item = (struct intake_item){
-		.kind = INTAKE_RECORD, .topic = p->topic_index, .partition = p->number, .offset = f->offset,
-		.seq = f->seq, .schema_id = f->schema_id, .key = queue_key(f), .value = queue_value(f),
+		.kind = INTAKE_RECORD,
+		.topic = p->topic_index,
+		.partition = p->number,
+		.offset = f->offset,
+		.seq = f->seq,
+		.schema_id = f->schema_id,
+		.key = queue_key(f),
+		.value = queue_value(f),
 	};
 	queue_take(&p->queue);
 	m->taken_from = p;
@@ -198,8 +213,10 @@ static int finish_commit(struct merge *m, struct err *e)
 
 		if (f == NULL || f->seq > m->commit.seq)
 			continue;
-		err_data(e, "seq %" PRId64 " is one more than the commit record at offset %" PRId64 " speaks of", f->seq,
-			m->offset);
+		err_data(e,
+			 "seq %" PRId64 " is one more than the commit record at offset %" PRId64
+			 " speaks of",
+			 f->seq, m->offset);
 		return fail_at(&m->parts[i], f->offset, e);
 	}
 	for (size_t i = 0; i < m->touched_count; i++) {
@@ -250,6 +267,16 @@ static int leave_open(struct merge *m, struct err *e)
 	return finish_commit(m, e);
 }
 
+/* The least seq belongs to a later commit record, but the one in hand is still owed some. */
+static int fail_missing(struct merge *m, struct err *e)
+{
+	const struct part *p = &m->parts[m->heap[0].part];
+
+	err_data(e, "%" PRId64 " records are missing before this one, of those that the commit "
+		 "record at offset %" PRId64 " speaks of", p->owed, m->offset);
+	return fail_at(p, queue_front(&p->queue)->offset, e);
+}
+
 static int step(struct merge *m, struct intake_item *item, struct err *e)
 {
 	for (;;) {
@@ -264,13 +291,8 @@ static int step(struct merge *m, struct intake_item *item, struct err *e)
 		if (m->blocked > 0)
 			return 0;
 		more = m->heap_count > 0;
-		if (more && m->heap[0].seq > m->commit.seq) {
-			struct part *p = &m->parts[m->heap[0].part];
-
-			err_data(e, "%" PRId64 " records are missing before this one; the commit record at offset %" PRId64
-				" speaks of them", p->owed, m->offset);
-			return fail_at(p, queue_front(&p->queue)->offset, e);
-		}
+		if (more && m->heap[0].seq > m->commit.seq)
+			return fail_missing(m, e);
 		if (more && m->heap[0].seq <= m->end_seq)
 			return take_record(m, item, e) < 0 ? -1 : 1;
 		if (!(m->commit.open && last_transaction(m)))

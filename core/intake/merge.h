@@ -18,7 +18,7 @@ struct merge_topic {
 };
 
 struct merge_options {
-	const char *commits;                /* name of the commits topic, for messages */
+	const char *commits; /* name of the commits topic, for messages */
 	const struct merge_topic *topics;
 	size_t topic_count;
 	const struct intake_position *from; /* NULL: from the beginning */
@@ -37,18 +37,22 @@ size_t merge_partition(const struct merge *m, size_t topic, int32_t partition);
 int64_t merge_next_offset(const struct merge *m, size_t partition);
 int64_t merge_next_commit_offset(const struct merge *m);
 
-/* A record that arrived, copied. A record without value (a tombstone) has no seq and is passed over. */
-int merge_add(struct merge *m, size_t partition, int64_t offset, struct slice key, struct slice value,
-	struct err *e);
+/* A record that arrived, copied. A record without value (a tombstone) has no seq and is passed
+ * over. */
+int merge_add(struct merge *m, size_t partition, int64_t offset, struct slice key,
+	      struct slice value, struct err *e);
 int merge_add_commit(struct merge *m, int64_t offset, struct slice value, struct err *e);
 
-/* 1: *ret_item is filled; its slices are valid until the next merge_next. 0: more must arrive first. */
+/* 1: *ret_item is filled; its slices are valid until the next merge_next. 0: more must arrive
+ * first. */
 int merge_next(struct merge *m, struct intake_item *ret_item, struct err *e);
-/* After merge_next gave 0: is this partition one that it waits for? (MERGE_COMMITS: commit records.) */
+/* After merge_next gave 0: is this partition one that it waits for? (MERGE_COMMITS: commit
+ * records.) */
 bool merge_waits_for(const struct merge *m, size_t partition);
 #define MERGE_COMMITS SIZE_MAX
 
-size_t merge_bytes(const struct merge *m, size_t partition); /* queued; MERGE_COMMITS: commit records */
+size_t merge_bytes(const struct merge *m,
+		   size_t partition); /* queued; MERGE_COMMITS: commit records */
 size_t merge_commits_queued(const struct merge *m);
 const struct intake_position *merge_position(const struct merge *m);
 const char *merge_next_gtid(struct merge *m);

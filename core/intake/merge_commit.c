@@ -46,7 +46,7 @@ static void add_topics(struct merge *m, const struct merge_options *options)
 	m->by_name = xcalloc(m->topic_count + 1, sizeof(*m->by_name));
 	for (size_t i = 0; i < m->topic_count; i++) {
 		m->topics[i] = (struct topic){ xstrdup(options->topics[i].name), i, m->part_count,
-			options->topics[i].partitions };
+					       options->topics[i].partitions };
 		m->by_name[i] = &m->topics[i];
 		m->part_count += (size_t)options->topics[i].partitions;
 	}
@@ -74,8 +74,8 @@ static int resume(struct merge *m, const struct intake_position *from, struct er
 		struct part *p;
 
 		if (topic == NULL || at->partition < 0 || at->partition >= topic->partitions)
-			return err_data(e, "position: %s-%d is not among the partitions to read", at->topic,
-				at->partition);
+			return err_data(e, "position: %s-%d is not among the partitions to read",
+					at->topic, at->partition);
 		p = &m->parts[topic->first + (size_t)at->partition];
 		p->next_offset = at->offset;
 		p->added_offset = at->offset - 1;
@@ -164,8 +164,10 @@ static int check_transactions(const struct merge *m, const struct commit_record 
 
 		/* only the rest of an open one may be empty */
 		if (n < 0 || n > left || (n == 0 && (i > 0 || (m->begun && !m->open))))
-			return err_data(e, "source transaction %s with %" PRId64 " changes of %" PRId64 " left",
-				c->transactions[i].gtid, n, left);
+			return err_data(e,
+					"source transaction %s with %" PRId64 " changes of %" PRId64
+					" left",
+					c->transactions[i].gtid, n, left);
 		left -= n;
 	}
 	if (left != 0)
@@ -173,25 +175,29 @@ static int check_transactions(const struct merge *m, const struct commit_record 
 	if (c->open && c->transaction_count == 0)
 		return err_data(e, "open without a source transaction");
 	if (m->open && (c->transaction_count == 0 ||
-			       !slice_is(buf_slice(&m->open_gtid), c->transactions[0].gtid)))
-		return err_data(e, "it doesn't go on with the source transaction that was left open");
+			!slice_is(buf_slice(&m->open_gtid), c->transactions[0].gtid)))
+		return err_data(e,
+				"it doesn't go on with the source transaction that was left open");
 	return 0;
 }
 
 static int check_commit(const struct merge *m, const struct commit_record *c, struct err *e)
 {
 	if (c->first_seq < 1 || c->seq < c->first_seq - 1 || c->seq > INT64_MAX - 1)
-		return err_data(e, "seq %" PRId64 " to %" PRId64 " is no range", c->first_seq, c->seq);
+		return err_data(e, "seq %" PRId64 " to %" PRId64 " is no range", c->first_seq,
+				c->seq);
 	if (m->begun ? c->first_seq != m->done_seq + 1
 		     : c->first_seq > m->done_seq + 1 || c->seq < m->done_seq)
-		return err_data(e, "it begins at seq %" PRId64 ", but everything up to %" PRId64 " was there before",
-			c->first_seq, m->done_seq);
+		return err_data(e,
+				"it begins at seq %" PRId64 ", but everything up to %" PRId64
+				" was there before",
+				c->first_seq, m->done_seq);
 	return check_transactions(m, c, e);
 }
 
 /* One partition that takes part. */
 static int involve(struct merge *m, const struct commit_record *c, const struct commit_touched *t,
-	const struct topic *topic, struct err *e)
+		   const struct topic *topic, struct err *e)
 {
 	const struct queue_frame *front;
 	struct part *p;
@@ -206,8 +212,8 @@ static int involve(struct merge *m, const struct commit_record *c, const struct 
 	if (p->owed > 0)
 		return err_data(e, "%s-%d stands twice in it", t->topic, t->partition);
 	if (t->records < p->taken || t->last_seq < c->first_seq || t->last_seq > c->seq)
-		return err_data(e, "%s-%d with %" PRId64 " records up to seq %" PRId64 " can't be", t->topic,
-			t->partition, t->records, t->last_seq);
+		return err_data(e, "%s-%d with %" PRId64 " records up to seq %" PRId64 " can't be",
+				t->topic, t->partition, t->records, t->last_seq);
 	m->touched[m->touched_count++] = (size_t)(p - m->parts);
 	p->owed = t->records - p->taken;
 	p->last_seq = t->last_seq;
@@ -240,8 +246,9 @@ static int involve_all(struct merge *m, const struct commit_record *c, struct er
 		for (size_t k = 0; p->taken > 0 && k < m->touched_count; k++)
 			involved = involved || m->touched[k] == i;
 		if (p->taken > 0 && !involved)
-			return err_data(e, "the position speaks of its records in %s-%d, where it has none", p->topic,
-				p->number);
+			return err_data(
+				e, "the position speaks of its records in %s-%d, where it has none",
+				p->topic, p->number);
 	}
 	return 0;
 }
@@ -270,8 +277,9 @@ int merge_load(struct merge *m, struct err *e)
 		return 0;
 	if (records_read_commit(m->reader, queue_value(f), &c, e) < 0)
 		return err_wrap(e, "%s-0-%" PRId64, m->commits, f->offset);
-	if (check_commit(m, &c, e) < 0 || gtid_set_parse(slice_str(c.gtid_set), &m->commit_gtids, e) < 0 ||
-		involve_all(m, &c, e) < 0) {
+	if (check_commit(m, &c, e) < 0 ||
+	    gtid_set_parse(slice_str(c.gtid_set), &m->commit_gtids, e) < 0 ||
+	    involve_all(m, &c, e) < 0) {
 		records_done_commit(&c);
 		return err_wrap(e, "commit record %s-0-%" PRId64, m->commits, f->offset);
 	}

@@ -21,15 +21,17 @@ struct standing *merge_standing_new(struct merge *m, const struct intake_positio
 		for (size_t i = 0; i < p->partition_count; i++)
 			free(p->partitions[i].topic);
 		free(p->partitions);
-		(void)gtid_set_parse(slice_str(p->gtid_set), &s->gtids, &ignored); /* else it starts empty */
+		(void)gtid_set_parse(slice_str(p->gtid_set), &s->gtids,
+				     &ignored); /* else it starts empty */
 	} else {
 		p->gtid_set = xstrdup("");
 	}
 	p->partition_count = m->part_count;
 	p->partitions = xcalloc(m->part_count + 1, sizeof(*p->partitions));
 	for (size_t i = 0; i < m->part_count; i++) {
-		p->partitions[i] = (struct intake_partition){ xstrdup(m->parts[i].topic), m->parts[i].number,
-			m->parts[i].next_offset, m->parts[i].taken };
+		p->partitions[i] =
+			(struct intake_partition){ xstrdup(m->parts[i].topic), m->parts[i].number,
+						   m->parts[i].next_offset, m->parts[i].taken };
 	}
 	return s;
 }
@@ -100,7 +102,8 @@ void merge_stand(struct merge *m, const struct commit_transaction *t, bool last)
 		s->position.transactions_total++;
 		/* a chunk of a copy has no GTID, and moves nothing */
 		if (gtid_parse(slice_str(t->gtid), &gtid, &ignored) == 0)
-			(void)gtid_set_update(&s->gtids, &gtid, &ignored); /* too many domains: it stays behind */
+			(void)gtid_set_update(&s->gtids, &gtid,
+					      &ignored); /* too many domains: it stays behind */
 	}
 	if (last)
 		stand_at_end(m, s);

@@ -28,7 +28,7 @@ struct head {
 
 struct topic {
 	char *name;
-	size_t index, first;             /* in the options; number of its partition 0 */
+	size_t index, first; /* in the options; number of its partition 0 */
 	int32_t partitions;
 };
 
@@ -36,38 +36,39 @@ struct topic {
 struct standing {
 	struct intake_position position;
 	struct gtid_set gtids;
-	bool stale;                      /* position.gtid_set is older than gtids */
+	bool stale; /* position.gtid_set is older than gtids */
 };
 
 struct merge {
 	char *commits;
-	struct topic *topics;            /* in the options' order */
+	struct topic *topics; /* in the options' order */
 	struct topic **by_name;
 	size_t topic_count;
-	struct topic *last_topic;        /* found last */
+	struct topic *last_topic; /* found last */
 	struct part *parts;
 	size_t part_count;
 	struct queue_pool pool;
 	struct records_reader *reader;
 
-	struct queue queue;              /* commit records not yet in hand */
+	struct queue queue; /* commit records not yet in hand */
 	size_t commits_queued;
-	struct commit_record commit;     /* in hand when `have`; else the one before, not yet released */
-	struct gtid_set commit_gtids;    /* its gtid_set */
-	int64_t offset;                  /* its offset */
+	struct commit_record
+		commit; /* in hand when `have`; else the one before, not yet released */
+	struct gtid_set commit_gtids; /* its gtid_set */
+	int64_t offset;               /* its offset */
 	bool have;
-	bool begun;                      /* a commit record was finished: the next one follows it exactly */
-	bool open;                       /* ... and left open_gtid open */
+	bool begun; /* a commit record was finished: the next one follows it exactly */
+	bool open;  /* ... and left open_gtid open */
 	struct buf open_gtid;
-	size_t at;                       /* source transaction in hand */
-	int64_t begin_seq, end_seq;      /* its seqs */
-	int64_t done_seq;                /* every record up to it was spoken of */
+	size_t at;                  /* source transaction in hand */
+	int64_t begin_seq, end_seq; /* its seqs */
+	int64_t done_seq;           /* every record up to it was spoken of */
 	size_t *touched, touched_count;
 	struct head *heap;
-	size_t heap_count, blocked;      /* partitions that owe records: with one queued, with none */
+	size_t heap_count, blocked; /* partitions that owe records: with one queued, with none */
 
-	struct part *taken_from;         /* its queue holds the record handed over last */
-	struct buf gtid;                 /* handed over last */
+	struct part *taken_from; /* its queue holds the record handed over last */
+	struct buf gtid;         /* handed over last */
 	size_t *marked, marked_count;
 	struct standing *standing;
 	int64_t records;

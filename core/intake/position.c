@@ -49,7 +49,8 @@ void intake_position_copy(const struct intake_position *from, struct intake_posi
 
 void intake_position_write(const struct intake_position *p, struct buf *text)
 {
-	buf_add_format(text,
+	buf_add_format(
+		text,
 		"{\"seq\":%" PRId64 ",\"commits_offset\":%" PRId64 ",\"commit_us\":%" PRId64
 		",\"bytes_total\":%" PRId64 ",\"transactions_total\":%" PRId64 ",\"gtid_set\":",
 		p->seq, p->commits_offset, p->commit_us, p->bytes_total, p->transactions_total);
@@ -58,8 +59,10 @@ void intake_position_write(const struct intake_position *p, struct buf *text)
 	for (size_t i = 0; i < p->partition_count; i++) {
 		buf_add_str(text, i > 0 ? ",{\"topic\":" : "{\"topic\":");
 		quote_json(text, slice_str(p->partitions[i].topic));
-		buf_add_format(text, ",\"partition\":%d,\"offset\":%" PRId64 ",\"taken\":%" PRId64 "}",
-			p->partitions[i].partition, p->partitions[i].offset, p->partitions[i].taken);
+		buf_add_format(text,
+			       ",\"partition\":%d,\"offset\":%" PRId64 ",\"taken\":%" PRId64 "}",
+			       p->partitions[i].partition, p->partitions[i].offset,
+			       p->partitions[i].taken);
 	}
 	buf_add_str(text, "],\"copying\":[");
 	for (size_t i = 0; p->copying != NULL && p->copying[i] != NULL; i++) {
@@ -102,7 +105,8 @@ static int64_t number(struct text *t, const char *before, int64_t limit)
 
 	word(t, before);
 	from = t->at;
-	while (!t->failed && t->at < t->all.size && t->all.data[t->at] >= '0' && t->all.data[t->at] <= '9') {
+	while (!t->failed && t->at < t->all.size && t->all.data[t->at] >= '0' &&
+	       t->all.data[t->at] <= '9') {
 		int digit = t->all.data[t->at++] - '0';
 
 		t->failed = v > (limit - digit) / 10;

@@ -76,7 +76,7 @@ static void chunk_drop(struct queue_pool *pool, struct queue_chunk *c)
 }
 
 void queue_add(struct queue *q, struct queue_pool *pool, struct queue_frame frame, struct slice key,
-	struct slice value)
+	       struct slice value)
 {
 	size_t key_size = key.data != NULL ? key.size : 0;
 	uint8_t *to;

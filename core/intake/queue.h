@@ -17,25 +17,25 @@ struct queue_pool {
 
 struct queue {
 	struct queue_chunk *first, *last;
-	size_t bytes;          /* of frames not yet taken */
+	size_t bytes; /* of frames not yet taken */
 };
 
 struct queue_frame {
 	int64_t offset, seq;
 	int32_t schema_id;
-	uint32_t key_size;     /* QUEUE_NO_KEY: none */
+	uint32_t key_size; /* QUEUE_NO_KEY: none */
 	uint32_t value_size;
-	uint32_t size;         /* of the frame, padding included */
-	/* key, then value */
+	uint32_t size; /* of the frame: this, key, value, padding */
 };
 #define QUEUE_NO_KEY UINT32_MAX
 #define QUEUE_RECORD_MAX (1u << 30)
 
 void queue_pool_done(struct queue_pool *pool);
 void queue_done(struct queue *q);
-/* Copies key and value behind the frame's numbers; fills the frame's sizes. Sizes below QUEUE_RECORD_MAX. */
+/* Copies key and value behind the frame's numbers; fills the frame's sizes. Sizes below
+ * QUEUE_RECORD_MAX. */
 void queue_add(struct queue *q, struct queue_pool *pool, struct queue_frame frame, struct slice key,
-	struct slice value);
+	       struct slice value);
 /* The oldest frame, or NULL. Stays where it is until queue_settle after queue_take. */
 const struct queue_frame *queue_front(const struct queue *q);
 /* The front is done with, but its memory stays until queue_settle. */

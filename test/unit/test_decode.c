@@ -68,13 +68,15 @@ static void write_envelope(struct buf *b)
 static void check_text(const struct value *v, const char *text)
 {
 	ck_assert_int_eq(v->kind, VALUE_TEXT);
-	ck_assert_msg(slice_is(v->bytes, text), "%.*s is not %s", (int)v->bytes.size, v->bytes.data, text);
+	ck_assert_msg(slice_is(v->bytes, text), "%.*s is not %s", (int)v->bytes.size, v->bytes.data,
+		      text);
 }
 
 START_TEST(test_decode_envelope)
 {
-	static const char *const paths[] = { "source.seq", "source.gtid", "before.id", "before.price", "before.tags",
-		"after.id", "after.price", "after.tags", "exact" };
+	static const char *const paths[] = { "source.seq",   "source.gtid", "before.id",
+					     "before.price", "before.tags", "after.id",
+					     "after.price",  "after.tags",  "exact" };
 	struct decode_plan *plan = plan_of(envelope);
 	struct buf datum = BUF_INIT, scratch = BUF_INIT, json = BUF_INIT;
 	struct schema *s = parse(envelope);
@@ -89,7 +91,8 @@ START_TEST(test_decode_envelope)
 	}
 	ck_assert_int_eq(decode_leaf_find(plan, "source"), -1);
 	for (int round = 0; round < 2; round++) {
-		ck_assert_msg(decode_run(plan, buf_slice(&datum), &scratch, v, &e) == 0, "%s", e.msg);
+		ck_assert_msg(decode_run(plan, buf_slice(&datum), &scratch, v, &e) == 0, "%s",
+			      e.msg);
 		ck_assert(v[0].kind == VALUE_INT && v[0].i == 42);
 		check_text(&v[1], "0-1-9");
 		for (size_t i = 2; i < 5; i++)
@@ -100,7 +103,9 @@ START_TEST(test_decode_envelope)
 		check_text(&v[8], "{\"d\":\"0000-00-00\"}");
 	}
 	ck_assert_msg(decode_json(s, buf_slice(&datum), &json, &e) == 0, "%s", e.msg);
-	ck_assert_str_eq(buf_cstr(&json), "{\"source\":{\"seq\":42,\"gtid\":\"0-1-9\"},\"before\":null,\"after\":"
+	ck_assert_str_eq(
+		buf_cstr(&json),
+		"{\"source\":{\"seq\":42,\"gtid\":\"0-1-9\"},\"before\":null,\"after\":"
 		"{\"id\":-7,\"price\":\"-2.00\",\"tags\":[\"a\",\"b\",\"c\"]},\"exact\":{\"d\":\"0000-00-00\"}}");
 	for (size_t n = 0; n < datum.size; n++) {
 		ck_assert_int_eq(decode_run(plan, slice_of(datum.data, n), &scratch, v, &e), -1);
@@ -138,7 +143,8 @@ static size_t unhex(const char *hex, uint8_t *out)
 }
 
 #define LOGICAL(type, logical) "{\"type\":\"" type "\",\"logicalType\":\"" logical "\"}"
-#define DECIMAL(scale) "{\"type\":\"bytes\",\"logicalType\":\"decimal\",\"precision\":65,\"scale\":" #scale "}"
+#define DECIMAL(scale) \
+	"{\"type\":\"bytes\",\"logicalType\":\"decimal\",\"precision\":65,\"scale\":" #scale "}"
 
 static const struct leaf leaves[] = {
 	{ "\"null\"", "", "NULL", "null" },
@@ -154,7 +160,7 @@ static const struct leaf leaves[] = {
 	{ "\"double\"", "000000000000f0bf", "-1", "-1" },
 	{ "\"double\"", "000000000000f07f", "inf", "\"Infinity\"" },
 	{ "\"string\"", "0461c3", "'a\xc3'", "\"a\xef\xbf\xbd\"" },
-	{ "\"string\"", "01", NULL, NULL },         /* length -1 */
+	{ "\"string\"", "01", NULL, NULL }, /* length -1 */
 	{ "\"string\"", "feffffffffffffffff0161", NULL, NULL },
 	{ "\"bytes\"", "0400ff", "x'00ff'", "\"00ff\"" },
 	{ "{\"type\":\"fixed\",\"name\":\"F\",\"size\":2}", "abcd", "x'abcd'", "\"abcd\"" },
@@ -166,7 +172,8 @@ static const struct leaf leaves[] = {
 	{ LOGICAL("int", "date"), "b1a004", "-34841", "\"1874-08-11\"" },
 	{ LOGICAL("int", "date"), "feffffff0f", "2147483647", "2147483647" },
 	{ LOGICAL("long", "timestamp-micros"), "01", "-1", "\"1969-12-31T23:59:59.999999Z\"" },
-	{ LOGICAL("long", "local-timestamp-micros"), "8080f28183898506", "1700000000000000", "\"2023-11-14T22:13:20\"" },
+	{ LOGICAL("long", "local-timestamp-micros"), "8080f28183898506", "1700000000000000",
+	  "\"2023-11-14T22:13:20\"" },
 	{ LOGICAL("long", "timestamp-millis"), "02", "1000", "\"1970-01-01T00:00:00.001000Z\"" },
 	{ LOGICAL("long", "timestamp-millis"), "feffffffffffffffff01", NULL, NULL },
 	{ LOGICAL("int", "time-millis"), "02", "1000", "\"00:00:00.001000\"" },
@@ -179,8 +186,10 @@ static const struct leaf leaves[] = {
 	{ DECIMAL(0), "0280", "'-128'", "\"-128\"" },
 	{ DECIMAL(0), "1000000000ffffffff", "'4294967295'", "\"4294967295\"" },
 	{ DECIMAL(0), "108000000000000000", "'-9223372036854775808'", "\"-9223372036854775808\"" },
-	{ DECIMAL(0), "1200ffffffffffffffff", "'18446744073709551615'", "\"18446744073709551615\"" },
-	{ DECIMAL(3), "12ff0000000000000000", "'-18446744073709551.616'", "\"-18446744073709551.616\"" },
+	{ DECIMAL(0), "1200ffffffffffffffff", "'18446744073709551615'",
+	  "\"18446744073709551615\"" },
+	{ DECIMAL(3), "12ff0000000000000000", "'-18446744073709551.616'",
+	  "\"-18446744073709551.616\"" },
 	{ DECIMAL(0), "1a4b3b4ca85a86c47a098a224000", "'5960464477539062500000000000000'", NULL },
 	{ DECIMAL(0), "00", NULL, NULL },
 	{ "{\"type\":\"array\",\"items\":\"string\"}", "00", "''", "[]" },
@@ -221,12 +230,14 @@ START_TEST(test_decode_leaves)
 		if (rc == 0)
 			value_text(&v, &text);
 		if (rc == 0)
-			ck_assert_msg(strcmp(buf_cstr(&text), leaves[i].value) == 0, "%zu: %s", i, buf_cstr(&text));
+			ck_assert_msg(strcmp(buf_cstr(&text), leaves[i].value) == 0, "%zu: %s", i,
+				      buf_cstr(&text));
 		buf_reset(&text);
 		json = decode_json(s, slice_of(datum, size), &text, &e);
 		ck_assert_int_eq(json, rc);
 		if (leaves[i].json != NULL)
-			ck_assert_msg(strcmp(buf_cstr(&text), leaves[i].json) == 0, "%zu: %s", i, buf_cstr(&text));
+			ck_assert_msg(strcmp(buf_cstr(&text), leaves[i].json) == 0, "%zu: %s", i,
+				      buf_cstr(&text));
 		free(datum);
 		schema_free(s);
 		decode_plan_free(plan);
@@ -248,11 +259,18 @@ START_TEST(test_decode_unfolding)
 		struct schema *s;
 
 		for (int i = 0; i < 14; i++)
-			buf_add_format(&text, "{\"type\":\"record\",\"name\":\"R%d\",\"fields\":[{\"name\":\"a\",\"type\":", i);
-		buf_add_format(&text, "{\"type\":\"record\",\"name\":\"R14\",\"fields\":[%s]}", innermost[kind]);
+			buf_add_format(
+				&text,
+				"{\"type\":\"record\",\"name\":\"R%d\",\"fields\":[{\"name\":\"a\",\"type\":",
+				i);
+		buf_add_format(&text, "{\"type\":\"record\",\"name\":\"R14\",\"fields\":[%s]}",
+			       innermost[kind]);
 		for (int i = 13; i >= 0; i--)
-			buf_add_format(&text, "},{\"name\":\"b\",\"type\":\"R%d\"},{\"name\":\"c\",\"type\":\"R%d\"},"
-				"{\"name\":\"d\",\"type\":\"R%d\"}]}", i + 1, i + 1, i + 1);
+			buf_add_format(
+				&text,
+				"},{\"name\":\"b\",\"type\":\"R%d\"},{\"name\":\"c\",\"type\":\"R%d\"},"
+				"{\"name\":\"d\",\"type\":\"R%d\"}]}",
+				i + 1, i + 1, i + 1);
 		s = parse(buf_cstr(&text));
 		ck_assert_int_eq(decode_plan_new(s, &plan, &e), -1);
 		ck_assert_int_eq(e.kind, ERR_DATA);
@@ -266,8 +284,9 @@ END_TEST
 
 START_TEST(test_decode_wire)
 {
-	static const uint8_t good[] = { 0, 0x01, 0x02, 0x03, 0x04, 0x80, 0x02, 9 }, magic[] = { 1, 0, 0, 0, 1, 2 },
-		negative[] = { 0, 0, 0, 0, 1, 1 }, high[] = { 0, 0xff, 0, 0, 1, 2 };
+	static const uint8_t good[] = { 0, 0x01, 0x02, 0x03, 0x04, 0x80, 0x02, 9 },
+			     magic[] = { 1, 0, 0, 0, 1, 2 }, negative[] = { 0, 0, 0, 0, 1, 1 },
+			     high[] = { 0, 0xff, 0, 0, 1, 2 };
 	struct err e = ERR_INIT;
 	int64_t seq = 7;
 	int32_t id = 7;
@@ -293,8 +312,17 @@ static int names;
 
 static void random_type(struct buf *text, int depth)
 {
-	static const char *const plain[] = { "\"null\"", "\"boolean\"", "\"int\"", "\"long\"", "\"float\"", "\"double\"",
-		"\"bytes\"", "\"string\"", DECIMAL(4), LOGICAL("int", "date"), LOGICAL("long", "timestamp-micros") };
+	static const char *const plain[] = { "\"null\"",
+					     "\"boolean\"",
+					     "\"int\"",
+					     "\"long\"",
+					     "\"float\"",
+					     "\"double\"",
+					     "\"bytes\"",
+					     "\"string\"",
+					     DECIMAL(4),
+					     LOGICAL("int", "date"),
+					     LOGICAL("long", "timestamp-micros") };
 	uint64_t n = 1 + unit_random_below(4);
 
 	switch (depth > 0 ? unit_random_below(9) : 9) {
@@ -302,7 +330,8 @@ static void random_type(struct buf *text, int depth)
 	case 1:
 		buf_add_format(text, "{\"type\":\"record\",\"name\":\"R%d\",\"fields\":[", names++);
 		for (uint64_t i = 0; i < n; i++) {
-			buf_add_format(text, "%s{\"name\":\"f%d\",\"type\":", i > 0 ? "," : "", (int)i);
+			buf_add_format(text, "%s{\"name\":\"f%d\",\"type\":", i > 0 ? "," : "",
+				       (int)i);
 			random_type(text, depth - 1);
 			buf_add_str(text, "}");
 		}
@@ -310,12 +339,16 @@ static void random_type(struct buf *text, int depth)
 		break;
 	case 2:
 	case 3:
-		buf_add_str(text, unit_random_below(2) == 0 ? "{\"type\":\"array\",\"items\":" : "{\"type\":\"map\",\"values\":");
+		buf_add_str(text, unit_random_below(2) == 0 ? "{\"type\":\"array\",\"items\":"
+							    : "{\"type\":\"map\",\"values\":");
 		random_type(text, depth - 1);
 		buf_add_str(text, "}");
 		break;
 	case 4:
-		buf_add_format(text, "[\"null\",{\"type\":\"record\",\"name\":\"R%d\",\"fields\":[{\"name\":\"x\",\"type\":", names++);
+		buf_add_format(
+			text,
+			"[\"null\",{\"type\":\"record\",\"name\":\"R%d\",\"fields\":[{\"name\":\"x\",\"type\":",
+			names++);
 		random_type(text, depth - 1);
 		buf_add_str(text, "},{\"name\":\"y\",\"type\":\"string\"}]}]");
 		break;
@@ -326,10 +359,14 @@ static void random_type(struct buf *text, int depth)
 		buf_add_str(text, "[\"string\",\"null\",\"long\"]");
 		break;
 	case 7:
-		buf_add_format(text, "{\"type\":\"enum\",\"name\":\"E%d\",\"symbols\":[\"A\",\"B\",\"C\"]}", names++);
+		buf_add_format(
+			text,
+			"{\"type\":\"enum\",\"name\":\"E%d\",\"symbols\":[\"A\",\"B\",\"C\"]}",
+			names++);
 		break;
 	case 8:
-		buf_add_format(text, "{\"type\":\"fixed\",\"name\":\"F%d\",\"size\":%d}", names++, 1 + (int)unit_random_below(5));
+		buf_add_format(text, "{\"type\":\"fixed\",\"name\":\"F%d\",\"size\":%d}", names++,
+			       1 + (int)unit_random_below(5));
 		break;
 	default:
 		buf_add_str(text, plain[unit_random_below(11)]);
@@ -413,8 +450,9 @@ static void check_by_avro_c(const struct buf *text, const struct buf *datum)
 	avro_reader_t in;
 	char rest;
 
-	ck_assert_msg(avro_schema_from_json_length((const char *)text->data, text->size, &schema) == 0, "%s",
-		avro_strerror());
+	ck_assert_msg(avro_schema_from_json_length((const char *)text->data, text->size, &schema) ==
+			      0,
+		      "%s", avro_strerror());
 	iface = avro_generic_class_from_schema(schema);
 	ck_assert_int_eq(avro_generic_value_new(iface, &value), 0);
 	in = avro_reader_memory((const char *)datum->data, (int64_t)datum->size);
@@ -442,15 +480,19 @@ START_TEST(test_decode_random)
 		buf_reset(&json);
 		names = 0;
 		random_type(&text, 4);
-		ck_assert_msg(schema_parse(buf_slice(&text), &s, &e) == 0, "%s: %s", buf_cstr(&text), e.msg);
+		ck_assert_msg(schema_parse(buf_slice(&text), &s, &e) == 0, "%s: %s",
+			      buf_cstr(&text), e.msg);
 		random_datum(s, &datum);
 		(void)buf_cstr(&datum);
 		check_by_avro_c(&text, &datum);
 		ck_assert_msg(decode_plan_new(s, &plan, &e) == 0, "%s", e.msg);
 		values = xcalloc(decode_leaf_count(plan) + 1, sizeof(*values));
-		ck_assert_msg(decode_run(plan, buf_slice(&datum), &scratch, values, &e) == 0, "%s: %s", buf_cstr(&text), e.msg);
-		ck_assert_msg(decode_json(s, buf_slice(&datum), &json, &e) == 0, "%s: %s", buf_cstr(&text), e.msg);
-		for (int i = 0; i < 40 && datum.size > 0; i++) { /* damaged: both agree whether it is a value */
+		ck_assert_msg(decode_run(plan, buf_slice(&datum), &scratch, values, &e) == 0,
+			      "%s: %s", buf_cstr(&text), e.msg);
+		ck_assert_msg(decode_json(s, buf_slice(&datum), &json, &e) == 0, "%s: %s",
+			      buf_cstr(&text), e.msg);
+		for (int i = 0; i < 40 && datum.size > 0;
+		     i++) { /* damaged: both agree whether it is a value */
 			size_t at = unit_random_below(datum.size);
 			uint8_t was = datum.data[at];
 			int one, two;
@@ -483,7 +525,8 @@ START_TEST(test_decode_scratch_moves)
 
 	buf_add_str(&text, "{\"type\":\"record\",\"name\":\"R\",\"fields\":[");
 	for (int i = 0; i < 300; i++)
-		buf_add_format(&text, "%s{\"name\":\"f%d\",\"type\":%s}", i > 0 ? "," : "", i, DECIMAL(0));
+		buf_add_format(&text, "%s{\"name\":\"f%d\",\"type\":%s}", i > 0 ? "," : "", i,
+			       DECIMAL(0));
 	buf_add_str(&text, "]}");
 	plan = plan_of(buf_cstr(&text));
 	for (int i = 0; i < 300; i++) {

@@ -26,7 +26,7 @@
 struct record {
 	size_t part;
 	int64_t offset, seq;
-	size_t size;       /* of the payload */
+	size_t size; /* of the payload */
 	bool gone;
 };
 
@@ -37,9 +37,9 @@ struct logged_commit {
 
 struct expected {
 	enum intake_kind kind;
-	size_t record;     /* number in the history */
-	int64_t seq;       /* end of a transaction */
-	char gtid[48];     /* "" for a commit record without any */
+	size_t record; /* number in the history */
+	int64_t seq;   /* end of a transaction */
+	char gtid[48]; /* "" for a commit record without any */
 };
 
 struct history {
@@ -53,7 +53,8 @@ struct history {
 	int64_t commits_end;
 };
 
-static const struct merge_topic topics[TOPICS] = { { "cap.shop.item", PARTITIONS }, { "events", PARTITIONS } };
+static const struct merge_topic topics[TOPICS] = { { "cap.shop.item", PARTITIONS },
+						   { "events", PARTITIONS } };
 static struct records_reader *reader;
 
 /* ---- making a history ----------------------------------------------------------------------- */
@@ -83,7 +84,8 @@ static void publish(struct history *h, struct group *g, size_t part, int64_t seq
 	touch(g, topics[part / PARTITIONS].name, (int32_t)(part % PARTITIONS), part, seq);
 }
 
-static void expect(struct history *h, enum intake_kind kind, size_t record, int64_t seq, const char *gtid)
+static void expect(struct history *h, enum intake_kind kind, size_t record, int64_t seq,
+		   const char *gtid)
 {
 	struct expected *x = &h->expected[h->expected_count++];
 
@@ -95,8 +97,13 @@ static void expect(struct history *h, enum intake_kind kind, size_t record, int6
 static void commit(struct history *h, struct group *g, int64_t seq, bool open, int64_t gtid)
 {
 	struct logged_commit *c = &h->commits[h->commit_count++];
-	struct commit_record r = { .seq = seq, .first_seq = g->first_seq, .open = open, .bytes_total = seq * 100,
-		.transactions_total = gtid, .transactions = g->transactions, .transaction_count = g->count };
+	struct commit_record r = { .seq = seq,
+				   .first_seq = g->first_seq,
+				   .open = open,
+				   .bytes_total = seq * 100,
+				   .transactions_total = gtid,
+				   .transactions = g->transactions,
+				   .transaction_count = g->count };
 	struct commit_touched touched[PARTS + 1];
 	char set[48];
 
@@ -156,10 +163,12 @@ static struct history *history_new(size_t transactions)
 		char text[48];
 
 		gtid++;
-		for (uint64_t n = 1 + unit_random_below(unit_random_below(8) == 0 ? 40 : 4); n > 0; n--) {
+		for (uint64_t n = 1 + unit_random_below(unit_random_below(8) == 0 ? 40 : 4); n > 0;
+		     n--) {
 			change(h, &g, ++seq);
 			changes++;
-			if (unit_random_below(20) == 0) { /* the next one may have nothing left to add */
+			if (unit_random_below(20) ==
+			    0) { /* the next one may have nothing left to add */
 				add_transaction(&g, gtid, changes);
 				commit(h, &g, seq, true, gtid);
 				changes = 0;
@@ -193,7 +202,7 @@ static void history_free(struct history *h)
 struct feed {
 	const struct history *h;
 	struct merge *m;
-	size_t next[PARTS];  /* record to feed, by number in the history */
+	size_t next[PARTS]; /* record to feed, by number in the history */
 	size_t next_commit;
 };
 
@@ -206,7 +215,7 @@ static int feed_record(struct feed *f, size_t part, struct err *e)
 	int rc;
 
 	while (i < f->h->record_count && (f->h->records[i].part != part || f->h->records[i].gone ||
-						 f->h->records[i].offset < merge_next_offset(f->m, part)))
+					  f->h->records[i].offset < merge_next_offset(f->m, part)))
 		i++;
 	if (i == f->h->record_count) {
 		f->next[part] = i;
@@ -228,12 +237,12 @@ static int feed_commit(struct feed *f, struct err *e)
 	const struct history *h = f->h;
 
 	while (f->next_commit < h->commit_count &&
-		h->commits[f->next_commit].offset < merge_next_commit_offset(f->m))
+	       h->commits[f->next_commit].offset < merge_next_commit_offset(f->m))
 		f->next_commit++;
 	if (f->next_commit == h->commit_count)
 		return 0;
-	if (merge_add_commit(f->m, h->commits[f->next_commit].offset, buf_slice(&h->commits[f->next_commit].wire),
-		    e) < 0)
+	if (merge_add_commit(f->m, h->commits[f->next_commit].offset,
+			     buf_slice(&h->commits[f->next_commit].wire), e) < 0)
 		return -1;
 	f->next_commit++;
 	return 1;
@@ -257,16 +266,22 @@ static int feed_some(struct feed *f, bool only_needed, struct err *e)
 	return 0;
 }
 
-static int feed_begin(struct feed *f, const struct history *h, const struct intake_position *from, struct err *e)
+static int feed_begin(struct feed *f, const struct history *h, const struct intake_position *from,
+		      struct err *e)
 {
-	struct merge_options options = { .commits = "cap.commits", .topics = topics, .topic_count = TOPICS,
-		.from = from, .reader = reader, .chunk_bytes = 256 };
+	struct merge_options options = { .commits = "cap.commits",
+					 .topics = topics,
+					 .topic_count = TOPICS,
+					 .from = from,
+					 .reader = reader,
+					 .chunk_bytes = 256 };
 
 	*f = (struct feed){ .h = h };
 	return merge_new(&options, &f->m, e);
 }
 
-static void check_item(const struct history *h, const struct expected *x, const struct intake_item *item)
+static void check_item(const struct history *h, const struct expected *x,
+		       const struct intake_item *item)
 {
 	ck_assert_int_eq(item->kind, x->kind);
 	if (x->kind == INTAKE_RECORD) {
@@ -290,8 +305,8 @@ static void check_item(const struct history *h, const struct expected *x, const 
 
 /* Runs everything from `from` on; `at` is the first expected item. Positions after each
  * transaction are kept as texts when asked for. */
-static void run_from(const struct history *h, const struct intake_position *from, size_t at, bool only_needed,
-	struct buf *texts, size_t *ats, size_t *ret_count)
+static void run_from(const struct history *h, const struct intake_position *from, size_t at,
+		     bool only_needed, struct buf *texts, size_t *ats, size_t *ret_count)
 {
 	struct err e = ERR_INIT;
 	struct intake_item item;
@@ -356,7 +371,8 @@ START_TEST(test_intake_resume)
 			struct buf again = BUF_INIT;
 			struct err e = ERR_INIT;
 
-			ck_assert_msg(intake_position_read(buf_slice(&texts[i]), &from, &e) == 0, "%s", e.msg);
+			ck_assert_msg(intake_position_read(buf_slice(&texts[i]), &from, &e) == 0,
+				      "%s", e.msg);
 			intake_position_write(&from, &again);
 			ck_assert(slice_equal(buf_slice(&again), buf_slice(&texts[i])));
 			run_from(h, &from, ats[i], i % 2 == 0, NULL, NULL, NULL);
@@ -400,13 +416,16 @@ static bool run_broken(const struct history *h, const char *place, struct err *e
 
 		failed = merge_waits_for(f.m, i);
 		if (failed)
-			err_data(e, "cap.commits-0-, %s: missing at the end", place != NULL ? waits : "");
+			err_data(e, "cap.commits-0-, %s: missing at the end",
+				 place != NULL ? waits : "");
 		free(waits);
 	}
 	merge_free(f.m);
 	if (failed) {
-		ck_assert_msg(e->kind == ERR_DATA || strstr(e->msg, "has a new partition") != NULL, "%s", e->msg);
-		ck_assert_msg(place == NULL || strstr(e->msg, place) != NULL, "%s not in: %s", place, e->msg);
+		ck_assert_msg(e->kind == ERR_DATA || strstr(e->msg, "has a new partition") != NULL,
+			      "%s", e->msg);
+		ck_assert_msg(place == NULL || strstr(e->msg, place) != NULL, "%s not in: %s",
+			      place, e->msg);
 	}
 	return failed;
 }
@@ -417,7 +436,8 @@ static size_t some_record(const struct history *h, bool followed)
 	for (;;) {
 		size_t i = unit_random_below(h->record_count), k = i + 1;
 
-		while (k < h->record_count && (h->records[k].part != h->records[i].part || h->records[k].seq == h->records[i].seq))
+		while (k < h->record_count && (h->records[k].part != h->records[i].part ||
+					       h->records[k].seq == h->records[i].seq))
 			k++;
 		if (!followed || k < h->record_count)
 			return i;
@@ -457,7 +477,8 @@ START_TEST(test_intake_extra_record)
 		struct err e = ERR_INIT;
 
 		/* the same one once more; all later offsets of the partition move */
-		memmove(&h->records[at + 1], &h->records[at], (h->record_count - at) * sizeof(extra));
+		memmove(&h->records[at + 1], &h->records[at],
+			(h->record_count - at) * sizeof(extra));
 		h->record_count++;
 		for (size_t i = at + 1; i < h->record_count; i++)
 			h->records[i].offset += h->records[i].part == extra.part;
@@ -539,9 +560,10 @@ static void bad_gtid_set(struct commit_record *c)
 
 START_TEST(test_intake_wrong_commit)
 {
-	static void (*const changes[])(struct commit_record *) = { last_seq_plus, last_seq_minus, one_record_more,
-		one_record_less, partition_twice, one_change_more, endless_changes, other_range, seq_ends_early,
-		bad_gtid_set };
+	static void (*const changes[])(struct commit_record *) = {
+		last_seq_plus,   last_seq_minus,  one_record_more, one_record_less, partition_twice,
+		one_change_more, endless_changes, other_range,     seq_ends_early,  bad_gtid_set
+	};
 
 	begin();
 	for (size_t round = 0; round < 300; round++) {
@@ -553,7 +575,9 @@ START_TEST(test_intake_wrong_commit)
 			struct commit_record c;
 
 			at = unit_random_below(h->commit_count * 3 / 4);
-			ck_assert_int_eq(records_read_commit(reader, buf_slice(&h->commits[at].wire), &c, &e), 0);
+			ck_assert_int_eq(records_read_commit(
+						 reader, buf_slice(&h->commits[at].wire), &c, &e),
+					 0);
 			size_t usable = c.transaction_count > 0 && c.partition_count > 0 &&
 					strcmp(c.partitions[0].topic, "not.wanted") != 0 &&
 					c.partitions[0].partition < PARTITIONS;
@@ -562,8 +586,9 @@ START_TEST(test_intake_wrong_commit)
 				break;
 		}
 		rewrite(h, at, changes[round % (sizeof(changes) / sizeof(*changes))]);
-		ck_assert_msg(run_broken(h, NULL, &e), "change %zu of commit record %zu of %zu passed",
-			round % (sizeof(changes) / sizeof(*changes)), at, h->commit_count);
+		ck_assert_msg(run_broken(h, NULL, &e),
+			      "change %zu of commit record %zu of %zu passed",
+			      round % (sizeof(changes) / sizeof(*changes)), at, h->commit_count);
 		history_free(h);
 	}
 }
@@ -580,7 +605,9 @@ START_TEST(test_intake_missing_commit)
 
 		do { /* one without source transactions leaves no gap */
 			at = unit_random_below(h->commit_count - 1);
-			ck_assert_int_eq(records_read_commit(reader, buf_slice(&h->commits[at].wire), &c, &e), 0);
+			ck_assert_int_eq(records_read_commit(
+						 reader, buf_slice(&h->commits[at].wire), &c, &e),
+					 0);
 			records_done_commit(&c);
 		} while (c.seq == 0 && h->commits[at].wire.size < 60);
 		h->commit_count--;
@@ -591,8 +618,11 @@ START_TEST(test_intake_missing_commit)
 			ck_assert_int_eq(records_read_commit(reader, buf_slice(&gone), &c, &e), 0);
 			first = c.first_seq;
 			records_done_commit(&c);
-			memmove(&h->commits[at], &h->commits[at + 1], (h->commit_count - at) * sizeof(h->commits[0]));
-			ck_assert_int_eq(records_read_commit(reader, buf_slice(&h->commits[at].wire), &c, &e), 0);
+			memmove(&h->commits[at], &h->commits[at + 1],
+				(h->commit_count - at) * sizeof(h->commits[0]));
+			ck_assert_int_eq(records_read_commit(
+						 reader, buf_slice(&h->commits[at].wire), &c, &e),
+					 0);
 			next = c.first_seq;
 			records_done_commit(&c);
 			if (next != first)
@@ -635,15 +665,17 @@ END_TEST
 
 START_TEST(test_intake_records_refused)
 {
-	static const uint8_t no_header[] = { 1, 0, 0, 0, 7, 2 }, cut[] = { 0, 0, 0, 0, 7 }, endless[] = { 0, 0, 0, 0,
-		7, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1 }, good[] = { 0, 0, 0, 0, 7, 8 },
-		lower[] = { 0, 0, 0, 0, 7, 6 };
+	static const uint8_t no_header[] = { 1, 0, 0, 0, 7, 2 }, cut[] = { 0, 0, 0, 0, 7 },
+			     endless[] = { 0,    0,    0,    0,    7,    0xff, 0xff, 0xff,
+					   0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1 },
+			     good[] = { 0, 0, 0, 0, 7, 8 }, lower[] = { 0, 0, 0, 0, 7, 6 };
 	struct history h = { 0 };
 	struct err e = ERR_INIT;
 	struct feed f;
 
 	begin();
-	const struct slice bad[] = { slice_of(no_header, 6), slice_of(cut, 5), slice_of(cut, 0), slice_of(endless, 16) };
+	const struct slice bad[] = { slice_of(no_header, 6), slice_of(cut, 5), slice_of(cut, 0),
+				     slice_of(endless, 16) };
 	for (size_t i = 0; i < 4; i++) {
 		ck_assert_int_eq(feed_begin(&f, &h, NULL, &e), 0);
 		ck_assert_int_eq(merge_add(f.m, 1, 9, slice_of(NULL, 0), bad[i], &e), -1);
@@ -652,7 +684,8 @@ START_TEST(test_intake_records_refused)
 		merge_free(f.m);
 	}
 	ck_assert_int_eq(feed_begin(&f, &h, NULL, &e), 0);
-	ck_assert_int_eq(merge_add(f.m, 1, 9, slice_of(NULL, 0), slice_of(NULL, 0), &e), 0); /* tombstone */
+	ck_assert_int_eq(merge_add(f.m, 1, 9, slice_of(NULL, 0), slice_of(NULL, 0), &e),
+			 0); /* tombstone */
 	ck_assert_int_eq(merge_add(f.m, 1, 10, slice_of(NULL, 0), slice_of(good, 6), &e), 0);
 	ck_assert_int_eq(merge_add(f.m, 1, 11, slice_of(NULL, 0), slice_of(lower, 6), &e), -1);
 	ck_assert_ptr_nonnull(strstr(e.msg, "cap.shop.item-1-11: seq falls from 4 to 3"));
@@ -666,10 +699,12 @@ END_TEST
 
 START_TEST(test_intake_position_text)
 {
-	struct intake_partition partitions[2] = { { (char *)(uintptr_t)"a.b", 0, 5, 0 },
-		{ (char *)(uintptr_t)"c", 2147483647, INT64_MAX, 3 } };
+	struct intake_partition partitions[2] = { { (char *)(uintptr_t) "a.b", 0, 5, 0 },
+						  { (char *)(uintptr_t) "c", 2147483647, INT64_MAX,
+						    3 } };
 	char odd[] = "d\xc3\xa4.t\"\\\n\x01", *copying[] = { odd, NULL }, set[] = "0-1-5,1-2-7";
-	struct intake_position p = { 12, 3, 1700000000000000, 99, 7, set, partitions, 2, copying }, back;
+	struct intake_position p = { 12, 3, 1700000000000000, 99, 7, set, partitions, 2, copying },
+			       back;
 	struct buf text = BUF_INIT;
 	struct err e = ERR_INIT;
 
@@ -700,7 +735,8 @@ START_TEST(test_intake_position_text)
 }
 END_TEST
 
-/* The GTID set within a commit record grows by what was handed over; at its end it is the record's. */
+/* The GTID set within a commit record grows by what was handed over; at its end it is the record's.
+ */
 START_TEST(test_intake_gtids)
 {
 	begin();

@@ -11,26 +11,51 @@
 #include <avro.h>
 
 static struct commit_transaction transactions[] = { { "0-1-7", 3, 1700000000000000 },
-	{ "snapshot:shop.item:3", 1, 1699999999000000 }, { "0-1-8", 0, 1700000000000001 } };
+						    { "snapshot:shop.item:3", 1, 1699999999000000 },
+						    { "0-1-8", 0, 1700000000000001 } };
 static struct commit_touched touched[] = { { "cap.shop.item", 2, 4, 12 }, { "events", 0, 1, 9 } };
 static const char *texts[] = { "a.b", "", "c\"d" };
-static const struct commit_record commit = { .seq = 12, .first_seq = 9, .open = true, .at_us = -5,
-	.bytes_total = INT64_MAX, .transactions_total = 88, .gtid_set = "0-1-7", .transactions = transactions,
-	.transaction_count = 3, .partitions = touched, .partition_count = 2, .copying = { texts, 3 } };
+static const struct commit_record commit = { .seq = 12,
+					     .first_seq = 9,
+					     .open = true,
+					     .at_us = -5,
+					     .bytes_total = INT64_MAX,
+					     .transactions_total = 88,
+					     .gtid_set = "0-1-7",
+					     .transactions = transactions,
+					     .transaction_count = 3,
+					     .partitions = touched,
+					     .partition_count = 2,
+					     .copying = { texts, 3 } };
 
-static struct position_copy copies[] = { { "shop", "item", false, 3, 60000, { texts, 2 } }, { .db = "x", .table = "y",
-	.done = true } };
-static const struct position_record position = { .seq = 12, .gtid_set = "0-1-7", .source = "1@db:3306",
-	.commit_us = 17, .open_gtid = "0-1-8", .open_changes = 2, .copies = copies, .copy_count = 2,
-	.fingerprint = "abc" };
+static struct position_copy copies[] = { { "shop", "item", false, 3, 60000, { texts, 2 } },
+					 { .db = "x", .table = "y", .done = true } };
+static const struct position_record position = { .seq = 12,
+						 .gtid_set = "0-1-7",
+						 .source = "1@db:3306",
+						 .commit_us = 17,
+						 .open_gtid = "0-1-8",
+						 .open_changes = 2,
+						 .copies = copies,
+						 .copy_count = 2,
+						 .fingerprint = "abc" };
 
 static struct status_stage head = { 1, 2, 3 };
 static struct status_verified verified = { 4, "0-1-2", 5, 6 };
 static struct status_version versions[] = { { 2, "live", 7, "0-1-3", 8, 9, 0.5, "def", NULL } };
 static struct status_copy status_copies[] = { { "shop.item", 10, 20, 1e300, false } };
-static const struct status_record status = { .seq = 1, .kind = "view", .name = "v", .state = "live", .head = &head,
-	.verified = &verified, .versions = versions, .version_count = 1, .copies = status_copies, .copy_count = 1,
-	.inputs = { texts, 1 }, .owner = "team" };
+static const struct status_record status = { .seq = 1,
+					     .kind = "view",
+					     .name = "v",
+					     .state = "live",
+					     .head = &head,
+					     .verified = &verified,
+					     .versions = versions,
+					     .version_count = 1,
+					     .copies = status_copies,
+					     .copy_count = 1,
+					     .inputs = { texts, 1 },
+					     .owner = "team" };
 
 static void written(enum record_kind kind, struct buf *out)
 {
@@ -66,7 +91,9 @@ START_TEST(test_records_schema)
 		ck_assert_msg(schema_parse(text, &s, &e) == 0, "%s", e.msg);
 		ck_assert_str_eq(s->fields[0].name, "seq"); /* first, as every reader expects */
 		ck_assert_msg(decode_json(s, datum_of(&wire), &json, &e) == 0, "%s", e.msg);
-		ck_assert_int_eq(avro_schema_from_json_length((const char *)text.data, text.size, &schema), 0);
+		ck_assert_int_eq(
+			avro_schema_from_json_length((const char *)text.data, text.size, &schema),
+			0);
 		iface = avro_generic_class_from_schema(schema);
 		ck_assert_int_eq(avro_generic_value_new(iface, &value), 0);
 		in = avro_reader_memory((const char *)wire.data + 5, (int64_t)wire.size - 5);
@@ -92,7 +119,8 @@ START_TEST(test_records_commit)
 	written(RECORD_COMMIT, &wire);
 	ck_assert_msg(records_read_commit(reader, buf_slice(&wire), &c, &e) == 0, "%s", e.msg);
 	records_reader_free(reader);
-	ck_assert(c.open && c.seq == 12 && c.first_seq == 9 && c.at_us == -5 && c.bytes_total == INT64_MAX);
+	ck_assert(c.open && c.seq == 12 && c.first_seq == 9 && c.at_us == -5 &&
+		  c.bytes_total == INT64_MAX);
 	ck_assert_uint_eq(c.transaction_count, 3);
 	ck_assert_str_eq(c.transactions[1].gtid, "snapshot:shop.item:3");
 	ck_assert_int_eq(c.transactions[1].commit_us, 1699999999000000);
@@ -102,7 +130,8 @@ START_TEST(test_records_commit)
 	ck_assert_str_eq(c.copying.items[2], "c\"d");
 	ck_assert_uint_eq(c.held.count, 0);
 	records_json_commit(&c, &json);
-	ck_assert_str_eq(buf_cstr(&json),
+	ck_assert_str_eq(
+		buf_cstr(&json),
 		"{\"seq\":12,\"first_seq\":9,\"open\":true,\"at_us\":-5,\"bytes_total\":9223372036854775807,"
 		"\"transactions_total\":88,\"gtid_set\":\"0-1-7\",\"transactions\":["
 		"{\"gtid\":\"0-1-7\",\"changes\":3,\"commit_us\":1700000000000000},"
@@ -132,7 +161,8 @@ START_TEST(test_records_others)
 	written(RECORD_POSITION, &wire);
 	ck_assert_msg(records_read_position(reader, buf_slice(&wire), &p, &e) == 0, "%s", e.msg);
 	records_json_position(&p, &json);
-	ck_assert_str_eq(buf_cstr(&json),
+	ck_assert_str_eq(
+		buf_cstr(&json),
 		"{\"seq\":12,\"gtid_set\":\"0-1-7\",\"source\":\"1@db:3306\",\"commit_us\":17,\"bytes_total\":0,"
 		"\"transactions_total\":0,\"open_gtid\":\"0-1-8\",\"open_changes\":2,\"copies\":["
 		"{\"db\":\"shop\",\"table\":\"item\",\"done\":false,\"chunks\":3,\"rows\":60000,\"last_key\":[\"a.b\",\"\"]},"
@@ -167,15 +197,19 @@ static int lookup(void *context, int32_t id, const char **ret_text, struct err *
 	return 0;
 }
 
-/* By a writer who lacks most fields, has others, in another order, and an int where we have a long. */
+/* By a writer who lacks most fields, has others, in another order, and an int where we have a long.
+ */
 START_TEST(test_records_other_writer)
 {
-	struct registered r = { "{\"type\":\"record\",\"name\":\"Commit\",\"fields\":["
+	struct registered r = {
+		"{\"type\":\"record\",\"name\":\"Commit\",\"fields\":["
 		"{\"name\":\"seq\",\"type\":\"int\"},"
 		"{\"name\":\"new\",\"type\":{\"type\":\"map\",\"values\":{\"type\":\"array\",\"items\":\"string\"}}},"
 		"{\"name\":\"gtid_set\",\"type\":[\"null\",\"string\"]},"
 		"{\"name\":\"transactions\",\"type\":{\"type\":\"array\",\"items\":{\"type\":\"record\",\"name\":\"T\","
-		"\"fields\":[{\"name\":\"changes\",\"type\":\"long\"},{\"name\":\"also_new\",\"type\":\"double\"}]}}}]}", 0 };
+		"\"fields\":[{\"name\":\"changes\",\"type\":\"long\"},{\"name\":\"also_new\",\"type\":\"double\"}]}}}]}",
+		0
+	};
 	struct records_reader *reader = records_reader_new(lookup, &r);
 	struct buf wire = BUF_INIT;
 	struct err e = ERR_INIT;
@@ -190,7 +224,7 @@ START_TEST(test_records_other_writer)
 	write_str(&wire, "v");
 	write_long(&wire, 0);
 	write_long(&wire, 0);
-	write_long(&wire, 0); /* gtid_set: null */
+	write_long(&wire, 0);  /* gtid_set: null */
 	write_long(&wire, -2); /* transactions: a block with its size, then another */
 	write_long(&wire, 18);
 	write_long(&wire, 6);
@@ -202,7 +236,8 @@ START_TEST(test_records_other_writer)
 	write_double(&wire, 0.5);
 	write_long(&wire, 0);
 	for (int i = 0; i < 2; i++) {
-		ck_assert_msg(records_read_commit(reader, buf_slice(&wire), &c, &e) == 0, "%s", e.msg);
+		ck_assert_msg(records_read_commit(reader, buf_slice(&wire), &c, &e) == 0, "%s",
+			      e.msg);
 		ck_assert_int_eq(c.seq, 5);
 		ck_assert_str_eq(c.gtid_set, "");
 		ck_assert_uint_eq(c.transaction_count, 3);
@@ -217,7 +252,8 @@ START_TEST(test_records_other_writer)
 	ck_assert_ptr_nonnull(strstr(e.msg, "commit record: schema 4: unknown schema id 4"));
 	records_reader_free(reader);
 
-	r.text = "{\"type\":\"record\",\"name\":\"P\",\"fields\":[{\"name\":\"seq\",\"type\":\"string\"}]}";
+	r.text =
+		"{\"type\":\"record\",\"name\":\"P\",\"fields\":[{\"name\":\"seq\",\"type\":\"string\"}]}";
 	reader = records_reader_new(lookup, &r);
 	wire.data[4] = 3;
 	ck_assert_int_eq(records_read_position(reader, buf_slice(&wire), &p, &e), -1);

@@ -11,55 +11,111 @@
 #include "core/value/value.h"
 #include "test/unit/unit.h"
 
-static char *labels[] = { (char *)(uintptr_t)"a", (char *)(uintptr_t)"b\"c", (char *)(uintptr_t)"\xc3\xa4" };
+static char *labels[] = { (char *)(uintptr_t) "a", (char *)(uintptr_t) "b\"c",
+			  (char *)(uintptr_t) "\xc3\xa4" };
 
-/* A column, its type as text, a value as the server's text, and the value as value_text shows it. */
+/* A column, its type as text, a value as the server's text, and the value as value_text shows it.
+ */
 static const struct {
 	struct column column;
 	const char *type, *text, *value;
 } cases[] = {
 	{ { .type = COLUMN_TINY }, "{\"type\":\"int\",\"mysql\":\"tinyint\"}", "-128", "-128" },
-	{ { .type = COLUMN_TINY, .is_unsigned = true }, "{\"type\":\"int\",\"mysql\":\"tinyint unsigned\"}", "255", "255" },
-	{ { .type = COLUMN_SHORT }, "{\"type\":\"int\",\"mysql\":\"smallint\"}", "-32768", "-32768" },
-	{ { .type = COLUMN_INT24 }, "{\"type\":\"int\",\"mysql\":\"mediumint\"}", "-8388608", "-8388608" },
-	{ { .type = COLUMN_LONG }, "{\"type\":\"int\",\"mysql\":\"int\"}", "-2147483648", "-2147483648" },
-	{ { .type = COLUMN_LONG, .is_unsigned = true }, "{\"type\":\"long\",\"mysql\":\"int unsigned\"}", "4294967295",
-		"4294967295" },
-	{ { .type = COLUMN_LONGLONG }, "{\"type\":\"long\",\"mysql\":\"bigint\"}", "-9223372036854775808",
-		"-9223372036854775808" },
+	{ { .type = COLUMN_TINY, .is_unsigned = true },
+	  "{\"type\":\"int\",\"mysql\":\"tinyint unsigned\"}",
+	  "255",
+	  "255" },
+	{ { .type = COLUMN_SHORT },
+	  "{\"type\":\"int\",\"mysql\":\"smallint\"}",
+	  "-32768",
+	  "-32768" },
+	{ { .type = COLUMN_INT24 },
+	  "{\"type\":\"int\",\"mysql\":\"mediumint\"}",
+	  "-8388608",
+	  "-8388608" },
+	{ { .type = COLUMN_LONG },
+	  "{\"type\":\"int\",\"mysql\":\"int\"}",
+	  "-2147483648",
+	  "-2147483648" },
+	{ { .type = COLUMN_LONG, .is_unsigned = true },
+	  "{\"type\":\"long\",\"mysql\":\"int unsigned\"}",
+	  "4294967295",
+	  "4294967295" },
+	{ { .type = COLUMN_LONGLONG },
+	  "{\"type\":\"long\",\"mysql\":\"bigint\"}",
+	  "-9223372036854775808",
+	  "-9223372036854775808" },
 	{ { .type = COLUMN_LONGLONG, .is_unsigned = true },
-		"{\"type\":\"bytes\",\"logicalType\":\"decimal\",\"precision\":20,\"scale\":0,\"mysql\":\"bigint unsigned\"}",
-		"18446744073709551615", "'18446744073709551615'" },
+	  "{\"type\":\"bytes\",\"logicalType\":\"decimal\",\"precision\":20,\"scale\":0,\"mysql\":\"bigint unsigned\"}",
+	  "18446744073709551615",
+	  "'18446744073709551615'" },
 	{ { .type = COLUMN_NEWDECIMAL, .precision = 30, .scale = 4 },
-		"{\"type\":\"bytes\",\"logicalType\":\"decimal\",\"precision\":30,\"scale\":4,\"mysql\":\"decimal(30,4)\"}",
-		"-12345678901234567890123456.0050", "'-12345678901234567890123456.0050'" },
+	  "{\"type\":\"bytes\",\"logicalType\":\"decimal\",\"precision\":30,\"scale\":4,\"mysql\":\"decimal(30,4)\"}",
+	  "-12345678901234567890123456.0050",
+	  "'-12345678901234567890123456.0050'" },
 	{ { .type = COLUMN_FLOAT }, "{\"type\":\"float\",\"mysql\":\"float\"}", "1.5", "1.5" },
 	{ { .type = COLUMN_DOUBLE }, "{\"type\":\"double\",\"mysql\":\"double\"}", "0.1", "0.1" },
-	{ { .type = COLUMN_DATE }, "{\"type\":\"int\",\"logicalType\":\"date\",\"mysql\":\"date\"}", "1970-01-02", "1" },
+	{ { .type = COLUMN_DATE },
+	  "{\"type\":\"int\",\"logicalType\":\"date\",\"mysql\":\"date\"}",
+	  "1970-01-02",
+	  "1" },
 	{ { .type = COLUMN_DATETIME2, .fraction = 6 },
-		"{\"type\":\"long\",\"logicalType\":\"local-timestamp-micros\",\"mysql\":\"datetime(6)\"}",
-		"1970-01-01 00:00:01.000002", "1000002" },
-	{ { .type = COLUMN_TIMESTAMP2 }, "{\"type\":\"long\",\"logicalType\":\"timestamp-micros\",\"mysql\":\"timestamp\"}",
-		"2023-11-14 22:13:20", "1700000000000000" },
-	{ { .type = COLUMN_TIME2, .fraction = 2 }, "{\"type\":\"long\",\"mysql\":\"time(2)\"}", "-838:59:59.00",
-		"-3020399000000" },
+	  "{\"type\":\"long\",\"logicalType\":\"local-timestamp-micros\",\"mysql\":\"datetime(6)\"}",
+	  "1970-01-01 00:00:01.000002",
+	  "1000002" },
+	{ { .type = COLUMN_TIMESTAMP2 },
+	  "{\"type\":\"long\",\"logicalType\":\"timestamp-micros\",\"mysql\":\"timestamp\"}",
+	  "2023-11-14 22:13:20",
+	  "1700000000000000" },
+	{ { .type = COLUMN_TIME2, .fraction = 2 },
+	  "{\"type\":\"long\",\"mysql\":\"time(2)\"}",
+	  "-838:59:59.00",
+	  "-3020399000000" },
 	{ { .type = COLUMN_YEAR }, "{\"type\":\"int\",\"mysql\":\"year\"}", "2024", "2024" },
-	{ { .type = COLUMN_VARCHAR, .size_max = 40, .collation = 45 }, "{\"type\":\"string\",\"mysql\":\"varchar\"}", "\xc3\xa4",
-		"'\xc3\xa4'" },
-	{ { .type = COLUMN_VARCHAR, .size_max = 40, .collation = 8 }, "{\"type\":\"string\",\"mysql\":\"varchar\"}", "\xe4",
-		"'\xc3\xa4'" },
+	{ { .type = COLUMN_VARCHAR, .size_max = 40, .collation = 45 },
+	  "{\"type\":\"string\",\"mysql\":\"varchar\"}",
+	  "\xc3\xa4",
+	  "'\xc3\xa4'" },
+	{ { .type = COLUMN_VARCHAR, .size_max = 40, .collation = 8 },
+	  "{\"type\":\"string\",\"mysql\":\"varchar\"}",
+	  "\xe4",
+	  "'\xc3\xa4'" },
 	{ { .type = COLUMN_STRING, .size_max = 4, .collation = 63, .is_binary = true },
-		"{\"type\":\"bytes\",\"mysql\":\"binary\"}", "ab", NULL },
+	  "{\"type\":\"bytes\",\"mysql\":\"binary\"}",
+	  "ab",
+	  NULL },
 	{ { .type = COLUMN_BLOB, .size_max = 2, .collation = 63, .is_binary = true },
-		"{\"type\":\"bytes\",\"mysql\":\"blob\"}", "\xff\x01", "x'ff01'" },
-	{ { .type = COLUMN_BLOB, .size_max = 4, .collation = 45 }, "{\"type\":\"string\",\"mysql\":\"longtext\"}", "x", "'x'" },
-	{ { .type = COLUMN_ENUM, .pack_bytes = 1, .labels = labels, .label_count = 3, .collation = 45 },
-		"{\"type\":\"string\",\"mysql\":\"enum\",\"labels\":[\"a\",\"b\\\"c\",\"\xc3\xa4\"]}", "2", "'b\"c'" },
-	{ { .type = COLUMN_SET, .pack_bytes = 1, .labels = labels, .label_count = 3, .collation = 45 },
-		"{\"type\":\"array\",\"items\":\"string\",\"mysql\":\"set\",\"labels\":[\"a\",\"b\\\"c\",\"\xc3\xa4\"]}", "5",
-		"'a,\xc3\xa4'" },
-	{ { .type = COLUMN_BIT, .bits = 1 }, "{\"type\":\"boolean\",\"mysql\":\"bit(1)\"}", "1", "1" },
-	{ { .type = COLUMN_BIT, .bits = 12 }, "{\"type\":\"bytes\",\"mysql\":\"bit(12)\"}", "258", "x'0102'" },
+	  "{\"type\":\"bytes\",\"mysql\":\"blob\"}",
+	  "\xff\x01",
+	  "x'ff01'" },
+	{ { .type = COLUMN_BLOB, .size_max = 4, .collation = 45 },
+	  "{\"type\":\"string\",\"mysql\":\"longtext\"}",
+	  "x",
+	  "'x'" },
+	{ { .type = COLUMN_ENUM,
+	    .pack_bytes = 1,
+	    .labels = labels,
+	    .label_count = 3,
+	    .collation = 45 },
+	  "{\"type\":\"string\",\"mysql\":\"enum\",\"labels\":[\"a\",\"b\\\"c\",\"\xc3\xa4\"]}",
+	  "2",
+	  "'b\"c'" },
+	{ { .type = COLUMN_SET,
+	    .pack_bytes = 1,
+	    .labels = labels,
+	    .label_count = 3,
+	    .collation = 45 },
+	  "{\"type\":\"array\",\"items\":\"string\",\"mysql\":\"set\",\"labels\":[\"a\",\"b\\\"c\",\"\xc3\xa4\"]}",
+	  "5",
+	  "'a,\xc3\xa4'" },
+	{ { .type = COLUMN_BIT, .bits = 1 },
+	  "{\"type\":\"boolean\",\"mysql\":\"bit(1)\"}",
+	  "1",
+	  "1" },
+	{ { .type = COLUMN_BIT, .bits = 12 },
+	  "{\"type\":\"bytes\",\"mysql\":\"bit(12)\"}",
+	  "258",
+	  "x'0102'" },
 };
 #define CASES (sizeof(cases) / sizeof(*cases))
 
@@ -105,7 +161,8 @@ START_TEST(test_row_schema_values)
 	struct slice texts[CASES];
 	struct cell cells[CASES];
 	struct value from_cells[CASES], back[CASES];
-	struct buf image = BUF_INIT, text = BUF_INIT, datum = BUF_INIT, scratch = BUF_INIT, other = BUF_INIT;
+	struct buf image = BUF_INIT, text = BUF_INIT, datum = BUF_INIT, scratch = BUF_INIT,
+		   other = BUF_INIT;
 	uint8_t present[(CASES + 7) / 8];
 	struct decode_plan *plan;
 	struct err e = ERR_INIT;
@@ -123,7 +180,9 @@ START_TEST(test_row_schema_values)
 		buf_add_format(&text, "%s{\"name\":\"c%zu\",\"type\":", i > 0 ? "," : "", i);
 		row_schema_column(&shape->columns[i], &text);
 		buf_add_str(&text, "}");
-		ck_assert_int_eq(encode_for(&shape->columns[i])(&shape->columns[i], &cells[i], &datum), ENCODE_OK);
+		ck_assert_int_eq(
+			encode_for(&shape->columns[i])(&shape->columns[i], &cells[i], &datum),
+			ENCODE_OK);
 	}
 	buf_add_str(&text, "]}");
 	ck_assert_msg(schema_parse(buf_slice(&text), &s, &e) == 0, "%s", e.msg);
@@ -135,9 +194,11 @@ START_TEST(test_row_schema_values)
 
 		value_text(&back[i], &shown);
 		if (cases[i].value != NULL)
-			ck_assert_msg(strcmp(buf_cstr(&shown), cases[i].value) == 0, "%s: %s", cases[i].type, buf_cstr(&shown));
-		ck_assert_msg(back[i].kind == from_cells[i].kind && value_equal(&back[i], &from_cells[i]), "%s: %s",
-			cases[i].type, buf_cstr(&shown));
+			ck_assert_msg(strcmp(buf_cstr(&shown), cases[i].value) == 0, "%s: %s",
+				      cases[i].type, buf_cstr(&shown));
+		ck_assert_msg(back[i].kind == from_cells[i].kind &&
+				      value_equal(&back[i], &from_cells[i]),
+			      "%s: %s", cases[i].type, buf_cstr(&shown));
 		buf_done(&shown);
 	}
 	decode_plan_free(plan);
@@ -153,8 +214,10 @@ END_TEST
 
 START_TEST(test_row_schema_envelope)
 {
-	static const char *const fields[] = { "source", "op", "ts_ms", "before", "after", "transaction", "absent", "exact" };
-	static const char *const source[] = { "seq", "gtid", "ts_us", "snapshot", "name", "db", "table" };
+	static const char *const fields[] = { "source", "op",          "ts_ms",  "before",
+					      "after",  "transaction", "absent", "exact" };
+	static const char *const source[] = { "seq",  "gtid", "ts_us", "snapshot",
+					      "name", "db",   "table" };
 	struct shape *shape = make_shape();
 	struct buf text = BUF_INIT, again = BUF_INIT;
 	struct err e = ERR_INIT;
@@ -182,7 +245,9 @@ START_TEST(test_row_schema_envelope)
 	schema_free(s);
 	buf_reset(&text);
 	ck_assert_msg(row_schema_key("cap", shape, &text, &e) == 0, "%s", e.msg);
-	ck_assert_str_eq(buf_cstr(&text), "{\"type\":\"record\",\"name\":\"Key\",\"namespace\":\"cap.shop.it_x2dem\",\"fields\":["
+	ck_assert_str_eq(
+		buf_cstr(&text),
+		"{\"type\":\"record\",\"name\":\"Key\",\"namespace\":\"cap.shop.it_x2dem\",\"fields\":["
 		"{\"name\":\"c16\",\"type\":{\"type\":\"string\",\"mysql\":\"varchar\"}},"
 		"{\"name\":\"c4\",\"type\":{\"type\":\"int\",\"mysql\":\"int\"}}]}");
 	ck_assert_msg(schema_check_legal(buf_slice(&text), &e) == 0, "%s", e.msg);
@@ -209,8 +274,10 @@ START_TEST(test_row_schema_names)
 
 	ck_assert_msg(row_schema_envelope("9cap", odd, &text, &e) == 0, "%s", e.msg);
 	ck_assert_msg(schema_check_legal(buf_slice(&text), &e) == 0, "%s", e.msg);
-	ck_assert_ptr_nonnull(strstr(buf_cstr(&text), "{\"name\":\"a_x2d_x22b\",\"column\":\"a-\\\"b\",\"type\":["));
-	ck_assert_ptr_nonnull(strstr(buf_cstr(&text), "{\"name\":\"a_x5fx2db\",\"column\":\"a_x2db\",\"type\":["));
+	ck_assert_ptr_nonnull(strstr(buf_cstr(&text),
+				     "{\"name\":\"a_x2d_x22b\",\"column\":\"a-\\\"b\",\"type\":["));
+	ck_assert_ptr_nonnull(strstr(buf_cstr(&text),
+				     "{\"name\":\"a_x5fx2db\",\"column\":\"a_x2db\",\"type\":["));
 	ck_assert_ptr_nonnull(strstr(buf_cstr(&text), "\"_x39cap.d.t\""));
 	ck_assert_int_eq(row_schema_envelope("cap", same, &text, &e), -1);
 	ck_assert_int_eq(e.kind, ERR_CONFIG);
@@ -228,7 +295,8 @@ START_TEST(test_row_schema_too_long)
 	struct err e = ERR_INIT;
 
 	for (unsigned i = 0; i < SHAPE_COLUMNS_MAX; i++)
-		s->columns[i] = (struct column){ .name = xasprintf("%0300u", i), .type = COLUMN_LONG };
+		s->columns[i] =
+			(struct column){ .name = xasprintf("%0300u", i), .type = COLUMN_LONG };
 	ck_assert_int_eq(row_schema_envelope("cap", s, &text, &e), -1);
 	ck_assert_int_eq(e.kind, ERR_CONFIG);
 	ck_assert_ptr_nonnull(strstr(e.msg, "HINT: "));

@@ -39,7 +39,8 @@ START_TEST(test_schema_tree)
 	ck_assert_str_eq(s->fields[1].schema->branches[1]->logical, "timestamp-micros");
 	ck_assert_int_eq(s->fields[2].schema->precision, 20);
 	ck_assert_int_eq(s->fields[2].schema->scale, 3);
-	ck_assert_ptr_null(s->fields[3].schema->logical); /* as the specification says: passed over */
+	ck_assert_ptr_null(
+		s->fields[3].schema->logical); /* as the specification says: passed over */
 	ck_assert_ptr_eq(s->fields[5].schema, s->fields[4].schema);
 	ck_assert_ptr_eq(s->fields[6].schema, s->fields[4].schema);
 	ck_assert_str_eq(s->fields[5].schema->name, "a.b.E");
@@ -64,23 +65,33 @@ START_TEST(test_schema_refused)
 		{ "[]", "a union of nothing" },
 		{ "[\"null\",[\"int\"]]", "a union inside a union" },
 		{ "[\"null\",\"null\"]", "\"null\" twice" },
-		{ "[{\"type\":\"array\",\"items\":\"int\"},{\"type\":\"array\",\"items\":\"long\"}]", "\"array\" twice" },
+		{ "[{\"type\":\"array\",\"items\":\"int\"},"
+		  "{\"type\":\"array\",\"items\":\"long\"}]",
+		  "\"array\" twice" },
 		{ "{\"type\":\"record\",\"fields\":[]}", "without \"name\"" },
-		{ "{\"type\":\"record\",\"name\":\"a-b\",\"fields\":[]}", "\"a-b\" is not a legal name" },
+		{ "{\"type\":\"record\",\"name\":\"a-b\",\"fields\":[]}",
+		  "\"a-b\" is not a legal name" },
 		{ "{\"type\":\"record\",\"name\":\"1a\",\"fields\":[]}", "not a legal name" },
-		{ "{\"type\":\"record\",\"name\":\"a\",\"namespace\":\"b..c\",\"fields\":[]}", "not a legal name" },
+		{ "{\"type\":\"record\",\"name\":\"a\",\"namespace\":\"b..c\",\"fields\":[]}",
+		  "not a legal name" },
 		{ "{\"type\":\"record\",\"name\":\"long\",\"fields\":[]}", "not a legal name" },
 		{ "{\"type\":\"record\",\"name\":\"R\"}", "has no \"fields\"" },
-		{ "{\"type\":\"record\",\"name\":\"R\",\"fields\":[{\"name\":\"x\"}]}", "field x has no \"type\"" },
-		{ "{\"type\":\"record\",\"name\":\"R\",\"fields\":[{\"type\":\"int\"}]}", "field 1 has no legal name" },
-		{ "{\"type\":\"record\",\"name\":\"R\",\"fields\":[{\"name\":\"x\",\"type\":\"int\"},{\"name\":\"x\",\"type\":"
-		  "\"int\"}]}", "field x twice" },
-		{ "{\"type\":\"record\",\"name\":\"R\",\"fields\":[{\"name\":\"next\",\"type\":[\"null\",\"R\"]}]}",
-			"field next: unknown type \"R\"" },
-		{ "{\"type\":\"record\",\"name\":\"R\",\"fields\":[{\"name\":\"in\",\"type\":{\"type\":\"fixed\",\"name\":\"R\","
-		  "\"size\":1}}]}", "\"R\" is defined twice" },
+		{ "{\"type\":\"record\",\"name\":\"R\",\"fields\":[{\"name\":\"x\"}]}",
+		  "field x has no \"type\"" },
+		{ "{\"type\":\"record\",\"name\":\"R\",\"fields\":[{\"type\":\"int\"}]}",
+		  "field 1 has no legal name" },
+		{ "{\"type\":\"record\",\"name\":\"R\",\"fields\":["
+		  "{\"name\":\"x\",\"type\":\"int\"},{\"name\":\"x\",\"type\":\"int\"}]}",
+		  "field x twice" },
+		{ "{\"type\":\"record\",\"name\":\"R\",\"fields\":["
+		  "{\"name\":\"next\",\"type\":[\"null\",\"R\"]}]}",
+		  "field next: unknown type \"R\"" },
+		{ "{\"type\":\"record\",\"name\":\"R\",\"fields\":["
+		  "{\"name\":\"in\",\"type\":{\"type\":\"fixed\",\"name\":\"R\",\"size\":1}}]}",
+		  "\"R\" is defined twice" },
 		{ "{\"type\":\"enum\",\"name\":\"E\"}", "has no \"symbols\"" },
-		{ "{\"type\":\"enum\",\"name\":\"E\",\"symbols\":[\"a b\"]}", "symbol 1 is not a legal name" },
+		{ "{\"type\":\"enum\",\"name\":\"E\",\"symbols\":[\"a b\"]}",
+		  "symbol 1 is not a legal name" },
 		{ "{\"type\":\"fixed\",\"name\":\"F\"}", "\"size\" must be" },
 		{ "{\"type\":\"fixed\",\"name\":\"F\",\"size\":-1}", "\"size\" must be" },
 		{ "{\"type\":\"fixed\",\"name\":\"F\",\"size\":99999999999}", "\"size\" must be" },
@@ -93,9 +104,11 @@ START_TEST(test_schema_refused)
 		struct err e = ERR_INIT;
 		struct schema *s;
 
-		ck_assert_msg(schema_parse(slice_str(cases[i].text), &s, &e) == -1, "%s", cases[i].text);
+		ck_assert_msg(schema_parse(slice_str(cases[i].text), &s, &e) == -1, "%s",
+			      cases[i].text);
 		ck_assert_int_eq(e.kind, ERR_DATA);
-		ck_assert_msg(strstr(e.msg, cases[i].message) != NULL, "%s: %s", cases[i].text, e.msg);
+		ck_assert_msg(strstr(e.msg, cases[i].message) != NULL, "%s: %s", cases[i].text,
+			      e.msg);
 	}
 }
 END_TEST
@@ -165,7 +178,10 @@ START_TEST(test_schema_legal)
 {
 	struct err e = ERR_INIT;
 
-	ck_assert_int_eq(schema_check_legal(slice_str("{\"type\":\"record\",\"name\":\"my-table\",\"fields\":[]}"), &e), -1);
+	ck_assert_int_eq(
+		schema_check_legal(
+			slice_str("{\"type\":\"record\",\"name\":\"my-table\",\"fields\":[]}"), &e),
+		-1);
 	ck_assert_int_eq(e.kind, ERR_CONFIG);
 	ck_assert_ptr_nonnull(strstr(e.msg, "HINT: "));
 	ck_assert_int_eq(schema_check_legal(slice_str("nothing"), &e), -1);
@@ -184,9 +200,12 @@ static const char *escaped(const char *name, struct buf *out)
 
 START_TEST(test_schema_names)
 {
-	static const char *const cases[][2] = { { "id", "id" }, { "groups_", "groups_" }, { "a_b9", "a_b9" },
-		{ "9a", "_x39a" }, { "a-b", "a_x2db" }, { "_x2d", "_x5fx2d" }, { "__x", "__x5fx" }, { "x_", "x_" },
-		{ "\xc3\xa4", "_xc3_xa4" }, { "", "_x" }, { "a.b", "a_x2eb" }, { "_\xc3\xa4", "__xc3_xa4" } };
+	static const char *const cases[][2] = {
+		{ "id", "id" },      { "groups_", "groups_" }, { "a_b9", "a_b9" },
+		{ "9a", "_x39a" },   { "a-b", "a_x2db" },      { "_x2d", "_x5fx2d" },
+		{ "__x", "__x5fx" }, { "x_", "x_" },           { "\xc3\xa4", "_xc3_xa4" },
+		{ "", "_x" },        { "a.b", "a_x2eb" },      { "_\xc3\xa4", "__xc3_xa4" }
+	};
 	struct buf out = BUF_INIT;
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
@@ -213,7 +232,8 @@ START_TEST(test_schema_names_injective)
 			one[k] = letters[unit_random_below(7)];
 		for (size_t n = unit_random_below(7), k = 0; k < n; k++)
 			two[k] = letters[unit_random_below(7)];
-		ck_assert_int_eq(strcmp(escaped(one, &a), escaped(two, &b)) == 0, strcmp(one, two) == 0);
+		ck_assert_int_eq(strcmp(escaped(one, &a), escaped(two, &b)) == 0,
+				 strcmp(one, two) == 0);
 	}
 	buf_done(&a);
 	buf_done(&b);
@@ -222,8 +242,9 @@ END_TEST
 
 START_TEST(test_schema_shared)
 {
-	struct schema *s = parse("{\"type\":\"record\",\"name\":\"R\",\"fields\":[{\"name\":\"a\",\"type\":{\"type\":\"record\","
-				 "\"name\":\"I\",\"fields\":[]}},{\"name\":\"b\",\"type\":\"I\"}]}");
+	struct schema *s = parse(
+		"{\"type\":\"record\",\"name\":\"R\",\"fields\":[{\"name\":\"a\",\"type\":{\"type\":\"record\","
+		"\"name\":\"I\",\"fields\":[]}},{\"name\":\"b\",\"type\":\"I\"}]}");
 	struct schema *inner = schema_ref(s->fields[0].schema);
 
 	schema_free(s);
