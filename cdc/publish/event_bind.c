@@ -1,8 +1,9 @@
 /* event_bind.c - binds an event to a shape and decides, row by row, whether it happened.
  *
- * Each field becomes a source: a column copied by its encode function, a column by way of a value, or an expression. The condition is
- * evaluated by SQLite on only the columns it reads. Buffers are kept between rows, so a warm bind allocates nothing.
- * Refused at bind time, all at once: unknown columns, types that don't fit, conditions that don't compile. */
+ * Each field becomes a source: a column copied by its encode function, a column by way of a value,
+ * or an expression. The condition is evaluated by SQLite on only the columns it reads. Buffers are
+ * kept between rows, so a warm bind allocates nothing. Refused at bind time, all at once: unknown
+ * columns, types that don't fit, conditions that don't compile. */
 #include "cdc/publish/event_bind.h"
 
 #include "cdc/publish/field_write.h"
@@ -19,19 +20,19 @@ enum source_kind { SOURCE_COPY, SOURCE_COLUMN, SOURCE_EXPRESSION };
 
 struct source {
 	enum source_kind kind;
-	uint16_t column;              /* COPY, COLUMN */
-	encode_fn encode;             /* COPY */
+	uint16_t column;  /* COPY, COLUMN */
+	encode_fn encode; /* COPY */
 	struct expression *expression;
 };
 
 struct event_bind {
 	const struct event_schema *event;
 	struct shape *shape;
-	struct source *sources;       /* one per field */
-	struct expression *where;     /* NULL: always true */
-	struct value *values;         /* one per column, filled where an expression reads it */
-	struct buf *scratch;          /* one per column: converted text of values */
-	struct buf one, other;        /* two encodings to compare */
+	struct source *sources;   /* one per field */
+	struct expression *where; /* NULL: always true */
+	struct value *values;     /* one per column, filled where an expression reads it */
+	struct buf *scratch;      /* one per column: converted text of values */
+	struct buf one, other;    /* two encodings to compare */
 };
 
 static struct schema *column_schema(const struct column *column, struct err *e)
@@ -62,7 +63,8 @@ static bool same_logical(const char *column, const char *field)
 /* May the bytes of the column's type be read as the field's type? */
 static bool copies(const struct schema *column, const struct schema *field)
 {
-	if (column->type != field->type && !(column->type == SCHEMA_INT && field->type == SCHEMA_LONG))
+	if (column->type != field->type &&
+	    !(column->type == SCHEMA_INT && field->type == SCHEMA_LONG))
 		return false;
 	if (field->type == SCHEMA_ARRAY)
 		return copies(column->items, field->items);
@@ -74,11 +76,12 @@ static bool copies(const struct schema *column, const struct schema *field)
 
 static bool is_time(const char *logical, const char *unit)
 {
-	return logical != NULL && strstr(logical, "timestamp") != NULL && strstr(logical, unit) != NULL;
+	return logical != NULL && strstr(logical, "timestamp") != NULL &&
+	       strstr(logical, unit) != NULL;
 }
 
-/* May a value of the column's type be converted? Times only to milliseconds, decimals only to text: a bare number or text
- * would lose what it means. */
+/* May a value of the column's type be converted? Times only to milliseconds, decimals only to text:
+ * a bare number or text would lose what it means. */
 static bool converts(const struct schema *column, const struct schema *field)
 {
 	if (!field_write_accepts(field))
@@ -90,7 +93,8 @@ static bool converts(const struct schema *column, const struct schema *field)
 	return true;
 }
 
-static int bind_column(const struct event_field *field, const struct column *column, struct source *source, struct err *e)
+static int bind_column(const struct event_field *field, const struct column *column,
+		       struct source *source, struct err *e)
 {
 	struct schema *schema = column_schema(column, e);
 	bool copy = schema != NULL && copies(schema, field->type);
@@ -106,9 +110,11 @@ static int bind_column(const struct event_field *field, const struct column *col
 	source->kind = SOURCE_COLUMN;
 	if (fits)
 		return 0;
-	err_config(e, "field %s: column %s is %s, which does not fit the declared type", field->name, column->name,
-		   column_type_text(column, type, sizeof(type)));
-	return err_hint(e, "`millrace schema` types: see schemas/mapping.md for what each column type becomes.");
+	err_config(e, "field %s: column %s is %s, which does not fit the declared type",
+		   field->name, column->name, column_type_text(column, type, sizeof(type)));
+	return err_hint(
+		e,
+		"`millrace schema` types: see schemas/mapping.md for what each column type becomes.");
 }
 
 static int bind_field(struct event_bind *bind, size_t i, struct err *e)
@@ -125,16 +131,19 @@ static int bind_field(struct event_bind *bind, size_t i, struct err *e)
 	}
 	source->kind = SOURCE_EXPRESSION;
 	if (!field_write_accepts(field->type))
-		return err_config(e, "field %s: an expression can't fill its type; name a column", field->name);
+		return err_config(e, "field %s: an expression can't fill its type; name a column",
+				  field->name);
 	origin = xasprintf("field %s", field->name);
 	rc = expression_new(origin, field->expression, bind->shape, &source->expression, e);
 	free(origin);
 	return rc;
 }
 
-static void add_mistake(struct buf *mistakes, const struct event_schema *event, const struct err *one)
+static void add_mistake(struct buf *mistakes, const struct event_schema *event,
+			const struct err *one)
 {
-	buf_add_format(mistakes, "%s%s: %s: %s", mistakes->size != 0 ? "\n" : "", event->file, event->name, one->msg);
+	buf_add_format(mistakes, "%s%s: %s: %s", mistakes->size != 0 ? "\n" : "", event->file,
+		       event->name, one->msg);
 }
 
 static int bind_all(struct event_bind *bind, struct err *e)
@@ -156,7 +165,8 @@ static int bind_all(struct event_bind *bind, struct err *e)
 	return rc;
 }
 
-int event_bind_new(const struct event_schema *event, struct shape *shape, struct event_bind **ret_bind, struct err *e)
+int event_bind_new(const struct event_schema *event, struct shape *shape,
+		   struct event_bind **ret_bind, struct err *e)
 {
 	struct event_bind *bind = xcalloc(1, sizeof(*bind));
 
@@ -228,14 +238,18 @@ static void write_branch(const struct event_field *field, bool null, struct buf 
 		write_long(out, null == field->null_second ? 1 : 0);
 }
 
-static int no_value(const struct event_bind *bind, const struct event_field *field, const char *why, struct err *e)
+static int no_value(const struct event_bind *bind, const struct event_field *field, const char *why,
+		    struct err *e)
 {
 	err_data(e, "event %s: field %s %s", bind->event->full_name, field->name, why);
-	return err_hint(e, "Give the field a type with null, or leave such rows out with \"where\" (%s).", bind->event->file);
+	return err_hint(
+		e, "Give the field a type with null, or leave such rows out with \"where\" (%s).",
+		bind->event->file);
 }
 
-static int write_copy(struct event_bind *bind, const struct event_field *field, const struct source *source,
-		      const struct cell *row, struct buf *out, struct err *e)
+static int write_copy(struct event_bind *bind, const struct event_field *field,
+		      const struct source *source, const struct cell *row, struct buf *out,
+		      struct err *e)
 {
 	const struct cell *cell = &row[source->column];
 	size_t start = out->size;
@@ -247,14 +261,16 @@ static int write_copy(struct event_bind *bind, const struct event_field *field, 
 		out->size = start;
 	}
 	if (!field->nullable)
-		return no_value(bind, field, cell->state == CELL_VALUE ? "has a value that its type can't hold" :
-									 "can't be null, but the column is", e);
+		return no_value(bind, field,
+				cell->state == CELL_VALUE ? "has a value that its type can't hold"
+							  : "can't be null, but the column is",
+				e);
 	write_branch(field, true, out);
 	return 0;
 }
 
-static int write_value(struct event_bind *bind, const struct event_field *field, const struct value *v, struct buf *out,
-		       struct err *e)
+static int write_value(struct event_bind *bind, const struct event_field *field,
+		       const struct value *v, struct buf *out, struct err *e)
 {
 	if (v->kind == VALUE_NULL || v->kind == VALUE_ABSENT) {
 		if (!field->nullable)
@@ -268,7 +284,8 @@ static int write_value(struct event_bind *bind, const struct event_field *field,
 	return 0;
 }
 
-static int write_field(struct event_bind *bind, size_t i, const struct cell *row, struct buf *out, struct err *e)
+static int write_field(struct event_bind *bind, size_t i, const struct cell *row, struct buf *out,
+		       struct err *e)
 {
 	const struct event_field *field = &bind->event->fields[i];
 	const struct source *source = &bind->sources[i];
@@ -289,7 +306,8 @@ static int write_field(struct event_bind *bind, size_t i, const struct cell *row
 	return -1;
 }
 
-int event_bind_fields(struct event_bind *bind, const struct cell *row, struct buf *out, struct err *e)
+int event_bind_fields(struct event_bind *bind, const struct cell *row, struct buf *out,
+		      struct err *e)
 {
 	for (size_t i = 0; i < bind->event->field_count; i++) {
 		if (write_field(bind, i, row, out, e) < 0)
@@ -310,11 +328,12 @@ int event_bind_key(struct event_bind *bind, const struct cell *row, struct buf *
 	return 0;
 }
 
-typedef int (*write_fn)(struct event_bind *bind, const struct cell *row, struct buf *out, struct err *e);
+typedef int (*write_fn)(struct event_bind *bind, const struct cell *row, struct buf *out,
+			struct err *e);
 
 /* Do both rows give the same bytes? */
-static int differs(struct event_bind *bind, write_fn fn, const struct cell *before, const struct cell *after,
-		   bool *ret_differs, struct err *e)
+static int differs(struct event_bind *bind, write_fn fn, const struct cell *before,
+		   const struct cell *after, bool *ret_differs, struct err *e)
 {
 	buf_reset(&bind->one);
 	buf_reset(&bind->other);
@@ -344,7 +363,8 @@ int event_bind_decide(struct event_bind *bind, const struct cell *before, const 
 			*ret_image = EVENT_FROM_BEFORE;
 		return 0;
 	case EVENT_CHANGES:
-		if (was && is && !moved && differs(bind, event_bind_fields, before, after, &changed, e) < 0)
+		if (was && is && !moved &&
+		    differs(bind, event_bind_fields, before, after, &changed, e) < 0)
 			return -1;
 		if (changed)
 			*ret_image = EVENT_FROM_AFTER;

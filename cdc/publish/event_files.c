@@ -1,5 +1,5 @@
-/* event_files.c - reads the events folder. Every mistake of every file is collected before it fails, so that one run of
- * `millrace check` shows all there is to mend. */
+/* event_files.c - reads the events folder. Every mistake of every file is collected before it
+ * fails, so that one run of `millrace check` shows all there is to mend. */
 #include "cdc/publish/event_files.h"
 
 #include "core/base/buf.h"
@@ -51,24 +51,29 @@ static void read_one(struct event_files *files, const char *path, struct buf *mi
 	buf_done(&text);
 }
 
-static void check_pair(const struct event_schema *a, const struct event_schema *b, struct buf *mistakes)
+static void check_pair(const struct event_schema *a, const struct event_schema *b,
+		       struct buf *mistakes)
 {
 	struct err one = ERR_INIT;
 
 	if (strcmp(a->full_name, b->full_name) == 0) {
-		err_config(&one, "%s: event %s is declared in %s already", b->file, b->full_name, a->file);
+		err_config(&one, "%s: event %s is declared in %s already", b->file, b->full_name,
+			   a->file);
 		add_mistake(mistakes, &one);
 	}
 	if (strcmp(a->topic, b->topic) == 0 && strcmp(a->key_text, b->key_text) != 0) {
-		err_config(&one, "%s: shares topic %s with %s, but its key differs", b->file, b->topic, a->file);
-		err_hint(&one, "Events of one topic keep their order by a common key: same fields, same types, same order.");
+		err_config(&one, "%s: shares topic %s with %s, but its key differs", b->file,
+			   b->topic, a->file);
+		err_hint(
+			&one,
+			"Events of one topic keep their order by a common key: same fields, same types, same order.");
 		add_mistake(mistakes, &one);
 	}
 }
 
 static void check_together(const struct event_files *files,
-			   bool (*captured)(const char *db, const char *table, void *context), void *context,
-			   struct buf *mistakes)
+			   bool (*captured)(const char *db, const char *table, void *context),
+			   void *context, struct buf *mistakes)
 {
 	struct err one = ERR_INIT;
 
@@ -76,7 +81,8 @@ static void check_together(const struct event_files *files,
 		const struct event_schema *event = files->events[i];
 
 		if (!captured(event->db, event->table, context)) {
-			err_config(&one, "%s: table %s.%s is not captured", event->file, event->db, event->table);
+			err_config(&one, "%s: table %s.%s is not captured", event->file, event->db,
+				   event->table);
 			err_hint(&one, "Add it to capture.tables.");
 			add_mistake(mistakes, &one);
 		}
@@ -85,8 +91,9 @@ static void check_together(const struct event_files *files,
 	}
 }
 
-int event_files_read(const char *dir, bool (*captured)(const char *db, const char *table, void *context), void *context,
-		     struct event_files *ret_files, struct err *e)
+int event_files_read(const char *dir,
+		     bool (*captured)(const char *db, const char *table, void *context),
+		     void *context, struct event_files *ret_files, struct err *e)
 {
 	struct event_files files = { NULL, 0 };
 	struct dirent **entries = NULL;
@@ -113,7 +120,8 @@ int event_files_read(const char *dir, bool (*captured)(const char *db, const cha
 	free(entries);
 	check_together(&files, captured, context, &mistakes);
 	if (n == 0 || n > EVENT_FILES_MAX)
-		rc = err_config(e, "capture.events: %s holds %d *.avsc files; expected 1 to %d", dir, n, EVENT_FILES_MAX);
+		rc = err_config(e, "capture.events: %s holds %d *.avsc files; expected 1 to %d",
+				dir, n, EVENT_FILES_MAX);
 	else if (mistakes.size != 0)
 		rc = err_config(e, "%s", buf_cstr(&mistakes));
 	buf_done(&mistakes);

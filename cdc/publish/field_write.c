@@ -1,6 +1,7 @@
-/* field_write.c - checked conversion of a generic value to a declared Avro type. Nothing is rounded or cut: a value that
- * the type can't hold is refused, and the publisher decides what becomes of the row. Not on the hot path: columns whose
- * type is the field's are copied by their encode function instead. */
+/* field_write.c - checked conversion of a generic value to a declared Avro type. Nothing is rounded
+ * or cut: a value that the type can't hold is refused, and the publisher decides what becomes of
+ * the row. Not on the hot path: columns whose type is the field's are copied by their encode
+ * function instead. */
 #include "cdc/publish/field_write.h"
 
 #include "core/avro/write.h"

@@ -1,8 +1,9 @@
-/* publisher.c - one change in, its records out: the row record, and each published event that the change makes.
+/* publisher.c - one change in, its records out: the row record, and each published event that the
+ * change makes.
  *
- * A plan per shape is found by pointer, so an unchanged table costs one hash look-up per change. Compiling a plan registers
- * schemas and creates topics through the sink, all before the first record of that shape is sent. Buffers are reused;
- * nothing is allocated per row. */
+ * A plan per shape is found by pointer, so an unchanged table costs one hash look-up per change.
+ * Compiling a plan registers schemas and creates topics through the sink, all before the first
+ * record of that shape is sent. Buffers are reused; nothing is allocated per row. */
 #include "cdc/publish/publisher.h"
 
 #include "cdc/catalog/catalog.h"
@@ -28,7 +29,7 @@ struct topic {
 	char *name;
 	struct publish_topic *handle;
 	int32_t partitions;
-	uint32_t *slots;           /* per partition, for touched_add */
+	uint32_t *slots; /* per partition, for touched_add */
 	UT_hash_handle hh;
 };
 
@@ -39,10 +40,10 @@ struct event_plan {
 };
 
 struct plan {
-	struct shape *shape;       /* the hash key: the pointer */
+	struct shape *shape; /* the hash key: the pointer */
 	struct row_plan *rows;
 	struct topic *topic;
-	int32_t key_id, value_id;  /* key_id is unused for tables without a key */
+	int32_t key_id, value_id; /* key_id is unused for tables without a key */
 	struct event_plan *events;
 	size_t event_count;
 	UT_hash_handle hh;
@@ -55,10 +56,10 @@ struct publisher {
 	const char **event_tables; /* "db.table" of each event */
 	struct topic *topics;
 	struct plan *plans;
-	struct plan *last;         /* the plan used last: most changes come in runs */
+	struct plan *last; /* the plan used last: most changes come in runs */
 	struct touched touched;
 	struct buf key, value;
-	int64_t events, inexact;  /* since the last commit */
+	int64_t events, inexact; /* since the last commit */
 	struct metric *events_total, *inexact_total;
 	int64_t now_ms;
 	unsigned until_clock_read;
@@ -69,20 +70,27 @@ static bool captures(const char *db, const char *table, void *context)
 	return catalog_captures(context, slice_str(db), slice_str(table));
 }
 
-/* Millrace's own topics, and those of rows, are no place for events: their readers would meet records they don't know. */
+/* Millrace's own topics, and those of rows, are no place for events: their readers would meet
+ * records they don't know. */
 static int check_topics(const struct publisher *p, struct err *e)
 {
 	size_t n = strlen(p->settings->name);
 
 	for (size_t i = 0; i < p->files.count; i++) {
 		const struct event_schema *event = p->files.events[i];
-		const char *rest = strncmp(event->topic, p->settings->name, n) == 0 && event->topic[n] == '.' ?
-					   event->topic + n + 1 : "";
+		const char *rest = strncmp(event->topic, p->settings->name, n) == 0 &&
+						   event->topic[n] == '.'
+					   ? event->topic + n + 1
+					   : "";
 
-		if (strcmp(rest, "commits") == 0 || strcmp(rest, "position") == 0 || strcmp(rest, "status") == 0 ||
-		    strcmp(event->topic, p->settings->kafka_schemas_topic) == 0 || strchr(rest, '.') != NULL) {
-			err_config(e, "%s: topic %s belongs to Millrace itself", event->file, event->topic);
-			return err_hint(e, "Choose another name, for instance %s.events.", p->settings->name);
+		if (strcmp(rest, "commits") == 0 || strcmp(rest, "position") == 0 ||
+		    strcmp(rest, "status") == 0 ||
+		    strcmp(event->topic, p->settings->kafka_schemas_topic) == 0 ||
+		    strchr(rest, '.') != NULL) {
+			err_config(e, "%s: topic %s belongs to Millrace itself", event->file,
+				   event->topic);
+			return err_hint(e, "Choose another name, for instance %s.events.",
+					p->settings->name);
 		}
 	}
 	return 0;
@@ -92,11 +100,12 @@ static void name_event_tables(struct publisher *p)
 {
 	p->event_tables = xcalloc(p->files.count, sizeof(*p->event_tables));
 	for (size_t i = 0; i < p->files.count; i++)
-		p->event_tables[i] = xasprintf("%s.%s", p->files.events[i]->db, p->files.events[i]->table);
+		p->event_tables[i] =
+			xasprintf("%s.%s", p->files.events[i]->db, p->files.events[i]->table);
 }
 
-int publisher_new(const struct settings *settings, const struct publish_sink *sink, struct publisher **ret_publisher,
-		  struct err *e)
+int publisher_new(const struct settings *settings, const struct publish_sink *sink,
+		  struct publisher **ret_publisher, struct err *e)
 {
 	struct publisher *p = xcalloc(1, sizeof(*p));
 	struct catalog *catalog = catalog_new(settings);
@@ -104,9 +113,11 @@ int publisher_new(const struct settings *settings, const struct publish_sink *si
 
 	p->settings = settings;
 	p->sink = *sink;
-	p->events_total = metric_counter("millrace_capture_events_total", "Published events delivered.", NULL);
-	p->inexact_total = metric_counter("millrace_capture_inexact_total",
-					  "Values delivered as null with their exact text beside them.", NULL);
+	p->events_total = metric_counter("millrace_capture_events_total",
+					 "Published events delivered.", NULL);
+	p->inexact_total =
+		metric_counter("millrace_capture_inexact_total",
+			       "Values delivered as null with their exact text beside them.", NULL);
 	rc = event_files_read(settings->capture_events_dir, captures, catalog, &p->files, e);
 	catalog_free(catalog);
 	if (rc == 0)
@@ -146,9 +157,10 @@ void publisher_free(struct publisher *p)
 	if (p == NULL)
 		return;
 	HASH_ITER(hh, p->plans, plan, next_plan)
-		drop_plan(p, plan);
+	drop_plan(p, plan);
 	touched_done(&p->touched);
-	HASH_ITER(hh, p->topics, topic, next_topic) {
+	HASH_ITER(hh, p->topics, topic, next_topic)
+	{
 		HASH_DEL(p->topics, topic);
 		free(topic->name);
 		free(topic->slots);
@@ -165,7 +177,8 @@ void publisher_free(struct publisher *p)
 
 /* ---- compiling a plan ---- */
 
-static int find_topic(struct publisher *p, const char *name, struct topic **ret_topic, struct err *e)
+static int find_topic(struct publisher *p, const char *name, struct topic **ret_topic,
+		      struct err *e)
 {
 	struct topic *topic = NULL;
 	struct publish_topic *handle;
@@ -186,8 +199,8 @@ static int find_topic(struct publisher *p, const char *name, struct topic **ret_
 	return 0;
 }
 
-static int register_as(struct publisher *p, const char *topic, const char *suffix, const char *text, int32_t *ret_id,
-		       struct err *e)
+static int register_as(struct publisher *p, const char *topic, const char *suffix, const char *text,
+		       int32_t *ret_id, struct err *e)
 {
 	char *subject = xasprintf("%s-%s", topic, suffix);
 	int rc = p->sink.schema(p->sink.context, subject, text, ret_id, e);
@@ -216,12 +229,14 @@ static int compile_rows(struct publisher *p, struct plan *plan, struct err *e)
 	int rc = -1;
 
 	plan->rows = row_plan_new(p->settings->name, plan->shape);
-	if (find_topic(p, name, &plan->topic, e) < 0 || row_schema_envelope(p->settings->name, plan->shape, &text, e) < 0 ||
+	if (find_topic(p, name, &plan->topic, e) < 0 ||
+	    row_schema_envelope(p->settings->name, plan->shape, &text, e) < 0 ||
 	    register_as(p, name, "value", buf_cstr(&text), &plan->value_id, e) < 0)
 		goto out;
 	buf_reset(&text);
-	if (plan->shape->key_count != 0 && (row_schema_key(p->settings->name, plan->shape, &text, e) < 0 ||
-					    register_as(p, name, "key", buf_cstr(&text), &plan->key_id, e) < 0))
+	if (plan->shape->key_count != 0 &&
+	    (row_schema_key(p->settings->name, plan->shape, &text, e) < 0 ||
+	     register_as(p, name, "key", buf_cstr(&text), &plan->key_id, e) < 0))
 		goto out;
 	rc = 0;
 out:
@@ -230,7 +245,8 @@ out:
 	return rc;
 }
 
-static int compile_event(struct publisher *p, struct plan *plan, const struct event_schema *event, struct err *e)
+static int compile_event(struct publisher *p, struct plan *plan, const struct event_schema *event,
+			 struct err *e)
 {
 	struct event_plan *compiled = &plan->events[plan->event_count];
 
@@ -240,7 +256,8 @@ static int compile_event(struct publisher *p, struct plan *plan, const struct ev
 	if (find_topic(p, event->topic, &compiled->topic, e) < 0 ||
 	    register_as(p, event->topic, "key", event->key_text, &compiled->key_id, e) < 0)
 		return -1;
-	return register_as(p, event->topic, event->full_name, event->registered, &compiled->value_id, e);
+	return register_as(p, event->topic, event->full_name, event->registered,
+			   &compiled->value_id, e);
 }
 
 static int compile_events_of(struct publisher *p, struct plan *plan, bool leaves, struct err *e)
@@ -248,14 +265,17 @@ static int compile_events_of(struct publisher *p, struct plan *plan, bool leaves
 	for (size_t i = 0; i < p->files.count; i++) {
 		const struct event_schema *event = p->files.events[i];
 
-		if ((event->when == EVENT_LEAVES) == leaves && strcmp(event->db, plan->shape->db) == 0 &&
-		    strcmp(event->table, plan->shape->table) == 0 && compile_event(p, plan, event, e) < 0)
+		if ((event->when == EVENT_LEAVES) == leaves &&
+		    strcmp(event->db, plan->shape->db) == 0 &&
+		    strcmp(event->table, plan->shape->table) == 0 &&
+		    compile_event(p, plan, event, e) < 0)
 			return -1;
 	}
 	return 0;
 }
 
-/* Leaves first: a row that moves to another event key leaves the old one before it enters the new one. */
+/* Leaves first: a row that moves to another event key leaves the old one before it enters the new
+ * one. */
 static int compile_events(struct publisher *p, struct plan *plan, struct err *e)
 {
 	plan->events = xcalloc(p->files.count, sizeof(*plan->events));
@@ -269,13 +289,16 @@ static void drop_older(struct publisher *p, const struct shape *shape)
 {
 	struct plan *plan, *next;
 
-	HASH_ITER(hh, p->plans, plan, next) {
-		if (strcmp(plan->shape->db, shape->db) == 0 && strcmp(plan->shape->table, shape->table) == 0)
+	HASH_ITER(hh, p->plans, plan, next)
+	{
+		if (strcmp(plan->shape->db, shape->db) == 0 &&
+		    strcmp(plan->shape->table, shape->table) == 0)
 			drop_plan(p, plan);
 	}
 }
 
-static int find_plan(struct publisher *p, struct shape *shape, struct plan **ret_plan, struct err *e)
+static int find_plan(struct publisher *p, struct shape *shape, struct plan **ret_plan,
+		     struct err *e)
 {
 	struct plan *plan = p->last;
 
@@ -312,34 +335,45 @@ static int send_record(struct publisher *p, struct topic *topic, int64_t seq, st
 	int32_t partition = 0;
 
 	if (key.size > 0)
-		partition = producer_partition(slice_of(key.data + WIRE_HEADER_SIZE, key.size - WIRE_HEADER_SIZE),
-					       topic->partitions);
+		partition = producer_partition(
+			slice_of(key.data + WIRE_HEADER_SIZE, key.size - WIRE_HEADER_SIZE),
+			topic->partitions);
 	else
 		key = slice_of(NULL, 0);
-	if (p->sink.send(p->sink.context, topic->handle, partition, key, buf_slice(&p->value), e) < 0)
+	if (p->sink.send(p->sink.context, topic->handle, partition, key, buf_slice(&p->value), e) <
+	    0)
 		return err_wrap(e, "topic %s partition %d", topic->name, (int)partition);
-	touched_add(&p->touched, &topic->slots[partition], topic->name, partition, seq, key.size + p->value.size);
+	touched_add(&p->touched, &topic->slots[partition], topic->name, partition, seq,
+		    key.size + p->value.size);
 	return 0;
 }
 
-static int send_row(struct publisher *p, struct plan *plan, const struct change *change, int64_t seq, struct err *e)
+static int send_row(struct publisher *p, struct plan *plan, const struct change *change,
+		    int64_t seq, struct err *e)
 {
-	const struct row_meta meta = { .op = change->op, .seq = seq, .commit_us = change->commit_us, .now_ms = p->now_ms,
-				       .order = change->order, .transaction = change->transaction };
+	const struct row_meta meta = { .op = change->op,
+				       .seq = seq,
+				       .commit_us = change->commit_us,
+				       .now_ms = p->now_ms,
+				       .order = change->order,
+				       .transaction = change->transaction };
 
 	buf_reset(&p->key);
 	buf_reset(&p->value);
 	if (plan->shape->key_count != 0) {
 		write_wire_header(&p->key, plan->key_id);
-		if (row_plan_key(plan->rows, change->after != NULL ? change->after : change->before, &p->key, e) < 0)
+		if (row_plan_key(plan->rows, change->after != NULL ? change->after : change->before,
+				 &p->key, e) < 0)
 			return -1;
 	}
 	write_wire_header(&p->value, plan->value_id);
-	p->inexact += (int64_t)row_plan_envelope(plan->rows, &meta, change->before, change->after, &p->value);
+	p->inexact += (int64_t)row_plan_envelope(plan->rows, &meta, change->before, change->after,
+						 &p->value);
 	return send_record(p, plan->topic, seq, e);
 }
 
-static int send_event(struct publisher *p, struct event_plan *event, const struct change *change, int64_t seq, struct err *e)
+static int send_event(struct publisher *p, struct event_plan *event, const struct change *change,
+		      int64_t seq, struct err *e)
 {
 	enum event_image image;
 	const struct cell *row;
@@ -357,13 +391,15 @@ static int send_event(struct publisher *p, struct event_plan *event, const struc
 	write_str(&p->value, change->transaction);
 	write_long(&p->value, change->commit_us);
 	write_long(&p->value, 0); /* traceparent: null */
-	if (event_bind_key(event->bind, row, &p->key, e) < 0 || event_bind_fields(event->bind, row, &p->value, e) < 0)
+	if (event_bind_key(event->bind, row, &p->key, e) < 0 ||
+	    event_bind_fields(event->bind, row, &p->value, e) < 0)
 		return -1;
 	p->events++;
 	return send_record(p, event->topic, seq, e);
 }
 
-static int send_change(struct publisher *p, struct plan *plan, const struct change *change, int64_t seq, struct err *e)
+static int send_change(struct publisher *p, struct plan *plan, const struct change *change,
+		       int64_t seq, struct err *e)
 {
 	if (send_row(p, plan, change, seq, e) < 0)
 		return -1;
@@ -374,8 +410,8 @@ static int send_change(struct publisher *p, struct plan *plan, const struct chan
 	return 0;
 }
 
-static int send_key_change(struct publisher *p, struct plan *plan, const struct change *change, int64_t *seq,
-			   struct err *e)
+static int send_key_change(struct publisher *p, struct plan *plan, const struct change *change,
+			   int64_t *seq, struct err *e)
 {
 	struct change gone = *change, come = *change;
 
@@ -383,17 +419,20 @@ static int send_key_change(struct publisher *p, struct plan *plan, const struct 
 	gone.after = NULL;
 	come.op = CHANGE_CREATE;
 	come.before = NULL;
-	if (send_change(p, plan, &gone, *seq + 1, e) < 0 || send_change(p, plan, &come, *seq + 2, e) < 0)
+	if (send_change(p, plan, &gone, *seq + 1, e) < 0 ||
+	    send_change(p, plan, &come, *seq + 2, e) < 0)
 		return -1;
 	*seq += 2;
 	return 0;
 }
 
-static int send_numbered(struct publisher *p, struct plan *plan, const struct change *change, int64_t *seq, struct err *e)
+static int send_numbered(struct publisher *p, struct plan *plan, const struct change *change,
+			 int64_t *seq, struct err *e)
 {
 	bool both = change->before != NULL && change->after != NULL;
 
-	if (both && plan->shape->key_count != 0 && !row_plan_same_key(plan->rows, change->before, change->after))
+	if (both && plan->shape->key_count != 0 &&
+	    !row_plan_same_key(plan->rows, change->before, change->after))
 		return send_key_change(p, plan, change, seq, e);
 	if (send_change(p, plan, change, *seq + 1, e) < 0)
 		return -1;
@@ -412,8 +451,8 @@ int publisher_change(struct publisher *p, const struct change *change, int64_t *
 	if (find_plan(p, change->shape, &plan, e) < 0)
 		return -1;
 	if (send_numbered(p, plan, change, seq, e) < 0)
-		return err_wrap(e, "table %s.%s, transaction %s", change->shape->db, change->shape->table,
-				change->transaction);
+		return err_wrap(e, "table %s.%s, transaction %s", change->shape->db,
+				change->shape->table, change->transaction);
 	return 0;
 }
 
@@ -447,8 +486,8 @@ void publisher_fingerprint(const struct publisher *p, struct buf *out)
 	for (size_t i = 0; i < p->files.count; i++) {
 		const struct event_schema *event = p->files.events[i];
 
-		buf_add_format(out, "event %s topic=%s from=%s.%s when=%s key=", event->full_name, event->topic, event->db,
-			       event->table, event_when_name(event->when));
+		buf_add_format(out, "event %s topic=%s from=%s.%s when=%s key=", event->full_name,
+			       event->topic, event->db, event->table, event_when_name(event->when));
 		for (size_t k = 0; k < event->key_count; k++)
 			buf_add_format(out, "%s%s", k != 0 ? "," : "", event->key[k]);
 		buf_add_format(out, " where=%s\n", event->where != NULL ? event->where : "");

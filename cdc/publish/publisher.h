@@ -1,9 +1,12 @@
-/* publisher.h - row changes -> records: envelopes on row topics, published events on event topics (DESIGN 4.4, 4.5).
+/* publisher.h - row changes -> records: envelopes on row topics, published events on event topics
+ * (DESIGN 4.4, 4.5).
  *
- * Per table shape one plan is compiled: schemas registered, topic handles, constant bytes, an encode step per column; then each change is
- * encoded straight into reused buffers. Numbers each change: seq, without gaps. A changed key is a delete and a create, with a seq each; events that
- * derive from a change share the seq of the row record that carries the after-image (leaves: of the one that carries the before-image).
- * Everything goes out through publish_sink, so tests need no broker. */
+ * Per table shape one plan is compiled: schemas registered, topic handles, constant bytes, an
+ * encode step per column; then each change is encoded straight into reused buffers. Numbers each
+ * change: seq, without gaps. A changed key is a delete and a create, with a seq each; events that
+ * derive from a change share the seq of the row record that carries the after-image (leaves: of the
+ * one that carries the before-image). Everything goes out through publish_sink, so tests need no
+ * broker. */
 #ifndef CDC_PUBLISH_PUBLISHER_H
 #define CDC_PUBLISH_PUBLISHER_H
 
@@ -16,10 +19,12 @@ struct publish_topic; /* sink's own handle */
 struct publish_sink {
 	void *context;
 	/* Creates the topic if need be and gives its handle and number of partitions. */
-	int (*topic)(void *context, const char *name, struct publish_topic **ret_topic, int32_t *ret_partitions, struct err *e);
-	int (*send)(void *context, struct publish_topic *topic, int32_t partition, struct slice key, struct slice value,
-		    struct err *e);
-	int (*schema)(void *context, const char *subject, const char *text, int32_t *ret_id, struct err *e);
+	int (*topic)(void *context, const char *name, struct publish_topic **ret_topic,
+		     int32_t *ret_partitions, struct err *e);
+	int (*send)(void *context, struct publish_topic *topic, int32_t partition, struct slice key,
+		    struct slice value, struct err *e);
+	int (*schema)(void *context, const char *subject, const char *text, int32_t *ret_id,
+		      struct err *e);
 };
 
 struct publish_touched { /* for the commit record: since the last publisher_commit */
@@ -29,22 +34,26 @@ struct publish_touched { /* for the commit record: since the last publisher_comm
 	int64_t last_seq;
 };
 
-/* Reads and checks the event files (all mistakes at once). `shapes` of captured tables need not be known yet. */
-int publisher_new(const struct settings *settings, const struct publish_sink *sink, struct publisher **ret_publisher,
-		  struct err *e);
+/* Reads and checks the event files (all mistakes at once). `shapes` of captured tables need not be
+ * known yet. */
+int publisher_new(const struct settings *settings, const struct publish_sink *sink,
+		  struct publisher **ret_publisher, struct err *e);
 void publisher_free(struct publisher *p);
-/* Called once per captured table before anything is sent (start-up, copy, a new shape): compiles the plan, registers the schemas, checks
- * the events bound to it. publisher_change does it by itself for a shape it hasn't seen. */
+/* Called once per captured table before anything is sent (start-up, copy, a new shape): compiles
+ * the plan, registers the schemas, checks the events bound to it. publisher_change does it by
+ * itself for a shape it hasn't seen. */
 int publisher_prepare(struct publisher *p, struct shape *shape, struct err *e);
 /* Sends the records of one change; *seq is the last seq used so far and is advanced. */
 int publisher_change(struct publisher *p, const struct change *change, int64_t *seq, struct err *e);
 const struct publish_touched *publisher_touched(const struct publisher *p, size_t *ret_count);
-int64_t publisher_bytes(const struct publisher *p);   /* of records since the last publisher_commit */
-void publisher_commit(struct publisher *p);           /* forget what was touched */
-void publisher_rollback(struct publisher *p);         /* the same, after an abort */
-/* Text that decides seq and partition (tables, events' bindings, partitions): part of the position's fingerprint. */
+int64_t publisher_bytes(const struct publisher *p); /* of records since the last publisher_commit */
+void publisher_commit(struct publisher *p);         /* forget what was touched */
+void publisher_rollback(struct publisher *p);       /* the same, after an abort */
+/* Text that decides seq and partition (tables, events' bindings, partitions): part of the
+ * position's fingerprint. */
 void publisher_fingerprint(const struct publisher *p, struct buf *out);
-/* Tables ("db.table") that event files are bound to, for check: count and names owned by the publisher. */
+/* Tables ("db.table") that event files are bound to, for check: count and names owned by the
+ * publisher. */
 const char *const *publisher_event_tables(const struct publisher *p, size_t *ret_count);
 /* Topic of the event with that index in publisher_event_tables. */
 const char *publisher_event_topic(const struct publisher *p, size_t event);

@@ -1,7 +1,9 @@
-/* row_plan.c - the fused encode of row envelopes: one encode step per column, constant parts copied.
+/* row_plan.c - the fused encode of row envelopes: one encode step per column, constant parts
+ * copied.
  *
- * Values that their Avro type can't hold become null, and their exact text is collected while the images are written,
- * because the `exact` map comes last in the envelope. Columns that the image lacks become null and are listed in `absent`. */
+ * Values that their Avro type can't hold become null, and their exact text is collected while the
+ * images are written, because the `exact` map comes last in the envelope. Columns that the image
+ * lacks become null and are listed in `absent`. */
 #include "cdc/publish/row_plan.h"
 
 #include "core/avro/write.h"
@@ -12,9 +14,9 @@
 
 struct row_plan {
 	struct shape *shape;
-	encode_fn *encode;      /* per column */
-	struct buf constant;    /* name, db, table as they stand in `source` */
-	struct buf exact;       /* map entries of the envelope in hand */
+	encode_fn *encode;   /* per column */
+	struct buf constant; /* name, db, table as they stand in `source` */
+	struct buf exact;    /* map entries of the envelope in hand */
 	size_t exact_count;
 };
 
@@ -43,33 +45,41 @@ void row_plan_free(struct row_plan *plan)
 	free(plan);
 }
 
-int row_plan_key(const struct row_plan *plan, const struct cell *row, struct buf *out, struct err *e)
+int row_plan_key(const struct row_plan *plan, const struct cell *row, struct buf *out,
+		 struct err *e)
 {
 	for (uint16_t k = 0; k < plan->shape->key_count; k++) {
 		uint16_t c = plan->shape->key[k];
 		const struct column *column = &plan->shape->columns[c];
 
-		if (row[c].state == CELL_VALUE && plan->encode[c](column, &row[c], out) == ENCODE_OK)
+		if (row[c].state == CELL_VALUE &&
+		    plan->encode[c](column, &row[c], out) == ENCODE_OK)
 			continue;
-		err_data(e, "table %s.%s: key column %s has no exact value", plan->shape->db, plan->shape->table,
-			 column->name);
-		return err_hint(e, "A key must be in every row image (binlog_row_image=FULL) and be a valid value of its type.");
+		err_data(e, "table %s.%s: key column %s has no exact value", plan->shape->db,
+			 plan->shape->table, column->name);
+		return err_hint(
+			e,
+			"A key must be in every row image (binlog_row_image=FULL) and be a valid value of its type.");
 	}
 	return 0;
 }
 
-bool row_plan_same_key(const struct row_plan *plan, const struct cell *before, const struct cell *after)
+bool row_plan_same_key(const struct row_plan *plan, const struct cell *before,
+		       const struct cell *after)
 {
 	for (uint16_t k = 0; k < plan->shape->key_count; k++) {
-		const struct cell *a = &before[plan->shape->key[k]], *b = &after[plan->shape->key[k]];
+		const struct cell *a = &before[plan->shape->key[k]],
+				  *b = &after[plan->shape->key[k]];
 
-		if (a->state != b->state || a->size != b->size || memcmp(a->data, b->data, a->size) != 0)
+		if (a->state != b->state || a->size != b->size ||
+		    memcmp(a->data, b->data, a->size) != 0)
 			return false;
 	}
 	return true;
 }
 
-static void note_exact(struct row_plan *plan, const char *image, const struct column *column, const struct cell *cell)
+static void note_exact(struct row_plan *plan, const char *image, const struct column *column,
+		       const struct cell *cell)
 {
 	struct buf text = BUF_INIT; /* rare: an allocation is fine here */
 
@@ -82,8 +92,10 @@ static void note_exact(struct row_plan *plan, const char *image, const struct co
 	buf_done(&text);
 }
 
-/* One row as [null, Value]. Branch 0 is the byte 0, branch 1 the byte 2 (zigzag). Returns true when a column is absent. */
-static bool write_image(struct row_plan *plan, const char *image, const struct cell *row, struct buf *out)
+/* One row as [null, Value]. Branch 0 is the byte 0, branch 1 the byte 2 (zigzag). Returns true when
+ * a column is absent. */
+static bool write_image(struct row_plan *plan, const char *image, const struct cell *row,
+			struct buf *out)
 {
 	const struct shape *shape = plan->shape;
 	bool absent = false;
@@ -109,23 +121,26 @@ static bool write_image(struct row_plan *plan, const char *image, const struct c
 }
 
 /* Names of the columns that an image lacks, as [null, array<string>]. */
-static void write_absent(const struct row_plan *plan, const struct cell *before, const struct cell *after, struct buf *out)
+static void write_absent(const struct row_plan *plan, const struct cell *before,
+			 const struct cell *after, struct buf *out)
 {
 	size_t count = 0;
 
 	for (uint16_t c = 0; c < plan->shape->column_count; c++)
-		count += (before != NULL && before[c].state == CELL_ABSENT) || (after != NULL && after[c].state == CELL_ABSENT);
+		count += (before != NULL && before[c].state == CELL_ABSENT) ||
+			 (after != NULL && after[c].state == CELL_ABSENT);
 	write_long(out, 1);
 	write_long(out, (int64_t)count);
 	for (uint16_t c = 0; c < plan->shape->column_count; c++) {
-		if ((before != NULL && before[c].state == CELL_ABSENT) || (after != NULL && after[c].state == CELL_ABSENT))
+		if ((before != NULL && before[c].state == CELL_ABSENT) ||
+		    (after != NULL && after[c].state == CELL_ABSENT))
 			write_str(out, plan->shape->columns[c].name);
 	}
 	write_long(out, 0);
 }
 
-size_t row_plan_envelope(struct row_plan *plan, const struct row_meta *meta, const struct cell *before,
-			 const struct cell *after, struct buf *out)
+size_t row_plan_envelope(struct row_plan *plan, const struct row_meta *meta,
+			 const struct cell *before, const struct cell *after, struct buf *out)
 {
 	const char op = (char)meta->op;
 	bool absent;

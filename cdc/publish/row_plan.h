@@ -1,7 +1,8 @@
-/* row_plan.h - how the rows of one table shape become envelopes and keys: compiled once, then bytes to bytes.
+/* row_plan.h - how the rows of one table shape become envelopes and keys: compiled once, then bytes
+ * to bytes.
  *
- * The layout of the envelope is core/avro/row_schema.h; a test holds the bytes against avro-c. No allocation per row once the
- * caller's buffers are warm. */
+ * The layout of the envelope is core/avro/row_schema.h; a test holds the bytes against avro-c. No
+ * allocation per row once the caller's buffers are warm. */
 #ifndef CDC_PUBLISH_ROW_PLAN_H
 #define CDC_PUBLISH_ROW_PLAN_H
 
@@ -17,14 +18,19 @@ struct row_meta {
 	const char *transaction;
 };
 
-struct row_plan *row_plan_new(const char *name, struct shape *shape);  /* takes a reference to shape */
+struct row_plan *row_plan_new(const char *name,
+			      struct shape *shape); /* takes a reference to shape */
 void row_plan_free(struct row_plan *plan);
-/* Appends the key datum. ERR_DATA when a key column is missing from the image or has no exact Avro form. */
-int row_plan_key(const struct row_plan *plan, const struct cell *row, struct buf *out, struct err *e);
-/* Appends the envelope datum. Returns the number of values that were inexact (carried in `exact`). */
-size_t row_plan_envelope(struct row_plan *plan, const struct row_meta *meta, const struct cell *before,
-			 const struct cell *after, struct buf *out);
+/* Appends the key datum. ERR_DATA when a key column is missing from the image or has no exact Avro
+ * form. */
+int row_plan_key(const struct row_plan *plan, const struct cell *row, struct buf *out,
+		 struct err *e);
+/* Appends the envelope datum. Returns the number of values that were inexact (carried in `exact`).
+ */
+size_t row_plan_envelope(struct row_plan *plan, const struct row_meta *meta,
+			 const struct cell *before, const struct cell *after, struct buf *out);
 /* Do both images have the same key, byte for byte? */
-bool row_plan_same_key(const struct row_plan *plan, const struct cell *before, const struct cell *after);
+bool row_plan_same_key(const struct row_plan *plan, const struct cell *before,
+		       const struct cell *after);
 
 #endif

@@ -24,7 +24,8 @@ static uint32_t touch(struct touched *t, uint32_t *slot, const char *topic, int3
 	return (uint32_t)++t->count;
 }
 
-void touched_add(struct touched *t, uint32_t *slot, const char *topic, int32_t partition, int64_t seq, size_t bytes)
+void touched_add(struct touched *t, uint32_t *slot, const char *topic, int32_t partition,
+		 int64_t seq, size_t bytes)
 {
 	struct publish_touched *item;
 

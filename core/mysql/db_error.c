@@ -89,12 +89,15 @@ static bool says(const char *text, const char *part)
 	return strstr(text, part) != NULL;
 }
 
-/* 4052: the server hands our stream to whoever registered last with our server id. Trying again would take it back, and
- * so on without end: the later one wins, as it does on the broker. */
+/* 4052: the server hands our stream to whoever registered last with our server id. Trying again
+ * would take it back, and so on without end: the later one wins, as it does on the broker. */
 static int sort_taken_over(const struct db *db, const char *text, struct err *e)
 {
-	err_fatal(e, "source %s: another replica connected with our server id: %s", db->where, text);
-	err_hint(e, "A second instance of this capture took over, or source.server_id is used by another replica.");
+	err_fatal(e, "source %s: another replica connected with our server id: %s", db->where,
+		  text);
+	err_hint(
+		e,
+		"A second instance of this capture took over, or source.server_id is used by another replica.");
 	return err_exit(e, EXIT_FENCED);
 }
 

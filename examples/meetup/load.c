@@ -1,12 +1,14 @@
 /* load.c - the meetup site itself: writes to the monolith's tables as its users do.
  *
- *   meetup-load [-h HOST] [-P PORT] [-u USER] [-p PASSWORD_FILE] [-s SEED] seed MEMBERS GROUPS MEMBERSHIPS
- *   meetup-load ... run SECONDS RATE       RATE actions a second (0: as fast as it goes); prints what it did
- *   meetup-load ... import MEMBERS         one big transaction: members with three memberships each
+ *   meetup-load [-h HOST] [-P PORT] [-u USER] [-p PASSWORD_FILE] [-s SEED] seed MEMBERS GROUPS
+ * MEMBERSHIPS meetup-load ... run SECONDS RATE       RATE actions a second (0: as fast as it goes);
+ * prints what it did meetup-load ... import MEMBERS         one big transaction: members with three
+ * memberships each
  *
- * Actions: people join (also again), are accepted, leave, rename themselves, groups are renamed, memberships are disabled as spam
- * and sometimes enabled again, accounts are deleted together with their memberships, groups are closed, and now and then something is
- * begun and rolled back. The seed decides everything, and is printed. */
+ * Actions: people join (also again), are accepted, leave, rename themselves, groups are renamed,
+ * memberships are disabled as spam and sometimes enabled again, accounts are deleted together with
+ * their memberships, groups are closed, and now and then something is begun and rolled back. The
+ * seed decides everything, and is printed. */
 #include <mysql.h>
 
 #include <stdarg.h>
@@ -26,7 +28,8 @@ struct site {
 	uint64_t random;
 	uint64_t last_member, last_group;
 	uint64_t transactions, rows, rolled_back;
-	bool gave_way;   /* the server chose this transaction to end a deadlock: the rest of it is left out */
+	bool gave_way; /* the server chose this transaction to end a deadlock: the rest of it is
+			  left out */
 	char *sql;
 	size_t size;
 };
@@ -34,9 +37,11 @@ struct site {
 #define LOCK_WAIT_TIMEOUT 1205
 #define DEADLOCK 1213
 
-static const char *const first_names[] = { "Ada", "Björk", "Chloé", "Dmitri", "Émile", "Fatima", "Gustav", "Hana",
-					   "Ines", "Jürgen", "Keiko", "Łukasz", "Mei", "Núria", "Olu", "Priya" };
-static const char *const last_names[] = { "Lovelace", "Müller", "Tanaka", "O'Brien", "Ångström", "García", "Novák", "Okafor" };
+static const char *const first_names[] = { "Ada",    "Björk", "Chloé", "Dmitri", "Émile", "Fatima",
+					   "Gustav", "Hana",  "Ines",  "Jürgen", "Keiko", "Łukasz",
+					   "Mei",    "Núria", "Olu",   "Priya" };
+static const char *const last_names[] = { "Lovelace", "Müller", "Tanaka", "O'Brien",
+					  "Ångström", "García", "Novák",  "Okafor" };
 static const char *const topics[] = { "music", "sports", "books", "tech", "food" };
 
 static uint64_t roll(struct site *site, uint64_t sides)
@@ -75,7 +80,8 @@ static void send_statement(struct site *site)
 		unsigned failure = mysql_errno(site->db);
 
 		if (failure != DEADLOCK && failure != LOCK_WAIT_TIMEOUT) {
-			fprintf(stderr, "meetup-load: %s\n  in: %.200s\n", mysql_error(site->db), site->sql);
+			fprintf(stderr, "meetup-load: %s\n  in: %.200s\n", mysql_error(site->db),
+				site->sql);
 			exit(1);
 		}
 		site->gave_way = true;
@@ -116,7 +122,9 @@ static uint64_t some_member(struct site *site)
 
 static uint64_t some_group(struct site *site)
 {
-	uint64_t spread = roll(site, 4) == 0 ? site->last_group : 1 + site->last_group / 8; /* a few groups are popular */
+	uint64_t spread = roll(site, 4) == 0
+				  ? site->last_group
+				  : 1 + site->last_group / 8; /* a few groups are popular */
 
 	return 1 + roll(site, spread);
 }
@@ -131,8 +139,8 @@ static void member_values(struct site *site)
 	mysql_real_escape_string(site->db, quoted, last, (unsigned long)strlen(last));
 	text(site, "('%s %s','m%llu@example.%s',%s,%d,%llu.%02llu)", first, quoted,
 	     (unsigned long long)roll(site, 1000000000), roll(site, 2) != 0 ? "org" : "com",
-	     roll(site, 5) == 0 ? "NULL" : "'1985-04-12'", (int)roll(site, 2000) - 200, (unsigned long long)roll(site, 5000),
-	     (unsigned long long)roll(site, 100));
+	     roll(site, 5) == 0 ? "NULL" : "'1985-04-12'", (int)roll(site, 2000) - 200,
+	     (unsigned long long)roll(site, 5000), (unsigned long long)roll(site, 100));
 }
 
 static void sign_up(struct site *site)
@@ -145,8 +153,9 @@ static void sign_up(struct site *site)
 
 static void join(struct site *site)
 {
-	text(site, "INSERT INTO group_member (group_id, member_id, status) SELECT g.id, m.id, '%s' FROM groups_ g, member m "
-		   "WHERE g.id = %llu AND m.id = %llu ON DUPLICATE KEY UPDATE status = 'active', disabled_at = NULL",
+	text(site,
+	     "INSERT INTO group_member (group_id, member_id, status) SELECT g.id, m.id, '%s' FROM groups_ g, member m "
+	     "WHERE g.id = %llu AND m.id = %llu ON DUPLICATE KEY UPDATE status = 'active', disabled_at = NULL",
 	     roll(site, 5) == 0 ? "pending" : "active", (unsigned long long)some_group(site),
 	     (unsigned long long)some_member(site));
 	send_statement(site);
@@ -154,7 +163,8 @@ static void join(struct site *site)
 
 static void accept_pending(struct site *site)
 {
-	text(site, "UPDATE group_member SET status = 'active' WHERE member_id = %llu AND status = 'pending'",
+	text(site,
+	     "UPDATE group_member SET status = 'active' WHERE member_id = %llu AND status = 'pending'",
 	     (unsigned long long)some_member(site));
 	send_statement(site);
 }
@@ -165,17 +175,20 @@ static void leave(struct site *site)
 		text(site, "UPDATE group_member SET status = 'left' WHERE member_id = %llu LIMIT 1",
 		     (unsigned long long)some_member(site));
 	else
-		text(site, "DELETE FROM group_member WHERE member_id = %llu LIMIT 1", (unsigned long long)some_member(site));
+		text(site, "DELETE FROM group_member WHERE member_id = %llu LIMIT 1",
+		     (unsigned long long)some_member(site));
 	send_statement(site);
 }
 
 static void rename_someone(struct site *site)
 {
 	if (roll(site, 4) == 0)
-		text(site, "UPDATE groups_ SET name = CONCAT('Group ', id, ' v', %llu) WHERE id = %llu",
+		text(site,
+		     "UPDATE groups_ SET name = CONCAT('Group ', id, ' v', %llu) WHERE id = %llu",
 		     (unsigned long long)roll(site, 1000), (unsigned long long)some_group(site));
 	else
-		text(site, "UPDATE member SET name = '%s Renamed', karma = karma + 1 WHERE id = %llu",
+		text(site,
+		     "UPDATE member SET name = '%s Renamed', karma = karma + 1 WHERE id = %llu",
 		     first_names[roll(site, 16)], (unsigned long long)some_member(site));
 	send_statement(site);
 }
@@ -186,10 +199,11 @@ static void ban(struct site *site)
 	bool pardon = roll(site, 4) == 0;
 
 	run(site, "BEGIN");
-	text(site, "UPDATE group_member SET disabled_at = %s WHERE member_id = %llu", pardon ? "NULL" : "NOW()",
-	     (unsigned long long)member);
+	text(site, "UPDATE group_member SET disabled_at = %s WHERE member_id = %llu",
+	     pardon ? "NULL" : "NOW()", (unsigned long long)member);
 	send_statement(site);
-	text(site, "UPDATE member SET disabled_at = %s WHERE id = %llu", pardon ? "NULL" : "NOW()", (unsigned long long)member);
+	text(site, "UPDATE member SET disabled_at = %s WHERE id = %llu", pardon ? "NULL" : "NOW()",
+	     (unsigned long long)member);
 	send_statement(site);
 	run(site, "COMMIT");
 }
@@ -210,7 +224,8 @@ static void open_group(struct site *site)
 {
 	text(site, "INSERT INTO groups_ (name, topic, about) VALUES ('Group %llu', '%s', %s)",
 	     (unsigned long long)site->last_group + 1, topics[roll(site, 5)],
-	     roll(site, 3) == 0 ? "NULL" : "'We meet on Tuesdays. Everybody is welcome \xF0\x9F\x8E\xB8'");
+	     roll(site, 3) == 0 ? "NULL"
+				: "'We meet on Tuesdays. Everybody is welcome \xF0\x9F\x8E\xB8'");
 	send_statement(site);
 	site->last_group = mysql_insert_id(site->db);
 }
@@ -278,7 +293,8 @@ static void insert_members(struct site *site, uint64_t count)
 {
 	for (uint64_t i = 0; i < count; i++) {
 		if (i % ROWS_PER_STATEMENT == 0)
-			text(site, "INSERT INTO member (name, email, birthday, karma, balance) VALUES ");
+			text(site,
+			     "INSERT INTO member (name, email, birthday, karma, balance) VALUES ");
 		member_values(site);
 		if (i % ROWS_PER_STATEMENT == ROWS_PER_STATEMENT - 1 || i == count - 1)
 			send_statement(site);
@@ -288,13 +304,16 @@ static void insert_members(struct site *site, uint64_t count)
 	site->last_member = number(site, "SELECT MAX(id) FROM member");
 }
 
-static void insert_memberships(struct site *site, uint64_t first_member, uint64_t members, uint64_t count)
+static void insert_memberships(struct site *site, uint64_t first_member, uint64_t members,
+			       uint64_t count)
 {
 	for (uint64_t i = 0; i < count; i++) {
 		if (i % ROWS_PER_STATEMENT == 0)
-			text(site, "INSERT IGNORE INTO group_member (group_id, member_id, status, disabled_at) VALUES ");
+			text(site,
+			     "INSERT IGNORE INTO group_member (group_id, member_id, status, disabled_at) VALUES ");
 		text(site, "(%llu,%llu,'%s',%s)", (unsigned long long)some_group(site),
-		     (unsigned long long)(first_member + i % members), roll(site, 10) == 0 ? "pending" : "active",
+		     (unsigned long long)(first_member + i % members),
+		     roll(site, 10) == 0 ? "pending" : "active",
 		     roll(site, 20) == 0 ? "NOW()" : "NULL");
 		if (i % ROWS_PER_STATEMENT == ROWS_PER_STATEMENT - 1 || i == count - 1)
 			send_statement(site);
@@ -342,10 +361,17 @@ static void run_for(struct site *site, int64_t seconds, int64_t rate)
 	}
 }
 
+static int empty(void)
+{
+	fputs("meetup-load: the site is empty; begin with: seed MEMBERS GROUPS MEMBERSHIPS\n", stderr);
+	return 1;
+}
+
 static int usage(void)
 {
 	fputs("usage: meetup-load [-h HOST] [-P PORT] [-u USER] [-p PASSWORD_FILE] [-s SEED]\n"
-	      "                   seed MEMBERS GROUPS MEMBERSHIPS | run SECONDS RATE | import MEMBERS\n", stderr);
+	      "                   seed MEMBERS GROUPS MEMBERSHIPS | run SECONDS RATE | import MEMBERS\n",
+	      stderr);
 	return 2;
 }
 
@@ -361,11 +387,13 @@ static void read_password(const char *file, char *password, size_t size)
 	fclose(f);
 }
 
-static void open_site(struct site *site, const char *host, unsigned port, const char *user, const char *password)
+static void open_site(struct site *site, const char *host, unsigned port, const char *user,
+		      const char *password)
 {
 	site->db = mysql_init(NULL);
 	mysql_options(site->db, MYSQL_SET_CHARSET_NAME, "utf8mb4");
-	if (mysql_real_connect(site->db, host, user, password, "chapstick", port, NULL, 0) == NULL) {
+	if (mysql_real_connect(site->db, host, user, password, "chapstick", port, NULL, 0) ==
+	    NULL) {
 		fprintf(stderr, "meetup-load: %s\n", mysql_error(site->db));
 		exit(1);
 	}
@@ -386,7 +414,7 @@ static int command(struct site *site, int count, char **words)
 	if (strcmp(verb, "seed") == 0 && count == 4)
 		seed(site, n[0], n[1], n[2]);
 	else if (site->last_group == 0 || site->last_member == 0)
-		return fputs("meetup-load: the site is empty; begin with: seed MEMBERS GROUPS MEMBERSHIPS\n", stderr), 1;
+		return empty();
 	else if (strcmp(verb, "run") == 0 && count == 3)
 		run_for(site, (int64_t)n[0], (int64_t)n[1]);
 	else if (strcmp(verb, "import") == 0 && count == 2 && n[0] > 0)
@@ -422,8 +450,9 @@ int main(int argc, char **argv)
 	site.random = site.random * UINT64_C(0x9E3779B97F4A7C15) + 1;
 	open_site(&site, host, port, user, password);
 	rc = command(&site, argc - optind, argv + optind);
-	printf("%llu transactions (%llu rolled back), %llu rows touched\n", (unsigned long long)site.transactions,
-	       (unsigned long long)site.rolled_back, (unsigned long long)site.rows);
+	printf("%llu transactions (%llu rolled back), %llu rows touched\n",
+	       (unsigned long long)site.transactions, (unsigned long long)site.rolled_back,
+	       (unsigned long long)site.rows);
 	mysql_close(site.db);
 	free(site.sql);
 	return rc;

@@ -137,7 +137,7 @@ def test_replay_without_a_daemon_and_after_a_kill(site):
 def test_two_million_events_from_two_topics_of_four_partitions(servers, site):
     """The second view: a published topic and a row topic, four partitions each."""
     setup, c = site.setup, site.connection
-    for _ in range(8):
+    for _ in range(10):
         subprocess.run(site.load("import", 75000), check=True, stdout=subprocess.DEVNULL)
     run_sql(c, "USE chapstick", "UPDATE groups_ SET about = 'x'")
     run = setup.daemon("run").start()

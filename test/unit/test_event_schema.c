@@ -1,10 +1,13 @@
-/* test_event_schema.c - reading published events: what a good file gives, and that a bad one names every mistake. */
+/* test_event_schema.c - reading published events: what a good file gives, and that a bad one names
+ * every mistake. */
 #include "core/avro/event_schema.h"
 #include "core/base/buf.h"
 #include "test/unit/unit.h"
 
-#define BINDING "\"owner\":\"o\",\"topic\":\"m.t\",\"key\":[\"id\"],\"from\":\"db.tab\",\"when\":\"enters\""
-#define FIELDS "{\"name\":\"id\",\"type\":\"long\"},{\"name\":\"n\",\"type\":[\"null\",\"string\"],\"millrace\":\"upper(name)\"}"
+#define BINDING \
+	"\"owner\":\"o\",\"topic\":\"m.t\",\"key\":[\"id\"],\"from\":\"db.tab\",\"when\":\"enters\""
+#define FIELDS \
+	"{\"name\":\"id\",\"type\":\"long\"},{\"name\":\"n\",\"type\":[\"null\",\"string\"],\"millrace\":\"upper(name)\"}"
 
 static struct event_schema *read_text(const char *text, struct err *e)
 {
@@ -20,8 +23,10 @@ static char *event_text(const char *binding, const char *fields)
 	static struct buf text;
 
 	buf_reset(&text);
-	buf_add_format(&text, "{\"type\":\"record\",\"namespace\":\"a.b\",\"name\":\"E\",\"millrace\":{%s},\"fields\":[%s]}", binding,
-		       fields);
+	buf_add_format(
+		&text,
+		"{\"type\":\"record\",\"namespace\":\"a.b\",\"name\":\"E\",\"millrace\":{%s},\"fields\":[%s]}",
+		binding, fields);
 	return buf_cstr(&text);
 }
 
@@ -45,8 +50,10 @@ START_TEST(a_good_file)
 	/* meta comes first in what is registered, the declared fields follow */
 	ck_assert_ptr_nonnull(strstr(event->registered, "\"fields\":[{\"name\":\"meta\""));
 	ck_assert_ptr_nonnull(strstr(event->registered, "{\"name\":\"id\",\"type\":\"long\"}"));
-	ck_assert_str_eq(event->key_text, "{\"type\":\"record\",\"namespace\":\"m_x2et\",\"name\":\"Key\",\"fields\":"
-					  "[{\"name\":\"id\",\"type\":\"long\"}]}");
+	ck_assert_str_eq(
+		event->key_text,
+		"{\"type\":\"record\",\"namespace\":\"m_x2et\",\"name\":\"Key\",\"fields\":"
+		"[{\"name\":\"id\",\"type\":\"long\"}]}");
 	event_schema_free(event);
 }
 END_TEST
@@ -57,13 +64,21 @@ static const char *const bad[][3] = {
 	{ "\"owner\":\"o\"", FIELDS, "\"millrace\" lacks from" },
 	{ "\"owner\":\"o\"", FIELDS, "\"millrace\" lacks when" },
 	{ BINDING ",\"were\":\"x\"", FIELDS, "Did you mean \"where\"?" },
-	{ "\"owner\":\"o\",\"topic\":\"t\",\"key\":[\"no\"],\"from\":\"db.t\",\"when\":\"enters\"", FIELDS, "key names no field: no" },
-	{ "\"owner\":\"o\",\"topic\":\"t\",\"key\":[\"n\"],\"from\":\"db.t\",\"when\":\"enters\"", FIELDS, "can't be null: n" },
-	{ "\"owner\":\"o\",\"topic\":\"t\",\"key\":[],\"from\":\"db.t\",\"when\":\"enters\"", FIELDS, "lacks key" },
-	{ "\"owner\":\"o\",\"topic\":\"t\",\"key\":[\"id\"],\"from\":\"dbt\",\"when\":\"enters\"", FIELDS, "is no table: dbt" },
-	{ "\"owner\":\"o\",\"topic\":\"t\",\"key\":[\"id\"],\"from\":\"db.t\",\"when\":\"arrives\"", FIELDS, "\"when\": arrives" },
-	{ BINDING, "{\"name\":\"id\",\"type\":\"long\"},{\"name\":\"meta\",\"type\":\"long\"}", "name is taken: meta" },
-	{ BINDING, "{\"name\":\"id\",\"type\":\"long\"},{\"name\":\"n\",\"type\":[\"int\",\"string\"]}", "[\"null\", type]: n" },
+	{ "\"owner\":\"o\",\"topic\":\"t\",\"key\":[\"no\"],\"from\":\"db.t\",\"when\":\"enters\"",
+	  FIELDS, "key names no field: no" },
+	{ "\"owner\":\"o\",\"topic\":\"t\",\"key\":[\"n\"],\"from\":\"db.t\",\"when\":\"enters\"",
+	  FIELDS, "can't be null: n" },
+	{ "\"owner\":\"o\",\"topic\":\"t\",\"key\":[],\"from\":\"db.t\",\"when\":\"enters\"",
+	  FIELDS, "lacks key" },
+	{ "\"owner\":\"o\",\"topic\":\"t\",\"key\":[\"id\"],\"from\":\"dbt\",\"when\":\"enters\"",
+	  FIELDS, "is no table: dbt" },
+	{ "\"owner\":\"o\",\"topic\":\"t\",\"key\":[\"id\"],\"from\":\"db.t\",\"when\":\"arrives\"",
+	  FIELDS, "\"when\": arrives" },
+	{ BINDING, "{\"name\":\"id\",\"type\":\"long\"},{\"name\":\"meta\",\"type\":\"long\"}",
+	  "name is taken: meta" },
+	{ BINDING,
+	  "{\"name\":\"id\",\"type\":\"long\"},{\"name\":\"n\",\"type\":[\"int\",\"string\"]}",
+	  "[\"null\", type]: n" },
 	{ BINDING, "{\"name\":\"id\",\"type\":\"long\",\"millrace\":7}", "SQL expression: id" },
 };
 
@@ -82,7 +97,9 @@ START_TEST(every_mistake_is_named_at_once)
 {
 	struct err e = ERR_INIT;
 
-	ck_assert_ptr_null(read_text(event_text("\"when\":\"x\",\"key\":[\"q\"]", "{\"name\":\"meta\",\"type\":\"long\"}"), &e));
+	ck_assert_ptr_null(read_text(event_text("\"when\":\"x\",\"key\":[\"q\"]",
+						"{\"name\":\"meta\",\"type\":\"long\"}"),
+				     &e));
 	ck_assert_ptr_nonnull(strstr(e.msg, "lacks owner"));
 	ck_assert_ptr_nonnull(strstr(e.msg, "lacks from"));
 	ck_assert_ptr_nonnull(strstr(e.msg, "unknown \"when\": x"));

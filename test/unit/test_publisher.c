@@ -1,6 +1,8 @@
-/* test_publisher.c - changes in, records out, without a broker: the bytes are read back by avro-c with the schemas as registered.
+/* test_publisher.c - changes in, records out, without a broker: the bytes are read back by avro-c
+ * with the schemas as registered.
  *
- * Covers: seq and touched partitions, key changes, when/where of events, exact and absent, and what is refused. */
+ * Covers: seq and touched partitions, key changes, when/where of events, exact and absent, and what
+ * is refused. */
 #include "cdc/publish/publisher.h"
 #include "core/base/buf.h"
 #include "core/base/mem.h"
@@ -30,8 +32,8 @@ static struct {
 
 static char folder[] = "/tmp/test_publisherXXXXXX";
 
-static int sink_topic(void *context, const char *name, struct publish_topic **ret_topic, int32_t *ret_partitions,
-		      struct err *e)
+static int sink_topic(void *context, const char *name, struct publish_topic **ret_topic,
+		      int32_t *ret_partitions, struct err *e)
 {
 	(void)context, (void)e;
 	broker.names[broker.name_count] = xstrdup(name);
@@ -40,8 +42,8 @@ static int sink_topic(void *context, const char *name, struct publish_topic **re
 	return 0;
 }
 
-static int sink_send(void *context, struct publish_topic *topic, int32_t partition, struct slice key, struct slice value,
-		     struct err *e)
+static int sink_send(void *context, struct publish_topic *topic, int32_t partition,
+		     struct slice key, struct slice value, struct err *e)
 {
 	struct sent *s = &broker.sent[broker.count++];
 
@@ -55,7 +57,8 @@ static int sink_send(void *context, struct publish_topic *topic, int32_t partiti
 	return 0;
 }
 
-static int sink_schema(void *context, const char *subject, const char *text, int32_t *ret_id, struct err *e)
+static int sink_schema(void *context, const char *subject, const char *text, int32_t *ret_id,
+		       struct err *e)
 {
 	(void)context, (void)e, (void)subject;
 	broker.texts[broker.text_count] = xstrdup(text);
@@ -73,13 +76,23 @@ static struct shape *make_shape(void)
 {
 	struct shape *s = shape_new("db", "tab", 5);
 
-	s->columns[0] = (struct column){ .name = xstrdup("id"), .type = COLUMN_LONG, .is_unsigned = true };
-	s->columns[1] = (struct column){ .name = xstrdup("name"), .type = COLUMN_VARCHAR, .nullable = true, .collation = 45, .size_max = 80 };
-	s->columns[2] = (struct column){ .name = xstrdup("status"), .type = COLUMN_ENUM, .collation = 45, .pack_bytes = 1, .label_count = 2 };
+	s->columns[0] =
+		(struct column){ .name = xstrdup("id"), .type = COLUMN_LONG, .is_unsigned = true };
+	s->columns[1] = (struct column){ .name = xstrdup("name"),
+					 .type = COLUMN_VARCHAR,
+					 .nullable = true,
+					 .collation = 45,
+					 .size_max = 80 };
+	s->columns[2] = (struct column){ .name = xstrdup("status"),
+					 .type = COLUMN_ENUM,
+					 .collation = 45,
+					 .pack_bytes = 1,
+					 .label_count = 2 };
 	s->columns[2].labels = xcalloc(2, sizeof(char *));
 	s->columns[2].labels[0] = xstrdup(labels[0]);
 	s->columns[2].labels[1] = xstrdup(labels[1]);
-	s->columns[3] = (struct column){ .name = xstrdup("born"), .type = COLUMN_DATE, .nullable = true };
+	s->columns[3] =
+		(struct column){ .name = xstrdup("born"), .type = COLUMN_DATE, .nullable = true };
 	s->columns[4] = (struct column){ .name = xstrdup("grp"), .type = COLUMN_LONG };
 	s->key = xcalloc(1, sizeof(*s->key));
 	s->key_count = 1;
@@ -91,7 +104,8 @@ struct row {
 	struct cell cells[5];
 };
 
-static const struct cell *make_row(struct row *row, const struct shape *shape, const char *const *text)
+static const struct cell *make_row(struct row *row, const struct shape *shape,
+				   const char *const *text)
 {
 	struct slice slices[5];
 	static const uint8_t all[] = { 0x1f };
@@ -108,7 +122,8 @@ static const struct cell *make_row(struct row *row, const struct shape *shape, c
 }
 
 /* id, name, status number, born, grp */
-#define ROW(row, id, name, status, born, grp) make_row(row, shape, (const char *const[]){ id, name, status, born, grp })
+#define ROW(row, id, name, status, born, grp) \
+	make_row(row, shape, (const char *const[]){ id, name, status, born, grp })
 
 static void write_event(const char *name, const char *when, const char *where, const char *more)
 {
@@ -118,10 +133,12 @@ static void write_event(const char *name, const char *when, const char *where, c
 	snprintf(path, sizeof(path), "%s/%s.avsc", folder, name);
 	f = fopen(path, "w");
 	ck_assert_ptr_nonnull(f);
-	fprintf(f, "{\"type\":\"record\",\"namespace\":\"n\",\"name\":\"%s\",\"millrace\":{\"owner\":\"o\",\"topic\":\"ev\","
-		   "\"key\":[\"grp\"],\"from\":\"db.tab\",\"when\":\"%s\"%s%s%s},\"fields\":[{\"name\":\"grp\",\"type\":\"int\"},"
-		   "{\"name\":\"id\",\"type\":\"long\"}%s]}", name, when, where != NULL ? ",\"where\":\"" : "",
-		where != NULL ? where : "", where != NULL ? "\"" : "", more);
+	fprintf(f,
+		"{\"type\":\"record\",\"namespace\":\"n\",\"name\":\"%s\",\"millrace\":{\"owner\":\"o\",\"topic\":\"ev\","
+		"\"key\":[\"grp\"],\"from\":\"db.tab\",\"when\":\"%s\"%s%s%s},\"fields\":[{\"name\":\"grp\",\"type\":\"int\"},"
+		"{\"name\":\"id\",\"type\":\"long\"}%s]}",
+		name, when, where != NULL ? ",\"where\":\"" : "", where != NULL ? where : "",
+		where != NULL ? "\"" : "", more);
 	fclose(f);
 }
 
@@ -167,8 +184,9 @@ static char *as_json(const struct buf *wire)
 	char *json;
 
 	ck_assert_uint_eq(wire->data[0], 0);
-	ck_assert_msg(avro_schema_from_json_length(broker.texts[id], strlen(broker.texts[id]), &schema) == 0, "%s\n%s",
-		      avro_strerror(), broker.texts[id]);
+	ck_assert_msg(avro_schema_from_json_length(broker.texts[id], strlen(broker.texts[id]),
+						   &schema) == 0,
+		      "%s\n%s", avro_strerror(), broker.texts[id]);
 	iface = avro_generic_class_from_schema(schema);
 	avro_generic_value_new(iface, &value);
 	reader = avro_reader_memory((const char *)wire->data + 5, (int64_t)wire->size - 5);
@@ -189,17 +207,23 @@ static void expect_sent(size_t i, const char *topic, const char *const *parts)
 	ck_assert_str_eq(broker.sent[i].topic, topic);
 	json = as_json(&broker.sent[i].value);
 	for (; *parts != NULL; parts++)
-		ck_assert_msg(strstr(json, *parts) != NULL, "record %zu lacks %s: %s", i, *parts, json);
+		ck_assert_msg(strstr(json, *parts) != NULL, "record %zu lacks %s: %s", i, *parts,
+			      json);
 	free(json);
 }
 
 #define EXPECT(i, topic, ...) expect_sent(i, topic, (const char *const[]){ __VA_ARGS__, NULL })
 
-static int64_t change(struct publisher *p, struct shape *shape, enum change_op op, const struct cell *before,
-		      const struct cell *after, int64_t *seq)
+static int64_t change(struct publisher *p, struct shape *shape, enum change_op op,
+		      const struct cell *before, const struct cell *after, int64_t *seq)
 {
-	const struct change c = { .op = op, .shape = shape, .before = before, .after = after, .transaction = "0-1-7",
-				  .commit_us = 1000000, .order = 1 };
+	const struct change c = { .op = op,
+				  .shape = shape,
+				  .before = before,
+				  .after = after,
+				  .transaction = "0-1-7",
+				  .commit_us = 1000000,
+				  .order = 1 };
 	struct err e = ERR_INIT;
 
 	broker.count = 0;
@@ -207,75 +231,122 @@ static int64_t change(struct publisher *p, struct shape *shape, enum change_op o
 	return *seq;
 }
 
-START_TEST(rows_and_events_of_a_life)
+/* Three events on active rows: came, went, and changed its name. */
+static struct publisher *open_lives(void)
 {
 	struct err e = ERR_INIT;
-	struct shape *shape = make_shape();
-	struct row a = { 0 }, b = { 0 };
-	const struct publish_touched *touched;
 	struct publisher *p;
-	int64_t seq = 40;
-	size_t n;
 
 	write_event("Came", "enters", "status = 'active'", "");
 	write_event("Went", "leaves", "status = 'active'", "");
-	write_event("Moved", "changes", "status = 'active'", ",{\"name\":\"name\",\"type\":[\"null\",\"string\"],\"default\":null}");
+	write_event("Moved", "changes", "status = 'active'",
+		    ",{\"name\":\"name\",\"type\":[\"null\",\"string\"],\"default\":null}");
 	p = open_publisher(&e);
 	ck_assert_msg(p != NULL, "%s", e.msg);
+	return p;
+}
+
+static void end_lives(struct publisher *p, struct shape *shape, struct row *a, struct row *b)
+{
+	publisher_free(p);
+	shape_unref(shape);
+	buf_done(&a->image);
+	buf_done(&b->image);
+}
+
+START_TEST(a_row_enters_and_changes)
+{
+	struct shape *shape = make_shape();
+	struct row a = { 0 }, b = { 0 };
+	struct publisher *p = open_lives();
+	int64_t seq = 40;
 
 	/* inserted pending: only a row record */
 	change(p, shape, CHANGE_CREATE, NULL, ROW(&a, "7", "ann", "1", NULL, "3"), &seq);
 	ck_assert_int_eq(seq, 41);
 	ck_assert_uint_eq(broker.count, 1);
-	EXPECT(0, "cap.db.tab", "\"seq\": 41", "\"op\": \"c\"", "\"before\": null", "\"status\": {\"string\": \"pending\"}",
-	       "\"id\": {\"long\": 7}", "\"born\": null", "\"name\": \"cap\", \"db\": \"db\", \"table\": \"tab\"", "\"exact\": null", "\"absent\": null");
+	EXPECT(0, "cap.db.tab", "\"seq\": 41", "\"op\": \"c\"", "\"before\": null",
+	       "\"status\": {\"string\": \"pending\"}", "\"id\": {\"long\": 7}", "\"born\": null",
+	       "\"name\": \"cap\", \"db\": \"db\", \"table\": \"tab\"", "\"exact\": null",
+	       "\"absent\": null");
 	ck_assert_uint_gt(broker.sent[0].key.size, 5);
 
 	/* accepted: enters, with the row's seq */
-	change(p, shape, CHANGE_UPDATE, ROW(&a, "7", "ann", "1", NULL, "3"), ROW(&b, "7", "ann", "2", NULL, "3"), &seq);
+	change(p, shape, CHANGE_UPDATE, ROW(&a, "7", "ann", "1", NULL, "3"),
+	       ROW(&b, "7", "ann", "2", NULL, "3"), &seq);
 	ck_assert_uint_eq(broker.count, 2);
-	EXPECT(1, "ev", "\"seq\": 42", "\"gtid\": \"0-1-7\"", "\"at\": 1000000", "\"grp\": 3", "\"id\": 7");
+	EXPECT(1, "ev", "\"seq\": 42", "\"gtid\": \"0-1-7\"", "\"at\": 1000000", "\"grp\": 3",
+	       "\"id\": 7");
 
 	/* nothing that the event holds changed: no event; then a name: changes */
-	change(p, shape, CHANGE_UPDATE, ROW(&a, "7", "ann", "2", NULL, "3"), ROW(&b, "7", "ann", "2", "2001-02-03", "3"), &seq);
+	change(p, shape, CHANGE_UPDATE, ROW(&a, "7", "ann", "2", NULL, "3"),
+	       ROW(&b, "7", "ann", "2", "2001-02-03", "3"), &seq);
 	ck_assert_uint_eq(broker.count, 1);
-	change(p, shape, CHANGE_UPDATE, ROW(&a, "7", "ann", "2", NULL, "3"), ROW(&b, "7", "Ann", "2", NULL, "3"), &seq);
+	change(p, shape, CHANGE_UPDATE, ROW(&a, "7", "ann", "2", NULL, "3"),
+	       ROW(&b, "7", "Ann", "2", NULL, "3"), &seq);
 	ck_assert_uint_eq(broker.count, 2);
 	EXPECT(1, "ev", "\"seq\": 44", "\"name\": {\"string\": \"Ann\"}");
+	end_lives(p, shape, &a, &b);
+}
+END_TEST
 
-	/* the event's key moves: leaves the old one, enters the new one, one seq */
-	change(p, shape, CHANGE_UPDATE, ROW(&a, "7", "Ann", "2", NULL, "3"), ROW(&b, "7", "Ann", "2", NULL, "4"), &seq);
+START_TEST(a_key_changes)
+{
+	struct shape *shape = make_shape();
+	struct row a = { 0 }, b = { 0 };
+	struct publisher *p = open_lives();
+	int64_t seq = 44;
+
+	/* the event's key: leaves the old one, enters the new one, one seq */
+	change(p, shape, CHANGE_UPDATE, ROW(&a, "7", "Ann", "2", NULL, "3"),
+	       ROW(&b, "7", "Ann", "2", NULL, "4"), &seq);
 	ck_assert_uint_eq(broker.count, 3);
 	EXPECT(1, "ev", "\"seq\": 45", "\"grp\": 3");
 	EXPECT(2, "ev", "\"seq\": 45", "\"grp\": 4");
 
-	/* the row's own key changes: delete and create, a seq each, with their events */
-	change(p, shape, CHANGE_UPDATE, ROW(&a, "7", "Ann", "2", NULL, "4"), ROW(&b, "8", "Ann", "2", NULL, "4"), &seq);
+	/* the row's own key: delete and create, a seq each, with their events */
+	change(p, shape, CHANGE_UPDATE, ROW(&a, "7", "Ann", "2", NULL, "4"),
+	       ROW(&b, "8", "Ann", "2", NULL, "4"), &seq);
 	ck_assert_int_eq(seq, 47);
 	ck_assert_uint_eq(broker.count, 4);
-	EXPECT(0, "cap.db.tab", "\"op\": \"d\"", "\"seq\": 46", "\"after\": null", "\"id\": {\"long\": 7}");
+	EXPECT(0, "cap.db.tab", "\"op\": \"d\"", "\"seq\": 46", "\"after\": null",
+	       "\"id\": {\"long\": 7}");
 	EXPECT(1, "ev", "\"seq\": 46", "\"id\": 7");
-	EXPECT(2, "cap.db.tab", "\"op\": \"c\"", "\"seq\": 47", "\"before\": null", "\"id\": {\"long\": 8}");
+	EXPECT(2, "cap.db.tab", "\"op\": \"c\"", "\"seq\": 47", "\"before\": null",
+	       "\"id\": {\"long\": 8}");
 	EXPECT(3, "ev", "\"seq\": 47", "\"id\": 8");
 
 	/* deleted: leaves */
 	change(p, shape, CHANGE_DELETE, ROW(&a, "8", "Ann", "2", NULL, "4"), NULL, &seq);
 	ck_assert_uint_eq(broker.count, 2);
 	EXPECT(1, "ev", "\"seq\": 48", "\"id\": 8");
+	end_lives(p, shape, &a, &b);
+}
+END_TEST
 
+START_TEST(a_commit_says_what_was_touched)
+{
+	struct shape *shape = make_shape();
+	struct row a = { 0 }, b = { 0 };
+	struct publisher *p = open_lives();
+	const struct publish_touched *touched;
+	int64_t seq = 0, records = 0;
+	size_t n;
+
+	for (int i = 0; i < 3; i++)
+		change(p, shape, CHANGE_CREATE, NULL, ROW(&a, "7", "ann", "2", NULL, "3"), &seq);
 	touched = publisher_touched(p, &n);
+	ck_assert_uint_eq(n, 2); /* one key: one partition of the rows, one of the events */
 	for (size_t i = 0; i < n; i++) {
-		ck_assert_int_gt(touched[i].records, 0);
-		ck_assert(touched[i].last_seq > 40 && touched[i].last_seq <= 48);
+		records += touched[i].records;
+		ck_assert_int_eq(touched[i].last_seq, 3);
 	}
+	ck_assert_int_eq(records, 6);
 	ck_assert_int_gt(publisher_bytes(p), 0);
 	publisher_commit(p);
 	(void)publisher_touched(p, &n);
 	ck_assert_uint_eq(n, 0);
-	publisher_free(p);
-	shape_unref(shape);
-	buf_done(&a.image);
-	buf_done(&b.image);
+	end_lives(p, shape, &a, &b);
 }
 END_TEST
 
@@ -292,8 +363,8 @@ START_TEST(inexact_and_absent_are_said)
 	p = open_publisher(&e);
 	ck_assert_msg(p != NULL, "%s", e.msg);
 	change(p, shape, CHANGE_READ, NULL, ROW(&a, "7", NULL, "0", "0000-00-00", "3"), &seq);
-	EXPECT(0, "cap.db.tab", "\"op\": \"r\"", "\"snapshot\": true", "\"born\": null", "\"status\": null",
-	       "\"after.born\": \"0000-00-00\"", "\"after.status\": \"\"");
+	EXPECT(0, "cap.db.tab", "\"op\": \"r\"", "\"snapshot\": true", "\"born\": null",
+	       "\"status\": null", "\"after.born\": \"0000-00-00\"", "\"after.status\": \"\"");
 	cells = a.cells;
 	cells[1].state = CELL_ABSENT;
 	change(p, shape, CHANGE_CREATE, NULL, cells, &seq);
@@ -311,7 +382,9 @@ START_TEST(a_field_that_cannot_be_filled_stops)
 	struct row a = { 0 };
 	struct publisher *p;
 	int64_t seq = 10;
-	struct change c = { .op = CHANGE_CREATE, .shape = shape, .transaction = "0-1-9", .order = 1 };
+	struct change c = {
+		.op = CHANGE_CREATE, .shape = shape, .transaction = "0-1-9", .order = 1
+	};
 
 	write_event("Came", "enters", NULL, ",{\"name\":\"name\",\"type\":\"string\"}");
 	p = open_publisher(&e);
@@ -332,8 +405,10 @@ END_TEST
 static const char *const unfit[][3] = {
 	{ ",{\"name\":\"nosuch\",\"type\":\"int\"}", NULL, "nosuch" },
 	{ ",{\"name\":\"born\",\"type\":\"string\"}", NULL, "field born" },
-	{ ",{\"name\":\"born\",\"type\":{\"type\":\"long\",\"logicalType\":\"timestamp-millis\"}}", NULL, "field born" },
-	{ ",{\"name\":\"name\",\"type\":{\"type\":\"array\",\"items\":\"string\"}}", NULL, "field name" },
+	{ ",{\"name\":\"born\",\"type\":{\"type\":\"long\",\"logicalType\":\"timestamp-millis\"}}",
+	  NULL, "field born" },
+	{ ",{\"name\":\"name\",\"type\":{\"type\":\"array\",\"items\":\"string\"}}", NULL,
+	  "field name" },
 	{ "", "statu = 1", "statu" },
 	{ "", "id = (SELECT 1)", "where" },
 	{ "", "id = ", "where" },
@@ -350,7 +425,8 @@ START_TEST(an_event_that_does_not_fit_the_table)
 	ck_assert_msg(p != NULL, "%s", e.msg);
 	ck_assert_int_eq(publisher_prepare(p, shape, &e), -1);
 	ck_assert_int_eq(e.kind, ERR_CONFIG);
-	ck_assert_msg(strstr(e.msg, unfit[_i][2]) != NULL, "wanted '%s' in: %s", unfit[_i][2], e.msg);
+	ck_assert_msg(strstr(e.msg, unfit[_i][2]) != NULL, "wanted '%s' in: %s", unfit[_i][2],
+		      e.msg);
 	ck_assert_ptr_nonnull(strstr(e.msg, "Came.avsc"));
 	publisher_free(p);
 	shape_unref(shape);
@@ -382,10 +458,13 @@ int main(void)
 	TCase *t = tcase_create("changes");
 
 	tcase_add_checked_fixture(t, new_folder, remove_folder);
-	tcase_add_test(t, rows_and_events_of_a_life);
+	tcase_add_test(t, a_row_enters_and_changes);
+	tcase_add_test(t, a_key_changes);
+	tcase_add_test(t, a_commit_says_what_was_touched);
 	tcase_add_test(t, inexact_and_absent_are_said);
 	tcase_add_test(t, a_field_that_cannot_be_filled_stops);
-	tcase_add_loop_test(t, an_event_that_does_not_fit_the_table, 0, (int)(sizeof(unfit) / sizeof(*unfit)));
+	tcase_add_loop_test(t, an_event_that_does_not_fit_the_table, 0,
+			    (int)(sizeof(unfit) / sizeof(*unfit)));
 	tcase_add_test(t, files_are_checked_together);
 	suite_add_tcase(s, t);
 	return unit_run(s);
