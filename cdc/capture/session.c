@@ -89,6 +89,8 @@ static int group_end(struct session *s, struct err *e)
 		return -1;
 	if (info->notice != NULL)
 		log_warning("capture", "%s", info->notice);
+	if (info->shapes_changed && session_read_hints(s, e) < 0)
+		return -1;
 	if (s->seq > s->part_seq)
 		commit_batch_add(&s->batch, info->gtid_text, s->seq - s->part_seq, info->commit_us);
 	else
@@ -177,8 +179,13 @@ static int wait_ms(struct session *s)
 
 	if (wait < 0 || wait > WAIT_MS_MAX)
 		wait = WAIT_MS_MAX;
-	if (s->batch.begun_us != 0) /* we wait for more to come before we commit */
-		return now - s->batch.committed_us < BUSY_US ? BUSY_WAIT_MS : 0;
+	if (s->batch.begun_us != 0) { /* we wait for more to come before we commit */
+		int64_t left_us = s->batch.begun_us + BUSY_WAIT_MS * 1000 - now;
+
+		return now - s->batch.committed_us < BUSY_US && left_us > 0
+			       ? (int)(left_us / 1000) + 1
+			       : 0;
+	}
 	return due >= 0 && due / 1000 < wait ? (int)(due / 1000) + 1 : wait;
 }
 
