@@ -27,8 +27,8 @@
 
 #define SAMPLE_RECORDS_MAX 1000000
 #define SAMPLE_BYTES_MAX (512 * 1024 * 1024)
-#define COMMIT_BYTES (32 * 1024 * 1024)/* default of capture.commit_bytes */
-#define QUEUE_BYTES (8 * 1024 * 1024) /* a quarter of capture.memory, as delivery.c has it */
+#define COMMIT_BYTES (32 * 1024 * 1024) /* default of capture.commit_bytes */
+#define QUEUE_BYTES (8 * 1024 * 1024)   /* a quarter of capture.memory, as delivery.c has it */
 #define TRANSACTIONAL_ID "bench-producer"
 
 struct record {
