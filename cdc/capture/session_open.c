@@ -73,6 +73,18 @@ static int read_tables(struct session *s, struct db *db, struct source_tables *t
 	return rc;
 }
 
+int session_read_hints(struct session *s, struct err *e)
+{
+	struct db *db = NULL;
+	int rc;
+
+	if (db_open(s->settings, DB_TEXT_UTF8, &db, e) < 0)
+		return -1;
+	rc = catalog_read_hints(s->catalog, db, e);
+	db_close(db);
+	return rc;
+}
+
 static int check_source(struct session *s, struct db *db, struct err *e)
 {
 	struct source_finding *findings = NULL;
@@ -244,7 +256,8 @@ static int open_source(struct session *s, struct db *db, const struct position_r
 	struct source_tables tables = { NULL, 0 };
 	int rc = -1;
 
-	if (check_source(s, db, e) < 0 || read_tables(s, db, &tables, e) < 0)
+	if (check_source(s, db, e) < 0 || read_tables(s, db, &tables, e) < 0 ||
+	    catalog_read_hints(s->catalog, db, e) < 0)
 		goto out;
 	if ((position == NULL && adopt(s, e) < 0) || prepare_tables(s, &tables, e) < 0)
 		goto out;

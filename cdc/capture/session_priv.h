@@ -49,6 +49,8 @@ struct session {
 int session_commit(struct session *s, struct err *e);
 /* (Re)opens the stream at gtid_set. */
 int session_stream(struct session *s, struct err *e);
+/* What table maps can't say, after DDL on a captured table: by a short connection of its own. */
+int session_read_hints(struct session *s, struct err *e);
 void session_progress(struct session *s, bool now);
 
 #endif

@@ -67,6 +67,7 @@ void group_reset(struct group *g)
 	g->cut_at = 0;
 	g->order = 0;
 	g->info.rows = false;
+	g->info.shapes_changed = false;
 	g->info.notice = NULL;
 }
 

@@ -31,6 +31,7 @@ struct group_info {
 	char gtid_text[GTID_TEXT_SIZE];
 	int64_t commit_us;
 	bool rows; /* rows of captured tables are in it, and not all of them were rolled back */
+	bool shapes_changed;    /* a captured table was made or altered: hints must be read again */
 	const char *notice; /* what the operator should know of it (ALTER of a captured table), or
 			       NULL */
 };

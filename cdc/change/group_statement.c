@@ -94,9 +94,11 @@ static int judge(struct group *g, const struct statement *s, struct slice text, 
 		return 0;
 	switch (s->kind) {
 	case STATEMENT_ALTER_TABLE:
+		g->info.shapes_changed = true;
 		note_alter(g, t);
 		return 0;
 	case STATEMENT_CREATE_TABLE:
+		g->info.shapes_changed = true;
 		return replaces(text) ? refuse(g, s, t, e) : 0;
 	case STATEMENT_DROP_TABLE:
 	case STATEMENT_RENAME_TABLE:

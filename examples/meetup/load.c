@@ -363,7 +363,8 @@ static void run_for(struct site *site, int64_t seconds, int64_t rate)
 
 static int empty(void)
 {
-	fputs("meetup-load: the site is empty; begin with: seed MEMBERS GROUPS MEMBERSHIPS\n", stderr);
+	fputs("meetup-load: the site is empty; begin with: seed MEMBERS GROUPS MEMBERSHIPS\n",
+	      stderr);
 	return 1;
 }
 
