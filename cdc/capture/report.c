@@ -3,8 +3,8 @@
  * Three stages: what the source has (head), what the reader has read, what is delivered.
  * Transactions and bytes count from the beginning of this capture, so that stages can be
  * subtracted. Head is asked once a second on a connection of its own: its transactions are the
- * delivered ones plus the distance between the GTID positions, its bytes the delivered ones plus
- * what lies behind the delivered place in the binlog files. Its time is when the head was first
+ * processed ones plus the distance between the GTID positions, its bytes the processed ones plus
+ * what lies behind the processed place in the binlog files. Its time is when the head was first
  * seen where it is, by the source's clock, so a source that rests has no lag however old its last
  * transaction is. */
 #include "cdc/capture/report.h"
@@ -26,6 +26,7 @@
 
 #define WRITE_EVERY_US 2000000
 #define ASK_EVERY_US 1000000
+#define REPORT_SETTLE_US 250000 /* longer than the pipeline takes between two reports */
 
 struct metrics {
 	struct metric *rows, *transactions, *bytes, *commits, *commit_seconds, *seq, *up;
@@ -36,7 +37,7 @@ struct metrics {
 struct head {
 	bool known;
 	struct gtid_set gtid_set;
-	int64_t bytes_behind, now_us, moved_us;
+	int64_t bytes, now_us, moved_us;
 };
 
 struct report {
@@ -57,6 +58,7 @@ struct report {
 	struct gtid_set gtid_set;
 	char *file;
 	uint64_t position;
+	struct status_stage processed;
 	struct status_stage read, delivered;
 	struct status_copy *copies; /* names owned */
 	size_t copy_count;
@@ -196,16 +198,17 @@ static void ask_head(struct report *r)
 	struct gtid_set set = GTID_SET_INIT;
 	struct err e = ERR_INIT;
 	uint64_t position;
-	int64_t now_us = 0;
+	int64_t now_us = 0, processed, behind = 0;
 	char *file;
 
 	pthread_mutex_lock(&r->lock);
 	file = xstrdup(r->file);
 	position = r->position;
+	processed = r->processed.bytes;
 	pthread_mutex_unlock(&r->lock);
 	if ((r->db == NULL && db_open(r->settings, DB_TEXT_UTF8, &r->db, &e) < 0) ||
 	    ask_position(r, &set, &now_us, &e) < 0 ||
-	    ask_bytes(r, file, position, &r->head.bytes_behind, &e) < 0) {
+	    ask_bytes(r, file, position, &behind, &e) < 0) {
 		if (r->db != NULL)
 			db_close(r->db);
 		r->db = NULL;
@@ -216,6 +219,7 @@ static void ask_head(struct report *r)
 		r->head.moved_us = now_us;
 	gtid_set_copy(&r->head.gtid_set, &set);
 	r->head.now_us = now_us;
+	r->head.bytes = processed + behind;
 	r->head.known = true;
 out:
 	gtid_set_done(&set);
@@ -231,9 +235,8 @@ static bool head_stage(struct report *r, struct status_stage *ret_head)
 		return false;
 	distance = gtid_set_distance(&r->gtid_set, &r->head.gtid_set);
 	*ret_head = (struct status_stage){
-		r->delivered.transactions + (int64_t)(distance < INT32_MAX ? distance : INT32_MAX),
-		r->delivered.bytes + r->head.bytes_behind,
-		distance == 0 ? r->delivered.us : r->head.moved_us
+		r->processed.transactions + (int64_t)(distance < INT32_MAX ? distance : INT32_MAX),
+		r->head.bytes, distance == 0 ? r->processed.us : r->head.moved_us
 	};
 	if (ret_head->bytes < r->read.bytes)
 		ret_head->bytes = r->read.bytes; /* the reader has passed the head that was asked a
@@ -332,8 +335,14 @@ static void *reporter(void *context)
 
 	while ((why = rest(r, clock_monotonic_us() + ASK_EVERY_US)) != WAKE_STOP) {
 		now = clock_monotonic_us();
-		if (why == WAKE_TIME)
+		if (why == WAKE_TIME) {
 			ask_head(r);
+			/* where we are is looked at after the head, never before: else a busy
+			 * source would seem ahead by what it wrote between the two looks */
+			if (rest(r, clock_monotonic_us() + REPORT_SETTLE_US) == WAKE_STOP)
+				break;
+			now = clock_monotonic_us();
+		}
 		if (why == WAKE_TIME && now < write_us)
 			continue;
 		write_record(r);
@@ -467,6 +476,7 @@ void report_progress(struct report *r, const struct report_progress *progress)
 		r->file = xstrdup(progress->file);
 	}
 	r->position = progress->position;
+	r->processed = progress->processed;
 	r->read = progress->read;
 	r->delivered = progress->delivered;
 	take_copies(r, progress);

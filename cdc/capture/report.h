@@ -15,9 +15,10 @@ struct report;
 
 struct report_progress { /* between two source transactions */
 	int64_t seq;
-	const struct gtid_set *gtid_set; /* delivered */
+	const struct gtid_set *gtid_set; /* processed: delivered, or in the group commit in hand */
 	const char *file; /* binlog file and place of the same point; "" when not known */
 	uint64_t position;
+	struct status_stage processed; /* everything up to gtid_set, file and position */
 	struct status_stage read, delivered;
 	const struct status_copy *copies;
 	size_t copy_count;

@@ -80,6 +80,7 @@ void session_progress(struct session *s, bool now)
 		.gtid_set = &s->gtid_set,
 		.file = s->file,
 		.position = s->file_position,
+		.processed = { s->transactions_total, s->bytes_total, s->commit_us },
 		.read = { s->read_base_transactions + counts.transactions,
 			  s->read_base_bytes + counts.bytes,
 			  counts.commit_us != 0 ? counts.commit_us : s->commit_us },
