@@ -232,6 +232,9 @@ class Setup:
         return d
 
     def millrace(self, *words, timeout=120, **more):
+        """One command, to its end. A daemon started so serves no pages: its usual port may be taken."""
+        if words[0] in ("run", "project"):
+            words = (*words, "--http.listen=off")
         return subprocess.run([str(MILLRACE), words[0], "-c", str(self.conf), *words[1:]], capture_output=True, text=True,
                               timeout=timeout, cwd=self.folder, stdin=subprocess.DEVNULL, env={**os.environ, **self.env, **more})
 

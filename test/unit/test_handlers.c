@@ -12,7 +12,7 @@
 	"{\"name\": \"name\", \"type\": [\"null\", \"string\"], \"default\": null}]}]"
 
 static const char *const schemas[] = {
-	"{\"type\": \"record\", \"namespace\": \"shop\", \"name\": \"Put\", \"fields\": "
+	("{\"type\": \"record\", \"namespace\": \"shop\", \"name\": \"Put\", \"fields\": "
 	"[{\"name\": \"meta\", \"type\": {\"type\": "
 	"\"record\", \"name\": \"Meta\", \"fields\": [{\"name\": \"seq\", \"type\": \"long\"}, "
 	"{\"name\": \"gtid\", \"type\": "
@@ -20,8 +20,8 @@ static const char *const schemas[] = {
 	"\"long\"}, {\"name\": \"name\", "
 	"\"type\": \"string\"}, {\"name\": \"seq\", \"type\": \"long\"}, {\"name\": \"at_home\", "
 	"\"type\": {\"type\": \"record\", "
-	"\"name\": \"Home\", \"fields\": [{\"name\": \"city\", \"type\": \"string\"}]}}]}",
-	"{\"type\": \"record\", \"namespace\": \"n.s.item\", \"name\": \"Envelope\", \"fields\": "
+	"\"name\": \"Home\", \"fields\": [{\"name\": \"city\", \"type\": \"string\"}]}}]}"),
+	("{\"type\": \"record\", \"namespace\": \"n.s.item\", \"name\": \"Envelope\", \"fields\": "
 	"[{\"name\": \"source\", \"type\": "
 	"{\"type\": \"record\", \"name\": \"Source\", \"fields\": [{\"name\": \"seq\", \"type\": "
 	"\"long\"}, {\"name\": \"gtid\", "
@@ -33,9 +33,9 @@ static const char *const schemas[] = {
 	"\"type\": [\"null\", {\"type\": "
 	"\"array\", \"items\": \"string\"}], \"default\": null}, {\"name\": \"exact\", \"type\": "
 	"[\"null\", {\"type\": \"map\", "
-	"\"values\": \"string\"}], \"default\": null}]}",
-	"{\"type\": \"record\", \"name\": \"Unknown\", \"fields\": [{\"name\": \"id\", \"type\": "
-	"\"long\"}]}",
+	"\"values\": \"string\"}], \"default\": null}]}"),
+	("{\"type\": \"record\", \"name\": \"Unknown\", \"fields\": [{\"name\": \"id\", \"type\": "
+	"\"long\"}]}"),
 };
 
 static struct sql_db *db;

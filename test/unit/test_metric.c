@@ -7,12 +7,16 @@
 #include <pthread.h>
 #include <string.h>
 
+/* The text stays valid for the next seven calls. */
 static char *written(void)
 {
-	struct buf out = BUF_INIT;
+	static struct buf kept[8];
+	static size_t next;
+	struct buf *out = &kept[next++ % 8];
 
-	metric_write(&out);
-	return buf_cstr(&out); /* leaks: a test's process is short */
+	buf_reset(out);
+	metric_write(out);
+	return buf_cstr(out);
 }
 
 static void has(const char *text, const char *wanted)

@@ -7,12 +7,13 @@
 
 #include <string.h>
 
+static struct buf last; /* what the last call wrote */
+
 static char *with(void (*add)(struct buf *out, int64_t n), int64_t n)
 {
-	struct buf out = BUF_INIT;
-
-	add(&out, n);
-	return buf_cstr(&out); /* leaks: a test's process is short */
+	buf_reset(&last);
+	add(&last, n);
+	return buf_cstr(&last);
 }
 
 START_TEST(test_words)
@@ -38,10 +39,9 @@ END_TEST
 
 static char *line_of(int64_t done, int64_t total, double rate, size_t width, bool bar)
 {
-	struct buf out = BUF_INIT;
-
-	progress_line(&out, "replay", "events", done, total, rate, width, bar);
-	return buf_cstr(&out);
+	buf_reset(&last);
+	progress_line(&last, "replay", "events", done, total, rate, width, bar);
+	return buf_cstr(&last);
 }
 
 START_TEST(test_line)

@@ -436,10 +436,13 @@ END_TEST
 START_TEST(files_are_checked_together)
 {
 	struct err e = ERR_INIT;
+	struct publisher *p;
 
 	write_event("Came", "enters", NULL, "");
 	write_event("Same", "enters", NULL, "");
-	ck_assert_ptr_nonnull(open_publisher(&e));
+	p = open_publisher(&e);
+	ck_assert_msg(p != NULL, "%s", e.msg);
+	publisher_free(p);
 	tables[0] = "other.*";
 	ck_assert_ptr_null(open_publisher(&e));
 	tables[0] = "db.*";

@@ -94,7 +94,7 @@ static enum host_phase await(struct host *h, enum host_phase phase, int live)
 {
 	struct host_status s;
 
-	for (int i = 0; i < 2000; i++) {
+	for (int i = 0; i < 12000; i++) { /* two minutes: other work may have the machine */
 		host_status(h, &s);
 		if ((s.phase == phase && (live == 0 || s.live == live)) || s.phase == HOST_FAILED)
 			return s.phase;
