@@ -125,7 +125,7 @@ START_TEST(test_threads)
 	for (int i = 0; i < 4; i++)
 		ck_assert_int_eq(pthread_create(&threads[i], NULL, worker, gauge), 0);
 	for (int i = 0; i < 20; i++)
-		free(written());
+		(void)written(); /* the text is not looked at, only made while others count */
 	for (int i = 0; i < 4; i++)
 		pthread_join(threads[i], NULL);
 	for (int i = 0; i < 500; i++) {
