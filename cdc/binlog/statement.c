@@ -298,10 +298,40 @@ static bool is_announcing(struct token t)
 	       token_is(t, "DUMPFILE");
 }
 
+/* Words of an ALTER TABLE that takes whole tables or partitions away or brings them. ADD,
+ * REORGANIZE, COALESCE and REBUILD PARTITION keep every row, RENAME COLUMN and INDEX the table. */
+static bool moves_rows(const struct tokens *t, struct token word)
+{
+	struct token next = token_peek(t);
+
+	if (token_is(word, "RENAME"))
+		return !token_is(next, "COLUMN") && !token_is(next, "INDEX") &&
+		       !token_is(next, "KEY");
+	if (token_is(word, "DROP") || token_is(word, "TRUNCATE") || token_is(word, "EXCHANGE"))
+		return token_is(next, "PARTITION");
+	if (token_is(word, "CONVERT"))
+		return token_is(next, "PARTITION") || token_is(next, "TABLE");
+	return (token_is(word, "DISCARD") || token_is(word, "IMPORT")) &&
+	       (token_is(next, "TABLESPACE") || token_is(next, "PARTITION"));
+}
+
 static int collect(struct collector *c, struct err *e)
 {
+	bool alter = c->s->kind == STATEMENT_ALTER_TABLE;
+
 	for (;;) {
 		struct token t = token_next(c->t);
+
+		if (alter && !c->expect && t.kind == TOKEN_WORD && moves_rows(c->t, t)) {
+			c->s->moves_rows = true;
+			if (token_is(t, "RENAME") && !token_is(token_peek(c->t), "TO")) {
+				c->expect = true; /* RENAME [AS] name, RENAME = name */
+				if (token_is(token_peek(c->t), "AS") ||
+				    token_is_mark(token_peek(c->t), '='))
+					(void)token_next(c->t);
+			}
+			continue;
+		}
 
 		if (t.kind == TOKEN_END)
 			return 0;

@@ -46,6 +46,9 @@ struct statement {
 	enum statement_kind kind;
 	bool temporary;  /* CREATE or DROP TEMPORARY TABLE */
 	bool or_replace; /* CREATE OR REPLACE TABLE: drops what was there */
+	/* ALTER TABLE ... RENAME, of the table itself; DROP, TRUNCATE, EXCHANGE or CONVERT of a
+	 * partition; DISCARD or IMPORT TABLESPACE: another table, or other rows */
+	bool moves_rows;
 	char *name;      /* savepoint; else NULL */
 	struct statement_table *tables;
 	size_t table_count, table_capacity;

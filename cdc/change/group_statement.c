@@ -4,13 +4,12 @@
  * as a whole: TRUNCATE and DROP empty a table without naming a row, RENAME moves it, CREATE OR
  * REPLACE begins it anew, and a session that has switched to STATEMENT writes DML as text. They
  * cannot be delivered as row changes, and skipping them would make consumers wrong silently:
- * capture stops and says so. ALTER may change rows too; the next table map brings the new shape,
- * and the operator gets a line. Everything else cannot touch captured rows. */
+ * capture stops and says so. So does an ALTER that renames the table or takes rows away with a
+ * partition. Any other ALTER may change rows too; the next table map brings the new shape, and the
+ * operator gets a line. Everything else cannot touch captured rows. */
 #include "cdc/change/group_priv.h"
 
 #include "cdc/binlog/statement.h"
-
-#include <strings.h>
 
 /* A pattern "db.*" or "db.table" of this database. */
 static bool captures_database(const struct settings *settings, const char *db)
@@ -21,22 +20,6 @@ static bool captures_database(const struct settings *settings, const char *db)
 		const char *item = settings->capture_tables.items[i];
 
 		if (strncmp(item, db, size) == 0 && item[size] == '.')
-			return true;
-	}
-	return false;
-}
-
-/* CREATE OR REPLACE: the tokenizer's kind does not tell, so look for the word among the first few.
- */
-static bool replaces(struct slice text)
-{
-	static const char word[] = "REPLACE";
-	size_t limit = text.size < 200 ? text.size : 200;
-
-	for (size_t i = 0; i + sizeof(word) - 1 <= limit; i++) {
-		if (text.data[i] == '(' || text.data[i] == '`')
-			return false;
-		if (strncasecmp((const char *)text.data + i, word, sizeof(word) - 1) == 0)
 			return true;
 	}
 	return false;
@@ -86,7 +69,7 @@ static void note_alter(struct group *g, const struct statement_table *t)
 	g->info.notice = buf_cstr(&g->notice);
 }
 
-static int judge(struct group *g, const struct statement *s, struct slice text, struct err *e)
+static int judge(struct group *g, const struct statement *s, struct err *e)
 {
 	const struct statement_table *t = captured_target(g, s);
 
@@ -94,12 +77,14 @@ static int judge(struct group *g, const struct statement *s, struct slice text, 
 		return 0;
 	switch (s->kind) {
 	case STATEMENT_ALTER_TABLE:
+		if (s->moves_rows)
+			return refuse(g, s, t, e);
 		g->info.shapes_changed = true;
 		note_alter(g, t);
 		return 0;
 	case STATEMENT_CREATE_TABLE:
 		g->info.shapes_changed = true;
-		return replaces(text) ? refuse(g, s, t, e) : 0;
+		return s->or_replace ? refuse(g, s, t, e) : 0;
 	case STATEMENT_DROP_TABLE:
 	case STATEMENT_RENAME_TABLE:
 	case STATEMENT_TRUNCATE:
@@ -131,7 +116,7 @@ int group_statement(struct group *g, const struct event_query *query, struct err
 		return 0;
 	if (statement_read(query->text, query->db, &s, e) < 0)
 		return err_wrap(e, "transaction %s", g->info.gtid_text);
-	rc = judge(g, &s, query->text, e);
+	rc = judge(g, &s, e);
 	statement_done(&s);
 	return rc;
 }

@@ -368,6 +368,14 @@ START_TEST(test_group_refuses_statements)
 		"UPDATE shop.item SET a = 1",   "DROP DATABASE other",
 		"DROP DATABASE shop",           "CREATE OR REPLACE TABLE item (a INT)",
 		"DELETE FROM other.x",
+		"ALTER TABLE item RENAME item2",
+		"ALTER TABLE x RENAME TO item",
+		"ALTER TABLE x ADD b INT, RENAME = `shop`.`item`",
+		"ALTER TABLE item DROP PARTITION p1",
+		"alter table item truncate partition all",
+		"ALTER TABLE x EXCHANGE PARTITION p1 WITH TABLE item",
+		"ALTER TABLE item CONVERT PARTITION p1 TO TABLE x",
+		"ALTER TABLE item DISCARD TABLESPACE",
 	};
 	static const char *const fine[] = {
 		"TRUNCATE TABLE elsewhere",
@@ -380,6 +388,12 @@ START_TEST(test_group_refuses_statements)
 		"GRANT SELECT ON item TO x",
 		"# dummy",
 		"ALTER TABLE item ADD b INT",
+		"ALTER TABLE item RENAME COLUMN a TO b, RENAME INDEX x TO y, RENAME KEY p TO q",
+		"ALTER TABLE item ADD PARTITION (PARTITION p2 VALUES LESS THAN (9))",
+		"ALTER TABLE item CONVERT TO CHARACTER SET utf8mb4, DROP `partition`, IMPORT INT",
+		"ALTER TABLE x RENAME TO y",
+		"CREATE TABLE item /* a */ (replace_it INT)",
+		"CREATE TABLE IF NOT EXISTS other.replacements (a INT)",
 		"gibberish (",
 	};
 
