@@ -41,7 +41,7 @@ void commit_batch_move(struct commit_batch *b)
 
 void commit_batch_add(struct commit_batch *b, const char *gtid, int64_t changes, int64_t commit_us)
 {
-	assert(changes > 0);
+	assert(changes >= 0);
 	if (b->count == b->capacity) {
 		b->capacity = b->capacity * 2 + 64;
 		b->items = xrealloc(b->items, b->capacity * sizeof(*b->items));

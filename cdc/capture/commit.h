@@ -36,7 +36,8 @@ struct commit_batch {
 void commit_batch_init(struct commit_batch *b, const struct commit_limits *limits, int64_t seq);
 void commit_batch_done(struct commit_batch *b);
 
-/* A source transaction (or the part of one that is cut here) with `changes` seqs, not 0. */
+/* A source transaction (or the part of one that is cut here) with `changes` seqs. 0 only for the
+ * rest of one that an earlier group commit has left open. */
 void commit_batch_add(struct commit_batch *b, const char *gtid, int64_t changes, int64_t commit_us);
 /* The first record of the batch is being sent. */
 void commit_batch_begin(struct commit_batch *b, int64_t now_us);

@@ -25,6 +25,7 @@
 #define BUSY_US 50000   /* a commit so short ago means that the source is busy */
 #define BUSY_WAIT_MS 4
 #define RELEASE_BYTES 65536
+#define TURN_PACKETS 256 /* packets between two looks at what time demands */
 #define ORDER_CHECK 1024 /* changes between looks at the clock inside a group */
 
 /* ---- rows ----------------------------------------------------------------------------------- */
@@ -35,8 +36,9 @@ static int cut(struct session *s, struct err *e)
 {
 	const struct group_info *info = group_info(s->group);
 
-	if (s->seq > s->part_seq)
-		commit_batch_add(&s->batch, info->gtid_text, s->seq - s->part_seq, info->commit_us);
+	if (s->seq == s->part_seq) /* of this group nothing is delivered yet: no part to leave open */
+		return session_commit(s, e);
+	commit_batch_add(&s->batch, info->gtid_text, s->seq - s->part_seq, info->commit_us);
 	(void)snprintf(s->open_gtid, sizeof(s->open_gtid), "%s", info->gtid_text); /* same size */
 	s->open_changes = s->order;
 	s->part_seq = s->seq;
@@ -91,7 +93,8 @@ static int group_end(struct session *s, struct err *e)
 		log_warning("capture", "%s", info->notice);
 	if (info->shapes_changed && session_read_hints(s, e) < 0)
 		return -1;
-	if (s->seq > s->part_seq)
+	/* the rest of a group that was cut is named even if it is empty: readers wait for its end */
+	if (s->seq > s->part_seq || s->open_gtid[0] != '\0')
 		commit_batch_add(&s->batch, info->gtid_text, s->seq - s->part_seq, info->commit_us);
 	else
 		commit_batch_move(&s->batch);
@@ -179,6 +182,8 @@ static int wait_ms(struct session *s)
 
 	if (wait < 0 || wait > WAIT_MS_MAX)
 		wait = WAIT_MS_MAX;
+	if (s->seq > s->part_seq) /* inside a group: nothing is due before its next packet */
+		return WAIT_MS_MAX;
 	if (s->batch.begun_us != 0) { /* we wait for more to come before we commit */
 		int64_t left_us = s->batch.begun_us + BUSY_WAIT_MS * 1000 - now;
 
@@ -291,9 +296,29 @@ static int stop(struct session *s, struct err *e)
 	return session_commit(s, e);
 }
 
+/* A source that keeps the ring filled never lets idle() have its turn. What it does must be done
+ * all the same: within a long group, and where nothing is captured for a long while. */
+static int turn(struct session *s, struct err *e)
+{
+	int64_t now;
+
+	if (++s->packets % TURN_PACKETS != 0)
+		return 0;
+	now = clock_monotonic_us();
+	notify_watchdog();
+	session_progress(s, false);
+	if (s->seq > s->part_seq)
+		return commit_batch_must_cut(&s->batch, now) ? cut(s, e) : 0;
+	if (commit_batch_due(&s->batch, now, publisher_bytes(s->publisher), false))
+		return session_commit(s, e);
+	return 0;
+}
+
 int session_run(struct session *s, struct err *e)
 {
 	while (!stop_requested()) {
+		if (turn(s, e) < 0)
+			return -1;
 		if (!group_open(s->group) && !group_is_again(s->group) && at_border(s, e) < 0)
 			return -1;
 		if (next_packet(s, e) < 0)

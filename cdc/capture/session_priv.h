@@ -40,6 +40,7 @@ struct session {
 
 	struct commit_batch batch;
 	uint64_t cursor, released;                       /* in the ring */
+	unsigned packets;                                /* taken, for turn() */
 	int64_t read_base_transactions, read_base_bytes; /* totals when the stream was opened */
 	int64_t reported_us, committed_transactions, committed_bytes;
 	struct buf gtid_text;
