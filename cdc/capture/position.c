@@ -12,35 +12,30 @@
 
 #include <stdlib.h>
 
-/* The last record of a one-partition topic that `take` accepts, from `offset` on. */
+/* take: 0 to go on, 1 to stop, -1 with *e filled. */
 typedef int (*take_fn)(void *context, const struct consumer_message *message, struct err *e);
 
-static int read_to_end(const struct settings *settings, const char *topic, int64_t offset,
-		       take_fn take, void *context, struct err *e)
+static int read_to_end(const struct settings *settings, const char *topic, int32_t number,
+		       int64_t offset, take_fn take, void *context, struct err *e)
 {
 	struct consumer_options options = { .queue_bytes_max = 1024 * 1024, .stop_at_end = true };
-	struct consumer_partition partition = { topic, 0, offset };
+	struct consumer_partition partition = { topic, number, offset };
 	struct consumer *consumer = NULL;
-	int rc = -1;
+	int rc;
 
 	if (consumer_open(settings, &options, &consumer, e) < 0)
 		return -1;
-	if (consumer_assign(consumer, &partition, 1, e) < 0)
-		goto out;
-	while (!consumer_at_end(consumer)) {
+	rc = consumer_assign(consumer, &partition, 1, e);
+	while (rc == 0 && !consumer_at_end(consumer)) {
 		const struct consumer_message *messages;
 		size_t count = 0;
 
-		if (consumer_poll(consumer, 1000, &messages, &count, e) < 0)
-			goto out;
-		for (size_t i = 0; i < count; i++)
-			if (take(context, &messages[i], e) < 0)
-				goto out;
+		rc = consumer_poll(consumer, 1000, &messages, &count, e);
+		for (size_t i = 0; i < count && rc == 0; i++)
+			rc = take(context, &messages[i], e);
 	}
-	rc = 0;
-out:
 	consumer_close(consumer);
-	return rc;
+	return rc < 0 ? -1 : 0;
 }
 
 static int lookup(void *context, int32_t id, const char **ret_text, struct err *e)
@@ -85,7 +80,7 @@ int position_read(const struct settings *settings, struct registry *registry, bo
 	struct reading r = { .name = settings->name,
 			     .reader = records_reader_new(lookup, registry) };
 	char *topic = delivery_topic_name(settings, "position");
-	int rc = read_to_end(settings, topic, CONSUMER_BEGIN, take_position, &r, e);
+	int rc = read_to_end(settings, topic, 0, CONSUMER_BEGIN, take_position, &r, e);
 
 	if (rc == 0) {
 		*ret_found = r.found;
@@ -128,7 +123,7 @@ static int last_seq(const struct settings *settings, struct admin *admin, struct
 
 	for (int64_t back = 100; rc == 0 && r.seq == 0; back *= 10) {
 		from = high - back > low ? high - back : low;
-		rc = read_to_end(settings, topic, from, take_commit, &r, e);
+		rc = read_to_end(settings, topic, 0, from, take_commit, &r, e);
 		if (from == low)
 			break;
 	}
@@ -139,23 +134,36 @@ static int last_seq(const struct settings *settings, struct admin *admin, struct
 	return rc;
 }
 
-static int holds_records(struct admin *admin, const char *topic, bool *ret_holds, struct err *e)
+static int take_any(void *context, const struct consumer_message *message, struct err *e)
+{
+	(void)message;
+	(void)e;
+	*(bool *)context = true;
+	return 1;
+}
+
+/* Committed records. An offset alone says nothing: a first group commit that failed leaves aborted
+ * ones and markers behind. */
+static int holds_records(const struct settings *settings, struct admin *admin, const char *topic,
+			 bool *ret_holds, struct err *e)
 {
 	struct topic_info info;
+	bool holds = false;
 
 	if (admin_topic(admin, topic, &info, e) < 0)
 		return -1;
-	for (int32_t p = 0; info.exists && p < info.partitions; p++) {
+	for (int32_t p = 0; info.exists && p < info.partitions && !holds; p++) {
 		int64_t low, high;
 
 		if (admin_watermarks(admin, topic, p, &low, &high, e) < 0)
 			return -1;
-		if (high > 0) {
-			*ret_holds = true;
-			return 0;
-		}
+		if (low > 0) /* there were some */
+			holds = true;
+		else if (high > 0 &&
+			 read_to_end(settings, topic, p, CONSUMER_BEGIN, take_any, &holds, e) < 0)
+			return -1;
 	}
-	*ret_holds = false;
+	*ret_holds = holds;
 	return 0;
 }
 
@@ -164,7 +172,7 @@ static int refuse_data(const struct settings *settings, struct admin *admin, con
 {
 	bool holds;
 
-	if (holds_records(admin, topic, &holds, e) < 0)
+	if (holds_records(settings, admin, topic, &holds, e) < 0)
 		return -1;
 	if (!holds || settings->capture_adopt)
 		return 0;
@@ -175,6 +183,23 @@ static int refuse_data(const struct settings *settings, struct admin *admin, con
 	return err_hint(e, "Give millrace.name (and the events' topics) new names, or set "
 			   "capture.adopt = on to write behind what "
 			   "is there.");
+}
+
+int position_new_table(const struct settings *settings, struct admin *admin, const char *topic,
+		       struct err *e)
+{
+	bool holds;
+
+	if (holds_records(settings, admin, topic, &holds, e) < 0)
+		return -1;
+	if (!holds || settings->capture_adopt)
+		return 0;
+	err_config(e,
+		   "topic %s holds records, but the position of %s does not know its table: what "
+		   "was deleted in between would never be said",
+		   topic, settings->name);
+	return err_hint(e, "Give millrace.name another value, delete the topic, or set "
+			   "capture.adopt = on to write behind what is there.");
 }
 
 static bool is_data(const struct settings *settings, const char *topic)
@@ -220,37 +245,88 @@ static bool has_line(const char *lines, const char *line, size_t size)
 	return false;
 }
 
-static void say_missing(const char *from, const char *in, const char *what, bool tables_too,
-			struct buf *out)
+/* Bytes of "<kind> <name>", by which a line is known. */
+static size_t identity(const char *line, size_t size)
+{
+	size_t kind = strcspn(line, " \n");
+
+	if (kind >= size)
+		return size;
+	kind += 1 + strcspn(line + kind + 1, " \n");
+	return kind < size ? kind : size;
+}
+
+/* `lines` has a line of the same kind and name. */
+static bool has_identity(const char *lines, const char *line, size_t size)
+{
+	size_t same = identity(line, size);
+
+	while (*lines != '\0') {
+		size_t n = strcspn(lines, "\n");
+
+		if (n >= same && identity(lines, n) == same && memcmp(lines, line, same) == 0)
+			return true;
+		lines += n + (lines[n] != '\0');
+	}
+	return false;
+}
+
+static bool is_kind(const char *line, const char *kind)
+{
+	return strncmp(line, kind, strlen(kind)) == 0;
+}
+
+/* What is only on this side: a change when the other side has the same name, or when lines of its
+ * kind can neither come nor go; else it came or went. */
+static void judge(const char *line, size_t n, const char *others, bool came, struct buf *changes,
+		  struct buf *notes)
+{
+	bool table = is_kind(line, "table "), event = is_kind(line, "event ");
+	int name = (int)identity(line, n);
+
+	if (has_identity(others, line, n) || (!table && !event && !is_kind(line, "topic ")))
+		buf_add_format(changes, "%s%s: %.*s", changes->size > 0 ? "; " : "",
+			       came ? "new" : "gone", (int)(n < 300 ? n : 300), line);
+	else if (event && came)
+		buf_add_format(
+			notes,
+			"%.*s is new: it is published from here on, not for what was before\n",
+			name, line);
+	else if ((table || event) && !came)
+		buf_add_format(notes, "%.*s is no longer configured: its topic ends here\n", name,
+			       line);
+}
+
+static void compare_side(const char *from, const char *others, bool came, struct buf *changes,
+			 struct buf *notes)
 {
 	while (*from != '\0') {
 		size_t n = strcspn(from, "\n");
 
-		if (n > 0 && !has_line(in, from, n) &&
-		    (tables_too ||
-		     (strncmp(from, "table ", 6) != 0 && strncmp(from, "topic ", 6) != 0)))
-			buf_add_format(out, "%s%s: %.*s", out->size > 0 ? "; " : "", what,
-				       (int)(n < 300 ? n : 300), from);
+		if (n > 0 && !has_line(others, from, n))
+			judge(from, n, others, came, changes, notes);
 		from += n + (from[n] != '\0');
 	}
 }
 
-int position_compare(const char *stored, const char *now, struct err *e)
+int position_compare(const char *stored, const char *now, struct buf *notes, struct err *e)
 {
-	struct buf differences = BUF_INIT;
+	struct buf changes = BUF_INIT;
 
-	say_missing(stored, now, "gone", true, &differences);
-	say_missing(now, stored, "new", false, &differences);
-	if (differences.size == 0) {
-		buf_done(&differences);
+	compare_side(stored, now, false, &changes, notes);
+	compare_side(now, stored, true, &changes, notes);
+	if (changes.size == 0) {
+		buf_done(&changes);
 		return 0;
 	}
 	err_config(e,
 		   "the configuration differs from the one that the position was written with: "
 		   "%.1500s",
-		   buf_cstr(&differences));
-	err_hint(e, "Put it back, or begin anew with another millrace.name (and new topics for the "
-		    "events).");
-	buf_done(&differences);
+		   buf_cstr(&changes));
+	err_hint(e,
+		 "Put it back, or begin anew with another millrace.name (and new topics for the "
+		 "events). A changed event can also be a new one, with a name and a topic of its "
+		 "own.");
+	buf_done(&changes);
 	return -1;
 }

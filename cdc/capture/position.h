@@ -4,6 +4,7 @@
 #define CDC_CAPTURE_POSITION_H
 
 #include "core/avro/records.h"
+#include "core/base/buf.h"
 #include "core/base/settings.h"
 #include "core/kafka/admin.h"
 #include "core/registry/registry.h"
@@ -19,8 +20,15 @@ int position_read(const struct settings *settings, struct registry *registry, bo
 int position_adopt(const struct settings *settings, struct admin *admin, struct registry *registry,
 		   const char *const *topics, size_t topic_count, int64_t *ret_seq, struct err *e);
 
-/* A fingerprint is lines of text, in any order. Lines "table ..." and "topic ..." may be added; any
- * other difference is ERR_CONFIG and named. */
-int position_compare(const char *stored, const char *now, struct err *e);
+/* A table that the position does not know begins from nothing: ERR_CONFIG when its topic holds
+ * records nevertheless (of a time when it was captured before), unless capture.adopt. */
+int position_new_table(const struct settings *settings, struct admin *admin, const char *topic,
+		       struct err *e);
+
+/* A fingerprint is lines of text, in any order: "table <pattern>", "event <name> <binding>", "topic
+ * <name> partitions=<n>". Tables and events may come and go, each with its topics; what the
+ * operator should know of it is added to `notes`, a line each. A changed binding, a changed number
+ * of partitions, or a line of any other kind that differs, is ERR_CONFIG and named. */
+int position_compare(const char *stored, const char *now, struct buf *notes, struct err *e);
 
 #endif

@@ -36,7 +36,8 @@ static int cut(struct session *s, struct err *e)
 {
 	const struct group_info *info = group_info(s->group);
 
-	if (s->seq == s->part_seq) /* of this group nothing is delivered yet: no part to leave open */
+	if (s->seq ==
+	    s->part_seq) /* of this group nothing is delivered yet: no part to leave open */
 		return session_commit(s, e);
 	commit_batch_add(&s->batch, info->gtid_text, s->seq - s->part_seq, info->commit_us);
 	(void)snprintf(s->open_gtid, sizeof(s->open_gtid), "%s", info->gtid_text); /* same size */
@@ -93,7 +94,8 @@ static int group_end(struct session *s, struct err *e)
 		log_warning("capture", "%s", info->notice);
 	if (info->shapes_changed && session_read_hints(s, e) < 0)
 		return -1;
-	/* the rest of a group that was cut is named even if it is empty: readers wait for its end */
+	/* the rest of a group that was cut is named even if it is empty: readers wait for its end
+	 */
 	if (s->seq > s->part_seq || s->open_gtid[0] != '\0')
 		commit_batch_add(&s->batch, info->gtid_text, s->seq - s->part_seq, info->commit_us);
 	else

@@ -128,10 +128,59 @@ static const struct position_copy *copy_entry(const struct position_record *posi
 	return NULL;
 }
 
+/* Tables and events may come and go: the operator hears of it. */
+static int compare_configuration(struct session *s, const char *stored, struct err *e)
+{
+	struct buf notes = BUF_INIT;
+	int rc = position_compare(stored, buf_cstr(&s->fingerprint), &notes, e);
+	char *line = buf_cstr(&notes), *rest;
+
+	for (; rc == 0 && *line != '\0'; line = rest) {
+		rest = line + strcspn(line, "\n");
+		if (*rest != '\0')
+			*rest++ = '\0';
+		log_warning("capture", "%s", line);
+	}
+	buf_done(&notes);
+	return rc;
+}
+
+/* A table that the position doesn't know: copied if this capture began with a copy. */
+static int new_table(struct session *s, const struct source_table *table, struct err *e)
+{
+	bool copied = strcmp(s->settings->source_start, "snapshot") != 0;
+	char *topic = publisher_row_topic(s->publisher, table->shape);
+	int rc = position_new_table(s->settings, s->admin, topic, e);
+
+	if (rc == 0 && copied)
+		log_warning("capture",
+			    "%s.%s is new: without a copy (source.start = %s), its topic begins "
+			    "with the next change",
+			    table->shape->db, table->shape->table, s->settings->source_start);
+	free(topic);
+	return rc < 0 ? -1
+		      : copy_table(s->copy, table->shape, table->rows_estimate, NULL, copied, e);
+}
+
+static int take_tables(struct session *s, const struct position_record *position,
+		       const struct source_tables *tables, struct err *e)
+{
+	for (size_t i = 0; i < tables->count; i++) {
+		const struct source_table *t = &tables->items[i];
+		const struct position_copy *known = copy_entry(position, t->shape);
+
+		if (known == NULL
+			    ? new_table(s, t, e) < 0
+			    : copy_table(s->copy, t->shape, t->rows_estimate, known, false, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 static int take_position(struct session *s, const struct position_record *position,
 			 const struct source_tables *tables, struct err *e)
 {
-	if (position_compare(position->fingerprint, buf_cstr(&s->fingerprint), e) < 0 ||
+	if (compare_configuration(s, position->fingerprint, e) < 0 ||
 	    gtid_set_parse(slice_str(position->gtid_set), &s->gtid_set, e) < 0)
 		return -1;
 	s->seq = position->seq;
@@ -142,10 +191,8 @@ static int take_position(struct session *s, const struct position_record *positi
 		(void)snprintf(s->open_gtid, sizeof(s->open_gtid), "%s",
 			       position->open_gtid); /* a longer one matches nothing */
 	s->open_changes = position->open_changes;
-	for (size_t i = 0; i < tables->count; i++)
-		if (copy_table(s->copy, tables->items[i].shape, tables->items[i].rows_estimate,
-			       copy_entry(position, tables->items[i].shape), false, e) < 0)
-			return -1;
+	if (take_tables(s, position, tables, e) < 0)
+		return -1;
 	log_info("capture", "goes on behind seq %" PRId64 ", %s%s%s", s->seq, position->gtid_set,
 		 s->open_gtid[0] != '\0' ? ", inside " : "", s->open_gtid);
 	return 0;

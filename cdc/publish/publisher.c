@@ -211,7 +211,7 @@ static int register_as(struct publisher *p, const char *topic, const char *suffi
 	return rc;
 }
 
-static char *row_topic_name(const struct publisher *p, const struct shape *shape)
+char *publisher_row_topic(const struct publisher *p, const struct shape *shape)
 {
 	struct buf name = BUF_INIT;
 
@@ -224,7 +224,7 @@ static char *row_topic_name(const struct publisher *p, const struct shape *shape
 
 static int compile_rows(struct publisher *p, struct plan *plan, struct err *e)
 {
-	char *name = row_topic_name(p, plan->shape);
+	char *name = publisher_row_topic(p, plan->shape);
 	struct buf text = BUF_INIT;
 	int rc = -1;
 

@@ -55,6 +55,8 @@ void publisher_fingerprint(const struct publisher *p, struct buf *out);
 /* Tables ("db.table") that event files are bound to, for check: count and names owned by the
  * publisher. */
 const char *const *publisher_event_tables(const struct publisher *p, size_t *ret_count);
+/* Topic of the table's rows; malloced. */
+char *publisher_row_topic(const struct publisher *p, const struct shape *shape);
 /* Topic of the event with that index in publisher_event_tables. */
 const char *publisher_event_topic(const struct publisher *p, size_t event);
 

@@ -117,37 +117,61 @@ START_TEST(test_commit_records_follow_each_other)
 }
 END_TEST
 
+/* What position_compare() says of `now`: its notes, or NULL when it refuses. */
+static const char *compared(const char *stored, const char *now, struct err *e)
+{
+	static char text[1000];
+	struct buf notes = BUF_INIT;
+	int rc;
+
+	*e = (struct err)ERR_INIT;
+	rc = position_compare(stored, now, &notes, e);
+	snprintf(text, sizeof(text), "%s", buf_cstr(&notes));
+	buf_done(&notes);
+	return rc == 0 ? text : NULL;
+}
+
 START_TEST(test_position_fingerprint)
 {
-	static const char stored[] = "table a.b\nevent E topic=t from=a.b when=enters key=id "
-				     "where=x\ntopic n.a.b partitions=4\n";
-	struct err e = ERR_INIT;
+#define TABLE "table a.b\n"
+#define EVENT "event E topic=t from=a.b when=enters key=id where="
+#define TOPICS "topic n.a.b partitions=4\ntopic t partitions=4\n"
+	static const char stored[] = TABLE EVENT "x\n" TOPICS;
+	struct err e;
 
-	ck_assert_int_eq(position_compare(stored, stored, &e), 0);
-	ck_assert_int_eq(position_compare(stored,
-					  "topic n.a.b partitions=4\nevent E topic=t from=a.b "
-					  "when=enters key=id where=x\n"
-					  "table c.d\ntable a.b\ntopic n.c.d partitions=1",
-					  &e),
-			 0);
-	ck_assert_int_eq(position_compare(stored,
-					  "table a.b\ntopic n.a.b partitions=4\n"
-					  "event E topic=t from=a.b when=enters key=id where=y\n",
-					  &e),
-			 -1);
+	ck_assert_str_eq(compared(stored, stored, &e), "");
+	ck_assert_str_eq(compared(stored,
+				  TOPICS EVENT "x\ntable c.d\n" TABLE "topic n.c.d partitions=1",
+				  &e),
+			 "");
+	ck_assert_ptr_null(compared(stored, TABLE EVENT "y\n" TOPICS, &e));
 	ck_assert_int_eq(e.kind, ERR_CONFIG);
-	ck_assert_ptr_nonnull(
-		strstr(e.msg, "gone: event E topic=t from=a.b when=enters key=id where=x"));
-	ck_assert_ptr_nonnull(
-		strstr(e.msg, "new: event E topic=t from=a.b when=enters key=id where=y"));
-	ck_assert_int_eq(
-		position_compare(stored,
-				 "table a.b\nevent E topic=t from=a.b when=enters key=id where=x\n"
-				 "topic n.a.b partitions=8\n",
-				 &e),
-		-1);
-	ck_assert_int_eq(position_compare(stored, "", &e), -1);
-	ck_assert_int_eq(position_compare("", stored, &e), -1); /* the event is new */
+	ck_assert_ptr_nonnull(strstr(e.msg, "gone: " EVENT "x"));
+	ck_assert_ptr_nonnull(strstr(e.msg, "new: " EVENT "y"));
+	ck_assert_ptr_nonnull(strstr(e.msg, "HINT"));
+	ck_assert_ptr_null(compared(
+		stored, TABLE EVENT "x\ntopic n.a.b partitions=8\ntopic t partitions=4\n", &e));
+	ck_assert_ptr_nonnull(strstr(e.msg, "new: topic n.a.b partitions=8"));
+	ck_assert_ptr_null(compared(stored, "source x\n" TABLE EVENT "x\n" TOPICS, &e));
+	ck_assert_ptr_null(compared("source x\n", "", &e));
+}
+END_TEST
+
+START_TEST(test_position_tables_and_events_come_and_go)
+{
+	struct err e;
+
+	ck_assert_str_eq(compared(TABLE "topic n.a.b partitions=4\n", TABLE EVENT "x\n" TOPICS, &e),
+			 "event E is new: it is published from here on, not for what was before\n");
+	ck_assert_str_eq(compared(TABLE EVENT "x\n" TOPICS, TABLE "topic n.a.b partitions=4\n", &e),
+			 "event E is no longer configured: its topic ends here\n");
+	ck_assert_str_eq(compared(TABLE TOPICS, "", &e),
+			 "table a.b is no longer configured: its topic ends here\n");
+	/* a name that only begins like another is another */
+	ck_assert_str_eq(
+		compared("event E when=enters\n", "event Ex when=leaves\n", &e),
+		"event E is no longer configured: its topic ends here\n"
+		"event Ex is new: it is published from here on, not for what was before\n");
 }
 END_TEST
 
@@ -160,5 +184,6 @@ int main(void)
 	unit_test(s, test_commit_limits_of_the_record);
 	unit_test(s, test_commit_records_follow_each_other);
 	unit_test(s, test_position_fingerprint);
+	unit_test(s, test_position_tables_and_events_come_and_go);
 	return unit_run(s);
 }

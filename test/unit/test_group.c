@@ -362,11 +362,16 @@ static int feed_statement(const char *text, struct fixture *f)
 START_TEST(test_group_refuses_statements)
 {
 	static const char *const refused[] = {
-		"TRUNCATE TABLE item",          "truncate `shop`.`item`",
-		"DROP TABLE IF EXISTS x, item", "RENAME TABLE item TO item2",
-		"RENAME TABLE x TO item",       "INSERT INTO item VALUES (1)",
-		"UPDATE shop.item SET a = 1",   "DROP DATABASE other",
-		"DROP DATABASE shop",           "CREATE OR REPLACE TABLE item (a INT)",
+		"TRUNCATE TABLE item",
+		"truncate `shop`.`item`",
+		"DROP TABLE IF EXISTS x, item",
+		"RENAME TABLE item TO item2",
+		"RENAME TABLE x TO item",
+		"INSERT INTO item VALUES (1)",
+		"UPDATE shop.item SET a = 1",
+		"DROP DATABASE other",
+		"DROP DATABASE shop",
+		"CREATE OR REPLACE TABLE item (a INT)",
 		"DELETE FROM other.x",
 		"ALTER TABLE item RENAME item2",
 		"ALTER TABLE x RENAME TO item",

@@ -1,0 +1,139 @@
+"""Configuration and tables that change between two runs, and starts that are not clean."""
+import json
+
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions, NewTopic
+
+from fold import check_seq, compare
+from harness import run_sql, source_position
+from test_errors import CONFIG, DATA, ends_with, table  # noqa: F401
+
+NO_PAGES = ["--http.listen=off"]
+
+
+def write_event(setup, name, topic, where=None, when="enters"):
+    folder = setup.folder / "events"
+    folder.mkdir(exist_ok=True)
+    binding = {"owner": "me", "topic": f"{setup.name}.{topic}", "key": ["id"], "from": setup.settings["capture.tables"], "when": when}
+    if where:
+        binding["where"] = where
+    (folder / f"{name}.avsc").write_text(json.dumps({
+        "type": "record", "namespace": "shop", "name": name, "doc": "A test.", "millrace": binding,
+        "fields": [{"name": "id", "type": "int"}]}))
+
+
+def until_delivered(setup, connection):
+    run = setup.daemon("run").start()
+    setup.wait_delivered(source_position(connection), run)
+    run.stop()
+    return run
+
+
+def test_events_come_go_and_do_not_change(table, make_setup):  # noqa: F811
+    db, connection = table
+    setup = make_setup(f"{db}.t", capture__events="events")
+    write_event(setup, "Came", "came")
+    until_delivered(setup, connection)
+    write_event(setup, "Came", "came", where="v = 'a'")
+    ends_with(setup, CONFIG, "event shop.Came", "where=v = 'a'", flags=NO_PAGES)
+    write_event(setup, "Came", "came")
+    write_event(setup, "Left", "left", when="leaves")
+    run_sql(connection, f"INSERT INTO {db}.t VALUES (2, 'b')", f"DELETE FROM {db}.t WHERE id = 1")
+    run = until_delivered(setup, connection)
+    assert "event shop.Left is new" in run.log()
+    assert [r[4]["id"] for r in setup.reader.records(f"{setup.name}.left")] == [1]
+    (setup.folder / "events" / "Came.avsc").unlink()
+    run_sql(connection, f"INSERT INTO {db}.t VALUES (3, 'c')")
+    run = until_delivered(setup, connection)
+    assert "event shop.Came is no longer configured" in run.log()
+    assert sorted(r[4]["id"] for r in setup.reader.records(f"{setup.name}.came")) == [1, 2]
+    check_seq(setup)
+
+
+def test_partitions_added_to_a_topic(servers, table, make_setup):  # noqa: F811
+    db, connection = table
+    setup = make_setup(f"{db}.t")
+    until_delivered(setup, connection)
+    admin = AdminClient({"bootstrap.servers": servers.bootstrap})
+    for f in admin.create_partitions([NewPartitions(setup.topic(f"{db}.t"), 5)]).values():
+        f.result(10)
+    ends_with(setup, CONFIG, f"new: topic {setup.topic(f'{db}.t')} partitions=5", flags=NO_PAGES)
+
+
+def test_a_dropped_table_can_be_taken_out_but_not_in_again(table, make_setup):  # noqa: F811
+    db, connection = table
+    run_sql(connection, f"CREATE TABLE {db}.u (id INT PRIMARY KEY)", f"INSERT INTO {db}.u VALUES (1)")
+    setup = make_setup(f"{db}.t, {db}.u")
+    until_delivered(setup, connection)
+    run_sql(connection, f"DROP TABLE {db}.u", f"INSERT INTO {db}.t VALUES (2, 'b')")
+    setup.settings["capture.tables"] = f"{db}.t"
+    setup.write()
+    run = until_delivered(setup, connection)
+    assert f"table {db}.u is no longer configured" in run.log()
+    compare(setup.reader.records(setup.topic(f"{db}.t")), connection, db, "t", ["id"])
+    run_sql(connection, f"CREATE TABLE {db}.u (id INT PRIMARY KEY)")
+    setup.settings["capture.tables"] = f"{db}.t, {db}.u"
+    setup.write()
+    ends_with(setup, CONFIG, setup.topic(f"{db}.u"), "capture.adopt", flags=NO_PAGES)
+    check_seq(setup)
+
+
+def test_alter_that_renames(table, make_setup):  # noqa: F811
+    db, connection = table
+    setup = make_setup(f"{db}.t")
+    until_delivered(setup, connection)
+    run_sql(connection, f"ALTER TABLE {db}.t RENAME {db}.t2", f"CREATE TABLE {db}.t (id INT PRIMARY KEY, v VARCHAR(10))")
+    ends_with(setup, DATA, f"{db}.t", flags=NO_PAGES)
+
+
+def test_a_first_commit_that_was_aborted(servers, table, make_setup):  # noqa: F811
+    """Aborted records and markers lie in the commits topic: that is no history."""
+    db, connection = table
+    setup = make_setup(f"{db}.t")
+    p = Producer({"bootstrap.servers": servers.bootstrap, "transactional.id": f"other-{setup.name}"})
+    admin = AdminClient({"bootstrap.servers": servers.bootstrap})
+    run = setup.daemon("run").start()
+    setup.wait_delivered(source_position(connection), run)
+    run.kill()
+    for f in admin.describe_configs([ConfigResource(ConfigResource.Type.TOPIC, f"{setup.name}.commits")]).values():
+        config = {k: v.value for k, v in f.result(10).items() if k in ("retention.ms", "retention.bytes", "cleanup.policy")}
+    again = make_setup(f"{db}.t")
+    for f in admin.create_topics([NewTopic(f"{again.name}.commits", 1, 1, config=config)]).values():
+        f.result(10)
+    p.init_transactions(20)
+    p.begin_transaction()
+    p.produce(f"{again.name}.commits", value=b"never")
+    p.flush(10)
+    p.abort_transaction(20)
+    until_delivered(again, connection)
+    compare(again.reader.records(again.topic(f"{db}.t")), connection, db, "t", ["id"])
+
+
+def test_start_now_and_a_table_that_cannot_be_copied(database, make_setup):
+    db, connection = database
+    run_sql(connection, "CREATE TABLE a (id INT PRIMARY KEY)")
+    setup = make_setup(f"{db}.*", source__start="now")
+    until_delivered(setup, connection)
+    run_sql(connection, "CREATE TABLE b (id VARCHAR(9) PRIMARY KEY)", "INSERT INTO b VALUES ('x')", "INSERT INTO a VALUES (1)")
+    run = until_delivered(setup, connection)
+    assert f"{db}.b is new" in run.log()
+    for name in "ab":
+        compare(setup.reader.records(setup.topic(f"{db}.{name}")), connection, db, name, ["id"])
+
+
+def test_a_cut_group_whose_rest_is_empty(servers, database, make_setup):
+    """Of a transaction larger than the ring the last part holds no captured row: its end must be told all the same."""
+    db, connection = database
+    run_sql(connection, "CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(200))", "CREATE TABLE other (id INT, v VARCHAR(1000))")
+    setup = make_setup(f"{db}.t", source__start="now", capture__memory="64M", kafka__transaction__timeout__ms="1000",
+                       kafka__timeout="1s")
+    until_delivered(setup, connection)
+    run_sql(connection, "BEGIN", "INSERT INTO t SELECT seq, REPEAT('x', 200) FROM seq_1_to_20000",
+            "INSERT INTO other SELECT seq, REPEAT('y', 1000) FROM seq_1_to_250000", "COMMIT")
+    run = until_delivered(setup, connection)
+    assert "is cut behind change" in run.log(), run.log_tail()
+    commits = [c for c in setup.commits() if c["transactions"]]
+    for commit, following in zip(commits, commits[1:]):
+        assert not commit["open"] or commit["transactions"][-1]["gtid"] == following["transactions"][0]["gtid"]
+    assert commits[0]["open"] and not commits[-1]["open"]
+    check_seq(setup)
