@@ -17,13 +17,11 @@
 #include <pthread.h>
 #include <unistd.h>
 
-#define STUCK_US 120000000 /* /healthz: the loop has not turned for so long */
-
 static bool healthy(void *context, struct buf *ret_why)
 {
 	int64_t still_us = clock_monotonic_us() - report_turned_us(context);
 
-	if (still_us < STUCK_US)
+	if (still_us < REPORT_STUCK_US)
 		return true;
 	buf_add_format(ret_why, "the capture loop has not turned for %" PRId64 " s",
 		       still_us / 1000000);
@@ -83,8 +81,7 @@ static int run(const struct settings *settings, int argc, char **argv)
 	if (pthread_create(&drain, NULL, limit_drain, NULL) == 0)
 		(void)pthread_detach(drain); /* nobody waits for it */
 	log_info("capture", "%s starts%s%s", settings->name,
-		 http != NULL ? "; pages at http://" : "",
-		 daemon_http_address(http));
+		 http != NULL ? "; pages at http://" : "", daemon_http_address(http));
 	code = capture_run(settings, report);
 	notify_stopping();
 	report_free(report);

@@ -10,6 +10,7 @@
 #include "core/base/backoff.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
+#include "core/base/notify.h"
 #include "core/base/stop.h"
 
 #define SETTLED_US \
@@ -24,6 +25,17 @@ static int run_session(const struct settings *settings, struct report *report, s
 		rc = session_run(session, e);
 	session_close(session);
 	return rc;
+}
+
+/* A wait is no hanging: systemd hears of us all the while. */
+static void wait_for_next(struct report *report, int64_t ms)
+{
+	for (int64_t slice; ms > 0 && !stop_requested(); ms -= slice) {
+		slice = ms < 1000 ? ms : 1000;
+		report_turn(report);
+		notify_watchdog();
+		(void)stop_wait_ms(slice); /* the loops ask */
+	}
 }
 
 int capture_run(const struct settings *settings, struct report *report)
@@ -49,7 +61,7 @@ int capture_run(const struct settings *settings, struct report *report)
 		err_wrap(&e, "trying again in %lld ms", (long long)wait);
 		log_err(LOG_LEVEL_WARNING, "capture", NULL, &e);
 		report_state(report, "retrying", e.msg);
-		(void)stop_wait_ms(wait); /* the loop's condition asks */
+		wait_for_next(report, wait);
 	}
 	report_state(report, "stopped", NULL);
 	log_info("capture", "stopped");

@@ -335,6 +335,8 @@ static void *reporter(void *context)
 
 	while ((why = rest(r, clock_monotonic_us() + ASK_EVERY_US)) != WAKE_STOP) {
 		now = clock_monotonic_us();
+		if (now - report_turned_us(r) < REPORT_STUCK_US)
+			notify_watchdog();
 		if (why == WAKE_TIME) {
 			ask_head(r);
 			/* where we are is looked at after the head, never before: else a busy

@@ -13,6 +13,10 @@
 
 struct report;
 
+/* The loop may wait for servers that don't answer, each time with a limit of its own; after so long
+ * without a turn it is stuck: /healthz says so, and the watchdog is no longer served. */
+#define REPORT_STUCK_US 120000000
+
 struct report_progress { /* between two source transactions */
 	int64_t seq;
 	const struct gtid_set *gtid_set; /* processed: delivered, or in the group commit in hand */

@@ -1,14 +1,40 @@
 """Configuration and tables that change between two runs, and starts that are not clean."""
 import json
+import socket
+import threading
+import time
 
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions, NewTopic
 
 from fold import check_seq, compare
 from harness import run_sql, source_position
-from test_errors import CONFIG, DATA, ends_with, table  # noqa: F401
+from test_errors import CONFIG, DATA, closed_port, ends_with, table  # noqa: F401
 
 NO_PAGES = ["--http.listen=off"]
+
+
+class Ears:
+    """Hears what a daemon of this setup says to systemd, with a watchdog of 0.1 s."""
+
+    def __init__(self, setup, folder):
+        self.socket, self.times = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM), []
+        self.socket.bind(str(folder / "notify"))
+        self.socket.settimeout(0.05)
+        setup.env = {**setup.env, "NOTIFY_SOCKET": str(folder / "notify"), "WATCHDOG_USEC": "100000"}
+
+    def listen(self, condition):
+        while condition():
+            try:
+                if self.socket.recv(4096) in (b"READY=1", b"WATCHDOG=1"):
+                    self.times.append(time.monotonic())
+            except TimeoutError:
+                pass
+
+    def longest_silence(self):
+        gaps = [b - a for a, b in zip(self.times, self.times[1:])]
+        print("longest silence", max(gaps), "of", self.times[-1] - self.times[0])
+        return max(gaps)
 
 
 def write_event(setup, name, topic, where=None, when="enters"):
@@ -137,3 +163,31 @@ def test_a_cut_group_whose_rest_is_empty(servers, database, make_setup):
         assert not commit["open"] or commit["transactions"][-1]["gtid"] == following["transactions"][0]["gtid"]
     assert commits[0]["open"] and not commits[-1]["open"]
     check_seq(setup)
+
+
+def test_the_watchdog_is_served_while_the_ring_is_never_empty(servers, database, make_setup, tmp_path):
+    """A catch-up of small transactions: nothing ever waits, and systemd must hear of us all the same."""
+    db, connection = database
+    run_sql(connection, "CREATE TABLE t (id INT AUTO_INCREMENT PRIMARY KEY, a VARCHAR(50), b VARCHAR(50))",
+            "CREATE PROCEDURE fill() BEGIN DECLARE i INT DEFAULT 0; WHILE i < 6000 DO INSERT INTO t (a, b) SELECT REPEAT('a', 50), "
+            "REPEAT('b', 50) FROM seq_1_to_60; SET i = i + 1; END WHILE; END")
+    setup = make_setup(f"{db}.t", source__start="now")
+    until_delivered(setup, connection)
+    run_sql(connection, f"CALL {db}.fill()")
+    ears = Ears(setup, tmp_path)
+    target, run = source_position(connection), setup.daemon("run").start()
+    waiting = threading.Thread(target=setup.wait_delivered, args=(target, run))
+    waiting.start()
+    ears.listen(waiting.is_alive)
+    run.stop()
+    assert ears.longest_silence() < 1
+
+
+def test_the_watchdog_is_served_while_the_source_is_away(servers, table, make_setup, tmp_path):  # noqa: F811
+    setup = make_setup(f"{table[0]}.t", source__port=closed_port())
+    ears = Ears(setup, tmp_path)
+    run = setup.daemon("run").start()
+    end = time.monotonic() + 12
+    ears.listen(lambda: time.monotonic() < end)
+    run.stop()
+    assert len(ears.times) > 2 and ears.longest_silence() < 4
