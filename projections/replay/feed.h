@@ -11,6 +11,7 @@ struct feed_ops {
 	void (*close)(void *feed);
 	int (*next)(void *feed, int timeout_ms, struct intake_item *ret_item, struct err *e);
 	const struct intake_position *(*position)(const void *feed);
+	const char *(*next_gtid)(void *feed);
 	void (*delivered)(const void *feed, struct intake_end *ret_end);
 	const char *const *(*copying)(const void *feed);
 	int64_t (*records)(const void *feed);

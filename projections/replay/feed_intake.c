@@ -56,6 +56,11 @@ static const struct intake_position *position(const void *feed)
 	return intake_position(feed);
 }
 
+static const char *next_gtid(void *feed)
+{
+	return intake_next_gtid(feed);
+}
+
 static void delivered(const void *feed, struct intake_end *ret_end)
 {
 	intake_delivered(feed, ret_end);
@@ -97,6 +102,7 @@ const struct feed_ops feed_intake_ops = {
 	.close = close_intake,
 	.next = next,
 	.position = position,
+	.next_gtid = next_gtid,
 	.delivered = delivered,
 	.copying = copying,
 	.records = records,

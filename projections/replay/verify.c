@@ -389,6 +389,12 @@ static int take_snapshots(const struct verify_options *o, struct db *db,
 	if (snapshot_beyond(db, held_at, &gtid_set, e) == 0 &&
 	    control->advance(control->context, gtid_set, e) == 0)
 		rc = o->store->ops->snapshot(o->store, o->version, ret_snapshot, e);
+	/* still held: else the snapshot may be of a later position */
+	if (rc == 0 && control->advance(control->context, gtid_set, e) < 0) {
+		o->store->ops->snapshot_close(*ret_snapshot);
+		*ret_snapshot = NULL;
+		rc = -1;
+	}
 	control->release(control->context);
 	free(held_at);
 	if (rc < 0)
@@ -414,9 +420,10 @@ int verify_run(const struct verify_options *o, struct verify_result *ret_result,
 			"Write source.sql with a SELECT for each table after a line '-- table: "
 			"NAME', or use --source.");
 	}
-	if (db_open(o->settings, DB_TEXT_UTF8, &db, e) < 0)
-		return -1;
-	if (take_snapshots(o, db, &snapshot, &result.gtid_set, e) < 0)
+	/* a server whose default is READ COMMITTED would ignore WITH CONSISTENT SNAPSHOT */
+	if (db_open(o->settings, DB_TEXT_UTF8, &db, e) < 0 ||
+	    db_run(db, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ", e) < 0 ||
+	    take_snapshots(o, db, &snapshot, &result.gtid_set, e) < 0)
 		goto out;
 	o->store->ops->snapshot_info(snapshot, &info);
 	result.seq = info.seq;

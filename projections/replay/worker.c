@@ -250,23 +250,44 @@ static bool store_transaction_full(const struct worker *w)
 
 /* ---- borders: what other threads want -------------------------------------------------------- */
 
-/* Under lock. */
-static bool target_reached(struct worker *w)
+/* The source transaction that comes next lies behind the target: between commit records a position
+ * lacks what was not captured, so it may never hold the target itself. */
+static bool next_is_beyond(struct worker *w)
+{
+	const char *next = feed(w)->next_gtid(w->feed);
+	struct err ignored = ERR_INIT;
+	struct gtid gtid;
+
+	/* a chunk of a first copy has no GTID */
+	return next != NULL && gtid_parse(slice_str(next), &gtid, &ignored) == 0 &&
+	       !gtid_set_contains(&w->target_gtid, &gtid);
+}
+
+static bool gtid_reached(struct worker *w)
 {
 	const struct intake_position *p = feed(w)->position(w->feed);
 	struct gtid_set at = GTID_SET_INIT;
 	struct err ignored = ERR_INIT;
-	bool reached = true;
+	bool reached = gtid_set_parse(slice_str(p->gtid_set != NULL ? p->gtid_set : ""), &at,
+				      &ignored) == 0 &&
+		       gtid_set_contains_set(&at, &w->target_gtid);
 
-	if (w->target == TARGET_SEQ) {
-		reached = p->seq >= w->target_seq;
-	} else if (w->target == TARGET_GTID) {
-		reached = gtid_set_parse(slice_str(p->gtid_set != NULL ? p->gtid_set : ""), &at,
-					 &ignored) == 0 &&
-			  gtid_set_contains_set(&at, &w->target_gtid);
-		gtid_set_done(&at);
+	gtid_set_done(&at);
+	return reached || next_is_beyond(w);
+}
+
+/* Under lock. */
+static bool target_reached(struct worker *w)
+{
+	switch (w->target) {
+	case TARGET_NONE:
+		return true;
+	case TARGET_SEQ:
+		return feed(w)->position(w->feed)->seq >= w->target_seq;
+	case TARGET_GTID:
+		return gtid_reached(w);
 	}
-	return reached;
+	return true;
 }
 
 static void let_go(struct worker *w, bool lost)
@@ -284,6 +305,7 @@ static void stand(struct worker *w)
 {
 	w->held = true;
 	w->target = TARGET_NONE;
+	w->hold_until_us = clock_monotonic_us() + w->hold_limit_us;
 	w->status.state = WORKER_HELD;
 	pthread_cond_broadcast(&w->changed);
 	while (!w->stop && !w->want_finish && w->want_hold && w->held) {
@@ -395,6 +417,9 @@ static int loop(struct worker *w, struct err *e)
 			return -1;
 		switch (item.kind) {
 		case INTAKE_RECORD:
+			/* only now may it be known that the target lies before it */
+			if (!w->inside && (go = border(w, e)) != 1)
+				break;
 			go = apply(w, &item, e) < 0 ? -1 : 1;
 			break;
 		case INTAKE_TRANSACTION:
@@ -651,7 +676,6 @@ int worker_hold(struct worker *w, int64_t timeout_ms, int64_t limit_ms, struct e
 		w->hold_lost = false;
 		w->target = TARGET_NONE;
 		w->hold_limit_us = limit_ms * 1000;
-		w->hold_until_us = clock_monotonic_us() + (timeout_ms + limit_ms) * 1000;
 		rc = await_hold(w, timeout_ms, e);
 		if (rc < 0)
 			let_go(w, false);
@@ -671,7 +695,6 @@ static int advance(struct worker *w, enum target_kind target, int64_t timeout_ms
 						w->hold_lost ? " any more: its limit passed" : "");
 	w->target = target;
 	w->held = false;
-	w->hold_until_us = clock_monotonic_us() + timeout_ms * 1000 + w->hold_limit_us;
 	pthread_cond_broadcast(&w->changed);
 	rc = await_hold(w, timeout_ms, e);
 	if (rc == 0 || has_ended(w) || !w->want_hold)

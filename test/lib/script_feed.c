@@ -29,7 +29,7 @@ struct script_feed {
 	int64_t at; /* records handed over */
 	int64_t records, nexts;
 	struct buf value;
-	char gtid[40];
+	char gtid[40], next_gtid[40];
 };
 
 void script_init(struct script *s)
@@ -109,6 +109,11 @@ static void script_close(void *feed)
 	free(f);
 }
 
+static int64_t sequence(const struct script_feed *f, int64_t transaction)
+{
+	return transaction * (f->script->gtid_step > 0 ? f->script->gtid_step : 1);
+}
+
 static void encode(struct script_feed *f, const struct script_record *r)
 {
 	buf_reset(&f->value);
@@ -130,7 +135,7 @@ static void end_transaction(struct script_feed *f, struct intake_item *item)
 	f->position.commit_us = f->at * 1000;
 	f->position.transactions_total = f->position.commits_offset;
 	free(f->position.gtid_set);
-	f->position.gtid_set = xasprintf("0-1-%lld", (long long)f->position.commits_offset);
+	f->position.gtid_set = xasprintf("0-1-%lld", (long long)sequence(f, f->position.commits_offset));
 	*item = (struct intake_item){ .kind = INTAKE_TRANSACTION,
 				      .gtid = f->position.gtid_set,
 				      .commit_us = f->position.commit_us,
@@ -157,7 +162,7 @@ static int script_next(void *feed, int timeout_ms, struct intake_item *ret_item,
 		const struct script_record *r = &s->records[f->at++];
 
 		snprintf(f->gtid, sizeof(f->gtid), "0-1-%lld",
-			 (long long)f->position.commits_offset + 1);
+			 (long long)sequence(f, f->position.commits_offset + 1));
 		encode(f, r);
 		f->records++;
 		*ret_item = (struct intake_item){ .kind = INTAKE_RECORD,
@@ -178,6 +183,19 @@ static int script_next(void *feed, int timeout_ms, struct intake_item *ret_item,
 static const struct intake_position *script_position(const void *feed)
 {
 	return &((const struct script_feed *)feed)->position;
+}
+
+static const char *script_next_gtid(void *feed)
+{
+	struct script_feed *f = feed;
+	bool arrived;
+
+	pthread_mutex_lock(&f->script->lock);
+	arrived = f->position.commits_offset < f->script->transactions;
+	pthread_mutex_unlock(&f->script->lock);
+	snprintf(f->next_gtid, sizeof(f->next_gtid), "0-1-%lld",
+		 (long long)sequence(f, f->position.commits_offset + 1));
+	return arrived ? f->next_gtid : NULL;
 }
 
 static void script_delivered(const void *feed, struct intake_end *ret_end)
@@ -228,6 +246,7 @@ const struct feed_ops script_feed_ops = {
 	.close = script_close,
 	.next = script_next,
 	.position = script_position,
+	.next_gtid = script_next_gtid,
 	.delivered = script_delivered,
 	.copying = script_copying,
 	.records = script_records,

@@ -23,6 +23,7 @@ struct script {
 	struct script_record *records; /* seq - 1 is the index */
 	int64_t *ends;                 /* last seq of each source transaction */
 	int64_t count, transactions;
+	int64_t gtid_step; /* between GTIDs of two source transactions; 0: 1 */
 	int fail_every; /* 0: never; else each so manieth next gives ERR_RETRY */
 	int fails;
 	_Atomic bool copying;      /* tables are being copied */

@@ -475,6 +475,39 @@ START_TEST(test_outside_hold)
 }
 END_TEST
 
+/* The source's snapshot may stand at a transaction that was not captured: nothing behind it may be
+ * applied, whether it has arrived or not. */
+START_TEST(test_advance_between_captured_transactions)
+{
+	struct err e = ERR_INIT;
+	char *gtid = NULL;
+	struct host *h;
+	int version;
+
+	unit_seed();
+	setup();
+	script.gtid_step = 10;
+	grow(30);
+	h = open_host();
+	await(h, HOST_DONE, 1);
+	await_applied(script_seq(&script));
+	ck_assert_msg(host_hold(h, 0, &version, &gtid, &e) == 0, "%s", e.msg);
+	grow(10);
+	ck_assert_msg(host_advance(h, "0-1-345", 5000, &e) == 0, "%s", e.msg);
+	ck_assert_int_eq(check_public(NULL), script.ends[33]);
+	ck_assert_msg(host_advance(h, "0-1-400", 5000, &e) == 0, "%s", e.msg);
+	ck_assert_int_lt(host_advance(h, "0-1-405", 300, &e), 0); /* nobody can know yet */
+	ck_assert_int_eq(e.kind, ERR_RETRY);
+	host_release(h);
+	clock_sleep_us(100000);
+	grow(1);
+	await_applied(script_seq(&script));
+	free(gtid);
+	host_close(h);
+	teardown();
+}
+END_TEST
+
 START_TEST(test_one_owner)
 {
 	struct host_options o = { .settings = &settings,
@@ -577,6 +610,7 @@ int main(void)
 	unit_test_slow(s, test_poison_stops_and_replay_repairs, 30);
 	unit_test_slow(s, test_history_that_begins_late, 30);
 	unit_test_slow(s, test_outside_hold, 30);
+	unit_test_slow(s, test_advance_between_captured_transactions, 30);
 	unit_test_slow(s, test_one_owner, 30);
 	unit_test_slow(s, test_killed_at_any_moment, 60);
 	return unit_run(s);
