@@ -22,6 +22,7 @@ struct feed {
 struct tail {
 	struct consumer *consumer;
 	int64_t read_us; /* when it was looked at last */
+	int64_t from;    /* first offset it looks at */
 	int64_t offset;  /* of the last commit record seen, -1: none */
 	struct intake_end end;
 };

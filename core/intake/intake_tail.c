@@ -9,16 +9,18 @@
 #define TAIL_INTERVAL_US 200000
 #define TAIL_OFFSETS 16 /* before the end: a commit record takes two with its end mark */
 #define TAIL_BYTES (1024 * 1024)
+#define UNREAD_UNKNOWN TAIL_OFFSETS
 
 int intake_tail_open(struct intake *in, const struct settings *settings, int64_t from,
 		     struct err *e)
 {
-	struct consumer_options options = { .queue_bytes_max = TAIL_BYTES };
+	struct consumer_options options = { .queue_bytes_max = TAIL_BYTES, .stop_at_end = true };
 	int64_t least = in->assigned[0].offset;
 	struct consumer_partition at = { in->commits, 0, from - TAIL_OFFSETS };
 
 	if (at.offset < least) /* nothing before it is news */
 		at.offset = least;
+	in->tail.from = at.offset;
 	in->tail.offset = -1;
 	if (consumer_open(settings, &options, &in->tail.consumer, e) < 0)
 		return -1;
@@ -69,8 +71,13 @@ void intake_delivered(const struct intake *in, struct intake_end *ret_end)
 {
 	const struct intake_position *p = merge_position(in->merge);
 	struct intake_end end = in->tail.end;
-	int64_t unread = in->tail.offset - in->feeds[0].next +
-			 1; /* a commit record and its end mark: two */
+	/* a commit record and its end mark: two. Until the tail has seen one, what lay before it. */
+	int64_t last = in->tail.offset >= 0 ? in->tail.offset : in->tail.from - 1,
+		unread = last + 1 - in->feeds[0].next;
+
+	/* nothing is known yet: whoever asks whether all was read must not take that for a yes */
+	if (in->tail.offset < 0 && !consumer_at_end(in->tail.consumer) && unread < UNREAD_UNKNOWN)
+		unread = UNREAD_UNKNOWN;
 
 	if (in->tail.offset < 0 || end.seq <= p->seq) { /* the intake saw it first */
 		end.seq = p->seq;
