@@ -502,6 +502,42 @@ const char *const *handlers_ignored(const struct handlers *h, size_t *ret_count)
 	return (const char *const *)h->ignored;
 }
 
+/* Does the envelope `full` ("NAME.DB.TABLE.Envelope", each part escaped) belong to `table`
+ * ("db.table", as in a handler's name)? A database's name may hold a '.': each is tried. */
+static bool envelope_is_of(const char *full, const char *table)
+{
+	bool found = false;
+
+	for (const char *dot = strchr(table, '.'); dot != NULL && !found;
+	     dot = strchr(dot + 1, '.')) {
+		char *db = xstrndup(table, (size_t)(dot - table));
+		struct buf end = BUF_INIT;
+		size_t size = strlen(full);
+
+		buf_add_u8(&end, '.');
+		schema_escape_name(db, &end);
+		buf_add_u8(&end, '.');
+		schema_escape_name(dot + 1, &end);
+		buf_add_str(&end, ".Envelope");
+		found = size > end.size && memcmp(full + size - end.size, end.data, end.size) == 0;
+		buf_done(&end);
+		free(db);
+	}
+	return found;
+}
+
+static int check_row_schema(const struct view *view, struct target *target, const char *name,
+			    struct plan *plan, struct err *e)
+{
+	for (size_t i = 0; i < view->handler_count; i++) {
+		const struct view_handler *h = &view->handlers[i];
+
+		if (h->on != VIEW_ON_EVENT && envelope_is_of(name, h->name))
+			return compile_row(view, target, h->name, plan, e);
+	}
+	return 0;
+}
+
 int handlers_check_schema(const struct view *view, struct target *target,
 			  const struct schema *schema, struct err *e)
 {
@@ -510,9 +546,8 @@ int handlers_check_schema(const struct view *view, struct target *target,
 
 	if (plan_new(schema, &plan, e) < 0)
 		return -1;
-	rc = plan->is_row ? 0
-			  : compile_event(view, target, schema->name != NULL ? schema->name : "",
-					  plan, e);
+	rc = (plan->is_row ? check_row_schema : compile_event)(
+		view, target, schema->name != NULL ? schema->name : "", plan, e);
 	plan_free(plan, target);
 	return rc;
 }

@@ -14,9 +14,11 @@
 #include "core/base/mem.h"
 #include "core/base/quote.h"
 #include "core/mysql/db.h"
+#include "projections/apply/row_copy.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 
 #define SNAPSHOT_TRIES 200
 #define SNAPSHOT_WAIT_US 5000
@@ -121,7 +123,8 @@ struct answer {
 	struct sql_db *db;          /* temporary */
 	struct sql_statement *rows; /* sorted */
 	struct value *values;
-	size_t count;
+	const struct view_table *table;
+	struct row_copy last; /* the row before: a key must not come twice */
 };
 
 static void answer_done(struct answer *a)
@@ -129,61 +132,52 @@ static void answer_done(struct answer *a)
 	sql_finalize(a->rows);
 	sql_close(a->db);
 	free(a->values);
+	row_copy_done(&a->last);
 	*a = (struct answer){ 0 };
 }
 
-struct columns {
-	char **names; /* columns of the view's table that the answer has, in the table's order */
-	size_t *from; /* their number in the answer */
-	size_t count;
-	char *note; /* what the answer lacks or has too much, or NULL */
-};
-
-static void columns_done(struct columns *c)
+/* For each column of the view's table its number in the answer. SQLite's names don't know case. */
+static int match_columns(const struct view_table *t, const struct db_result *r, size_t *ret_from,
+			 struct err *e)
 {
-	view_names_free(c->names, c->count);
-	free(c->from);
-	free(c->note);
-}
-
-static void match_columns(const struct view_table *t, const struct db_result *r,
-			  struct columns *ret_columns)
-{
-	struct columns c = { 0 };
-	struct buf note = BUF_INIT;
 	size_t answers = db_column_count(r);
+	struct buf missing = BUF_INIT, more = BUF_INIT;
+	int rc = 0;
 
-	c.from = xcalloc(t->column_count + 1, sizeof(*c.from));
-	c.names = xcalloc(t->column_count + 1, sizeof(*c.names));
+	for (size_t j = 0; j < answers; j++) {
+		const char *name = db_column_name(r, j);
+		size_t i = 0;
+
+		while (i < t->column_count && strcasecmp(name, t->columns[i]) != 0)
+			i++;
+		if (i == t->column_count)
+			buf_add_format(&more, "%s%s", more.size > 0 ? ", " : "", name);
+	}
 	for (size_t i = 0; i < t->column_count; i++) {
-		size_t j = 0;
+		size_t matches = 0;
 
-		while (j < answers && strcmp(db_column_name(r, j), t->columns[i]) != 0)
-			j++;
-		if (j < answers) {
-			c.from[c.count] = j;
-			c.names[c.count++] = xstrdup(t->columns[i]);
-		} else {
-			buf_add_format(&note, "%s%s", note.size > 0 ? ", " : "", t->columns[i]);
+		for (size_t j = 0; j < answers; j++) {
+			if (strcasecmp(db_column_name(r, j), t->columns[i]) != 0)
+				continue;
+			ret_from[i] = j;
+			matches++;
 		}
+		if (matches != 1)
+			buf_add_format(&missing, "%s%s%s", missing.size > 0 ? ", " : "",
+				       t->columns[i], matches > 1 ? " (twice)" : "");
 	}
-	if (note.size > 0)
-		c.note =
-			xasprintf("columns that the question does not answer: %s", buf_cstr(&note));
-	buf_done(&note);
-	*ret_columns = c;
+	if (missing.size > 0) {
+		rc = err_config(e, "source.sql, table %s: the answer has no column %s%s%s", t->name,
+				buf_cstr(&missing), more.size > 0 ? ", but " : "", buf_cstr(&more));
+		err_hint(e, "Each column of the view's table is compared with the one of its name: "
+			    "SELECT ... AS NAME, in any order.");
+	}
+	buf_done(&missing);
+	buf_done(&more);
+	return rc;
 }
 
-static const char *type_of(const struct view_table *t, const char *column)
-{
-	for (size_t i = 0; i < t->column_count; i++) {
-		if (strcmp(t->columns[i], column) == 0)
-			return t->types[i];
-	}
-	return "";
-}
-
-static int make_table(struct answer *a, const struct view_table *t, const struct columns *c,
+static int make_table(struct answer *a, const struct view_table *t,
 		      struct sql_statement **ret_insert, struct err *e)
 {
 	struct buf sql = BUF_INIT, insert = BUF_INIT;
@@ -191,10 +185,10 @@ static int make_table(struct answer *a, const struct view_table *t, const struct
 
 	buf_add_str(&sql, "CREATE TABLE answer (");
 	buf_add_str(&insert, "INSERT INTO answer VALUES (");
-	for (size_t i = 0; i < c->count; i++) {
+	for (size_t i = 0; i < t->column_count; i++) {
 		buf_add_str(&sql, i > 0 ? ", " : "");
-		sql_quote_name(c->names[i], &sql);
-		buf_add_format(&sql, " %s", type_of(t, c->names[i]));
+		sql_quote_name(t->columns[i], &sql);
+		buf_add_format(&sql, " %s", t->types[i]);
 		buf_add_format(&insert, "%s?%zu", i > 0 ? ", " : "", i + 1);
 	}
 	buf_add_str(&sql, ")");
@@ -208,7 +202,7 @@ static int make_table(struct answer *a, const struct view_table *t, const struct
 }
 
 static int read_rows(const struct verify_options *o, const struct view_table *t,
-		     const struct columns *c, struct db_result *r, struct sql_statement *insert,
+		     const size_t *from, struct db_result *r, struct sql_statement *insert,
 		     struct err *e)
 {
 	struct buf scratch = BUF_INIT;
@@ -217,9 +211,9 @@ static int read_rows(const struct verify_options *o, const struct view_table *t,
 	int rc;
 
 	while ((rc = db_next(r, &row, e)) == 1) {
-		for (size_t i = 0; i < c->count && rc >= 0; i++) {
-			struct value_source_type type = db_column_type(r, c->from[i]);
-			struct slice text = row[c->from[i]];
+		for (size_t i = 0; i < t->column_count && rc >= 0; i++) {
+			struct value_source_type type = db_column_type(r, from[i]);
+			struct slice text = row[from[i]];
 			struct value v = { .kind = VALUE_NULL };
 
 			/* one value at a time: SQLite copies nothing, so each needs its own place
@@ -227,14 +221,14 @@ static int read_rows(const struct verify_options *o, const struct view_table *t,
 			if (i == 0) {
 				size_t room = 0;
 
-				for (size_t k = 0; k < c->count; k++)
-					room += row[c->from[k]].size * 4 + 64;
+				for (size_t k = 0; k < t->column_count; k++)
+					room += row[from[k]].size * 4 + 64;
 				buf_reset(&scratch);
 				(void)buf_reserve(&scratch, room); /* so that nothing moves while
 								      values point into it */
 			}
 			if (text.data != NULL && value_from_text(&type, text, &scratch, &v, e) < 0)
-				rc = err_wrap(e, "table %s, column %s", t->name, c->names[i]);
+				rc = err_wrap(e, "table %s, column %s", t->name, t->columns[i]);
 			else
 				rc = sql_bind(insert, (int)i + 1, &v, e);
 		}
@@ -251,8 +245,7 @@ static int read_rows(const struct verify_options *o, const struct view_table *t,
 	return rc < 0 ? -1 : 0;
 }
 
-static int sort_rows(struct answer *a, const struct view_table *t, const struct columns *c,
-		     struct err *e)
+static int sort_rows(struct answer *a, const struct view_table *t, struct err *e)
 {
 	struct buf sql = BUF_INIT;
 	int rc;
@@ -265,8 +258,8 @@ static int sort_rows(struct answer *a, const struct view_table *t, const struct 
 	}
 	rc = sql_prepare(a->db, "verify", buf_cstr(&sql), NULL, &a->rows, e);
 	buf_done(&sql);
-	a->count = c->count;
-	a->values = xcalloc(c->count + 1, sizeof(*a->values));
+	a->table = t;
+	a->values = xcalloc(t->column_count + 1, sizeof(*a->values));
 	return rc;
 }
 
@@ -282,10 +275,11 @@ static int open_temporary(struct sql_db **ret_db, struct err *e)
 		       : 0;
 }
 
-/* The question's answer, sorted, and the columns that can be compared. */
+/* The question's answer, sorted. */
 static int ask(const struct verify_options *o, struct db *db, const struct view_table *t,
-	       struct answer *a, struct columns *c, struct err *e)
+	       struct answer *a, struct err *e)
 {
+	size_t *from = xcalloc(t->column_count + 1, sizeof(*from));
 	double limit = (double)o->settings->copy_read_limit_ms / 1000;
 	char *sql = xasprintf("SET STATEMENT max_statement_time = %.3f FOR %s", limit, t->source);
 	struct sql_statement *insert = NULL;
@@ -298,34 +292,64 @@ static int ask(const struct verify_options *o, struct db *db, const struct view_
 		err_wrap(e, "source.sql, table %s", t->name);
 		goto out;
 	}
-	match_columns(t, r, c);
-	if (c->count == 0) {
-		err_config(
-			e,
-			"source.sql, table %s: no column of the answer is one of the view's table",
-			t->name);
-		goto out;
-	}
-	if (make_table(a, t, c, &insert, e) == 0 && read_rows(o, t, c, r, insert, e) == 0)
-		rc = sort_rows(a, t, c, e);
+	if (match_columns(t, r, from, e) == 0 && make_table(a, t, &insert, e) == 0 &&
+	    read_rows(o, t, from, r, insert, e) == 0)
+		rc = sort_rows(a, t, e);
 out:
 	sql_finalize(insert);
 	db_result_free(r);
+	free(from);
 	free(sql);
 	return rc;
 }
 
 /* ---- comparing ------------------------------------------------------------------------------- */
 
+static size_t column_of(const struct view_table *t, const char *name)
+{
+	size_t i = 0;
+
+	while (i < t->column_count && strcmp(t->columns[i], name) != 0)
+		i++;
+	return i;
+}
+
+/* Pairing rows of one key would be a guess, and could hide that the view lacks one. */
+static int check_key(struct answer *a, struct err *e)
+{
+	const struct view_table *t = a->table;
+	struct buf key = BUF_INIT;
+	bool same = a->last.values != NULL;
+
+	for (size_t i = 0; i < t->key_count && same; i++) {
+		size_t c = column_of(t, t->key[i]);
+
+		same = value_equal(&a->values[c], &a->last.values[c]);
+	}
+	row_copy_done(&a->last);
+	row_copy_init(&a->last, a->values, t->column_count);
+	if (!same)
+		return 0;
+	for (size_t i = 0; i < t->key_count; i++) {
+		buf_add_format(&key, "%s%s=", i > 0 ? ", " : "", t->key[i]);
+		value_text(&a->values[column_of(t, t->key[i])], &key);
+	}
+	err_config(e, "source.sql, table %s: the answer has more than one row with the key %s",
+		   t->name, buf_cstr(&key));
+	buf_done(&key);
+	return err_hint(e, "Rows are compared by the table's key: the question must give each key "
+			   "once.");
+}
+
 static int next_answer(void *context, const struct value **ret_values, struct err *e)
 {
 	struct answer *a = context;
 	int rc = sql_step(a->rows, e);
 
-	for (size_t i = 0; rc == 1 && i < a->count; i++)
+	for (size_t i = 0; rc == 1 && i < a->table->column_count; i++)
 		sql_column(a->rows, (int)i, &a->values[i]);
 	*ret_values = a->values;
-	return rc;
+	return rc == 1 && check_key(a, e) < 0 ? -1 : rc;
 }
 
 struct view_rows {
@@ -345,24 +369,21 @@ static int verify_table(const struct verify_options *o, struct db *db, const str
 {
 	struct view_rows rows = { o->store->ops, NULL };
 	struct answer a = { 0 };
-	struct columns c = { 0 };
 	struct compare_reader left = { next_view, &rows }, right = { next_answer, &a };
 	struct compare_table *table;
 	int rc = -1;
 
-	if (ask(o, db, t, &a, &c, e) < 0)
+	if (ask(o, db, t, &a, e) < 0)
 		goto out;
-	rc = compare_add(compare, t->name, c.names, c.count, t->key, t->key_count, c.note, &table,
-			 e);
-	c.note = NULL; /* taken */
+	rc = compare_add(compare, t->name, t->columns, t->column_count, t->key, t->key_count, NULL,
+			 &table, e);
 	if (rc == 0)
-		rc = rows.ops->rows(snapshot, t->name, c.names, c.count, t->key, t->key_count,
-				    &rows.rows, e);
+		rc = rows.ops->rows(snapshot, t->name, t->columns, t->column_count, t->key,
+				    t->key_count, &rows.rows, e);
 	if (rc == 0)
 		rc = compare_run(table, &left, &right, NULL, NULL, e);
 out:
 	rows.ops->rows_close(rows.rows);
-	columns_done(&c);
 	answer_done(&a);
 	return rc;
 }
