@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #define OUTSIDE_TIMEOUT_MS 20000
-#define OUTSIDE_LIMIT_MS 60000
+#define OUTSIDE_LIMIT_MS 20000 /* of standing: a caller that was killed costs no more */
 
 static const char *const job_names[] = {
 	[HOST_NO_JOB] = "none", [HOST_BUILD] = "build",       [HOST_REPLAY] = "replay",
@@ -149,16 +149,30 @@ int host_create_version(struct host *h, int number, struct view *take_view, bool
 	return host_add_version(h, &info, take_view, true, e);
 }
 
+void host_end_outside(struct host *h, int version)
+{
+	while (h->outside == version && h->outside_busy)
+		pthread_cond_wait(&h->changed, &h->lock);
+	if (h->outside == version)
+		h->outside = 0;
+}
+
+void host_forget_outside(struct host *h)
+{
+	const struct version *held = h->outside != 0 ? host_find(h, h->outside) : NULL;
+
+	if (!h->outside_busy &&
+	    (held == NULL || held->worker == NULL || !worker_is_held(held->worker)))
+		h->outside = 0;
+}
+
 int host_drop_version(struct host *h, int version, struct err *e)
 {
 	struct version gone = { 0 };
 	struct version *v;
 
 	pthread_mutex_lock(&h->lock);
-	while (h->outside == version && h->outside_busy)
-		pthread_cond_wait(&h->changed, &h->lock);
-	if (h->outside == version)
-		h->outside = 0;
+	host_end_outside(h, version);
 	v = host_find(h, version);
 	if (v != NULL) {
 		size_t at = (size_t)(v - h->versions);
@@ -447,6 +461,7 @@ static void outside_end(struct host *h, bool keep)
 {
 	pthread_mutex_lock(&h->lock);
 	h->outside_busy = false;
+	h->outside_held = keep;
 	if (!keep)
 		h->outside = 0;
 	pthread_cond_broadcast(&h->changed);
@@ -463,13 +478,7 @@ static int outside_begin(struct host *h, int version, struct worker **ret_worker
 	if (version == 0)
 		version = host_live(h);
 	v = host_find(h, version);
-	/* a hold that its owner forgot is over when the worker went on by itself */
-	if (h->outside != 0 && !h->outside_busy) {
-		const struct version *held = host_find(h, h->outside);
-
-		if (held == NULL || held->worker == NULL || !worker_is_held(held->worker))
-			h->outside = 0;
-	}
+	host_forget_outside(h);
 	if (version == 0)
 		rc = err_config(e, "view %s has no live version yet", h->name);
 	else if (v == NULL || v->worker == NULL)
@@ -479,6 +488,7 @@ static int outside_begin(struct host *h, int version, struct worker **ret_worker
 	if (rc == 0) {
 		h->outside = version;
 		h->outside_busy = true;
+		h->outside_held = false;
 		*ret_worker = v->worker;
 		*ret_version = version;
 	}
@@ -533,7 +543,8 @@ void host_release(struct host *h)
 	struct version *v;
 
 	pthread_mutex_lock(&h->lock);
-	v = h->outside != 0 ? host_find(h, h->outside) : NULL;
+	/* before it is granted, the worker may be held for somebody else */
+	v = h->outside != 0 && h->outside_held ? host_find(h, h->outside) : NULL;
 	if (v != NULL && v->worker != NULL)
 		worker_release(v->worker);
 	if (!h->outside_busy)

@@ -178,6 +178,9 @@ static int hold_both(struct host *h, int version, int live, struct pair *ret_pai
 			return err_config(e, "version %d is not applied any more", version);
 		if (await_caught_up(h, p.new, e) < 0)
 			return -1;
+		pthread_mutex_lock(&h->lock);
+		host_forget_outside(h); /* whose late release would end this hold */
+		pthread_mutex_unlock(&h->lock);
 		if (hold_once(&p, e) == 0) {
 			*ret_pair = p;
 			return 0;
@@ -344,9 +347,10 @@ static int run_build(struct host *h, struct err *e)
 		if (diff(h, version, live, e) < 0 ||
 		    set_state(h, version, STORE_READY, !no_swap, e) < 0)
 			return -1;
-		set_phase(h, HOST_READY);
-		if (no_swap)
+		if (no_swap) {
+			set_phase(h, HOST_READY);
 			return 0;
+		}
 	}
 	set_phase(h, HOST_SWAPPING);
 	if (swap(h, version, live, e) < 0)
@@ -374,6 +378,7 @@ static void fail_job(struct host *h, const struct err *e)
 
 	pthread_mutex_lock(&h->lock);
 	h->job_err = *e;
+	host_end_outside(h, h->job_version);
 	v = host_find(h, h->job_version);
 	if (v != NULL && (h->job == HOST_BUILD || h->job == HOST_REPLAY)) {
 		w = v->worker;
@@ -416,6 +421,7 @@ static int due(struct host *h)
 	int version = 0;
 
 	pthread_mutex_lock(&h->lock);
+	host_forget_outside(h);
 	for (size_t i = 0; i < h->version_count; i++) {
 		const struct version *v = &h->versions[i];
 

@@ -45,6 +45,7 @@ struct host {
 	int64_t diff_rows, differences;
 	int outside;       /* version held for somebody outside; 0: none */
 	bool outside_busy; /* a call on it is running */
+	bool outside_held; /* the hold was granted */
 	bool verified;
 	int64_t verified_us, verified_rows, verified_differences;
 	char verified_gtid_set[WORKER_GTID_SIZE];
@@ -56,6 +57,10 @@ struct version *host_find_state(struct host *h,
 				enum store_state state); /* the newest of that state */
 int host_live(struct host *h);                           /* version number, 0: none */
 
+/* Under lock: waits until no call from outside uses the worker of `version`; it isn't held then. */
+void host_end_outside(struct host *h, int version);
+/* Under lock: forgets a hold that its owner forgot, and that is over. */
+void host_forget_outside(struct host *h);
 void host_begin_job(struct host *h, enum host_job job, int version); /* under lock */
 int host_start_worker(struct host *h, struct version *v, struct err *e);
 int host_add_version(struct host *h, const struct store_info *info, struct view *take_view,

@@ -16,6 +16,7 @@
 #include "projections/store/store_sqlite_priv.h"
 
 #include "core/base/clock.h"
+#include "core/base/log.h"
 #include "core/base/mem.h"
 
 #include <dirent.h>
@@ -287,11 +288,12 @@ static int list(struct store *s, struct store_info **ret_infos, size_t *ret_coun
 		if (version == 0 || (rc = read_info(f, version, &info, e)) != 1)
 			continue;
 		info.version = version;
-		if (version == live)
+		if (version == live && info.built)
 			info.state = STORE_LIVE;
-		else if (info.state == STORE_LIVE) /* a crash between rename and bookkeeping */
-			info.state = info.superseded_us > 0 || info.built ? STORE_SUPERSEDED
-									  : STORE_BUILDING;
+		else if (info.state == STORE_LIVE) /* a crash on either side of the rename */
+			info.state = !info.built ? STORE_BUILDING
+				     : info.swap ? STORE_READY
+						 : STORE_SUPERSEDED;
 		infos = xrealloc(infos, (count + 1) * sizeof(*infos));
 		infos[count++] = info;
 	}
@@ -379,6 +381,19 @@ static int write_bookkeeping(struct sql_db *db, const struct view *view, int ver
 	return 0;
 }
 
+/* A public name that leads to a file which was taken away must not lead to its half-built
+ * successor. */
+static int hide(const struct store_files *f, int version, struct err *e)
+{
+	int live;
+
+	if (live_version(f, &live, e) < 0)
+		return -1;
+	if (live == version && unlink(f->public_path) < 0 && errno != ENOENT)
+		return err_fatal(e, "%s: %s", f->public_path, strerror(errno));
+	return 0;
+}
+
 static int create(struct store *s, const struct view *view, int version, bool swap, struct err *e)
 {
 	const struct store_files *f = store_files_of(s);
@@ -386,7 +401,8 @@ static int create(struct store *s, const struct view *view, int version, bool sw
 	struct sql_db *db = NULL;
 	int rc = -1;
 
-	if (remove_version(s, version, e) < 0 || sql_open_db(path, SQL_OPEN_CREATE, &db, e) < 0 ||
+	if (hide(f, version, e) < 0 || remove_version(s, version, e) < 0 ||
+	    sql_open_db(path, SQL_OPEN_CREATE, &db, e) < 0 ||
 	    sql_run(db, "BEGIN IMMEDIATE", e) < 0 ||
 	    write_bookkeeping(db, view, version, swap, e) < 0)
 		goto out;
@@ -475,8 +491,6 @@ static int move_name(const struct store_files *f, int version, struct err *e)
 		rc = err_fatal(e, "%s: %s", temporary, strerror(errno));
 	else if (symlink(target, temporary) < 0 || rename(temporary, f->public_path) < 0)
 		rc = err_fatal(e, "%s: %s", f->public_path, strerror(errno));
-	else
-		rc = store_sqlite_sync(f->state_dir, e);
 	free(target);
 	free(temporary);
 	return rc;
@@ -485,6 +499,7 @@ static int move_name(const struct store_files *f, int version, struct err *e)
 static int publish(struct store *s, int version, struct err *e)
 {
 	const struct store_files *f = store_files_of(s);
+	struct err after = ERR_INIT;
 	struct store_info info;
 	int old, rc;
 
@@ -495,13 +510,18 @@ static int publish(struct store *s, int version, struct err *e)
 		return -1;
 	if (rc == 0 || !info.built)
 		return err_config(e, "view %s: version %d is not built", f->view, version);
-	if (set_state(s, version, STORE_LIVE, false, e) < 0 || move_name(f, version, e) < 0)
+	/* `swap` stays on until the name has moved: so a crash between the two is told from one
+	 * behind them */
+	if (set_state(s, version, STORE_LIVE, true, e) < 0 || move_name(f, version, e) < 0)
 		return -1;
-	/* the name has moved: the old row says so to readers that stayed. It may be gone by
-	 * another's hand. */
-	if (old != 0 && old != version && set_state(s, old, STORE_SUPERSEDED, false, e) < 0)
-		return err_wrap(e, "version %d is live, but version %d can't be marked superseded",
-				version, old);
+	/* From here on the version is live: readers see it. What fails now (a full disk, a file
+	 * taken away) must not undo that; the next open mends it. */
+	if (store_sqlite_sync(f->state_dir, &after) < 0 ||
+	    set_state(s, version, STORE_LIVE, false, &after) < 0)
+		log_err(LOG_LEVEL_WARNING, "view", f->view, &after);
+	/* the old row says so to readers that stayed */
+	if (old != 0 && old != version && set_state(s, old, STORE_SUPERSEDED, false, &after) < 0)
+		log_err(LOG_LEVEL_WARNING, "view", f->view, &after);
 	return 0;
 }
 

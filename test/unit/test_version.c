@@ -201,6 +201,23 @@ START_TEST(test_public_name)
 	/* a crash between the rename and the rows: the name decides */
 	ck_assert_int_eq(store_sqlite.set_state(store, 2, STORE_LIVE, false, &e), 0);
 	ck_assert_int_eq(info_of(2).state, STORE_SUPERSEDED);
+	/* a crash before the rename: the swap is still to come */
+	ck_assert_int_eq(store_sqlite.set_state(store, 2, STORE_LIVE, true, &e), 0);
+	ck_assert_int_eq(info_of(2).state, STORE_READY);
+	ck_assert(info_of(2).swap);
+	ck_assert(!info_of(1).swap);
+	/* the old file was taken away: the swap stands all the same */
+	snprintf(path, sizeof(path), "%s/views/v/v1.db", dir);
+	ck_assert_int_eq(unlink(path), 0);
+	ck_assert_msg(store_sqlite.publish(store, 2, &e) == 0, "%s", e.msg);
+	ck_assert_int_eq(info_of(2).state, STORE_LIVE);
+	/* so was the live one: the name leads nowhere until its successor is built */
+	snprintf(path, sizeof(path), "%s/views/v/v2.db", dir);
+	ck_assert_int_eq(unlink(path), 0);
+	create(2);
+	snprintf(path, sizeof(path), "%s/v.db", dir);
+	ck_assert_int_lt(readlink(path, target, sizeof(target)), 0);
+	ck_assert_int_eq(info_of(2).state, STORE_BUILDING);
 	ck_assert_int_eq(store_sqlite.remove(store, 2, &e), 0);
 	ck_assert_int_eq(info_of(2).version, 0);
 	teardown();
