@@ -75,10 +75,11 @@ void intake_delivered(const struct intake *in, struct intake_end *ret_end)
 	int64_t last = in->tail.offset >= 0 ? in->tail.offset : in->tail.from - 1,
 		unread = last + 1 - in->feeds[0].next;
 
-	/* nothing is known yet: whoever asks whether all was read must not take that for a yes */
-	if (in->tail.offset < 0 && !consumer_at_end(in->tail.consumer) && unread < UNREAD_UNKNOWN)
+	/* nothing is known yet, or capture has not said yet what it is going to copy: whoever asks
+	 * whether all was read must not take that for a yes */
+	if (in->tail.offset < 0 && unread < UNREAD_UNKNOWN &&
+	    (!consumer_at_end(in->tail.consumer) || p->commits_offset == 0))
 		unread = UNREAD_UNKNOWN;
-
 	if (in->tail.offset < 0 || end.seq <= p->seq) { /* the intake saw it first */
 		end.seq = p->seq;
 		end.commit_us = p->commit_us;

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#define MEMORY_LEAST (4 * 1024 * 1024)
 #define OUTSIDE_TIMEOUT_MS 20000
 #define OUTSIDE_LIMIT_MS 20000 /* of standing: a caller that was killed costs no more */
 
@@ -92,6 +93,22 @@ int host_next_number(struct host *h)
 	return last + 1;
 }
 
+/* project.memory is for all views. Half of it is for a replay beside the live versions, which
+ * mostly have nothing to catch up with; the other half is shared by them. First builds run side by
+ * side. */
+static int64_t worker_memory(struct host *h, const struct version *v)
+{
+	int64_t memory = h->options.settings->project_memory, views, share;
+	bool beside;
+
+	pthread_mutex_lock(&h->lock);
+	beside = v->state == STORE_BUILDING && host_live(h) != 0;
+	pthread_mutex_unlock(&h->lock);
+	views = h->options.views > 1 ? (int64_t)h->options.views : 1;
+	share = memory / 2 / (beside ? 1 : views);
+	return share > MEMORY_LEAST ? share : MEMORY_LEAST;
+}
+
 int host_start_worker(struct host *h, struct version *v, struct err *e)
 {
 	char *group = xasprintf("%s.view.%s.v%d", h->options.settings->name, h->name, v->version);
@@ -100,7 +117,7 @@ int host_start_worker(struct host *h, struct version *v, struct err *e)
 		.view = v->view,
 		.version = v->version,
 		.source = h->options.source,
-		.memory = h->options.settings->project_memory,
+		.memory = worker_memory(h, v),
 		.group = group,
 	};
 	int rc = worker_start(&o, &v->worker, e);

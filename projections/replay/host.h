@@ -42,6 +42,7 @@ struct host_options {
 	const char *name;                /* of the view; its folder is project.views/NAME */
 	const struct store_ops *store;
 	struct feed_source source;
+	size_t views; /* that share project.memory, in this process; 0: this one alone */
 };
 
 struct host_version {

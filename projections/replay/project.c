@@ -18,6 +18,7 @@
 
 #define LOOK_MS 250
 #define STATUS_US 2000000
+#define FLUSH_MS 500
 
 static int open_registry(const struct settings *settings, struct registry **ret_registry,
 			 struct err *e)
@@ -38,10 +39,12 @@ static int open_registry(const struct settings *settings, struct registry **ret_
 
 /* ---- views ----------------------------------------------------------------------------------- */
 
-static int open_one(struct project *p, const char *name, struct feed_source source, struct err *e)
+static int open_one(struct project *p, const char *name, size_t views, struct feed_source source,
+		    struct err *e)
 {
 	struct host_options options = {
-		.settings = p->settings, .name = name, .store = &store_sqlite, .source = source
+		.settings = p->settings, .name = name, .store = &store_sqlite, .source = source,
+		.views = views
 	};
 	struct host *h;
 
@@ -61,7 +64,7 @@ static int open_views(struct project *p, char *const *names, size_t count, bool 
 	for (size_t i = 0; i < count; i++) {
 		struct err one = ERR_INIT;
 
-		if (open_one(p, names[i], source, &one) == 0)
+		if (open_one(p, names[i], count, source, &one) == 0)
 			continue;
 		if (failed++ == 0)
 			*e = one;
@@ -135,38 +138,53 @@ static bool all_failed(const struct project *p, struct err *e)
 
 /* ---- the loop -------------------------------------------------------------------------------- */
 
-static void say(struct project *p, struct view_status *status, const char *http, bool stopping)
+void project_say(struct project *p, struct host *h)
+{
+	pthread_mutex_lock(&p->lock);
+	if (p->status != NULL) {
+		view_status_write(p->status, h, p->http, STATUS_US, false);
+		view_status_flush(p->status, FLUSH_MS);
+	}
+	pthread_mutex_unlock(&p->lock);
+}
+
+static void say(struct project *p, bool stopping)
 {
 	size_t live = 0;
 
+	pthread_mutex_lock(&p->lock);
 	for (size_t i = 0; i < p->host_count; i++) {
 		struct host_status *s = xmalloc(sizeof(*s));
 
-		view_status_write(status, p->hosts[i], http, STATUS_US, stopping);
+		view_status_write(p->status, p->hosts[i], p->http, STATUS_US, stopping);
 		host_status(p->hosts[i], s);
 		live += s->live != 0;
 		free(s);
 	}
+	if (stopping) { /* the last word: no request may say more */
+		view_status_free(p->status);
+		p->status = NULL;
+	}
+	pthread_mutex_unlock(&p->lock);
 	notify_status("%zu of %zu views live", live, p->host_count);
 }
 
-static int serve(struct project *p, struct view_status *status, const char *http, struct err *e)
+static int serve(struct project *p, struct err *e)
 {
 	notify_ready();
 	while (!stop_wait_ms(LOOK_MS)) {
 		notify_watchdog();
-		say(p, status, http, false);
+		say(p, false);
 		if (all_failed(p, e))
 			return -1;
 	}
 	notify_stopping();
-	say(p, status, http, true);
+	say(p, true);
 	return 0;
 }
 
 static int start(struct project *p, struct registry *registry, struct err *e)
 {
-	struct view_status *status = view_status_new(p->settings, registry);
 	struct daemon_http_options options = {
 		.default_listen = "127.0.0.1:7412",
 		.ready = is_ready,
@@ -175,18 +193,24 @@ static int start(struct project *p, struct registry *registry, struct err *e)
 	struct daemon_http *http = NULL;
 	int rc = -1;
 
+	pthread_mutex_init(&p->lock, NULL);
 	options.routes = project_routes(p, &options.route_count);
 	if (daemon_http_start(p->settings, &options, &http, e) < 0)
 		goto out;
+	pthread_mutex_lock(&p->lock);
+	p->status = view_status_new(p->settings, registry);
+	p->http = daemon_http_address(http);
+	pthread_mutex_unlock(&p->lock);
 	for (size_t i = 0; i < p->host_count; i++) {
 		if (host_set_http(p->hosts[i], daemon_http_address(http), e) < 0)
 			goto out;
 	}
 	log_info("project", "%zu views, http %s", p->host_count, daemon_http_address(http));
-	rc = serve(p, status, daemon_http_address(http), e);
+	rc = serve(p, e);
 out:
 	daemon_http_stop(http);
-	view_status_free(status);
+	view_status_free(p->status);
+	pthread_mutex_destroy(&p->lock);
 	return rc;
 }
 

@@ -15,6 +15,8 @@
 #include "core/registry/registry.h"
 #include "projections/replay/host.h"
 
+#include <pthread.h>
+
 /* Serves the named views (count 0: all folders in project.views) until a stop is requested
  * (core/base/stop.h), which gives 0, or nothing can go on, which gives -1 and why. Waits with
  * backoff for Kafka at the start. */
@@ -25,7 +27,14 @@ struct project {
 	const struct settings *settings;
 	struct host **hosts;
 	size_t host_count;
+	pthread_mutex_t lock;       /* for `status` */
+	struct view_status *status; /* NULL: nothing more is said */
+	const char *http;           /* own address */
 };
+
+/* Writes the view's status, if it is due, and waits a moment until it is there: what the API says,
+ * `millrace lag` says too. Any thread. */
+void project_say(struct project *p, struct host *h);
 
 struct http_route;
 /* The daemon's own routes; *ret_count of them. context is a struct project. */

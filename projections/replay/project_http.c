@@ -53,8 +53,10 @@ static void get_view(void *context, const struct http_request *request,
 {
 	struct host *h = find(context, request, response);
 
-	if (h != NULL)
-		host_json(h, &response->body);
+	if (h == NULL)
+		return;
+	project_say(context, h);
+	host_json(h, &response->body);
 }
 
 static void post_hold(void *context, const struct http_request *request,

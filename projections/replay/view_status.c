@@ -44,12 +44,20 @@ struct view_status *view_status_new(const struct settings *settings, struct regi
 	return v;
 }
 
+void view_status_flush(struct view_status *v, int ms)
+{
+	int64_t until = clock_monotonic_us() + (int64_t)ms * 1000;
+
+	while (v->producer != NULL && producer_pending(v->producer) > 0 &&
+	       clock_monotonic_us() < until)
+		producer_poll(v->producer, 20);
+}
+
 void view_status_free(struct view_status *v)
 {
 	if (v == NULL)
 		return;
-	for (int i = 0; i < 20 && v->producer != NULL && producer_pending(v->producer) > 0; i++)
-		producer_poll(v->producer, 50);
+	view_status_flush(v, 1000);
 	if (v->producer != NULL)
 		producer_close(v->producer);
 	for (size_t i = 0; i < v->count; i++) {
