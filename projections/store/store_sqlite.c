@@ -267,6 +267,23 @@ static int compare_infos(const void *a, const void *b)
 	return (x->version > y->version) - (x->version < y->version);
 }
 
+/* As read_info. A version that can't be read any more must not keep the live one from being served:
+ * it counts as failed, and the next replay removes it. */
+static int read_listed(const struct store_files *f, int version, int live,
+		       struct store_info *ret_info, struct err *e)
+{
+	int rc = read_info(f, version, ret_info, e);
+
+	if (rc >= 0 || e->kind != ERR_FATAL)
+		return rc;
+	if (version == live)
+		return err_hint(e, "Move the file out of the way and start again: the view is "
+				   "built anew from offset zero.");
+	err_clear(e);
+	*ret_info = (struct store_info){ .version = version, .state = STORE_FAILED };
+	return 1;
+}
+
 static int list(struct store *s, struct store_info **ret_infos, size_t *ret_count, struct err *e)
 {
 	const struct store_files *f = store_files_of(s);
@@ -285,7 +302,7 @@ static int list(struct store *s, struct store_info **ret_infos, size_t *ret_coun
 		int version = version_of_name(entry->d_name);
 		struct store_info info;
 
-		if (version == 0 || (rc = read_info(f, version, &info, e)) != 1)
+		if (version == 0 || (rc = read_listed(f, version, live, &info, e)) != 1)
 			continue;
 		info.version = version;
 		if (version == live && info.built)

@@ -245,6 +245,29 @@ START_TEST(test_strange_public_name)
 }
 END_TEST
 
+START_TEST(test_damaged_version)
+{
+	struct store_info *infos;
+	struct err e = ERR_INIT;
+	size_t count;
+
+	setup();
+	create(1);
+	create(2);
+	finish(2);
+	ck_assert_int_eq(store_sqlite.publish(store, 2, &e), 0);
+	folder_write(dir, "views/v/v1.db", "this is no database, however long one looks at it");
+	ck_assert_int_eq(info_of(1).state, STORE_FAILED);
+	ck_assert_int_eq(info_of(2).state, STORE_LIVE);
+	folder_write(dir, "views/v/v2.db", "this is no database, however long one looks at it");
+	ck_assert_int_lt(store_sqlite.list(store, &infos, &count, &e), 0);
+	ck_assert_int_eq(e.kind, ERR_FATAL);
+	ck_assert_ptr_nonnull(strstr(e.msg, "v2.db"));
+	ck_assert_ptr_nonnull(strstr(e.msg, "built anew"));
+	teardown();
+}
+END_TEST
+
 START_TEST(test_half_made_version_counts_as_not_there)
 {
 	struct store_info *infos;
@@ -350,6 +373,7 @@ int main(void)
 	unit_test(s, test_public_name);
 	unit_test(s, test_strange_public_name);
 	unit_test(s, test_half_made_version_counts_as_not_there);
+	unit_test(s, test_damaged_version);
 	unit_test(s, test_definition_is_kept);
 	unit_test(s, test_snapshot_stands_still);
 	unit_test(s, test_lease);
