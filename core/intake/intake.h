@@ -92,6 +92,8 @@ const char *intake_next_gtid(struct intake *in);
 struct intake_end {
 	int64_t seq, commit_us, bytes_total, transactions_total;
 	int64_t commits_behind; /* commit records not yet handed over (far behind: about) */
+	bool seen; /* else seq and the totals are only those of the position, and commits_behind is
+		      two or more unless the position is the end */
 };
 void intake_delivered(const struct intake *in, struct intake_end *ret_end);
 /* Tables (db.table) whose first copy has not ended, by the last commit record handed over: views

@@ -90,5 +90,6 @@ void intake_delivered(const struct intake *in, struct intake_end *ret_end)
 	}
 	end.commits_behind = (int64_t)merge_commits_queued(in->merge) +
 			     (unread > 0 ? (unread + 1) / 2 : 0);
+	end.seen = in->tail.offset >= 0;
 	*ret_end = end;
 }

@@ -183,6 +183,7 @@ struct value_source_type db_column_type(const struct db_result *r, size_t column
 		.is_unsigned = (f->flags & UNSIGNED_FLAG) != 0,
 		.is_binary = f->charsetnr == COLLATION_BINARY,
 		.decimals = (uint8_t)f->decimals,
+		.bits = f->type == MYSQL_TYPE_BIT ? (uint16_t)f->length : 0,
 	};
 }
 

@@ -137,7 +137,8 @@ static void update_rate(struct worker *w, int64_t now, int64_t records)
  * With the lock held. */
 static bool is_caught_up(const struct worker *w, const struct intake_end *end, int64_t seq)
 {
-	return end->commits_behind <= 1 || (double)(end->seq - seq) <= w->status.rate / 2;
+	return end->commits_behind <= 1 ||
+	       (end->seen && (double)(end->seq - seq) <= w->status.rate / 2);
 }
 
 /* What the last store commit made true. */

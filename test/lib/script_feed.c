@@ -203,7 +203,8 @@ static void script_delivered(const void *feed, struct intake_end *ret_end)
 	const struct script_feed *f = feed;
 
 	pthread_mutex_lock(&f->script->lock);
-	*ret_end = (struct intake_end){ .seq = f->script->count,
+	*ret_end = (struct intake_end){ .seen = true,
+					.seq = f->script->count,
 					.transactions_total = f->script->transactions,
 					.commits_behind = f->script->transactions -
 							  f->position.commits_offset };
