@@ -71,7 +71,7 @@ void intake_delivered(const struct intake *in, struct intake_end *ret_end)
 {
 	const struct intake_position *p = merge_position(in->merge);
 	struct intake_end end = in->tail.end;
-	/* a commit record and its end mark: two. Until the tail has seen one, what lay before it. */
+	/* a commit record and its end mark: two; until the tail has seen one, what lay before it */
 	int64_t last = in->tail.offset >= 0 ? in->tail.offset : in->tail.from - 1,
 		unread = last + 1 - in->feeds[0].next;
 

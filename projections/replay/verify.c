@@ -334,8 +334,8 @@ static int check_key(struct answer *a, struct err *e)
 		buf_add_format(&key, "%s%s=", i > 0 ? ", " : "", t->key[i]);
 		value_text(&a->values[column_of(t, t->key[i])], &key);
 	}
-	err_config(e, "source.sql, table %s: the answer has more than one row with the key %s",
-		   t->name, buf_cstr(&key));
+	err_config(e, "source.sql: the answer has more than one row with the key %s",
+		   buf_cstr(&key));
 	buf_done(&key);
 	return err_hint(e, "Rows are compared by the table's key: the question must give each key "
 			   "once.");

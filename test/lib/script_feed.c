@@ -135,7 +135,8 @@ static void end_transaction(struct script_feed *f, struct intake_item *item)
 	f->position.commit_us = f->at * 1000;
 	f->position.transactions_total = f->position.commits_offset;
 	free(f->position.gtid_set);
-	f->position.gtid_set = xasprintf("0-1-%lld", (long long)sequence(f, f->position.commits_offset));
+	f->position.gtid_set =
+		xasprintf("0-1-%lld", (long long)sequence(f, f->position.commits_offset));
 	*item = (struct intake_item){ .kind = INTAKE_TRANSACTION,
 				      .gtid = f->position.gtid_set,
 				      .commit_us = f->position.commit_us,
