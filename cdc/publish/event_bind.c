@@ -247,6 +247,14 @@ static int no_value(const struct event_bind *bind, const struct event_field *fie
 		bind->event->file);
 }
 
+/* Null would say that the column is empty, where it is only unknown. */
+static int absent(const struct event_bind *bind, const struct event_field *field, struct err *e)
+{
+	err_data(e, "event %s: field %s: the row image lacks its column", bind->event->full_name,
+		 field->name);
+	return err_hint(e, "Set binlog_row_image=FULL in the session that writes this table.");
+}
+
 static int write_copy(struct event_bind *bind, const struct event_field *field,
 		      const struct source *source, const struct cell *row, struct buf *out,
 		      struct err *e)
@@ -254,6 +262,8 @@ static int write_copy(struct event_bind *bind, const struct event_field *field,
 	const struct cell *cell = &row[source->column];
 	size_t start = out->size;
 
+	if (cell->state == CELL_ABSENT)
+		return absent(bind, field, e);
 	if (cell->state == CELL_VALUE) {
 		write_branch(field, false, out);
 		if (source->encode(&bind->shape->columns[source->column], cell, out) == ENCODE_OK)
@@ -272,7 +282,9 @@ static int write_copy(struct event_bind *bind, const struct event_field *field,
 static int write_value(struct event_bind *bind, const struct event_field *field,
 		       const struct value *v, struct buf *out, struct err *e)
 {
-	if (v->kind == VALUE_NULL || v->kind == VALUE_ABSENT) {
+	if (v->kind == VALUE_ABSENT)
+		return absent(bind, field, e);
+	if (v->kind == VALUE_NULL) {
 		if (!field->nullable)
 			return no_value(bind, field, "can't be null, but the value is", e);
 		write_branch(field, true, out);

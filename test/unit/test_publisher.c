@@ -401,6 +401,32 @@ START_TEST(a_field_that_cannot_be_filled_stops)
 }
 END_TEST
 
+START_TEST(an_event_never_says_null_for_a_column_that_is_not_there)
+{
+	struct err e = ERR_INIT;
+	struct shape *shape = make_shape();
+	struct row a = { 0 };
+	struct publisher *p;
+	int64_t seq = 10;
+	struct change c = {
+		.op = CHANGE_CREATE, .shape = shape, .transaction = "0-1-9", .order = 1
+	};
+
+	write_event("Came", "enters", NULL,
+		    ",{\"name\":\"name\",\"type\":[\"null\",\"string\"]}");
+	p = open_publisher(&e);
+	ck_assert_msg(p != NULL, "%s", e.msg);
+	c.after = ROW(&a, "7", "Ann", "1", NULL, "3");
+	a.cells[1].state = CELL_ABSENT;
+	ck_assert_int_eq(publisher_change(p, &c, &seq, &e), -1);
+	ck_assert_int_eq(e.kind, ERR_DATA);
+	ck_assert_ptr_nonnull(strstr(e.msg, "binlog_row_image=FULL"));
+	publisher_free(p);
+	shape_unref(shape);
+	buf_done(&a.image);
+}
+END_TEST
+
 /* field added to the event, where, what the message must hold */
 static const char *const unfit[][3] = {
 	{ ",{\"name\":\"nosuch\",\"type\":\"int\"}", NULL, "nosuch" },
@@ -466,6 +492,7 @@ int main(void)
 	tcase_add_test(t, a_commit_says_what_was_touched);
 	tcase_add_test(t, inexact_and_absent_are_said);
 	tcase_add_test(t, a_field_that_cannot_be_filled_stops);
+	tcase_add_test(t, an_event_never_says_null_for_a_column_that_is_not_there);
 	tcase_add_loop_test(t, an_event_that_does_not_fit_the_table, 0,
 			    (int)(sizeof(unfit) / sizeof(*unfit)));
 	tcase_add_test(t, files_are_checked_together);
