@@ -46,26 +46,32 @@ static const json_t *version_of(const json_t *state, int64_t version)
 	return NULL;
 }
 
+/* Events are counted while the version is built; the phases behind it show the time they take. */
 static void draw(struct progress *p, const json_t *state, const char **shown_phase)
 {
-	const json_t *job = json_object_get(state, "job"),
-		     *v = version_of(state, number(job, "version"));
 	static const char *const labels[][2] = {
 		{ "building", "building" }, { "finishing", "writing indexes" },
 		{ "diffing", "comparing" }, { "swapping", "swapping" },
-		{ "ready", "comparing" },
 	};
-	const char *phase = text(job, "phase");
+	const json_t *job = json_object_get(state, "job"),
+		     *v = version_of(state, number(job, "version"));
+	const char *phase = text(job, "phase"), *label = NULL;
+	int64_t records = v != NULL ? number(v, "records") : 0;
 
-	for (size_t i = 0; i < sizeof(labels) / sizeof(labels[0]); i++) {
-		if (strcmp(phase, labels[i][0]) != 0 || *shown_phase == labels[i][1])
-			continue;
-		progress_label(p, labels[i][1]);
-		*shown_phase = labels[i][1];
+	for (size_t i = 0; i < sizeof(labels) / sizeof(labels[0]); i++)
+		if (strcmp(phase, labels[i][0]) == 0)
+			label = labels[i][1];
+	if (*shown_phase == labels[0][1] && label != labels[0][1] && records > 0)
+		progress_update_rate(p, records, records, json_real_value(json_object_get(v, "rate")));
+	if (label != NULL && label != *shown_phase) {
+		progress_label(p, label);
+		*shown_phase = label;
 	}
-	if (v != NULL)
-		progress_update_rate(p, number(v, "records"), number(v, "records_total"),
+	if (label == labels[0][1] && records > 0)
+		progress_update_rate(p, records, number(v, "records_total"),
 				     json_real_value(json_object_get(v, "rate")));
+	else if (label != NULL)
+		progress_update(p, -1, 0);
 }
 
 static bool is_over(const json_t *state, const struct asked *asked)

@@ -22,10 +22,22 @@ struct progress {
 	bool terminal, drawn;
 	int64_t done, total;
 	double rate; /* units a second; 0: not known yet */
-	int64_t shown_us, shown_done;
+	bool updated; /* since this phase began */
+	int64_t begun_us, shown_us, shown_done, shown_total;
 	struct sample samples[WINDOW];
 	size_t sample_count; /* all ever taken */
 };
+
+/* A terminal shows something at once; a log is told when there is something to tell. */
+static void begin_phase(struct progress *p)
+{
+	p->begun_us = clock_monotonic_us();
+	p->shown_us = p->terminal ? 0 : p->begun_us;
+	p->shown_done = p->shown_total = -1;
+	p->sample_count = 0;
+	p->rate = 0;
+	p->updated = p->drawn = false;
+}
 
 struct progress *progress_new(FILE *out, const char *label, const char *unit)
 {
@@ -35,17 +47,8 @@ struct progress *progress_new(FILE *out, const char *label, const char *unit)
 	p->label = xstrdup(label);
 	p->unit = xstrdup(unit);
 	p->terminal = term_is(out);
-	p->shown_done = -1;
+	begin_phase(p);
 	return p;
-}
-
-void progress_label(struct progress *p, const char *label)
-{
-	free(p->label);
-	p->label = xstrdup(label);
-	p->sample_count = 0;
-	p->rate = 0;
-	p->shown_us = 0;
 }
 
 void progress_number(struct buf *out, int64_t n)
@@ -148,14 +151,39 @@ static void draw(struct progress *p)
 {
 	struct buf line = BUF_INIT;
 
-	progress_line(&line, p->label, p->unit, p->done, p->total, p->rate,
-		      p->terminal ? term_width(p->out) - 1 : 200, p->terminal);
+	if (p->done >= 0) {
+		progress_line(&line, p->label, p->unit, p->done, p->total, p->rate,
+			      p->terminal ? term_width(p->out) - 1 : 200, p->terminal);
+	} else {
+		buf_add_format(&line, "%s  ", p->label);
+		progress_duration(&line, clock_monotonic_us() - p->begun_us);
+	}
 	fprintf(p->out, p->terminal ? "\r%s\033[K" : "%s\n", buf_cstr(&line));
 	fflush(p->out);
 	buf_done(&line);
 	p->drawn = true;
 	p->shown_us = clock_monotonic_us();
 	p->shown_done = p->done;
+	p->shown_total = p->total;
+}
+
+/* The phase's last state, on a line that stays. */
+static void end_phase(struct progress *p)
+{
+	bool shown = p->done >= 0 && p->shown_done == p->done && p->shown_total == p->total;
+
+	if (p->updated && (p->terminal || !shown))
+		draw(p);
+	if (p->terminal && p->drawn)
+		fputc('\n', p->out);
+}
+
+void progress_label(struct progress *p, const char *label)
+{
+	end_phase(p);
+	free(p->label);
+	p->label = xstrdup(label);
+	begin_phase(p);
 }
 
 static void measure(struct progress *p, int64_t now)
@@ -177,6 +205,7 @@ static void update(struct progress *p, int64_t done, int64_t total)
 
 	p->done = done;
 	p->total = total;
+	p->updated = true;
 	if (now - p->shown_us >= (p->terminal ? REDRAW_US : PLAIN_US))
 		draw(p);
 }
@@ -184,7 +213,8 @@ static void update(struct progress *p, int64_t done, int64_t total)
 void progress_update(struct progress *p, int64_t done, int64_t total)
 {
 	p->done = done;
-	measure(p, clock_monotonic_us());
+	if (done >= 0)
+		measure(p, clock_monotonic_us());
 	update(p, done, total);
 }
 
@@ -208,10 +238,7 @@ void progress_free(struct progress *p)
 {
 	if (p == NULL)
 		return;
-	if (p->terminal || p->shown_done != p->done)
-		draw(p);
-	if (p->terminal)
-		fputc('\n', p->out);
+	end_phase(p);
 	fflush(p->out);
 	free(p->label);
 	free(p->unit);

@@ -13,17 +13,17 @@ struct progress;
  * terminal.
  */
 struct progress *progress_new(FILE *out, const char *label, const char *unit);
-void progress_label(struct progress *p, const char *label); /* another phase of the same work; what
-							       is known of the rate is dropped */
-/* total 0: unknown (a counter instead of a bar). Redraws at most ten times a second; cheap to
- * call.
- */
+/* Another phase of the same work: the one before ends with a line that shows its last state; what
+ * is known of the rate is dropped. */
+void progress_label(struct progress *p, const char *label);
+/* total 0: unknown (a counter instead of a bar); done below 0: nothing to count, only the time
+ * that the phase has taken. Redraws at most ten times a second; cheap to call. */
 void progress_update(struct progress *p, int64_t done, int64_t total);
 /* As progress_update, with a rate that somebody else measured (units a second). */
 void progress_update_rate(struct progress *p, int64_t done, int64_t total, double rate);
 void progress_clear(struct progress *p); /* takes the bar off the terminal, so that a line can be
 					    printed; the next update redraws it */
-/* Draws the last state, ends the line, frees p. NULL is fine. */
+/* Draws the last state, if there ever was one, ends the line, frees p. NULL is fine. */
 void progress_free(struct progress *p);
 
 /* The line itself, without colour or line end, at most `width` columns. bar: with a bar. */
