@@ -3,12 +3,14 @@
  * out of range is a mistake. */
 #include "core/base/settings_priv.h"
 
+#include "core/base/log.h"
 #include "core/base/mem.h"
 
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define LIST_ITEMS_MAX 20000
@@ -218,6 +220,16 @@ static bool expand(const struct setting_key *key, const char *origin, const char
 	return true;
 }
 
+/* A secret that everybody on this machine can read is none; it works, so it is only said. */
+static void warn_if_open(int fd, const struct setting_key *key, const char *path)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & S_IROTH) != 0)
+		log_warning("settings", "%s.%s: every user of this machine can read %s (chmod 600)",
+			    key->section, key->key, path);
+}
+
 static bool read_secret(const struct setting_key *key, const char *origin, const char *path,
 			char **ret_secret, struct mistakes *m)
 {
@@ -226,8 +238,10 @@ static bool read_secret(const struct setting_key *key, const char *origin, const
 	ssize_t n = fd >= 0 ? read(fd, text, sizeof(text) - 1) : -1;
 	int failed = errno;
 
-	if (fd >= 0)
+	if (fd >= 0) {
+		warn_if_open(fd, key, path);
 		close(fd);
+	}
 	if (n < 0) {
 		mistake_add(m, origin, NULL, "%s.%s: cannot read %s: %s", key->section, key->key,
 			    path, strerror(failed));
