@@ -114,7 +114,7 @@ static int bind_column(const struct event_field *field, const struct column *col
 		   field->name, column->name, column_type_text(column, type, sizeof(type)));
 	return err_hint(
 		e,
-		"`millrace schema` types: see schemas/mapping.md for what each column type becomes.");
+		"schemas/mapping.md says what each column type becomes, and which fields it fits.");
 }
 
 static int bind_field(struct event_bind *bind, size_t i, struct err *e)
