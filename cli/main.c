@@ -56,7 +56,7 @@ static int unknown_verb(const char *name)
 static void print_help(FILE *out)
 {
 	fprintf(out,
-		"millrace %s - a MySQL or MariaDB binlog as typed Avro events on Kafka, and views that can be rebuilt\n\n",
+		"millrace %s - a MariaDB binlog as typed Avro events on Kafka, and views that can be rebuilt\n\n",
 		MILLRACE_VERSION);
 	fputs("usage: millrace [-c FILE] VERB [ARGUMENTS] [--section.key=value ...]\n\n", out);
 	for (size_t i = 0; verbs[i] != NULL; i++)
@@ -156,14 +156,19 @@ static const char *find_file(const struct command *c)
 								: NULL;
 }
 
-static void set_up_log(const struct settings *s)
+/* A command answers on its own lines; what libraries and parts of it log meanwhile is for daemons,
+ * unless log.level asks for it. */
+static void set_up_log(const struct settings *s, const struct verb *verb)
 {
+	bool daemon = verb == &verb_run || verb == &verb_project;
 	static const char *const levels[] = { "debug", "info", "warning", "error" };
 	enum log_level level = LOG_LEVEL_INFO;
 
 	for (size_t i = 0; i < 4; i++)
 		if (strcmp(s->log_level, levels[i]) == 0)
 			level = (enum log_level)i;
+	if (!daemon && level == LOG_LEVEL_INFO)
+		level = LOG_LEVEL_ERROR;
 	log_setup(level, strcmp(s->log_format, "json") == 0 ? LOG_FORMAT_JSON : LOG_FORMAT_LOGFMT);
 }
 
@@ -207,7 +212,7 @@ static int run_verb(struct command *c)
 
 	if (code >= 0)
 		return code;
-	set_up_log(settings);
+	set_up_log(settings, c->verb);
 	code = c->verb->run(settings, c->rest_count - 1, c->rest + 1);
 	settings_free(settings);
 	return code;

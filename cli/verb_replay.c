@@ -8,7 +8,6 @@
 
 #include "cli/view_access.h"
 #include "core/base/clock.h"
-#include "core/base/log.h"
 #include "core/base/progress.h"
 #include "core/base/stop.h"
 #include "core/base/term.h"
@@ -188,11 +187,6 @@ static int replay(const struct settings *settings, const struct asked *asked)
 	json_t *state = NULL;
 	int rc = -1, code;
 
-	if (term_is(stderr)) /* the work may be done here: its log lines would cut through the bar
-			      */
-		log_setup(LOG_LEVEL_WARNING, strcmp(settings->log_format, "json") == 0
-						     ? LOG_FORMAT_JSON
-						     : LOG_FORMAT_LOGFMT);
 	if (view_access_open(settings, asked->view, &a, &e) == 0 && begin(a, asked, &e) == 0)
 		rc = watch(a, asked, &state, &e);
 	if (rc < 0) {
