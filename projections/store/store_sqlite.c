@@ -132,13 +132,30 @@ static void close_store(struct store *s)
 	free(f);
 }
 
+/* The name becomes part of paths, and may come from a command line. */
+static int check_name(const char *view, struct err *e)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyz"
+				    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.";
+
+	if (view[0] != '\0' && view[0] != '.' && strlen(view) <= 200 &&
+	    strspn(view, plain) == strlen(view))
+		return 0;
+	err_config(e, "not a name for a view: '%s'", view);
+	return err_hint(e, "Give the name of a folder in project.views, not a path.");
+}
+
 static int open_store(const char *state_dir, const char *view, struct store **ret_store,
 		      struct err *e)
 {
-	struct store_files *f = xcalloc(1, sizeof(*f));
-	char *views = xasprintf("%s/views", state_dir);
+	struct store_files *f;
+	char *views;
 	int rc = 0;
 
+	if (check_name(view, e) < 0)
+		return -1;
+	f = xcalloc(1, sizeof(*f));
+	views = xasprintf("%s/views", state_dir);
 	f->store.ops = &store_sqlite;
 	f->state_dir = xstrdup(state_dir);
 	f->view = xstrdup(view);

@@ -364,6 +364,24 @@ START_TEST(test_lease)
 }
 END_TEST
 
+START_TEST(test_version_bad_names)
+{
+	static const char *const names[] = { "", ".", "..", "../x", "a/b", "x'; DROP", "a\nb" };
+	char place[] = "/tmp/millrace-names-XXXXXX";
+	struct err e = ERR_INIT;
+
+	ck_assert_ptr_nonnull(mkdtemp(place));
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		struct store *made = NULL;
+
+		ck_assert_msg(store_sqlite.open(place, names[i], &made, &e) < 0, "'%s'", names[i]);
+		ck_assert_int_eq(e.kind, ERR_CONFIG);
+		err_clear(&e);
+	}
+	ck_assert_int_eq(rmdir(place), 0); /* nothing was made */
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("version");
@@ -377,5 +395,6 @@ int main(void)
 	unit_test(s, test_definition_is_kept);
 	unit_test(s, test_snapshot_stands_still);
 	unit_test(s, test_lease);
+	unit_test(s, test_version_bad_names);
 	return unit_run(s);
 }
