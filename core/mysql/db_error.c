@@ -8,7 +8,15 @@
 
 #include <stdlib.h>
 
-enum hint { HINT_NONE, HINT_LOGIN, HINT_GRANT_READ, HINT_GRANT_STREAM, HINT_HOST, HINT_SPACE };
+enum hint {
+	HINT_NONE,
+	HINT_AWAY,
+	HINT_LOGIN,
+	HINT_GRANT_READ,
+	HINT_GRANT_STREAM,
+	HINT_HOST,
+	HINT_SPACE
+};
 
 struct sorted {
 	unsigned number;
@@ -41,9 +49,9 @@ static const struct sorted table[] = {
 	{ 1143, ERR_CONFIG, HINT_GRANT_READ }, /* no right on the column */
 	{ 1227, ERR_CONFIG, HINT_GRANT_STREAM }, /* a global privilege is missing */
 	{ 1021, ERR_RETRY, HINT_SPACE },         /* disk full */
-	{ 2002, ERR_RETRY, HINT_NONE },          /* cannot connect */
-	{ 2003, ERR_RETRY, HINT_NONE },          /* cannot connect over TCP */
-	{ 2005, ERR_RETRY, HINT_NONE },          /* unknown host: name servers fail too */
+	{ 2002, ERR_RETRY, HINT_AWAY },          /* cannot connect */
+	{ 2003, ERR_RETRY, HINT_AWAY },          /* cannot connect over TCP */
+	{ 2005, ERR_RETRY, HINT_AWAY },          /* unknown host: name servers fail too */
 	{ 2006, ERR_RETRY, HINT_NONE },          /* gone away */
 	{ 2012, ERR_RETRY, HINT_NONE },          /* error in the handshake */
 	{ 2013, ERR_RETRY, HINT_NONE },          /* lost, or silent beyond the read timeout */
@@ -58,6 +66,10 @@ static void add_hint(const struct db *db, enum hint hint, struct err *e)
 {
 	switch (hint) {
 	case HINT_NONE:
+		break;
+	case HINT_AWAY:
+		err_hint(e, "Check that the server runs and that source.host and source.port "
+			    "name it.");
 		break;
 	case HINT_LOGIN:
 		err_hint(
