@@ -61,7 +61,8 @@ static void draw(struct progress *p, const json_t *state, const char **shown_pha
 		if (strcmp(phase, labels[i][0]) == 0)
 			label = labels[i][1];
 	if (*shown_phase == labels[0][1] && label != labels[0][1] && records > 0)
-		progress_update_rate(p, records, records, json_real_value(json_object_get(v, "rate")));
+		progress_update_rate(p, records, records,
+				     json_real_value(json_object_get(v, "rate")));
 	if (label != NULL && label != *shown_phase) {
 		progress_label(p, label);
 		*shown_phase = label;
