@@ -210,14 +210,6 @@ int delivery_commit(struct delivery *d, struct commit_record *commit,
 	return 0;
 }
 
-int delivery_abort(struct delivery *d, struct err *e)
-{
-	if (!d->open)
-		return 0;
-	d->open = false;
-	return producer_abort(d->producer, e);
-}
-
 int delivery_check(struct delivery *d, struct err *e)
 {
 	return producer_error(d->producer, e);

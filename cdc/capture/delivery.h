@@ -27,7 +27,6 @@ void delivery_on_begin(struct delivery *d, void (*begun)(void *context), void *c
 int delivery_commit(struct delivery *d, struct commit_record *commit,
 		    const struct position_record *position, const struct publish_touched *touched,
 		    size_t touched_count, struct err *e);
-int delivery_abort(struct delivery *d, struct err *e);
 /* A delivery that has failed meanwhile. */
 int delivery_check(struct delivery *d, struct err *e);
 

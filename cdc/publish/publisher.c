@@ -284,8 +284,7 @@ static int compile_events(struct publisher *p, struct plan *plan, struct err *e)
 	return compile_events_of(p, plan, false, e);
 }
 
-/* A table has one live plan: the one of an older shape goes. */
-static void drop_older(struct publisher *p, const struct shape *shape)
+static struct plan *plan_of_table(const struct publisher *p, const struct shape *shape)
 {
 	struct plan *plan, *next;
 
@@ -293,26 +292,53 @@ static void drop_older(struct publisher *p, const struct shape *shape)
 	{
 		if (strcmp(plan->shape->db, shape->db) == 0 &&
 		    strcmp(plan->shape->table, shape->table) == 0)
-			drop_plan(p, plan);
+			return plan;
 	}
+	return NULL;
 }
 
+/* An equal shape, made anew: by a copy beside the stream, or by a server that was restarted. */
+static void move_plan(struct publisher *p, struct plan *plan, struct shape *shape)
+{
+	HASH_DEL(p->plans, plan);
+	shape_unref(plan->shape);
+	plan->shape = shape_ref(shape);
+	HASH_ADD_PTR(p->plans, shape, plan);
+}
+
+static int compile(struct publisher *p, struct shape *shape, struct plan **ret_plan, struct err *e)
+{
+	struct plan *plan = xcalloc(1, sizeof(*plan));
+
+	plan->shape = shape_ref(shape);
+	if (compile_rows(p, plan, e) < 0 || compile_events(p, plan, e) < 0) {
+		plan_free(plan);
+		return err_wrap(e, "table %s.%s", shape->db, shape->table);
+	}
+	HASH_ADD_PTR(p->plans, shape, plan);
+	*ret_plan = plan;
+	return 0;
+}
+
+/* A table has one plan. */
 static int find_plan(struct publisher *p, struct shape *shape, struct plan **ret_plan,
 		     struct err *e)
 {
-	struct plan *plan = p->last;
+	struct plan *plan = p->last, *older;
 
 	if (plan == NULL || plan->shape != shape)
 		HASH_FIND_PTR(p->plans, &shape, plan);
 	if (plan == NULL) {
-		plan = xcalloc(1, sizeof(*plan));
-		plan->shape = shape_ref(shape);
-		if (compile_rows(p, plan, e) < 0 || compile_events(p, plan, e) < 0) {
-			plan_free(plan);
-			return err_wrap(e, "table %s.%s", shape->db, shape->table);
+		older = plan_of_table(p, shape);
+		if (older != NULL && shape_equal(older->shape, shape)) {
+			plan = older;
+			move_plan(p, plan, shape);
+		} else {
+			if (compile(p, shape, &plan, e) < 0)
+				return -1;
+			if (older != NULL)
+				drop_plan(p, older);
 		}
-		drop_older(p, shape);
-		HASH_ADD_PTR(p->plans, shape, plan);
 	}
 	p->last = plan;
 	*ret_plan = plan;

@@ -1,14 +1,17 @@
+/* clang-format off */
 /* load.c - the meetup site itself: writes to the monolith's tables as its users do.
  *
- *   meetup-load [-h HOST] [-P PORT] [-u USER] [-p PASSWORD_FILE] [-s SEED] seed MEMBERS GROUPS
- * MEMBERSHIPS meetup-load ... run SECONDS RATE       RATE actions a second (0: as fast as it goes);
- * prints what it did meetup-load ... import MEMBERS         one big transaction: members with three
- * memberships each
+ *   meetup-load [-h HOST] [-P PORT] [-u USER] [-p PASSWORD_FILE] [-s SEED] COMMAND
+ *
+ *   seed MEMBERS GROUPS MEMBERSHIPS   the site as it is in the morning
+ *   run SECONDS RATE                  RATE actions a second (0: as fast as it goes)
+ *   import MEMBERS                    one big transaction: members with three memberships each
  *
  * Actions: people join (also again), are accepted, leave, rename themselves, groups are renamed,
  * memberships are disabled as spam and sometimes enabled again, accounts are deleted together with
  * their memberships, groups are closed, and now and then something is begun and rolled back. The
  * seed decides everything, and is printed. */
+/* clang-format on */
 #include <mysql.h>
 
 #include <stdarg.h>
