@@ -3,6 +3,7 @@
 #include "core/base/mem.h"
 #include "core/base/settings.h"
 #include "core/base/settings_priv.h"
+#include "test/lib/folder.h"
 #include "test/unit/unit.h"
 
 #include <string.h>
@@ -22,10 +23,16 @@ static char *write_file(const char *name, const char *text)
 	return path;
 }
 
+static void remove_folder(void)
+{
+	folder_remove(folder);
+}
+
 static void make_folder(void)
 {
 	memcpy(folder + sizeof(folder) - 7, "XXXXXX", 6);
 	ck_assert_ptr_nonnull(mkdtemp(folder));
+	ck_assert_int_eq(atexit(remove_folder), 0); /* each test is a process of its own */
 }
 
 static struct settings *read_good(const char *file, const struct settings_flag *flags, size_t count)
