@@ -102,14 +102,22 @@ static struct publisher *open_publisher(const struct settings *settings, struct 
 	return p;
 }
 
-/* Facts that do not stop capture but will surprise somebody. */
-static void warn(const struct catalog_name *name, struct findings *f)
+/* What the binlog will not show, or not whole. */
+static void warn(const struct settings *settings, const struct catalog_name *name,
+		 struct findings *f)
 {
-	if (name->cascades)
-		finding_add(
-			f, FINDING_WARNING, AREA,
-			"Rows that the server deletes or changes by itself are not in the binlog.",
-			"table %s.%s: child of a foreign key that cascades", name->db, name->table);
+	struct err e = ERR_INIT;
+
+	if (name->cascades) {
+		err_config(&e, "table %s.%s: child of a foreign key that cascades or sets null",
+			   name->db, name->table);
+		err_hint(&e, "Rows that the server deletes or changes by itself are not in the "
+			     "binlog (capture.cascades).");
+		finding_err(f,
+			    strcmp(settings->capture_cascades, "warn") == 0 ? FINDING_WARNING
+									    : FINDING_FAIL,
+			    AREA, &e);
+	}
 	if (!name->transactional)
 		finding_add(f, FINDING_WARNING, AREA,
 			    "ALTER TABLE ... ENGINE=InnoDB makes its changes atomic.",
@@ -138,7 +146,7 @@ static bool check_table(const struct settings *settings, struct db *db,
 		good = false;
 		finding_err(f, FINDING_FAIL, AREA, &e);
 	}
-	warn(name, f);
+	warn(settings, name, f);
 	shape_unref(shape);
 	buf_done(&scratch);
 	return good;

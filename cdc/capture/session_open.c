@@ -43,6 +43,24 @@ static void source_tables_done(struct source_tables *tables)
 	free(tables->items);
 }
 
+static int check_cascades(const struct session *s, const struct catalog_name *name, struct err *e)
+{
+	if (!name->cascades)
+		return 0;
+	if (strcmp(s->settings->capture_cascades, "warn") == 0) {
+		log_warning("capture",
+			    "%s.%s is changed by foreign keys that cascade: such changes are not "
+			    "in the binlog and will be missing",
+			    name->db, name->table);
+		return 0;
+	}
+	err_config(e, "table %s.%s is changed by a foreign key that cascades or sets null",
+		   name->db, name->table);
+	return err_hint(e, "The binlog does not show such changes. Drop the action from the key, "
+			   "leave the table out, or miss them knowingly: "
+			   "capture.cascades = warn.");
+}
+
 static int read_tables(struct session *s, struct db *db, struct source_tables *tables,
 		       struct err *e)
 {
@@ -58,12 +76,7 @@ static int read_tables(struct session *s, struct db *db, struct source_tables *t
 			break;
 		tables->items[i].rows_estimate = names[i].rows_estimate;
 		tables->count++;
-		if (names[i].cascades)
-			log_warning("capture",
-				    "%s.%s is changed by foreign keys that cascade: such changes "
-				    "are not in the "
-				    "binlog and will be missing",
-				    names[i].db, names[i].table);
+		rc = check_cascades(s, &names[i], e);
 		if (!names[i].transactional)
 			log_warning("capture",
 				    "%s.%s is not transactional: a copy of it may miss changes",

@@ -83,6 +83,20 @@ def test_a_key_that_cannot_be_copied_yet(database, make_setup):
     ends_with(make_setup(f"{db}.k"), CONFIG, f"{db}.k")
 
 
+def test_a_table_that_cascades_is_refused_unless_told(database, make_setup):
+    db, connection = database
+    run_sql(connection, "CREATE TABLE p (id INT PRIMARY KEY)",
+            "CREATE TABLE c (id INT PRIMARY KEY, p INT, FOREIGN KEY (p) REFERENCES p (id) ON DELETE CASCADE)")
+    setup = make_setup(f"{db}.*")
+    ends_with(setup, CONFIG, f"{db}.c", "capture.cascades")
+    out = setup.millrace("check")
+    assert out.returncode == CONFIG and f"{db}.c" in out.stdout, out.stdout + out.stderr
+    run = setup.daemon("run", "--capture.cascades=warn").start()
+    setup.wait_delivered(source_position(connection), run)
+    assert f"{db}.c" in run.log()
+    run.stop()
+
+
 def test_row_format_and_metadata_are_asked_for(servers, table, make_setup):
     setup = make_setup(f"{table[0]}.t")
     for name, bad, good in [("binlog_format", "MIXED", "ROW"), ("binlog_row_metadata", "MINIMAL", "FULL"), ("binlog_row_image", "MINIMAL", "FULL")]:
