@@ -497,11 +497,6 @@ void publisher_commit(struct publisher *p)
 {
 	metric_add(p->events_total, p->events);
 	metric_add(p->inexact_total, p->inexact);
-	publisher_rollback(p);
-}
-
-void publisher_rollback(struct publisher *p)
-{
 	touched_clear(&p->touched);
 	p->events = p->inexact = 0;
 	p->until_clock_read = 0;

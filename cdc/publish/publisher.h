@@ -48,7 +48,6 @@ int publisher_change(struct publisher *p, const struct change *change, int64_t *
 const struct publish_touched *publisher_touched(const struct publisher *p, size_t *ret_count);
 int64_t publisher_bytes(const struct publisher *p); /* of records since the last publisher_commit */
 void publisher_commit(struct publisher *p);         /* forget what was touched */
-void publisher_rollback(struct publisher *p);       /* the same, after an abort */
 /* Text that decides seq and partition (tables, events' bindings, partitions): part of the
  * position's fingerprint. */
 void publisher_fingerprint(const struct publisher *p, struct buf *out);

@@ -149,7 +149,7 @@ static rd_kafka_AdminOptions_t *options_for(struct admin *a, rd_kafka_admin_op_t
 	/* refused only outside 0 .. 1 h; kafka.timeout is at most 10 min */
 	(void)rd_kafka_AdminOptions_set_request_timeout(options, (int)a->client.timeout_ms, text,
 							sizeof(text));
-	if (op == RD_KAFKA_ADMIN_OP_CREATETOPICS || op == RD_KAFKA_ADMIN_OP_DELETETOPICS)
+	if (op == RD_KAFKA_ADMIN_OP_CREATETOPICS)
 		(void)rd_kafka_AdminOptions_set_operation_timeout(
 			options, (int)a->client.timeout_ms, text, sizeof(text));
 	return options;
@@ -246,12 +246,8 @@ static rd_kafka_resp_err_t read_created(rd_kafka_event_t *event, char *ret_text,
 		snprintf(ret_text, size, "%s", rd_kafka_event_error_string(event));
 		return code;
 	}
-	if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_CREATETOPICS_RESULT)
-		results = rd_kafka_CreateTopics_result_topics(
-			rd_kafka_event_CreateTopics_result(event), &count);
-	else
-		results = rd_kafka_DeleteTopics_result_topics(
-			rd_kafka_event_DeleteTopics_result(event), &count);
+	results = rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event),
+						      &count);
 	if (count != 1)
 		return RD_KAFKA_RESP_ERR__BAD_MSG;
 	code = rd_kafka_topic_result_error(results[0]);
@@ -372,29 +368,6 @@ int admin_ensure_topic(struct admin *a, const char *topic, enum topic_keep keep,
 	if (strict && await_leaders(a, topic, ret_partitions, e) == 0)
 		return describe(a, topic, &info, e) < 0 ? -1 : judge(a, topic, keep, &info, e);
 	return strict ? -1 : await_leaders(a, topic, ret_partitions, e);
-}
-
-int admin_delete_topic(struct admin *a, const char *topic, struct err *e)
-{
-	rd_kafka_DeleteTopic_t *t = rd_kafka_DeleteTopic_new(topic);
-	rd_kafka_AdminOptions_t *options = options_for(a, RD_KAFKA_ADMIN_OP_DELETETOPICS);
-	rd_kafka_queue_t *queue = rd_kafka_queue_new(a->client.rk);
-	rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR__TIMED_OUT;
-	rd_kafka_event_t *event;
-	char text[256] = "";
-
-	rd_kafka_DeleteTopics(a->client.rk, &t, 1, options, queue);
-	event = await(a, queue);
-	if (event != NULL) {
-		code = read_created(event, text, sizeof(text));
-		rd_kafka_event_destroy(event);
-	}
-	rd_kafka_queue_destroy(queue);
-	rd_kafka_AdminOptions_destroy(options);
-	rd_kafka_DeleteTopic_destroy(t);
-	if (code == RD_KAFKA_RESP_ERR_NO_ERROR || code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
-		return 0;
-	return kafka_fail(&a->client, code, e, "topic %s cannot be deleted", topic);
 }
 
 /* ---- bounds and names

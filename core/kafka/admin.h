@@ -46,7 +46,5 @@ int admin_watermarks(struct admin *a, const char *topic, int32_t partition, int6
 /* Names of all topics that begin with prefix, each malloced; caller frees names and array. */
 int admin_list(struct admin *a, const char *prefix, char ***ret_names, size_t *ret_count,
 	       struct err *e);
-/* A topic that isn't there is fine. */
-int admin_delete_topic(struct admin *a, const char *topic, struct err *e);
 
 #endif
