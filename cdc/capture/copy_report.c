@@ -14,7 +14,8 @@ const struct position_copy *copy_positions(struct copy *c, size_t *ret_count)
 							  .table = t->table,
 							  .done = fold_done(t->fold),
 							  .chunks = t->chunks,
-							  .rows = t->rows };
+							  .rows = t->rows,
+							  .kind = "first" };
 		if (t->literals.size > 0)
 			c->positions[i].last_key =
 				(struct record_texts){ t->last_key, t->shape->key_count };
@@ -46,7 +47,8 @@ const struct status_copy *copy_status(struct copy *c, size_t *ret_count)
 		c->status[i] = (struct status_copy){ .table = t->name,
 						     .rows = t->rows,
 						     .done = fold_done(t->fold),
-						     .rows_estimate = t->rows_estimate };
+						     .rows_estimate = t->rows_estimate,
+						     .kind = "first" };
 		if (running)
 			c->status[i].rate = (double)(t->rows - t->rows_at_start) * 1e6 /
 					    (double)(now - t->started_us);

@@ -26,12 +26,32 @@
 
 struct group;
 
+/* What a group does to a captured table without naming the rows. */
+enum group_effect_kind {
+	GROUP_EMPTIES,  /* TRUNCATE, DROP, renamed away: the table has no rows now (op t) */
+	GROUP_REWRITES, /* rows may have changed: only a reconciling copy tells how */
+};
+
+struct group_effect {
+	enum group_effect_kind kind;
+	const char *db, *table;
+	const char *why; /* "ALTER TABLE ... MODIFY", "TRUNCATE", ...: for log and position */
+};
+
+/* XA: what this group says of a transaction that another group began or will end. */
+enum group_xa { GROUP_XA_NONE, GROUP_XA_PREPARE, GROUP_XA_COMMIT, GROUP_XA_ROLLBACK };
+
 struct group_info {
 	struct gtid gtid;
 	char gtid_text[GTID_TEXT_SIZE];
 	int64_t commit_us;
 	bool rows; /* rows of captured tables are in it, and not all of them were rolled back */
 	bool shapes_changed;    /* a captured table was made or altered: hints must be read again */
+	/* In the order in which they happened; behind the group's rows. Owned by the group. */
+	const struct group_effect *effects;
+	size_t effect_count;
+	enum group_xa xa;
+	const char *xid; /* format:hex:hex; NULL when xa is NONE */
 	const char *notice; /* what the operator should know of it (ALTER of a captured table), or
 			       NULL */
 };

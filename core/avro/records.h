@@ -49,6 +49,7 @@ struct commit_record {
 	struct commit_touched *partitions;
 	size_t partition_count;
 	struct record_texts held, copied, copying;
+	struct record_texts reconciling; /* db.table: may differ until its reconciling copy ends */
 	struct records_memory *memory;
 };
 
@@ -57,6 +58,18 @@ struct position_copy {
 	bool done;
 	int64_t chunks, rows;
 	struct record_texts last_key; /* SQL literals */
+	const char *kind;             /* "first" or "reconcile" */
+	int64_t id;                   /* of a reconciling copy, rising; 0: the first copy */
+	const char *why, *where;      /* "" where there is nothing to say */
+	bool paused;
+};
+
+struct position_prepared { /* an XA transaction between XA PREPARE and its end */
+	const char *xid;      /* format:hex:hex */
+	const char *gtid;     /* of the prepare */
+	const char *gtid_set; /* position right before it: where it is read again from */
+	const char *file;
+	int64_t file_position;
 };
 
 struct position_record {
@@ -68,6 +81,10 @@ struct position_record {
 	struct position_copy *copies;
 	size_t copy_count;
 	const char *fingerprint;
+	const char *file; /* file and position are the truth where gtid_set is ""; else "" */
+	int64_t file_position;
+	struct position_prepared *prepared;
+	size_t prepared_count;
 	struct records_memory *memory;
 };
 
@@ -80,6 +97,10 @@ struct status_copy {
 	int64_t rows, rows_estimate;
 	double rate;
 	bool done;
+	const char *kind; /* "first" or "reconcile" */
+	int64_t id;
+	const char *why;
+	bool paused;
 };
 
 struct status_version {

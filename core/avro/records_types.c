@@ -53,14 +53,25 @@ static const struct member commit_members[] = {
 	FIELD(commit_record, TEXTS, held),
 	FIELD(commit_record, TEXTS, copied),
 	FIELD(commit_record, TEXTS, copying),
+	FIELD(commit_record, TEXTS, reconciling),
 };
 
 static const struct member position_copy_members[] = {
 	FIELD(position_copy, TEXT, db),   FIELD(position_copy, TEXT, table),
 	FIELD(position_copy, BOOL, done), FIELD(position_copy, LONG, chunks),
 	FIELD(position_copy, LONG, rows), FIELD(position_copy, TEXTS, last_key),
+	FIELD(position_copy, TEXT, kind), FIELD(position_copy, LONG, id),
+	FIELD(position_copy, TEXT, why),  FIELD(position_copy, TEXT, where),
+	FIELD(position_copy, BOOL, paused),
 };
 TYPE(position_copy);
+
+static const struct member position_prepared_members[] = {
+	FIELD(position_prepared, TEXT, xid),      FIELD(position_prepared, TEXT, gtid),
+	FIELD(position_prepared, TEXT, gtid_set), FIELD(position_prepared, TEXT, file),
+	FIELD(position_prepared, LONG, file_position),
+};
+TYPE(position_prepared);
 
 static const struct member position_members[] = {
 	FIELD(position_record, LONG, seq),
@@ -73,6 +84,9 @@ static const struct member position_members[] = {
 	FIELD(position_record, LONG, open_changes),
 	MANY(position_record, copies, copy_count, position_copy),
 	FIELD(position_record, TEXT, fingerprint),
+	FIELD(position_record, TEXT, file),
+	FIELD(position_record, LONG, file_position),
+	MANY(position_record, prepared, prepared_count, position_prepared),
 };
 
 static const struct member status_stage_members[] = {
@@ -85,7 +99,9 @@ TYPE(status_stage);
 static const struct member status_copy_members[] = {
 	FIELD(status_copy, TEXT, table),         FIELD(status_copy, LONG, rows),
 	FIELD(status_copy, LONG, rows_estimate), FIELD(status_copy, DOUBLE, rate),
-	FIELD(status_copy, BOOL, done),
+	FIELD(status_copy, BOOL, done),          FIELD(status_copy, TEXT, kind),
+	FIELD(status_copy, LONG, id),            FIELD(status_copy, TEXT, why),
+	FIELD(status_copy, BOOL, paused),
 };
 TYPE(status_copy);
 

@@ -28,12 +28,17 @@ static const struct commit_record commit = { .seq = 12,
 					     .partition_count = 2,
 					     .copying = { texts, 3 } };
 
-static struct position_copy copies[] = { { "shop", "item", false, 3, 60000, { texts, 2 } },
+static struct position_copy copies[] = { { "shop", "item", false, 3, 60000, { texts, 2 }, "reconcile", 7, "TRUNCATE", "a = 1", true },
 					 { .db = "x", .table = "y", .done = true } };
+static struct position_prepared prepared[] = { { "1:ab:", "0-1-5", "0-1-4", "bin.1", 77 } };
 static const struct position_record position = { .seq = 12,
 						 .gtid_set = "0-1-7",
 						 .source = "1@db:3306",
 						 .commit_us = 17,
+						 .prepared = prepared,
+						 .prepared_count = 1,
+						 .file = "bin.2",
+						 .file_position = 1234,
 						 .open_gtid = "0-1-8",
 						 .open_changes = 2,
 						 .copies = copies,
@@ -43,7 +48,7 @@ static const struct position_record position = { .seq = 12,
 static struct status_stage head = { 1, 2, 3 };
 static struct status_verified verified = { 4, "0-1-2", 5, 6 };
 static struct status_version versions[] = { { 2, "live", 7, "0-1-3", 8, 9, 0.5, "def", NULL } };
-static struct status_copy status_copies[] = { { "shop.item", 10, 20, 1e300, false } };
+static struct status_copy status_copies[] = { { "shop.item", 10, 20, 1e300, false, "reconcile", 7, "ALTER", true } };
 static const struct status_record status = { .seq = 1,
 					     .kind = "view",
 					     .name = "v",
@@ -139,7 +144,7 @@ START_TEST(test_records_commit)
 		"{\"gtid\":\"0-1-8\",\"changes\":0,\"commit_us\":1700000000000001}],\"partitions\":["
 		"{\"topic\":\"cap.shop.item\",\"partition\":2,\"records\":4,\"last_seq\":12},"
 		"{\"topic\":\"events\",\"partition\":0,\"records\":1,\"last_seq\":9}],"
-		"\"held\":[],\"copied\":[],\"copying\":[\"a.b\",\"\",\"c\\\"d\"]}");
+		"\"held\":[],\"copied\":[],\"copying\":[\"a.b\",\"\",\"c\\\"d\"],\"reconciling\":[]}");
 	write_wire_header(&again, 3);
 	records_write_commit(&c, &again);
 	ck_assert(slice_equal(buf_slice(&again), buf_slice(&wire)));
@@ -165,8 +170,12 @@ START_TEST(test_records_others)
 		buf_cstr(&json),
 		"{\"seq\":12,\"gtid_set\":\"0-1-7\",\"source\":\"1@db:3306\",\"commit_us\":17,\"bytes_total\":0,"
 		"\"transactions_total\":0,\"open_gtid\":\"0-1-8\",\"open_changes\":2,\"copies\":["
-		"{\"db\":\"shop\",\"table\":\"item\",\"done\":false,\"chunks\":3,\"rows\":60000,\"last_key\":[\"a.b\",\"\"]},"
-		"{\"db\":\"x\",\"table\":\"y\",\"done\":true,\"chunks\":0,\"rows\":0,\"last_key\":[]}],\"fingerprint\":\"abc\"}");
+		"{\"db\":\"shop\",\"table\":\"item\",\"done\":false,\"chunks\":3,\"rows\":60000,\"last_key\":[\"a.b\",\"\"],"
+		"\"kind\":\"reconcile\",\"id\":7,\"why\":\"TRUNCATE\",\"where\":\"a = 1\",\"paused\":true},"
+		"{\"db\":\"x\",\"table\":\"y\",\"done\":true,\"chunks\":0,\"rows\":0,\"last_key\":[],"
+		"\"kind\":\"\",\"id\":0,\"why\":\"\",\"where\":\"\",\"paused\":false}],\"fingerprint\":\"abc\","
+		"\"file\":\"bin.2\",\"file_position\":1234,\"prepared\":[{\"xid\":\"1:ab:\",\"gtid\":\"0-1-5\","
+		"\"gtid_set\":\"0-1-4\",\"file\":\"bin.1\",\"file_position\":77}]}");
 	records_done_position(&p);
 	written(RECORD_STATUS, &wire);
 	ck_assert_msg(records_read_status(reader, buf_slice(&wire), &s, &e) == 0, "%s", e.msg);
