@@ -104,6 +104,32 @@ static void check_handlers(const struct view *v, struct registry *registry, stru
 	sql_close(db);
 }
 
+static bool handles(const struct view *v, enum view_on on, const char *table)
+{
+	for (size_t i = 0; i < v->handler_count; i++)
+		if (v->handlers[i].on == on && strcmp(v->handlers[i].name, table) == 0)
+			return true;
+	return false;
+}
+
+/* A view that deletes rows must know what to do when all of them go at once. */
+static void check_truncate(const struct view *v, struct findings *f)
+{
+	for (size_t i = 0; i < v->handler_count; i++) {
+		const char *table = v->handlers[i].name;
+		char *hint;
+
+		if (v->handlers[i].on != VIEW_ON_DELETE || handles(v, VIEW_ON_TRUNCATE, table))
+			continue;
+		hint = xasprintf("Add on/%s.truncate.sql, for instance DELETE FROM ...;", table);
+		finding_add(f, FINDING_WARNING, AREA, hint,
+			    "%s: a TRUNCATE or DROP of %s will stop the view: it has no handler "
+			    "for it",
+			    v->name, table);
+		free(hint);
+	}
+}
+
 static void check_view(const char *folder, const char *name, struct registry *registry,
 		       struct findings *f)
 {
@@ -119,6 +145,7 @@ static void check_view(const char *folder, const char *name, struct registry *re
 			    v->table_count == 1 ? "" : "s", v->handler_count,
 			    v->handler_count == 1 ? "" : "s", v->input_count,
 			    v->input_count == 1 ? "" : "s");
+		check_truncate(v, f);
 		if (registry != NULL)
 			check_handlers(v, registry, f);
 		view_free(v);

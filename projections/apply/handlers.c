@@ -8,6 +8,11 @@
  * envelope's fields (op, source.db, source.table); which table it is stands in the record, and is
  * constant for a schema.
  *
+ * A table that was emptied at once is a record `t` with the same seq in every partition of its
+ * topic: the first one runs the handler, the others are passed over. A view that deletes rows but
+ * has no handler for `t` would keep rows that are gone, and stops instead. One that keeps what was
+ * deleted keeps it here too.
+ *
  * An update whose image lacks a column that the handler reads is refused: absent is not NULL, and
  * writing NULL would be a guess. */
 #include "projections/apply/handlers.h"
@@ -18,6 +23,9 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+
+enum row_action { ROW_INSERT, ROW_UPDATE, ROW_DELETE, ROW_TRUNCATE };
+#define ROW_ACTIONS 4
 
 struct statement {
 	struct target_statement *handle;
@@ -38,7 +46,9 @@ struct plan {
 	struct value *values;  /* one per leaf */
 	int op, absent, exact; /* leaves of a row envelope, or -1 */
 	struct action event;
-	struct action row[3]; /* by op: insert, update, delete */
+	struct action row[ROW_ACTIONS]; /* by op */
+	int64_t truncated_seq;          /* of the last record `t` that was run */
+	int seq;                        /* leaf */
 	bool is_row, handled;
 };
 
@@ -54,6 +64,23 @@ struct handlers {
 };
 
 /* ---- which leaf a parameter means ------------------------------------------------------------ */
+
+/* The image that plain parameters mean; NULL: a handler without one. */
+static const char *image_of(enum view_on on)
+{
+	switch (on) {
+	case VIEW_ON_EVENT:
+		return "";
+	case VIEW_ON_INSERT:
+	case VIEW_ON_UPDATE:
+		return "after.";
+	case VIEW_ON_DELETE:
+		return "before.";
+	case VIEW_ON_TRUNCATE:
+		return NULL;
+	}
+	return NULL;
+}
 
 /* One parameter against one leaf path; '.' of nested records is '_' in a parameter. */
 static bool path_is(const char *path, const char *prefix, const char *name)
@@ -87,7 +114,7 @@ static int parameter_leaf(const struct decode_plan *d, enum view_on on, const ch
 		{ "gtid", "meta.gtid", "source.gtid" },
 		{ "at", "meta.at", "source.ts_us" },
 	};
-	const char *image = on == VIEW_ON_EVENT ? "" : on == VIEW_ON_DELETE ? "before." : "after.";
+	const char *image = image_of(on);
 	const char *plain = strncmp(name, "value_", 6) == 0 ? name + 6 : name;
 	int leaf = -1;
 
@@ -96,6 +123,8 @@ static int parameter_leaf(const struct decode_plan *d, enum view_on on, const ch
 			return decode_leaf_find(d, on == VIEW_ON_EVENT ? always[i].event
 								       : always[i].row);
 	}
+	if (image == NULL)
+		return -1;
 	leaf = find_leaf(d, image, name);
 	if (leaf < 0 && plain != name)
 		leaf = find_leaf(d, image, plain);
@@ -124,12 +153,9 @@ static int unknown_parameter(const struct view *view, const struct view_handler 
 {
 	size_t leaves = decode_leaf_count(d), count = 0;
 	const char **known = xcalloc(leaves + 3, sizeof(*known));
-	const char *image = h->on == VIEW_ON_EVENT    ? ""
-			    : h->on == VIEW_ON_DELETE ? "before."
-						      : "after.";
-	const char *near;
+	const char *image = image_of(h->on), *near;
 
-	for (size_t i = 0; i < leaves; i++) {
+	for (size_t i = 0; image != NULL && i < leaves; i++) {
 		const char *path = decode_leaf_path(d, i);
 
 		if (strncmp(path, image, strlen(image)) == 0 && strncmp(path, "meta.", 5) != 0)
@@ -142,7 +168,10 @@ static int unknown_parameter(const struct view *view, const struct view_handler 
 	err_config(e, "%s/%s:%d: :%s is not a %s of %s", view->place, h->file->name,
 		   line_of_parameter(h->file->text, name), name,
 		   h->on == VIEW_ON_EVENT ? "field" : "column", h->name);
-	if (near != NULL)
+	if (image == NULL)
+		err_hint(e, "A table that was emptied gives no row: only :seq, :gtid and :at are "
+			    "known.");
+	else if (near != NULL)
 		err_hint(e, "Did you mean :%s?", near);
 	free(known);
 	return -1;
@@ -232,7 +261,7 @@ static void plan_free(struct plan *plan, struct target *target)
 	if (plan == NULL)
 		return;
 	action_done(&plan->event, target);
-	for (size_t i = 0; i < 3; i++)
+	for (size_t i = 0; i < ROW_ACTIONS; i++)
 		action_done(&plan->row[i], target);
 	decode_plan_free(plan->decode);
 	free(plan->values);
@@ -249,6 +278,7 @@ static int plan_new(const struct schema *schema, struct plan **ret_plan, struct 
 	}
 	plan->values = xcalloc(decode_leaf_count(plan->decode) + 1, sizeof(*plan->values));
 	plan->op = decode_leaf_find(plan->decode, "op");
+	plan->seq = decode_leaf_find(plan->decode, "source.seq");
 	plan->absent = decode_leaf_find(plan->decode, "absent");
 	plan->exact = decode_leaf_find(plan->decode, "exact");
 	plan->is_row = plan->op >= 0 && decode_leaf_find(plan->decode, "source.db") >= 0 &&
@@ -269,9 +299,12 @@ static int compile_event(const struct view *view, struct target *target, const c
 static int compile_row(const struct view *view, struct target *target, const char *table,
 		       struct plan *plan, struct err *e)
 {
-	static const enum view_on ons[3] = { VIEW_ON_INSERT, VIEW_ON_UPDATE, VIEW_ON_DELETE };
+	static const enum view_on ons[ROW_ACTIONS] = { [ROW_INSERT] = VIEW_ON_INSERT,
+						       [ROW_UPDATE] = VIEW_ON_UPDATE,
+						       [ROW_DELETE] = VIEW_ON_DELETE,
+						       [ROW_TRUNCATE] = VIEW_ON_TRUNCATE };
 
-	for (size_t i = 0; i < 3; i++) {
+	for (size_t i = 0; i < ROW_ACTIONS; i++) {
 		const struct view_handler *h = find_handler(view, ons[i], table);
 
 		if (h != NULL && action_compile(view, target, h, plan, &plan->row[i], e) < 0)
@@ -413,6 +446,38 @@ static int refuse_absent(const struct plan *plan, const struct action *a, struct
 	return 0;
 }
 
+static int refuse_truncate(const struct handlers *h, const struct plan *plan, struct err *e)
+{
+	const char *table = plan->row[ROW_DELETE].handler->name;
+
+	err_data(e,
+		 "table %s was emptied at once (TRUNCATE or DROP), and the view has no handler "
+		 "for that: it would keep rows that are gone",
+		 table);
+	return err_hint(e,
+			"Add on/%s.truncate.sql, for instance DELETE FROM ...; then run `millrace "
+			"replay %s`.",
+			table, h->options.view->name);
+}
+
+static int apply_truncate(struct handlers *h, struct plan *plan, struct err *e)
+{
+	const struct action *a = &plan->row[ROW_TRUNCATE];
+	int64_t seq = plan->seq >= 0 ? plan->values[plan->seq].i : 0;
+
+	if (seq != 0 && seq == plan->truncated_seq)
+		return 0;
+	if (a->handler == NULL && plan->row[ROW_DELETE].handler != NULL)
+		return refuse_truncate(h, plan, e);
+	plan->truncated_seq = seq;
+	if (a->handler == NULL) {
+		h->counts.ignored++;
+		return 0;
+	}
+	h->counts.applied++;
+	return execute(a, h->options.target, e);
+}
+
 static int apply_row(struct handlers *h, struct plan *plan, struct err *e)
 {
 	const struct value *op = &plan->values[plan->op];
@@ -423,14 +488,16 @@ static int apply_row(struct handlers *h, struct plan *plan, struct err *e)
 	switch (op->bytes.data[0]) {
 	case 'c':
 	case 'r':
-		a = &plan->row[0];
+		a = &plan->row[ROW_INSERT];
 		break;
 	case 'u':
-		a = &plan->row[1];
+		a = &plan->row[ROW_UPDATE];
 		break;
 	case 'd':
-		a = &plan->row[2];
+		a = &plan->row[ROW_DELETE];
 		break;
+	case 't':
+		return apply_truncate(h, plan, e);
 	default:
 		return err_data(e, "row record with operation '%c', which a view can't apply",
 				op->bytes.data[0]);
@@ -557,14 +624,15 @@ int handlers_check_schema(const struct view *view, struct target *target,
 static const struct value *field_for(enum view_on on, const char *name,
 				     const struct handlers_field *fields, size_t count)
 {
-	const char *image = on == VIEW_ON_EVENT ? "" : on == VIEW_ON_DELETE ? "before." : "after.";
+	const char *image = image_of(on) != NULL ? image_of(on) : "no image.";
 	const char *prefixes[] = { "meta.", image, image, "before." };
 	const char *names[] = { name, name, strncmp(name, "value_", 6) == 0 ? name + 6 : name,
 				strncmp(name, "before_", 7) == 0 && on != VIEW_ON_EVENT ? name + 7
 											: name };
 	bool always = strcmp(name, "seq") == 0 || strcmp(name, "gtid") == 0 ||
 		      strcmp(name, "at") == 0;
-	bool before = on != VIEW_ON_EVENT && strncmp(name, "before_", 7) == 0;
+	bool before = on != VIEW_ON_EVENT && on != VIEW_ON_TRUNCATE &&
+		      strncmp(name, "before_", 7) == 0;
 
 	for (size_t k = always ? 0 : 1; k < (always ? 1u : before ? 4u : 3u); k++) {
 		for (size_t i = 0; i < count; i++) {

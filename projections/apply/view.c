@@ -230,7 +230,8 @@ static void add_handler(struct view *v, const struct view_file *f)
 		enum view_on on;
 	} kinds[] = { { ".insert", VIEW_ON_INSERT },
 		      { ".update", VIEW_ON_UPDATE },
-		      { ".delete", VIEW_ON_DELETE } };
+		      { ".delete", VIEW_ON_DELETE },
+		      { ".truncate", VIEW_ON_TRUNCATE } };
 	char *name = xstrndup(f->name + 3, strlen(f->name) - 3 - strlen(".sql"));
 	struct view_handler *h;
 
@@ -329,10 +330,9 @@ int view_read(const char *dir, struct view **ret_view, struct err *e)
 
 	if (stat(dir, &info) < 0 || !S_ISDIR(info.st_mode)) {
 		err_config(e, "%s: no such view folder", dir);
-		return err_hint(
-			e,
-			"A view is a folder with view.conf, tables.sql and on/*.sql; see "
-			"project.views.");
+		return err_hint(e,
+				"A view is a folder with view.conf, tables.sql and on/*.sql; see "
+				"project.views.");
 	}
 	v = xcalloc(1, sizeof(*v));
 	v->name = last_part(dir);

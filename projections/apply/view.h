@@ -1,13 +1,18 @@
 /* view.h - a view as its folder declares it (DESIGN 5.1).
  *
- *   view.conf         owner, doc, inputs = TOPIC, TOPIC; key.TABLE = COLUMN, COLUMN (default: its
- * primary key); kind = sql; store = sqlite tables.sql        the tables; what stands after a line
- * "-- after build" runs once the first build has ended on/EVENT.sql      statements run for a
- * record of that type: :field, :seq, :gtid, :at (commit time, microseconds). A field of a nested
- * record is :outer_inner; one that is itself called seq, gtid or at is :value_seq ...
+ *   view.conf      owner, doc, inputs = TOPIC, TOPIC; key.TABLE = COLUMN, COLUMN (default: its
+ *                  primary key); kind = sql; store = sqlite
+ *   tables.sql     the tables; what stands after a line "-- after build" runs once the first build
+ *                  has ended
+ *   on/EVENT.sql   statements run for a record of that type: :field, :seq, :gtid, :at (commit time,
+ *                  microseconds). A field of a nested record is :outer_inner; one that is itself
+ *                  called seq, gtid or at is :value_seq ...
  *   on/DB.TABLE.insert.sql, .update.sql, .delete.sql   for row topics: :column, :before_column;
- * insert also takes copied rows source.sql        one SELECT per table, each after a line "--
- * table: NAME": the same answer asked of the source cases/ *.jsonl    test cases (view_case.h)
+ *                  insert also takes copied rows
+ *   on/DB.TABLE.truncate.sql   the table was emptied at once (TRUNCATE, DROP): :seq, :gtid, :at
+ *   source.sql     one SELECT per table, each after a line "-- table: NAME": the same answer asked
+ *                  of the source
+ *   cases/ *.jsonl test cases (view_case.h)
  *
  * A view is read from a folder or from a version that was built with it (the definition is stored
  * in the version); both go through the same checks. Every mistake is reported, not only the first.
@@ -32,7 +37,7 @@ struct view_files {
 	size_t count;
 };
 
-enum view_on { VIEW_ON_EVENT, VIEW_ON_INSERT, VIEW_ON_UPDATE, VIEW_ON_DELETE };
+enum view_on { VIEW_ON_EVENT, VIEW_ON_INSERT, VIEW_ON_UPDATE, VIEW_ON_DELETE, VIEW_ON_TRUNCATE };
 
 struct view_handler {
 	enum view_on on;

@@ -246,13 +246,14 @@ static int line_row(struct run *r, const char *line, const char *name, struct er
 		goto out;
 	op = field(&own, "op");
 	if (op == NULL || op->kind != VALUE_TEXT || op->bytes.size != 1 ||
-	    strchr("crud", op->bytes.data[0]) == NULL) {
-		err_config(e, "\"op\" must be c, r, u or d");
+	    strchr("crudt", op->bytes.data[0]) == NULL) {
+		err_config(e, "\"op\" must be c, r, u, d or t");
 		goto out;
 	}
 	apply(r,
 	      op->bytes.data[0] == 'u'   ? VIEW_ON_UPDATE
 	      : op->bytes.data[0] == 'd' ? VIEW_ON_DELETE
+	      : op->bytes.data[0] == 't' ? VIEW_ON_TRUNCATE
 					 : VIEW_ON_INSERT,
 	      name, &own, &f);
 	rc = 0;
@@ -520,9 +521,8 @@ static int one_line(struct run *r, const char *line, struct err *e)
 	}
 	err_config(e, "neither case, event, row nor expect");
 	return err_hint(
-		e,
-		"Write {\"event\": NAME, \"value\": {...}} or {\"expect\": TABLE, \"rows\": "
-		"[...]}.");
+		e, "Write {\"event\": NAME, \"value\": {...}} or {\"expect\": TABLE, \"rows\": "
+		   "[...]}.");
 }
 
 static int one_file(struct run *r, const struct view_file *file, struct err *e)

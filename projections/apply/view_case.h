@@ -4,8 +4,8 @@
  * skipped:
  *   {"case": "a ban takes the member out"}                        begins a case, with empty tables
  *   {"event": "UserJoinedGroup", "value": {"group_id": 1, ...}}   applies the handler of that event
- *   {"row": "shop.item", "op": "c", "after": {...}}               c, r, u or d; "before" and
- * "after" as in a row topic
+ *   {"row": "shop.item", "op": "c", "after": {...}}               c, r, u, d or t; "before" and
+ * "after" as in a row topic (t: neither)
  *   {"expect": "members", "rows": [{"group_id": 1}, ...]}         the table holds these rows and no
  * other; columns that a row leaves out may hold anything "seq", "gtid" and "at" (microseconds) may
  * be given for each event; else they count up from 1. */

@@ -13,29 +13,29 @@
 
 static const char *const schemas[] = {
 	("{\"type\": \"record\", \"namespace\": \"shop\", \"name\": \"Put\", \"fields\": "
-	"[{\"name\": \"meta\", \"type\": {\"type\": "
-	"\"record\", \"name\": \"Meta\", \"fields\": [{\"name\": \"seq\", \"type\": \"long\"}, "
-	"{\"name\": \"gtid\", \"type\": "
-	"\"string\"}, {\"name\": \"at\", \"type\": \"long\"}]}}, {\"name\": \"id\", \"type\": "
-	"\"long\"}, {\"name\": \"name\", "
-	"\"type\": \"string\"}, {\"name\": \"seq\", \"type\": \"long\"}, {\"name\": \"at_home\", "
-	"\"type\": {\"type\": \"record\", "
-	"\"name\": \"Home\", \"fields\": [{\"name\": \"city\", \"type\": \"string\"}]}}]}"),
+	 "[{\"name\": \"meta\", \"type\": {\"type\": "
+	 "\"record\", \"name\": \"Meta\", \"fields\": [{\"name\": \"seq\", \"type\": \"long\"}, "
+	 "{\"name\": \"gtid\", \"type\": "
+	 "\"string\"}, {\"name\": \"at\", \"type\": \"long\"}]}}, {\"name\": \"id\", \"type\": "
+	 "\"long\"}, {\"name\": \"name\", "
+	 "\"type\": \"string\"}, {\"name\": \"seq\", \"type\": \"long\"}, {\"name\": \"at_home\", "
+	 "\"type\": {\"type\": \"record\", "
+	 "\"name\": \"Home\", \"fields\": [{\"name\": \"city\", \"type\": \"string\"}]}}]}"),
 	("{\"type\": \"record\", \"namespace\": \"n.s.item\", \"name\": \"Envelope\", \"fields\": "
-	"[{\"name\": \"source\", \"type\": "
-	"{\"type\": \"record\", \"name\": \"Source\", \"fields\": [{\"name\": \"seq\", \"type\": "
-	"\"long\"}, {\"name\": \"gtid\", "
-	"\"type\": \"string\"}, {\"name\": \"ts_us\", \"type\": \"long\"}, {\"name\": \"db\", "
-	"\"type\": \"string\"}, {\"name\": "
-	"\"table\", \"type\": \"string\"}]}}, {\"name\": \"op\", \"type\": \"string\"}, "
-	"{\"name\": \"before\", \"type\": " IMAGE
-	"}, {\"name\": \"after\", \"type\": [\"null\", \"Value\"]}, {\"name\": \"absent\", "
-	"\"type\": [\"null\", {\"type\": "
-	"\"array\", \"items\": \"string\"}], \"default\": null}, {\"name\": \"exact\", \"type\": "
-	"[\"null\", {\"type\": \"map\", "
-	"\"values\": \"string\"}], \"default\": null}]}"),
+	 "[{\"name\": \"source\", \"type\": "
+	 "{\"type\": \"record\", \"name\": \"Source\", \"fields\": [{\"name\": \"seq\", \"type\": "
+	 "\"long\"}, {\"name\": \"gtid\", "
+	 "\"type\": \"string\"}, {\"name\": \"ts_us\", \"type\": \"long\"}, {\"name\": \"db\", "
+	 "\"type\": \"string\"}, {\"name\": "
+	 "\"table\", \"type\": \"string\"}]}}, {\"name\": \"op\", \"type\": \"string\"}, "
+	 "{\"name\": \"before\", \"type\": " IMAGE
+	 "}, {\"name\": \"after\", \"type\": [\"null\", \"Value\"]}, {\"name\": \"absent\", "
+	 "\"type\": [\"null\", {\"type\": "
+	 "\"array\", \"items\": \"string\"}], \"default\": null}, {\"name\": \"exact\", \"type\": "
+	 "[\"null\", {\"type\": \"map\", "
+	 "\"values\": \"string\"}], \"default\": null}]}"),
 	("{\"type\": \"record\", \"name\": \"Unknown\", \"fields\": [{\"name\": \"id\", \"type\": "
-	"\"long\"}]}"),
+	 "\"long\"}]}"),
 };
 
 static struct sql_db *db;
@@ -65,10 +65,9 @@ static void setup_with(const char *put)
 	view_files_add(&files, "on/Put.sql", xstrdup(put));
 	view_files_add(&files, "on/s.item.insert.sql",
 		       xstrdup("INSERT INTO t (id, name, a) VALUES (:id, :name, :seq)"));
-	view_files_add(
-		&files, "on/s.item.update.sql",
-		xstrdup("UPDATE t SET id = :id, name = :name, b = :before_name WHERE id = "
-			":before_id"));
+	view_files_add(&files, "on/s.item.update.sql",
+		       xstrdup("UPDATE t SET id = :id, name = :name, b = :before_name WHERE id = "
+			       ":before_id"));
 	view_files_add(&files, "on/s.item.delete.sql",
 		       xstrdup("DELETE FROM t WHERE id = :id; UPDATE t SET c = :gtid"));
 	ck_assert_msg(view_from_files("v", "v", &files, &view, &e) == 0, "%s", e.msg);
@@ -82,9 +81,8 @@ static void setup_with(const char *put)
 
 static void setup(void)
 {
-	setup_with(
-		"INSERT INTO t VALUES (:id, :name, :seq, :value_seq, :at_home_city || :gtid || "
-		":at)");
+	setup_with("INSERT INTO t VALUES (:id, :name, :seq, :value_seq, :at_home_city || :gtid || "
+		   ":at)");
 }
 
 static void teardown(void)
@@ -199,6 +197,107 @@ START_TEST(test_rows)
 }
 END_TEST
 
+static void encode_truncate(int64_t seq)
+{
+	encode_row("t", -1, -1, NULL, NULL);
+	ck_assert_uint_eq(value.data[0], 16); /* zigzag of 8: one byte, as the new one */
+	value.data[0] = (uint8_t)(2 * seq);
+}
+
+/* With a handler it runs once for a seq, however many partitions bring it. */
+START_TEST(test_truncate)
+{
+	struct view_files files = { 0 };
+	struct handlers_options o = { .schema = schema };
+	struct handlers_counts counts;
+	struct err e = ERR_INIT;
+
+	setup();
+	teardown();
+	view_files_add(&files, "view.conf", xstrdup("inputs = x, y"));
+	view_files_add(&files, "tables.sql", xstrdup("CREATE TABLE t (id PRIMARY KEY, a);"));
+	view_files_add(&files, "on/s.item.truncate.sql",
+		       xstrdup("INSERT INTO t VALUES (:seq, :gtid || :at)"));
+	ck_assert_msg(view_from_files("v", "v", &files, &view, &e) == 0, "%s", e.msg);
+	ck_assert_int_eq(sql_open_db(NULL, SQL_OPEN_MEMORY, &db, &e), 0);
+	ck_assert_int_eq(sql_script(db, "t", view->create_sql, &e), 0);
+	target_sqlite_init(&target, db);
+	o.view = view;
+	o.target = &target.target;
+	handlers = handlers_new(&o);
+	for (int64_t seq = 8; seq < 10; seq++) {
+		encode_truncate(seq);
+		for (int partition = 0; partition < 3; partition++)
+			ck_assert_msg(apply(2, buf_slice(&value), &e) == 0, "%s", e.msg);
+	}
+	expect("SELECT group_concat(id || '=' || a) FROM t", "8=0-1-36,9=0-1-36");
+	encode_row("d", 1, -1, NULL, NULL); /* what was deleted before is no matter of this view */
+	ck_assert_int_eq(apply(2, buf_slice(&value), &e), 0);
+	handlers_count(handlers, &counts);
+	ck_assert_int_eq(counts.applied, 2);
+	ck_assert_int_eq(counts.ignored, 1);
+	teardown();
+}
+END_TEST
+
+/* A view that deletes rows stops; one that never does goes on. */
+START_TEST(test_truncate_without_handler)
+{
+	struct view_files files = { 0 };
+	struct handlers_options o = { .schema = schema };
+	struct handlers_counts counts;
+	struct err e = ERR_INIT;
+
+	setup();
+	encode_truncate(8);
+	ck_assert_int_lt(apply(2, buf_slice(&value), &e), 0);
+	ck_assert_int_eq(e.kind, ERR_DATA);
+	ck_assert_ptr_nonnull(strstr(e.msg, "on/s.item.truncate.sql"));
+	ck_assert_int_lt(apply(2, buf_slice(&value), &e), 0); /* nor the second time */
+	teardown();
+	view_files_add(&files, "view.conf", xstrdup("inputs = x, y"));
+	view_files_add(&files, "tables.sql", xstrdup("CREATE TABLE t (id PRIMARY KEY);"));
+	view_files_add(&files, "on/s.item.insert.sql", xstrdup("INSERT INTO t VALUES (:id)"));
+	ck_assert_int_eq(view_from_files("v", "v", &files, &view, &e), 0);
+	ck_assert_int_eq(sql_open_db(NULL, SQL_OPEN_MEMORY, &db, &e), 0);
+	ck_assert_int_eq(sql_script(db, "t", view->create_sql, &e), 0);
+	target_sqlite_init(&target, db);
+	o.view = view;
+	o.target = &target.target;
+	handlers = handlers_new(&o);
+	ck_assert_msg(apply(2, buf_slice(&value), &e) == 0, "%s", e.msg);
+	handlers_count(handlers, &counts);
+	ck_assert_int_eq(counts.ignored, 1);
+	teardown();
+}
+END_TEST
+
+/* It has no row: a column is refused, and named. */
+START_TEST(test_truncate_has_no_columns)
+{
+	struct view_files files = { 0 };
+	struct handlers_options o = { .schema = schema };
+	struct err e = ERR_INIT;
+
+	view_files_add(&files, "view.conf", xstrdup("inputs = x, y"));
+	view_files_add(&files, "tables.sql", xstrdup("CREATE TABLE t (id PRIMARY KEY);"));
+	view_files_add(&files, "on/s.item.truncate.sql", xstrdup("DELETE FROM t WHERE id = :id"));
+	ck_assert_int_eq(view_from_files("v", "v", &files, &view, &e), 0);
+	ck_assert_int_eq(sql_open_db(NULL, SQL_OPEN_MEMORY, &db, &e), 0);
+	ck_assert_int_eq(sql_script(db, "t", view->create_sql, &e), 0);
+	target_sqlite_init(&target, db);
+	o.view = view;
+	o.target = &target.target;
+	handlers = handlers_new(&o);
+	encode_truncate(8);
+	ck_assert_int_lt(apply(2, buf_slice(&value), &e), 0);
+	ck_assert_int_eq(e.kind, ERR_CONFIG);
+	ck_assert_ptr_nonnull(strstr(e.msg, "on/s.item.truncate.sql:1: :id"));
+	ck_assert_ptr_nonnull(strstr(e.msg, ":gtid"));
+	teardown();
+}
+END_TEST
+
 START_TEST(test_absent_is_not_null)
 {
 	struct err e = ERR_INIT;
@@ -293,6 +392,9 @@ int main(void)
 
 	unit_test(s, test_event);
 	unit_test(s, test_rows);
+	unit_test(s, test_truncate);
+	unit_test(s, test_truncate_without_handler);
+	unit_test(s, test_truncate_has_no_columns);
 	unit_test(s, test_absent_is_not_null);
 	unit_test(s, test_type_without_handler);
 	unit_test(s, test_unknown_parameter);

@@ -36,6 +36,7 @@ static struct view *view_with(const char *cases)
 	view_files_add(&files, "on/s.i.delete.sql",
 		       xstrdup("DELETE FROM m WHERE a = :a AND b = :b"));
 	view_files_add(&files, "on/s.i.insert.sql", xstrdup("INSERT INTO m VALUES (:a, :b, NULL)"));
+	view_files_add(&files, "on/s.i.truncate.sql", xstrdup("DELETE FROM m WHERE a <> :seq"));
 	view_files_add(&files, "cases/one.jsonl", xstrdup(cases));
 	ck_assert_msg(view_from_files("v", "v", &files, &v, &e) == 0, "%s", e.msg);
 	return v;
@@ -77,6 +78,11 @@ START_TEST(test_passing)
 	      "{\"row\":\"s.i\",\"op\":\"d\",\"before\":{\"a\":1,\"b\":1}}\n"
 	      "{\"expect\":\"m\",\"rows\":[{\"a\":7,\"b\":8}]}\n"
 	      "{\"expect\":\"n\",\"rows\":[{\"a\":7,\"c\":1}]}",
+	      1, 0);
+	check("{\"row\":\"s.i\",\"op\":\"c\",\"after\":{\"a\":1,\"b\":1}}\n"
+	      "{\"row\":\"s.i\",\"op\":\"c\",\"after\":{\"a\":3,\"b\":2}}\n"
+	      "{\"row\":\"s.i\",\"op\":\"t\"}\n"
+	      "{\"expect\":\"m\",\"rows\":[{\"a\":3,\"b\":2}]}",
 	      1, 0);
 	check("{\"event\":\"Mark\"}\n{\"event\":\"Mark\",\"seq\":40,\"gtid\":\"0-1-9\",\"at\":5}\n"
 	      "{\"expect\":\"m\",\"rows\":[{\"a\":1,\"b\":1000000,\"t\":\"0-1-1\"},{\"a\":40,\"b\":5,\"t\":\"0-1-9\"}]}",
