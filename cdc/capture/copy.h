@@ -29,6 +29,7 @@ void copy_free(struct copy *c); /* NULL is fine */
 int copy_table(struct copy *c, struct shape *shape, int64_t rows_estimate,
 	       const struct position_copy *from, bool done, struct err *e);
 bool copy_all_done(const struct copy *c);
+bool copy_is_copying(const struct copy *c, const char *db, const char *table);
 
 /* What to do with one streamed change: 1 deliver (row->change may have been cut down to one half),
  * 0 nothing, -1. A table that is seen for the first time was created behind the position: it counts

@@ -4,6 +4,14 @@
 #include "core/base/clock.h"
 #include "core/base/mem.h"
 
+bool copy_is_copying(const struct copy *c, const char *db, const char *table)
+{
+	for (size_t i = 0; i < c->table_count; i++)
+		if (strcmp(c->tables[i]->db, db) == 0 && strcmp(c->tables[i]->table, table) == 0)
+			return !fold_done(c->tables[i]->fold);
+	return false;
+}
+
 const struct position_copy *copy_positions(struct copy *c, size_t *ret_count)
 {
 	c->positions = xrealloc(c->positions, (c->table_count + 1) * sizeof(*c->positions));

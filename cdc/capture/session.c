@@ -58,6 +58,8 @@ static int deliver_rows(struct session *s, struct err *e)
 		s->order = row.change.order;
 		if (resumed && s->order <= s->open_changes)
 			continue;
+		if (reconcile_change(s->reconcile, &row, e) < 0)
+			return -1;
 		rc = copy_change(s->copy, &row, e);
 		if (rc < 0 ||
 		    (rc > 0 && publisher_change(s->publisher, &row.change, &s->seq, e) < 0))
@@ -180,7 +182,10 @@ static void make_room(struct session *s)
 static int wait_ms(struct session *s)
 {
 	int64_t now = clock_monotonic_us(), due = commit_batch_wait_us(&s->batch, now);
-	int wait = copy_wait_ms(s->copy);
+	int wait = copy_wait_ms(s->copy), other = reconcile_wait_ms(s->reconcile);
+
+	if (other >= 0 && (wait < 0 || other < wait))
+		wait = other;
 
 	if (wait < 0 || wait > WAIT_MS_MAX)
 		wait = WAIT_MS_MAX;
@@ -279,6 +284,8 @@ static int at_border(struct session *s, struct err *e)
 		rc = copy_step(s->copy, &place, e);
 	if (rc > 0)
 		rc = deliver_chunk(s, e);
+	if (rc == 0 && s->open_gtid[0] == '\0')
+		rc = session_reconcile(s, &place, e);
 	if (rc < 0)
 		return -1;
 	if (s->batch.begun_us != 0 &&

@@ -20,7 +20,7 @@ static void fill_position(struct session *s, struct position_record *p)
 		.fingerprint = buf_cstr(&s->fingerprint),
 	};
 	/* written, not changed: the record's struct serves readers too */
-	p->copies = (struct position_copy *)(uintptr_t)copy_positions(s->copy, &p->copy_count);
+	p->copies = (struct position_copy *)(uintptr_t)session_copies(s, &p->copy_count);
 }
 
 static void fill_commit(struct session *s, struct commit_record *c)
@@ -32,6 +32,7 @@ static void fill_commit(struct session *s, struct commit_record *c)
 		.transactions_total = s->transactions_total,
 		.gtid_set = (const char *)s->gtid_text.data,
 		.copying = copy_copying(s->copy),
+		.reconciling = reconcile_reconciling(s->reconcile),
 	};
 	commit_batch_fill(&s->batch, s->seq, c);
 }
@@ -52,6 +53,7 @@ int session_commit(struct session *s, struct err *e)
 	touched = publisher_touched(s->publisher, &count);
 	if (delivery_commit(s->delivery, &commit, &position, touched, count, e) < 0)
 		return err_wrap(e, "group commit up to seq %lld", (long long)s->seq);
+	reconcile_committed(s->reconcile, touched, count);
 	publisher_commit(s->publisher);
 	commit_batch_clear(&s->batch, s->seq, clock_monotonic_us());
 	report_commit(s->report, s->seq - seq_before,
@@ -89,7 +91,7 @@ void session_progress(struct session *s, bool now)
 	if (s->batch.begun_us == 0) /* what moved the position since had nothing to deliver */
 		p.delivered = (struct status_stage){ s->transactions_total, s->bytes_total,
 						     s->commit_us };
-	p.copies = copy_status(s->copy, &p.copy_count);
+	p.copies = session_copy_status(s, &p.copy_count);
 	report_progress(s->report, &p);
 	report_state(s->report, copy_all_done(s->copy) ? "streaming" : "copying", NULL);
 }

@@ -135,7 +135,8 @@ static const struct position_copy *copy_entry(const struct position_record *posi
 					      const struct shape *shape)
 {
 	for (size_t i = 0; i < position->copy_count; i++)
-		if (strcmp(position->copies[i].db, shape->db) == 0 &&
+		if (strcmp(position->copies[i].kind, "first") == 0 &&
+		    strcmp(position->copies[i].db, shape->db) == 0 &&
 		    strcmp(position->copies[i].table, shape->table) == 0)
 			return &position->copies[i];
 	return NULL;
@@ -364,6 +365,8 @@ static int open_all(struct session *s, struct err *e)
 		return -1;
 	rc = copy_new(s->settings, &s->copy, e);
 	if (rc == 0)
+		rc = session_reconcile_open(s, found ? &position : NULL, e);
+	if (rc == 0)
 		rc = db_open(s->settings, DB_TEXT_UTF8, &db, e);
 	if (rc == 0)
 		rc = open_source(s, db, found ? &position : NULL, e);
@@ -418,6 +421,9 @@ void session_close(struct session *s)
 		return;
 	stream_close(s->stream);
 	copy_free(s->copy);
+	reconcile_free(s->reconcile);
+	free(s->copies);
+	free(s->copy_status);
 	group_free(s->group);
 	publisher_free(s->publisher);
 	delivery_close(s->delivery);

@@ -6,6 +6,7 @@
 #include "cdc/capture/commit.h"
 #include "cdc/capture/copy.h"
 #include "cdc/capture/delivery.h"
+#include "cdc/capture/reconcile.h"
 #include "cdc/capture/session.h"
 #include "cdc/change/group.h"
 #include "cdc/source/stream.h"
@@ -21,6 +22,9 @@ struct session {
 	struct group *group;
 	struct stream *stream;
 	struct copy *copy;
+	struct reconcile *reconcile;
+	struct position_copy *copies;	 /* of both, for records */
+	struct status_copy *copy_status;
 
 	/* Where we stand: between two source transactions, or inside one when `open_gtid` says so.
 	 */
@@ -53,5 +57,16 @@ int session_stream(struct session *s, struct err *e);
 /* What table maps can't say, after DDL on a captured table: by a short connection of its own. */
 int session_read_hints(struct session *s, struct err *e);
 void session_progress(struct session *s, bool now);
+
+/* ---- session_reconcile.c -------------------------------------------------------------------- */
+
+/* Goes on with what the position holds; NULL: there is none. */
+int session_reconcile_open(struct session *s, const struct position_record *position,
+			   struct err *e);
+/* Between two source transactions. */
+int session_reconcile(struct session *s, const struct copy_place *place, struct err *e);
+/* First and reconciling copies, for records. Valid until the next call. */
+const struct position_copy *session_copies(struct session *s, size_t *ret_count);
+const struct status_copy *session_copy_status(struct session *s, size_t *ret_count);
 
 #endif

@@ -1,0 +1,101 @@
+/* session_reconcile.c - where the loop, the first copy and the reconciling copy meet. */
+#include "cdc/capture/session_priv.h"
+
+#include "core/base/clock.h"
+#include "core/base/log.h"
+#include "core/base/mem.h"
+
+#include <stdlib.h>
+
+static bool is_copying(void *context, const char *db, const char *table)
+{
+	struct session *s = context;
+
+	return copy_is_copying(s->copy, db, table);
+}
+
+int session_reconcile_open(struct session *s, const struct position_record *position,
+			   struct err *e)
+{
+	struct reconcile_options options = { .settings = s->settings,
+					     .registry = s->registry,
+					     .publisher = s->publisher,
+					     .copying = is_copying,
+					     .context = s };
+
+	if (reconcile_new(&options, &s->reconcile, e) < 0)
+		return -1;
+	if (position != NULL)
+		reconcile_resume(s->reconcile, position->copies, position->copy_count);
+	return 0;
+}
+
+static int deliver(void *context, const struct change *change, struct err *e)
+{
+	struct session *s = context;
+
+	if (change->order % 1024 == 0)
+		report_turn(s->report);
+	return publisher_change(s->publisher, change, &s->seq, e);
+}
+
+static int deliver_differences(struct session *s, struct err *e)
+{
+	int64_t commit_us = s->commit_us != 0 ? s->commit_us : clock_now_us();
+	const char *ended = NULL;
+
+	if (reconcile_emit(s->reconcile, commit_us, deliver, s, &ended, e) < 0)
+		return -1;
+	if (s->seq > s->part_seq)
+		commit_batch_add(&s->batch, reconcile_chunk_name(s->reconcile),
+				 s->seq - s->part_seq, commit_us);
+	else
+		commit_batch_move(&s->batch);
+	s->part_seq = s->seq;
+	if (ended != NULL) /* readers wait for its name to leave `reconciling` */
+		return session_commit(s, e);
+	return 0;
+}
+
+int session_reconcile(struct session *s, const struct copy_place *place, struct err *e)
+{
+	enum reconcile_answer answer;
+
+	if (reconcile_step(s->reconcile, place, s->batch.begun_us != 0, &answer, e) < 0)
+		return -1;
+	switch (answer) {
+	case RECONCILE_NOTHING:
+		return 0;
+	case RECONCILE_COMMIT:
+		return session_commit(s, e);
+	case RECONCILE_READY:
+		return deliver_differences(s, e);
+	}
+	return 0;
+}
+
+const struct position_copy *session_copies(struct session *s, size_t *ret_count)
+{
+	size_t first, second;
+	const struct position_copy *copies = copy_positions(s->copy, &first),
+				   *wants = reconcile_positions(s->reconcile, &second);
+
+	s->copies = xrealloc(s->copies, (first + second + 1) * sizeof(*s->copies));
+	memcpy(s->copies, copies, first * sizeof(*copies));
+	memcpy(s->copies + first, wants, second * sizeof(*wants));
+	*ret_count = first + second;
+	return s->copies;
+}
+
+const struct status_copy *session_copy_status(struct session *s, size_t *ret_count)
+{
+	size_t first, second;
+	const struct status_copy *copies = copy_status(s->copy, &first),
+				 *wants = reconcile_status(s->reconcile, &second);
+
+	s->copy_status = xrealloc(s->copy_status, (first + second + 1) * sizeof(*s->copy_status));
+	memcpy(s->copy_status, copies, first * sizeof(*copies));
+	memcpy(s->copy_status + first, wants, second * sizeof(*wants));
+	*ret_count = first + second;
+	return s->copy_status;
+}
