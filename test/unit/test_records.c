@@ -28,7 +28,17 @@ static const struct commit_record commit = { .seq = 12,
 					     .partition_count = 2,
 					     .copying = { texts, 3 } };
 
-static struct position_copy copies[] = { { "shop", "item", false, 3, 60000, { texts, 2 }, "reconcile", 7, "TRUNCATE", "a = 1", true },
+static struct position_copy copies[] = { { "shop",
+					   "item",
+					   false,
+					   3,
+					   60000,
+					   { texts, 2 },
+					   "reconcile",
+					   7,
+					   "TRUNCATE",
+					   "a = 1",
+					   true },
 					 { .db = "x", .table = "y", .done = true } };
 static struct position_prepared prepared[] = { { "1:ab:", "0-1-5", "0-1-4", "bin.1", 77 } };
 static const struct position_record position = { .seq = 12,
@@ -48,7 +58,8 @@ static const struct position_record position = { .seq = 12,
 static struct status_stage head = { 1, 2, 3 };
 static struct status_verified verified = { 4, "0-1-2", 5, 6 };
 static struct status_version versions[] = { { 2, "live", 7, "0-1-3", 8, 9, 0.5, "def", NULL } };
-static struct status_copy status_copies[] = { { "shop.item", 10, 20, 1e300, false, "reconcile", 7, "ALTER", true } };
+static struct status_copy status_copies[] = { { "shop.item", 10, 20, 1e300, false, "reconcile", 7,
+						"ALTER", true } };
 static const struct status_record status = { .seq = 1,
 					     .kind = "view",
 					     .name = "v",
