@@ -84,7 +84,7 @@ static int check_topics(const struct publisher *p, struct err *e)
 					   : "";
 
 		if (strcmp(rest, "commits") == 0 || strcmp(rest, "position") == 0 ||
-		    strcmp(rest, "status") == 0 ||
+		    strcmp(rest, "status") == 0 || strcmp(rest, "parked") == 0 ||
 		    strcmp(event->topic, p->settings->kafka_schemas_topic) == 0 ||
 		    strchr(rest, '.') != NULL) {
 			err_config(e, "%s: topic %s belongs to Millrace itself", event->file,

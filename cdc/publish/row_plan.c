@@ -139,14 +139,11 @@ static void write_absent(const struct row_plan *plan, const struct cell *before,
 	write_long(out, 0);
 }
 
-size_t row_plan_envelope(struct row_plan *plan, const struct row_meta *meta,
-			 const struct cell *before, const struct cell *after, struct buf *out)
+/* `source`, op and ts_ms. */
+static void write_begin(const struct row_plan *plan, const struct row_meta *meta, struct buf *out)
 {
 	const char op = (char)meta->op;
-	bool absent;
 
-	plan->exact_count = 0;
-	buf_reset(&plan->exact);
 	write_long(out, meta->seq);
 	write_str(out, meta->transaction);
 	write_long(out, meta->commit_us);
@@ -154,11 +151,26 @@ size_t row_plan_envelope(struct row_plan *plan, const struct row_meta *meta,
 	buf_add_slice(out, buf_slice(&plan->constant));
 	write_bytes(out, &op, 1);
 	write_long(out, meta->now_ms);
-	absent = write_image(plan, "before", before, out);
-	absent = write_image(plan, "after", after, out) || absent;
+}
+
+static void write_transaction(const struct row_meta *meta, struct buf *out)
+{
 	write_long(out, 1);
 	write_str(out, meta->transaction);
 	write_long(out, meta->order);
+}
+
+size_t row_plan_envelope(struct row_plan *plan, const struct row_meta *meta,
+			 const struct cell *before, const struct cell *after, struct buf *out)
+{
+	bool absent;
+
+	plan->exact_count = 0;
+	buf_reset(&plan->exact);
+	write_begin(plan, meta, out);
+	absent = write_image(plan, "before", before, out);
+	absent = write_image(plan, "after", after, out) || absent;
+	write_transaction(meta, out);
 	if (absent)
 		write_absent(plan, before, after, out);
 	else
@@ -169,5 +181,19 @@ size_t row_plan_envelope(struct row_plan *plan, const struct row_meta *meta,
 		buf_add_slice(out, buf_slice(&plan->exact));
 		write_long(out, 0);
 	}
+	buf_add_u8(out, 0); /* parked: null */
 	return plan->exact_count;
+}
+
+void row_plan_stand_in(const struct row_plan *plan, const struct row_meta *meta, const char *parked,
+		       struct buf *out)
+{
+	static const uint8_t no_images[2] = { 0, 0 }, neither[2] = { 0, 0 };
+
+	write_begin(plan, meta, out);
+	buf_add(out, no_images, sizeof(no_images));
+	write_transaction(meta, out);
+	buf_add(out, neither, sizeof(neither)); /* absent, exact */
+	write_long(out, 1);
+	write_str(out, parked);
 }

@@ -29,6 +29,9 @@ int row_plan_key(const struct row_plan *plan, const struct cell *row, struct buf
  */
 size_t row_plan_envelope(struct row_plan *plan, const struct row_meta *meta,
 			 const struct cell *before, const struct cell *after, struct buf *out);
+/* Appends the datum of the stand-in for a record that is parked: where the whole one is. */
+void row_plan_stand_in(const struct row_plan *plan, const struct row_meta *meta, const char *parked,
+		       struct buf *out);
 /* Do both images have the same key, byte for byte? */
 bool row_plan_same_key(const struct row_plan *plan, const struct cell *before,
 		       const struct cell *after);

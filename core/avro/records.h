@@ -1,4 +1,4 @@
-/* records.h - the records that Millrace writes about itself: commit, position, status
+/* records.h - the records that Millrace writes about itself: commit, position, status, parked
  * (schemas/<kind>.avsc), as structs.
  *
  * Written with the schema that is built into the binary. Read by the schema they were written with,
@@ -13,9 +13,10 @@
 
 #include "core/base/buf.h"
 #include "core/base/err.h"
+#include "core/base/slice.h"
 
-enum record_kind { RECORD_COMMIT, RECORD_POSITION, RECORD_STATUS };
-#define RECORD_KINDS 3
+enum record_kind { RECORD_COMMIT, RECORD_POSITION, RECORD_STATUS, RECORD_PARKED };
+#define RECORD_KINDS 4
 
 #define RECORDS_ITEMS_MAX (1024 * 1024) /* items of one array */
 
@@ -64,7 +65,7 @@ struct position_copy {
 	bool paused;
 };
 
-struct position_prepared { /* an XA transaction between XA PREPARE and its end */
+struct position_prepared {    /* an XA transaction between XA PREPARE and its end */
 	const char *xid;      /* format:hex:hex */
 	const char *gtid;     /* of the prepare */
 	const char *gtid_set; /* position right before it: where it is read again from */
@@ -138,6 +139,24 @@ struct status_record {
 	struct records_memory *memory;
 };
 
+struct parked_record { /* a piece, or (with offset, without data) the index's entry */
+	int64_t seq;
+	const char *id; /* "<seq>.<n>" */
+	int32_t piece, pieces;
+	const char *topic;
+	int32_t partition;
+	struct slice key; /* data NULL: none */
+	int64_t size;
+	const char *op; /* "": a published event */
+	bool stand_in;
+	const char *transaction;
+	int64_t commit_us, at_us;
+	const char *reason;
+	int64_t offset; /* of piece 0, in the index; else -1 */
+	struct slice data;
+	struct records_memory *memory;
+};
+
 /* The schema text that is registered (as <topic>-value), built into the binary. */
 const char *records_schema_text(enum record_kind kind);
 
@@ -145,6 +164,7 @@ const char *records_schema_text(enum record_kind kind);
 void records_write_commit(const struct commit_record *r, struct buf *out);
 void records_write_position(const struct position_record *r, struct buf *out);
 void records_write_status(const struct status_record *r, struct buf *out);
+void records_write_parked(const struct parked_record *r, struct buf *out);
 
 /* Where a reader gets the text of a schema id: registry_by_id, behind a function so that core/avro
  * needs no registry. The text must live as long as the call. */
@@ -162,14 +182,18 @@ int records_read_position(struct records_reader *reader, struct slice wire,
 			  struct position_record *ret_record, struct err *e);
 int records_read_status(struct records_reader *reader, struct slice wire,
 			struct status_record *ret_record, struct err *e);
+int records_read_parked(struct records_reader *reader, struct slice wire,
+			struct parked_record *ret_record, struct err *e);
 
 void records_done_commit(struct commit_record *r); /* releases; the struct is zero afterwards */
 void records_done_position(struct position_record *r);
 void records_done_status(struct status_record *r);
+void records_done_parked(struct parked_record *r);
 
 /* As one JSON object, members named as in the schema (commit_us instead of its delta). Appends. */
 void records_json_commit(const struct commit_record *r, struct buf *out);
 void records_json_position(const struct position_record *r, struct buf *out);
 void records_json_status(const struct status_record *r, struct buf *out);
+void records_json_parked(const struct parked_record *r, struct buf *out);
 
 #endif

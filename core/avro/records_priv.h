@@ -12,6 +12,8 @@ enum member_kind {
 	MEMBER_DOUBLE,
 	MEMBER_TEXT, /* const char *, never NULL when read */
 	MEMBER_TEXT_OR_NULL,
+	MEMBER_BYTES,          /* struct slice */
+	MEMBER_BYTES_OR_NULL,  /* the same; data NULL is null */
 	MEMBER_TEXTS,          /* struct record_texts */
 	MEMBER_RECORD_OR_NULL, /* pointer to `type` */
 	MEMBER_RECORDS,        /* pointer to the first of size_t (at count_offset) `type`s */

@@ -138,6 +138,15 @@ static const char *take_text(struct reading *r)
 	return text;
 }
 
+static struct slice take_bytes(struct reading *r)
+{
+	struct slice s = read_bytes(&r->in);
+	void *bytes = take(r, s.size + 1); /* never NULL: that would be null */
+
+	memcpy(bytes, s.data, s.size);
+	return slice_of(bytes, s.size);
+}
+
 /* Items left in an array: the next block when the last one is through. */
 static bool next_item(struct reading *r, int64_t *left)
 {
@@ -249,6 +258,11 @@ static void read_member(struct reading *r, const struct member *m, const struct 
 		if (!unfit(r, m, s->type == SCHEMA_STRING))
 			*(const char **)at = take_text(r);
 		break;
+	case MEMBER_BYTES:
+	case MEMBER_BYTES_OR_NULL:
+		if (!unfit(r, m, s->type == SCHEMA_BYTES))
+			*(struct slice *)at = take_bytes(r);
+		break;
 	case MEMBER_TEXTS:
 		read_texts(r, m, s, at);
 		break;
@@ -357,7 +371,7 @@ static int schema_of(struct records_reader *reader, enum record_kind kind, int32
 static int read_kind(struct records_reader *reader, enum record_kind kind, struct slice wire,
 		     void *record, struct records_memory **ret_memory, struct err *e)
 {
-	static const char *const names[] = { "commit", "position", "status" };
+	static const char *const names[] = { "commit", "position", "status", "parked" };
 	struct reading r = { .in = rd_from(wire), .steps = decode_steps(wire.size) };
 	const struct schema *schema = NULL;
 	int32_t id;
@@ -409,3 +423,4 @@ static int read_kind(struct records_reader *reader, enum record_kind kind, struc
 READ_KIND(RECORD_COMMIT, commit)
 READ_KIND(RECORD_POSITION, position)
 READ_KIND(RECORD_STATUS, status)
+READ_KIND(RECORD_PARKED, parked)

@@ -57,18 +57,18 @@ static const struct member commit_members[] = {
 };
 
 static const struct member position_copy_members[] = {
-	FIELD(position_copy, TEXT, db),   FIELD(position_copy, TEXT, table),
-	FIELD(position_copy, BOOL, done), FIELD(position_copy, LONG, chunks),
-	FIELD(position_copy, LONG, rows), FIELD(position_copy, TEXTS, last_key),
-	FIELD(position_copy, TEXT, kind), FIELD(position_copy, LONG, id),
-	FIELD(position_copy, TEXT, why),  FIELD(position_copy, TEXT, where),
+	FIELD(position_copy, TEXT, db),     FIELD(position_copy, TEXT, table),
+	FIELD(position_copy, BOOL, done),   FIELD(position_copy, LONG, chunks),
+	FIELD(position_copy, LONG, rows),   FIELD(position_copy, TEXTS, last_key),
+	FIELD(position_copy, TEXT, kind),   FIELD(position_copy, LONG, id),
+	FIELD(position_copy, TEXT, why),    FIELD(position_copy, TEXT, where),
 	FIELD(position_copy, BOOL, paused),
 };
 TYPE(position_copy);
 
 static const struct member position_prepared_members[] = {
-	FIELD(position_prepared, TEXT, xid),      FIELD(position_prepared, TEXT, gtid),
-	FIELD(position_prepared, TEXT, gtid_set), FIELD(position_prepared, TEXT, file),
+	FIELD(position_prepared, TEXT, xid),           FIELD(position_prepared, TEXT, gtid),
+	FIELD(position_prepared, TEXT, gtid_set),      FIELD(position_prepared, TEXT, file),
 	FIELD(position_prepared, LONG, file_position),
 };
 TYPE(position_prepared);
@@ -97,10 +97,14 @@ static const struct member status_stage_members[] = {
 TYPE(status_stage);
 
 static const struct member status_copy_members[] = {
-	FIELD(status_copy, TEXT, table),         FIELD(status_copy, LONG, rows),
-	FIELD(status_copy, LONG, rows_estimate), FIELD(status_copy, DOUBLE, rate),
-	FIELD(status_copy, BOOL, done),          FIELD(status_copy, TEXT, kind),
-	FIELD(status_copy, LONG, id),            FIELD(status_copy, TEXT, why),
+	FIELD(status_copy, TEXT, table),
+	FIELD(status_copy, LONG, rows),
+	FIELD(status_copy, LONG, rows_estimate),
+	FIELD(status_copy, DOUBLE, rate),
+	FIELD(status_copy, BOOL, done),
+	FIELD(status_copy, TEXT, kind),
+	FIELD(status_copy, LONG, id),
+	FIELD(status_copy, TEXT, why),
 	FIELD(status_copy, BOOL, paused),
 };
 TYPE(status_copy);
@@ -145,11 +149,23 @@ static const struct member status_members[] = {
 	FIELD(status_record, TEXT, owner),
 };
 
+static const struct member parked_members[] = {
+	FIELD(parked_record, LONG, seq),          FIELD(parked_record, TEXT, id),
+	FIELD(parked_record, INT, piece),         FIELD(parked_record, INT, pieces),
+	FIELD(parked_record, TEXT, topic),        FIELD(parked_record, INT, partition),
+	FIELD(parked_record, BYTES_OR_NULL, key), FIELD(parked_record, LONG, size),
+	FIELD(parked_record, TEXT, op),           FIELD(parked_record, BOOL, stand_in),
+	FIELD(parked_record, TEXT, transaction),  FIELD(parked_record, LONG, commit_us),
+	FIELD(parked_record, LONG, at_us),        FIELD(parked_record, TEXT, reason),
+	FIELD(parked_record, LONG, offset),       FIELD(parked_record, BYTES, data),
+};
+
 const struct record_type records_types[RECORD_KINDS] = {
 	[RECORD_COMMIT] = { sizeof(struct commit_record), commit_members, COUNT(commit_members) },
 	[RECORD_POSITION] = { sizeof(struct position_record), position_members,
 			      COUNT(position_members) },
 	[RECORD_STATUS] = { sizeof(struct status_record), status_members, COUNT(status_members) },
+	[RECORD_PARKED] = { sizeof(struct parked_record), parked_members, COUNT(parked_members) },
 };
 
 const char *records_schema_text(enum record_kind kind)
@@ -158,6 +174,7 @@ const char *records_schema_text(enum record_kind kind)
 		[RECORD_COMMIT] = "commit.avsc",
 		[RECORD_POSITION] = "position.avsc",
 		[RECORD_STATUS] = "status.avsc",
+		[RECORD_PARKED] = "parked.avsc",
 	};
 
 	for (size_t i = 0; i < COUNT(schemas_files); i++) {

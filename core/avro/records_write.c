@@ -81,6 +81,15 @@ static void write_member(const struct member *m, const void *record, int64_t *pr
 	case MEMBER_TEXT:
 		write_text(out, *(const char *const *)at);
 		break;
+	case MEMBER_BYTES_OR_NULL:
+		write_long(out, ((const struct slice *)at)->data != NULL);
+		if (((const struct slice *)at)->data == NULL)
+			break;
+		write_slice(out, *(const struct slice *)at);
+		break;
+	case MEMBER_BYTES:
+		write_slice(out, *(const struct slice *)at);
+		break;
 	case MEMBER_TEXTS:
 		write_texts(out, at);
 		break;
@@ -116,6 +125,11 @@ void records_write_commit(const struct commit_record *r, struct buf *out)
 void records_write_position(const struct position_record *r, struct buf *out)
 {
 	write_kind(RECORD_POSITION, r, out);
+}
+
+void records_write_parked(const struct parked_record *r, struct buf *out)
+{
+	write_kind(RECORD_PARKED, r, out);
 }
 
 void records_write_status(const struct status_record *r, struct buf *out)
@@ -169,6 +183,19 @@ static void print_optional(const struct member *m, const void *record, struct bu
 		print_record(m->type, part, out);
 }
 
+/* In hex. */
+static void print_bytes(const struct slice *bytes, struct buf *out)
+{
+	if (bytes->data == NULL) {
+		buf_add_str(out, "null");
+		return;
+	}
+	buf_add_u8(out, '"');
+	for (size_t i = 0; i < bytes->size; i++)
+		buf_add_format(out, "%02x", bytes->data[i]);
+	buf_add_u8(out, '"');
+}
+
 static void print_double(double d, struct buf *out)
 {
 	if (isfinite(d))
@@ -197,6 +224,10 @@ static void print_member(const struct member *m, const void *record, struct buf 
 		break;
 	case MEMBER_TEXT:
 		print_text(*(const char *const *)at, out);
+		break;
+	case MEMBER_BYTES:
+	case MEMBER_BYTES_OR_NULL:
+		print_bytes(at, out);
 		break;
 	case MEMBER_TEXTS:
 		print_texts(at, out);
@@ -236,4 +267,9 @@ void records_json_position(const struct position_record *r, struct buf *out)
 void records_json_status(const struct status_record *r, struct buf *out)
 {
 	print_record(&records_types[RECORD_STATUS], r, out);
+}
+
+void records_json_parked(const struct parked_record *r, struct buf *out)
+{
+	print_record(&records_types[RECORD_PARKED], r, out);
 }

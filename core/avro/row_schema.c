@@ -205,7 +205,8 @@ int row_schema_envelope(const char *name, const struct shape *shape, struct buf 
 		"{\"name\":\"id\",\"type\":\"string\"},"
 		"{\"name\":\"total_order\",\"type\":\"long\"}]}],\"default\":null},"
 		"{\"name\":\"absent\",\"type\":[\"null\",{\"type\":\"array\",\"items\":\"string\"}],\"default\":null},"
-		"{\"name\":\"exact\",\"type\":[\"null\",{\"type\":\"map\",\"values\":\"string\"}],\"default\":null}]}");
+		"{\"name\":\"exact\",\"type\":[\"null\",{\"type\":\"map\",\"values\":\"string\"}],\"default\":null},"
+		"{\"name\":\"parked\",\"type\":[\"null\",\"string\"],\"default\":null}]}");
 	return check_size(shape, ret_text->size - from, e);
 }
 

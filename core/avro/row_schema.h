@@ -10,8 +10,14 @@
  *           times 1e6), snapshot boolean, name string, db string, table string},
  *   op string, ts_ms long, before [null, Value], after [null, Value],
  *   transaction [null, {id string, total_order long}], absent [null, array<string>],
- *   exact [null, map<string>]
- */
+ *   exact [null, map<string>],
+ *   parked [null, string]
+ *
+ * parked: the record is a stand-in, because the whole one is larger than its topic allows. It has
+ * the seq, key, op and transaction of the whole one; before and after are null, whatever the op.
+ * The text says where the whole one is: "<topic>:<partition>:<offset>" of its first piece, a Parked
+ * record (schemas/parked.avsc); the others follow it on the same partition, in order. The pieces'
+ * data, one behind the other, are the record's value with its wire header; its parked is null. */
 #ifndef CORE_AVRO_ROW_SCHEMA_H
 #define CORE_AVRO_ROW_SCHEMA_H
 

@@ -268,7 +268,7 @@ START_TEST(a_row_enters_and_changes)
 	EXPECT(0, "cap.db.tab", "\"seq\": 41", "\"op\": \"c\"", "\"before\": null",
 	       "\"status\": {\"string\": \"pending\"}", "\"id\": {\"long\": 7}", "\"born\": null",
 	       "\"name\": \"cap\", \"db\": \"db\", \"table\": \"tab\"", "\"exact\": null",
-	       "\"absent\": null");
+	       "\"absent\": null", "\"parked\": null");
 	ck_assert_uint_gt(broker.sent[0].key.size, 5);
 
 	/* accepted: enters, with the row's seq */

@@ -73,6 +73,21 @@ static const struct status_record status = { .seq = 1,
 					     .inputs = { texts, 1 },
 					     .owner = "team" };
 
+static const struct parked_record parked = { .seq = 4711,
+					     .id = "4711.0",
+					     .piece = 1,
+					     .pieces = 3,
+					     .topic = "m.shop.item",
+					     .partition = 2,
+					     .key = { (const uint8_t *)"\0\0\0\0\1k", 6 },
+					     .size = 1 << 20,
+					     .op = "u",
+					     .stand_in = true,
+					     .transaction = "0-1-2",
+					     .reason = "too large",
+					     .offset = -1,
+					     .data = { (const uint8_t *)"a\0b", 3 } };
+
 static void written(enum record_kind kind, struct buf *out)
 {
 	buf_reset(out);
@@ -81,8 +96,10 @@ static void written(enum record_kind kind, struct buf *out)
 		records_write_commit(&commit, out);
 	else if (kind == RECORD_POSITION)
 		records_write_position(&position, out);
-	else
+	else if (kind == RECORD_STATUS)
 		records_write_status(&status, out);
+	else
+		records_write_parked(&parked, out);
 }
 
 static struct slice datum_of(const struct buf *wire)
@@ -122,6 +139,37 @@ START_TEST(test_records_schema)
 		buf_done(&wire);
 		buf_done(&json);
 	}
+}
+END_TEST
+
+/* A piece as it was written; a key that is not there stays null and differs from an empty one. */
+START_TEST(test_records_parked)
+{
+	struct records_reader *reader = records_reader_new(NULL, NULL);
+	struct parked_record bare = parked, p;
+	struct buf wire = BUF_INIT, json = BUF_INIT;
+	struct err e = ERR_INIT;
+
+	written(RECORD_PARKED, &wire);
+	ck_assert_msg(records_read_parked(reader, buf_slice(&wire), &p, &e) == 0, "%s", e.msg);
+	ck_assert(p.seq == 4711 && p.piece == 1 && p.pieces == 3 && p.partition == 2 && p.stand_in);
+	ck_assert(slice_equal(p.key, parked.key) && slice_equal(p.data, parked.data));
+	ck_assert(p.size == 1 << 20 && p.offset == -1);
+	ck_assert_str_eq(p.id, "4711.0");
+	records_json_parked(&p, &json);
+	ck_assert_ptr_nonnull(strstr(buf_cstr(&json), "\"data\":\"610062\""));
+	records_done_parked(&p);
+	bare.key = slice_of(NULL, 0);
+	bare.data = slice_of("", 0);
+	buf_reset(&wire);
+	write_wire_header(&wire, 3);
+	records_write_parked(&bare, &wire);
+	ck_assert_msg(records_read_parked(reader, buf_slice(&wire), &p, &e) == 0, "%s", e.msg);
+	ck_assert(p.key.data == NULL && p.data.data != NULL && p.data.size == 0);
+	records_done_parked(&p);
+	records_reader_free(reader);
+	buf_done(&wire);
+	buf_done(&json);
 }
 END_TEST
 
@@ -325,6 +373,7 @@ int main(void)
 
 	unit_test(s, test_records_schema);
 	unit_test(s, test_records_commit);
+	unit_test(s, test_records_parked);
 	unit_test(s, test_records_others);
 	unit_test(s, test_records_other_writer);
 	unit_test_slow(s, test_records_damaged, 20);

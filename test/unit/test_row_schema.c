@@ -214,8 +214,8 @@ END_TEST
 
 START_TEST(test_row_schema_envelope)
 {
-	static const char *const fields[] = { "source", "op",          "ts_ms",  "before",
-					      "after",  "transaction", "absent", "exact" };
+	static const char *const fields[] = { "source",      "op",     "ts_ms", "before", "after",
+					      "transaction", "absent", "exact", "parked" };
 	static const char *const source[] = { "seq",  "gtid", "ts_us", "snapshot",
 					      "name", "db",   "table" };
 	struct shape *shape = make_shape();
@@ -229,8 +229,8 @@ START_TEST(test_row_schema_envelope)
 	ck_assert_msg(schema_check_legal(buf_slice(&text), &e) == 0, "%s", e.msg);
 	ck_assert_msg(schema_parse(buf_slice(&text), &s, &e) == 0, "%s", e.msg);
 	ck_assert_str_eq(s->name, "cap.shop.it_x2dem.Envelope");
-	ck_assert_uint_eq(s->count, 8);
-	for (size_t i = 0; i < 8; i++)
+	ck_assert_uint_eq(s->count, 9);
+	for (size_t i = 0; i < 9; i++)
 		ck_assert_str_eq(s->fields[i].name, fields[i]);
 	for (size_t i = 0; i < 7; i++)
 		ck_assert_str_eq(s->fields[0].schema->fields[i].name, source[i]);
