@@ -4,7 +4,7 @@
 # sanitizer has a folder of its own (build, build/clang, build/address ...), so they never mix.
 #
 # Variables: CC, CFLAGS (default -O2 -g), WERROR= (warnings stay warnings), SANITIZER=address|undefined|thread
-# (address brings undefined with it), V=1 (show commands), DESTDIR, PREFIX.
+# (address brings undefined with it), V=1 (show commands), DESTDIR, PREFIX; FAULTS=1, BUG=name: core/base/fault.h.
 
 ifeq ($(origin CC),default)
 CC := gcc
@@ -13,6 +13,8 @@ AR ?= ar
 CFLAGS ?= -O2 -g
 WERROR ?= -Werror
 SANITIZER ?=
+FAULTS ?=
+BUG ?=
 PREFIX ?= /usr/local
 DESTDIR ?=
 VERSION := 0.1.0
@@ -26,7 +28,7 @@ endif
 empty :=
 space := $(empty) $(empty)
 compiler := $(notdir $(firstword $(CC)))
-variant := $(filter-out gcc cc,$(compiler)) $(SANITIZER)
+variant := $(filter-out gcc cc,$(compiler)) $(SANITIZER) $(if $(BUG),bug-$(BUG),$(if $(FAULTS),faults))
 B := $(subst $(space),/,$(strip build $(subst $(space),-,$(strip $(variant)))))
 
 # ---- flags -------------------------------------------------------------------------------------------------
@@ -56,7 +58,8 @@ lib_libs = $(call once,lib_libs,$(shell pkg-config --libs $(packages)) -lpthread
 check_cflags = $(call once,check_cflags,$(patsubst -I%,-isystem %,$(shell pkg-config --cflags check)))
 check_libs = $(call once,check_libs,$(shell pkg-config --libs check))
 
-own_flags := -std=gnu11 -D_GNU_SOURCE -DMILLRACE_VERSION='"$(VERSION)"' -I. -I$(B)/gen $(warnings) $(harden) -fPIE
+fault_flags := $(if $(FAULTS)$(BUG),-DMILLRACE_FAULTS) $(if $(BUG),-DMILLRACE_BUG=$(BUG))
+own_flags := -std=gnu11 -D_GNU_SOURCE $(fault_flags) -DMILLRACE_VERSION='"$(VERSION)"' -I. -I$(B)/gen $(warnings) $(harden) -fPIE
 compile = $(CC) $(CFLAGS) $(own_flags) $(lib_cflags) $(test_cflags) -MMD -MP -c -o $@ $<
 link = $(CC) $(CFLAGS) $(LDFLAGS) $(harden_link) -pie -o $@
 

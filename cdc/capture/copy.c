@@ -17,6 +17,7 @@
 
 #include "cdc/change/key.h"
 #include "core/base/clock.h"
+#include "core/base/fault.h"
 #include "core/base/mem.h"
 
 #include <stdlib.h>
@@ -325,6 +326,7 @@ static void open_window(struct copy *c, const struct copy_place *place)
 	}
 	ask(c, place, false);
 	c->state = COPY_READING;
+	FAULT(window_open);
 }
 
 /* Fewer rows next time: a failed read was perhaps too long, a large fold needs a shorter window. */
@@ -365,6 +367,7 @@ static void chunk_came(struct copy *c, struct chunk *chunk)
 		if (chunk->cut)
 			fold_narrow(c->active->fold, buf_slice(&chunk->high));
 		c->state = COPY_READ;
+		FAULT(chunk_read);
 	}
 }
 

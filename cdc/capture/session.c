@@ -15,6 +15,7 @@
 #include "cdc/capture/session_priv.h"
 
 #include "core/base/clock.h"
+#include "core/base/fault.h"
 #include "core/base/log.h"
 #include "core/base/notify.h"
 #include "core/base/stop.h"
@@ -64,6 +65,7 @@ static int deliver_rows(struct session *s, struct err *e)
 		if (rc < 0 ||
 		    (rc > 0 && publisher_change(s->publisher, &row.change, &s->seq, e) < 0))
 			return err_wrap(e, "transaction %s", row.change.transaction);
+		FAULT(change);
 		if (s->order % ORDER_CHECK != 0)
 			continue;
 		notify_watchdog();
@@ -252,6 +254,7 @@ static int deliver_copied(void *context, const struct change *change, struct err
 		notify_watchdog();
 		report_turn(s->report);
 	}
+	FAULT(chunk_row);
 	return publisher_change(s->publisher, change, &s->seq, e);
 }
 

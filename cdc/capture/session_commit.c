@@ -3,6 +3,7 @@
 #include "cdc/capture/session_priv.h"
 
 #include "core/base/clock.h"
+#include "core/base/fault.h"
 
 #define REPORT_EVERY_US 200000
 
@@ -51,8 +52,10 @@ int session_commit(struct session *s, struct err *e)
 	fill_position(s, &position);
 	fill_commit(s, &commit);
 	touched = publisher_touched(s->publisher, &count);
+	FAULT(produced);
 	if (delivery_commit(s->delivery, &commit, &position, touched, count, e) < 0)
 		return err_wrap(e, "group commit up to seq %lld", (long long)s->seq);
+	FAULT(committed);
 	reconcile_committed(s->reconcile, touched, count);
 	publisher_commit(s->publisher);
 	commit_batch_clear(&s->batch, s->seq, clock_monotonic_us());

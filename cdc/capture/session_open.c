@@ -13,6 +13,7 @@
 #include "cdc/capture/position.h"
 #include "cdc/capture/source_check.h"
 #include "core/base/clock.h"
+#include "core/base/fault.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
 #include "core/base/notify.h"
@@ -349,6 +350,7 @@ static int open_kafka(struct session *s, struct err *e)
 	    delivery_open(s->settings, s->admin, s->registry, &s->delivery, e) < 0 ||
 	    delivery_status_topic(s->delivery, &status_id, e) < 0)
 		return -1;
+	FAULT(initialised);
 	report_can_write(s->report, status_id);
 	return publisher_new(s->settings, delivery_sink(s->delivery), &s->publisher, e);
 }
@@ -363,6 +365,7 @@ static int open_all(struct session *s, struct err *e)
 	if (open_kafka(s, e) < 0 ||
 	    position_read(s->settings, s->registry, &found, &position, e) < 0)
 		return -1;
+	FAULT(position_read);
 	rc = copy_new(s->settings, &s->copy, e);
 	if (rc == 0)
 		rc = session_reconcile_open(s, found ? &position : NULL, e);
@@ -408,6 +411,7 @@ int session_open(const struct settings *settings, struct report *report,
 		return -1;
 	}
 	session_progress(s, true);
+	FAULT(streaming);
 	log_info("capture", "%s of %s",
 		 copy_all_done(s->copy) ? "streaming" : "copying and streaming", s->source);
 	notify_ready();

@@ -15,6 +15,7 @@
 #include "cdc/change/group_priv.h"
 
 #include "cdc/binlog/statement.h"
+#include "core/base/fault.h"
 #include "core/base/mem.h"
 
 #include <inttypes.h>
@@ -164,6 +165,7 @@ static void complete(struct group *g, bool committed)
 	g->state = GROUP_COMPLETE;
 	if (g->pass == GROUP_AGAIN)
 		return;
+	committed = committed || BUG(rolled_back);
 	g->rolled_back = !committed;
 	for (size_t i = 0; i < g->cuts.count; i++)
 		cut += g->cuts.items[i].to - g->cuts.items[i].from;

@@ -14,6 +14,7 @@
 #include "core/avro/row_schema.h"
 #include "core/avro/write.h"
 #include "core/base/clock.h"
+#include "core/base/fault.h"
 #include "core/base/mem.h"
 #include "core/base/metric.h"
 #include "core/kafka/producer.h"
@@ -446,9 +447,9 @@ static int send_key_change(struct publisher *p, struct plan *plan, const struct 
 	come.op = CHANGE_CREATE;
 	come.before = NULL;
 	if (send_change(p, plan, &gone, *seq + 1, e) < 0 ||
-	    send_change(p, plan, &come, *seq + 2, e) < 0)
+	    send_change(p, plan, &come, *seq + (BUG(shared_seq) ? 1 : 2), e) < 0)
 		return -1;
-	*seq += 2;
+	*seq += BUG(shared_seq) ? 1 : 2;
 	return 0;
 }
 

@@ -18,6 +18,7 @@
 #include "core/kafka/producer.h"
 #include "core/kafka/kafka_priv.h"
 #include "core/base/clock.h"
+#include "core/base/fault.h"
 #include "core/base/mem.h"
 
 #include <assert.h>
@@ -384,6 +385,7 @@ int producer_commit(struct producer *p, struct err *e)
 	assert(p->open);
 	if (producer_flush(p, e) < 0)
 		return -1;
+	FAULT(flushed);
 	error = end_within(p, rd_kafka_commit_transaction);
 	if (error != NULL)
 		return end_failed(p, error, "Kafka transaction, commit", e);

@@ -20,6 +20,7 @@
 
 #include "core/base/backoff.h"
 #include "core/base/clock.h"
+#include "core/base/fault.h"
 #include "core/base/gtid.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
@@ -379,6 +380,7 @@ static int apply(struct worker *w, const struct intake_item *item, struct err *e
 	}
 	if (item->seq > w->poison_seq)
 		w->poison_seq = 0;
+	FAULT(applied);
 	return 0;
 }
 

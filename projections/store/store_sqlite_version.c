@@ -12,6 +12,7 @@
 #include "projections/store/store_sqlite_priv.h"
 
 #include "core/base/clock.h"
+#include "core/base/fault.h"
 #include "core/base/mem.h"
 
 #include <stdlib.h>
@@ -149,14 +150,17 @@ int store_sqlite_commit(struct store_version *v, const struct store_mark *mark, 
 	};
 	int rc = 0;
 
+	FAULT(view_rows);
 	for (int i = 0; i < 5 && rc == 0; i++)
 		rc = sql_bind(v->mark, i + 1, &row[i], e);
 	if (rc == 0)
 		rc = run(v->mark, e);
 	if (rc == 0 && sql_changes(v->db) != 1)
 		rc = fenced(v, e);
+	FAULT(view_position);
 	if (rc == 0)
 		rc = run(v->commit, e);
+	FAULT(view_committed);
 	if (rc < 0)
 		store_sqlite_rollback(v);
 	return rc;
