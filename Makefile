@@ -91,7 +91,7 @@ programs := $(if $(wildcard cli/main.c),$(B)/millrace) $(if $(load_sources),$(B)
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all help units benches demo check test lint format bench install clean golden-update FORCE
+.PHONY: all help units benches demo check test lint format bench memory install clean golden-update FORCE
 
 all: $(lib) $(programs) ## build everything that gets installed (the default)
 
@@ -124,6 +124,11 @@ bench: ## measure throughput and memory, with real servers
 	@scripts/setup --test
 	@$(MAKE) --no-print-directory all $(benches)
 	@scripts/bench
+
+memory: ## measure peak memory with what is larger than the budget, with real servers
+	@scripts/setup --test
+	@$(MAKE) --no-print-directory all
+	@scripts/memory
 
 golden-update: all ## write the golden files anew from what the code does now
 	@$(MAKE) --no-print-directory $(B)/unit/test_golden

@@ -1,12 +1,10 @@
-/* handlers.c - compiles handlers against the schemas of records, and applies records.
+/* handlers.c - applies records: finds the plan, decodes, runs the statements.
  *
- *   (topic, schema id) -> plan -> [insert | update | delete] or one event action -> statements ->
- * bind list
+ *   (topic, schema id) -> plan -> [insert | update | delete | truncate] or one event action ->
+ *   statements -> bind list
  *
- * A bind list is an array of pointers into the plan's array of leaf values: decode_run fills the
- * values in place, so binding a parameter is following a pointer. Row topics are recognised by the
- * envelope's fields (op, source.db, source.table); which table it is stands in the record, and is
- * constant for a schema.
+ * Row topics are recognised by the envelope's fields (op, source.db, source.table); which table it
+ * is stands in the record, and is constant for a schema.
  *
  * A table that was emptied at once is a record `t` with the same seq in every partition of its
  * topic: the first one runs the handler, the others are passed over. A view that deletes rows but
@@ -15,304 +13,13 @@
  *
  * An update whose image lacks a column that the handler reads is refused: absent is not NULL, and
  * writing NULL would be a guess. */
-#include "projections/apply/handlers.h"
+#include "projections/apply/handlers_priv.h"
 
-#include "core/avro/decode.h"
 #include "core/base/mem.h"
-#include "core/base/settings.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
-enum row_action { ROW_INSERT, ROW_UPDATE, ROW_DELETE, ROW_TRUNCATE };
-#define ROW_ACTIONS 4
-
-struct statement {
-	struct target_statement *handle;
-	const struct value **bind; /* one per parameter, into values of the plan */
-	int count;
-};
-
-struct action {
-	const struct view_handler *handler;
-	struct statement *statements;
-	size_t count;
-};
-
-struct plan {
-	size_t topic;
-	int32_t schema_id;
-	struct decode_plan *decode;
-	struct value *values;  /* one per leaf */
-	int op, absent, exact; /* leaves of a row envelope, or -1 */
-	struct action event;
-	struct action row[ROW_ACTIONS]; /* by op */
-	int64_t truncated_seq;          /* of the last record `t` that was run */
-	int seq;                        /* leaf */
-	bool is_row, handled;
-};
-
-struct handlers {
-	struct handlers_options options;
-	struct plan **plans;
-	size_t plan_count;
-	struct plan *last; /* records come in runs of one schema */
-	struct buf scratch;
-	char **ignored;
-	size_t ignored_count;
-	struct handlers_counts counts;
-};
-
-/* ---- which leaf a parameter means ------------------------------------------------------------ */
-
-/* The image that plain parameters mean; NULL: a handler without one. */
-static const char *image_of(enum view_on on)
-{
-	switch (on) {
-	case VIEW_ON_EVENT:
-		return "";
-	case VIEW_ON_INSERT:
-	case VIEW_ON_UPDATE:
-		return "after.";
-	case VIEW_ON_DELETE:
-		return "before.";
-	case VIEW_ON_TRUNCATE:
-		return NULL;
-	}
-	return NULL;
-}
-
-/* One parameter against one leaf path; '.' of nested records is '_' in a parameter. */
-static bool path_is(const char *path, const char *prefix, const char *name)
-{
-	size_t size = strlen(prefix);
-
-	if (strncmp(path, prefix, size) != 0)
-		return false;
-	for (path += size; *path != '\0' && *name != '\0'; path++, name++) {
-		if (*path != *name && !(*path == '.' && *name == '_'))
-			return false;
-	}
-	return *path == '\0' && *name == '\0';
-}
-
-static int find_leaf(const struct decode_plan *d, const char *prefix, const char *name)
-{
-	for (size_t i = 0; i < decode_leaf_count(d); i++) {
-		if (path_is(decode_leaf_path(d, i), prefix, name))
-			return (int)i;
-	}
-	return -1;
-}
-
-static int parameter_leaf(const struct decode_plan *d, enum view_on on, const char *name)
-{
-	static const struct {
-		const char *name, *event, *row;
-	} always[] = {
-		{ "seq", "meta.seq", "source.seq" },
-		{ "gtid", "meta.gtid", "source.gtid" },
-		{ "at", "meta.at", "source.ts_us" },
-	};
-	const char *image = image_of(on);
-	const char *plain = strncmp(name, "value_", 6) == 0 ? name + 6 : name;
-	int leaf = -1;
-
-	for (size_t i = 0; i < sizeof(always) / sizeof(always[0]); i++) {
-		if (strcmp(name, always[i].name) == 0)
-			return decode_leaf_find(d, on == VIEW_ON_EVENT ? always[i].event
-								       : always[i].row);
-	}
-	if (image == NULL)
-		return -1;
-	leaf = find_leaf(d, image, name);
-	if (leaf < 0 && plain != name)
-		leaf = find_leaf(d, image, plain);
-	if (leaf < 0 && on != VIEW_ON_EVENT && strncmp(name, "before_", 7) == 0)
-		leaf = find_leaf(d, "before.", name + 7);
-	return leaf;
-}
-
-static int line_of_parameter(const char *text, const char *name)
-{
-	size_t size = strlen(name);
-	int line = 1;
-
-	for (const char *p = text; *p != '\0'; p++) {
-		line += *p == '\n';
-		if (*p == ':' && strncmp(p + 1, name, size) == 0 &&
-		    strspn(p + 1 + size,
-			   "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") == 0)
-			return line;
-	}
-	return 1;
-}
-
-static int unknown_parameter(const struct view *view, const struct view_handler *h,
-			     const struct decode_plan *d, const char *name, struct err *e)
-{
-	size_t leaves = decode_leaf_count(d), count = 0;
-	const char **known = xcalloc(leaves + 3, sizeof(*known));
-	const char *image = image_of(h->on), *near;
-
-	for (size_t i = 0; image != NULL && i < leaves; i++) {
-		const char *path = decode_leaf_path(d, i);
-
-		if (strncmp(path, image, strlen(image)) == 0 && strncmp(path, "meta.", 5) != 0)
-			known[count++] = path + strlen(image);
-	}
-	known[count++] = "seq";
-	known[count++] = "gtid";
-	known[count++] = "at";
-	near = settings_nearest(name, known, count);
-	err_config(e, "%s/%s:%d: :%s is not a %s of %s", view->place, h->file->name,
-		   line_of_parameter(h->file->text, name), name,
-		   h->on == VIEW_ON_EVENT ? "field" : "column", h->name);
-	if (image == NULL)
-		err_hint(e, "A table that was emptied gives no row: only :seq, :gtid and :at are "
-			    "known.");
-	else if (near != NULL)
-		err_hint(e, "Did you mean :%s?", near);
-	free(known);
-	return -1;
-}
-
 /* ---- compiling ------------------------------------------------------------------------------- */
-
-static void action_done(struct action *a, struct target *target)
-{
-	for (size_t i = 0; i < a->count; i++) {
-		target->ops->finalize(a->statements[i].handle);
-		free(a->statements[i].bind);
-	}
-	free(a->statements);
-	*a = (struct action){ 0 };
-}
-
-/* Prepares every statement of a handler file; bind lists are made, but empty. */
-static int action_prepare(const struct view *view, struct target *target,
-			  const struct view_handler *h, struct action *a, struct err *e)
-{
-	const char *at = h->file->text;
-
-	a->handler = h;
-	for (;;) {
-		struct target_statement *handle = NULL;
-		struct statement *s;
-
-		if (target->ops->prepare(target, h->file->name, h->file->text, at, &at, &handle,
-					 e) < 0)
-			return err_wrap(e, "view %s", view->name);
-		if (handle == NULL)
-			return 0;
-		a->statements = xrealloc(a->statements, (a->count + 1) * sizeof(*a->statements));
-		s = &a->statements[a->count++];
-		s->handle = handle;
-		s->count = target->ops->parameter_count(handle);
-		s->bind = xcalloc((size_t)s->count + 1, sizeof(*s->bind));
-	}
-}
-
-static int action_compile(const struct view *view, struct target *target,
-			  const struct view_handler *h, const struct plan *plan, struct action *a,
-			  struct err *e)
-{
-	if (action_prepare(view, target, h, a, e) < 0)
-		return -1;
-	for (size_t i = 0; i < a->count; i++) {
-		struct statement *s = &a->statements[i];
-
-		for (int p = 1; p <= s->count; p++) {
-			const char *name = target->ops->parameter_name(s->handle, p);
-			int leaf = name != NULL ? parameter_leaf(plan->decode, h->on, name) : -1;
-
-			if (leaf < 0)
-				return unknown_parameter(view, h, plan->decode,
-							 name != NULL ? name : "?", e);
-			s->bind[p - 1] = &plan->values[leaf];
-		}
-	}
-	return 0;
-}
-
-static const struct view_handler *find_handler(const struct view *view, enum view_on on,
-					       const char *name)
-{
-	for (size_t i = 0; i < view->handler_count; i++) {
-		const struct view_handler *h = &view->handlers[i];
-
-		if (h->on == on && strcmp(h->name, name) == 0)
-			return h;
-	}
-	return NULL;
-}
-
-/* An event's handler: by full name first, then by the name without namespace. */
-static const struct view_handler *find_event(const struct view *view, const char *full)
-{
-	const struct view_handler *h = find_handler(view, VIEW_ON_EVENT, full);
-	const char *dot = strrchr(full, '.');
-
-	return h != NULL || dot == NULL ? h : find_handler(view, VIEW_ON_EVENT, dot + 1);
-}
-
-static void plan_free(struct plan *plan, struct target *target)
-{
-	if (plan == NULL)
-		return;
-	action_done(&plan->event, target);
-	for (size_t i = 0; i < ROW_ACTIONS; i++)
-		action_done(&plan->row[i], target);
-	decode_plan_free(plan->decode);
-	free(plan->values);
-	free(plan);
-}
-
-static int plan_new(const struct schema *schema, struct plan **ret_plan, struct err *e)
-{
-	struct plan *plan = xcalloc(1, sizeof(*plan));
-
-	if (decode_plan_new(schema, &plan->decode, e) < 0) {
-		free(plan);
-		return -1;
-	}
-	plan->values = xcalloc(decode_leaf_count(plan->decode) + 1, sizeof(*plan->values));
-	plan->op = decode_leaf_find(plan->decode, "op");
-	plan->seq = decode_leaf_find(plan->decode, "source.seq");
-	plan->absent = decode_leaf_find(plan->decode, "absent");
-	plan->exact = decode_leaf_find(plan->decode, "exact");
-	plan->is_row = plan->op >= 0 && decode_leaf_find(plan->decode, "source.db") >= 0 &&
-		       decode_leaf_find(plan->decode, "source.table") >= 0;
-	*ret_plan = plan;
-	return 0;
-}
-
-static int compile_event(const struct view *view, struct target *target, const char *name,
-			 struct plan *plan, struct err *e)
-{
-	const struct view_handler *h = find_event(view, name);
-
-	plan->handled = h != NULL;
-	return h != NULL ? action_compile(view, target, h, plan, &plan->event, e) : 0;
-}
-
-static int compile_row(const struct view *view, struct target *target, const char *table,
-		       struct plan *plan, struct err *e)
-{
-	static const enum view_on ons[ROW_ACTIONS] = { [ROW_INSERT] = VIEW_ON_INSERT,
-						       [ROW_UPDATE] = VIEW_ON_UPDATE,
-						       [ROW_DELETE] = VIEW_ON_DELETE,
-						       [ROW_TRUNCATE] = VIEW_ON_TRUNCATE };
-
-	for (size_t i = 0; i < ROW_ACTIONS; i++) {
-		const struct view_handler *h = find_handler(view, ons[i], table);
-
-		if (h != NULL && action_compile(view, target, h, plan, &plan->row[i], e) < 0)
-			return -1;
-		plan->handled = plan->handled || h != NULL;
-	}
-	return 0;
-}
 
 /* "db.table" of the row that was just decoded. */
 static char *row_table(const struct plan *plan)
@@ -345,7 +52,8 @@ static int compile(struct handlers *h, const struct handlers_record *record, str
 	int rc = -1;
 
 	if (o->schema(o->context, record->schema_id, &text, e) < 0 ||
-	    schema_parse(slice_str(text), &schema, e) < 0 || plan_new(schema, &plan, e) < 0)
+	    schema_parse(slice_str(text), &schema, e) < 0 ||
+	    handlers_plan_new(schema, &plan, e) < 0)
 		goto out;
 	plan->topic = record->topic;
 	plan->schema_id = record->schema_id;
@@ -353,10 +61,10 @@ static int compile(struct handlers *h, const struct handlers_record *record, str
 		if (decode_run(plan->decode, record->value, &h->scratch, plan->values, e) < 0)
 			goto out;
 		name = row_table(plan);
-		rc = compile_row(o->view, o->target, name, plan, e);
+		rc = handlers_compile_row(o->view, o->target, name, plan, e);
 	} else {
 		name = xstrdup(schema->name != NULL ? schema->name : "(no record)");
-		rc = compile_event(o->view, o->target, name, plan, e);
+		rc = handlers_compile_event(o->view, o->target, name, plan, e);
 	}
 	if (rc < 0)
 		goto out;
@@ -365,7 +73,7 @@ static int compile(struct handlers *h, const struct handlers_record *record, str
 	*ret_plan = plan;
 	plan = NULL;
 out:
-	plan_free(plan, o->target);
+	handlers_plan_free(plan, o->target);
 	schema_free(schema);
 	free(name);
 	return rc;
@@ -393,7 +101,7 @@ static int plan_for(struct handlers *h, const struct handlers_record *record,
 
 /* ---- applying -------------------------------------------------------------------------------- */
 
-static int execute(const struct action *a, struct target *target, struct err *e)
+int handlers_execute(const struct action *a, struct target *target, struct err *e)
 {
 	for (size_t i = 0; i < a->count; i++) {
 		struct statement *s = &a->statements[i];
@@ -475,7 +183,7 @@ static int apply_truncate(struct handlers *h, struct plan *plan, struct err *e)
 		return 0;
 	}
 	h->counts.applied++;
-	return execute(a, h->options.target, e);
+	return handlers_execute(a, h->options.target, e);
 }
 
 static int apply_row(struct handlers *h, struct plan *plan, struct err *e)
@@ -512,15 +220,47 @@ static int apply_row(struct handlers *h, struct plan *plan, struct err *e)
 	    refuse_absent(plan, a, plan->values[plan->absent].bytes, e) < 0)
 		return -1;
 	h->counts.applied++;
-	return execute(a, h->options.target, e);
+	return handlers_execute(a, h->options.target, e);
 }
 
-int handlers_apply(struct handlers *h, const struct handlers_record *record, struct err *e)
+static int apply(struct handlers *h, const struct handlers_record *record, bool whole,
+		 struct err *e);
+
+/* The record just decoded is a stand-in: what it stands for takes its place. A tenth of a second or
+ * more each, and its memory is given back: these are rare. */
+static int apply_parked(struct handlers *h, const struct handlers_record *record,
+			const struct plan *plan, struct err *e)
+{
+	const struct value *reference = &plan->values[plan->parked];
+	int64_t seq = plan->seq >= 0 ? plan->values[plan->seq].i : 0, whole_seq;
+	struct handlers_record whole = { .topic = record->topic };
+	struct buf value = BUF_INIT;
+	int rc = -1;
+
+	if (h->options.parked == NULL)
+		return err_data(e, "a stand-in, and nobody to ask for the whole record");
+	if (h->options.parked(h->options.context, reference->bytes, seq, &value, e) < 0)
+		return -1;
+	if (decode_wire_id(buf_slice(&value), &whole.schema_id, e) < 0 ||
+	    decode_seq(buf_slice(&value), &whole_seq, e) < 0)
+		goto out;
+	if (whole_seq != seq) {
+		err_data(e, "the stand-in has seq %lld, its parked record %lld", (long long)seq,
+			 (long long)whole_seq);
+		goto out;
+	}
+	whole.value = slice_of(value.data + DECODE_WIRE_HEADER, value.size - DECODE_WIRE_HEADER);
+	rc = apply(h, &whole, true, e);
+out:
+	buf_done(&value);
+	return rc;
+}
+
+static int apply(struct handlers *h, const struct handlers_record *record, bool whole,
+		 struct err *e)
 {
 	struct plan *plan = h->last;
 
-	if (record->value.data == NULL)
-		return 0;
 	if (plan == NULL || plan->schema_id != record->schema_id || plan->topic != record->topic) {
 		if (plan_for(h, record, &plan, e) < 0)
 			return -1;
@@ -532,10 +272,18 @@ int handlers_apply(struct handlers *h, const struct handlers_record *record, str
 	}
 	if (decode_run(plan->decode, record->value, &h->scratch, plan->values, e) < 0)
 		return -1;
+	if (plan->is_row && plan->parked >= 0 && plan->values[plan->parked].kind == VALUE_TEXT)
+		return whole ? err_data(e, "a parked record that is itself a stand-in")
+			     : apply_parked(h, record, plan, e);
 	if (plan->is_row)
 		return apply_row(h, plan, e);
 	h->counts.applied++;
-	return execute(&plan->event, h->options.target, e);
+	return handlers_execute(&plan->event, h->options.target, e);
+}
+
+int handlers_apply(struct handlers *h, const struct handlers_record *record, struct err *e)
+{
+	return record->value.data == NULL ? 0 : apply(h, record, false, e);
 }
 
 struct handlers *handlers_new(const struct handlers_options *options)
@@ -551,7 +299,7 @@ void handlers_free(struct handlers *h)
 	if (h == NULL)
 		return;
 	for (size_t i = 0; i < h->plan_count; i++)
-		plan_free(h->plans[i], h->options.target);
+		handlers_plan_free(h->plans[i], h->options.target);
 	free(h->plans);
 	view_names_free(h->ignored, h->ignored_count);
 	buf_done(&h->scratch);
@@ -567,115 +315,4 @@ const char *const *handlers_ignored(const struct handlers *h, size_t *ret_count)
 {
 	*ret_count = h->ignored_count;
 	return (const char *const *)h->ignored;
-}
-
-/* Does the envelope `full` ("NAME.DB.TABLE.Envelope", each part escaped) belong to `table`
- * ("db.table", as in a handler's name)? A database's name may hold a '.': each is tried. */
-static bool envelope_is_of(const char *full, const char *table)
-{
-	bool found = false;
-
-	for (const char *dot = strchr(table, '.'); dot != NULL && !found;
-	     dot = strchr(dot + 1, '.')) {
-		char *db = xstrndup(table, (size_t)(dot - table));
-		struct buf end = BUF_INIT;
-		size_t size = strlen(full);
-
-		buf_add_u8(&end, '.');
-		schema_escape_name(db, &end);
-		buf_add_u8(&end, '.');
-		schema_escape_name(dot + 1, &end);
-		buf_add_str(&end, ".Envelope");
-		found = size > end.size && memcmp(full + size - end.size, end.data, end.size) == 0;
-		buf_done(&end);
-		free(db);
-	}
-	return found;
-}
-
-static int check_row_schema(const struct view *view, struct target *target, const char *name,
-			    struct plan *plan, struct err *e)
-{
-	for (size_t i = 0; i < view->handler_count; i++) {
-		const struct view_handler *h = &view->handlers[i];
-
-		if (h->on != VIEW_ON_EVENT && envelope_is_of(name, h->name))
-			return compile_row(view, target, h->name, plan, e);
-	}
-	return 0;
-}
-
-int handlers_check_schema(const struct view *view, struct target *target,
-			  const struct schema *schema, struct err *e)
-{
-	struct plan *plan;
-	int rc;
-
-	if (plan_new(schema, &plan, e) < 0)
-		return -1;
-	rc = (plan->is_row ? check_row_schema : compile_event)(
-		view, target, schema->name != NULL ? schema->name : "", plan, e);
-	plan_free(plan, target);
-	return rc;
-}
-
-/* ---- values by name -------------------------------------------------------------------------- */
-
-static const struct value *field_for(enum view_on on, const char *name,
-				     const struct handlers_field *fields, size_t count)
-{
-	const char *image = image_of(on) != NULL ? image_of(on) : "no image.";
-	const char *prefixes[] = { "meta.", image, image, "before." };
-	const char *names[] = { name, name, strncmp(name, "value_", 6) == 0 ? name + 6 : name,
-				strncmp(name, "before_", 7) == 0 && on != VIEW_ON_EVENT ? name + 7
-											: name };
-	bool always = strcmp(name, "seq") == 0 || strcmp(name, "gtid") == 0 ||
-		      strcmp(name, "at") == 0;
-	bool before = on != VIEW_ON_EVENT && on != VIEW_ON_TRUNCATE &&
-		      strncmp(name, "before_", 7) == 0;
-
-	for (size_t k = always ? 0 : 1; k < (always ? 1u : before ? 4u : 3u); k++) {
-		for (size_t i = 0; i < count; i++) {
-			if (path_is(fields[i].name, prefixes[k], names[k]))
-				return &fields[i].value;
-		}
-	}
-	return NULL;
-}
-
-int handlers_run_fields(const struct view *view, struct target *target, enum view_on on,
-			const char *name, const struct handlers_field *fields, size_t count,
-			bool *ret_found, struct err *e)
-{
-	const struct view_handler *handler = on == VIEW_ON_EVENT ? find_event(view, name)
-								 : find_handler(view, on, name);
-	struct action a = { 0 };
-	int rc = -1;
-
-	*ret_found = handler != NULL;
-	if (handler == NULL)
-		return 0;
-	if (action_prepare(view, target, handler, &a, e) < 0)
-		goto out;
-	for (size_t i = 0; i < a.count; i++) {
-		struct statement *s = &a.statements[i];
-
-		for (int p = 1; p <= s->count; p++) {
-			const char *parameter = target->ops->parameter_name(s->handle, p);
-
-			s->bind[p - 1] = parameter != NULL ? field_for(on, parameter, fields, count)
-							   : NULL;
-			if (s->bind[p - 1] == NULL) {
-				err_data(e, "%s:%d: no value for :%s", handler->file->name,
-					 line_of_parameter(handler->file->text,
-							   parameter != NULL ? parameter : "?"),
-					 parameter != NULL ? parameter : "?");
-				goto out;
-			}
-		}
-	}
-	rc = execute(&a, target, e);
-out:
-	action_done(&a, target);
-	return rc;
 }

@@ -6,6 +6,9 @@
  * decode, look up pointers, execute. Nothing is allocated for a record once plans and buffers are
  * warm.
  *
+ * A row record that was too large for its topic is a stand-in there; the whole one is asked for and
+ * applied in its place.
+ *
  * Parameters: see view.h. :seq, :gtid and :at always are of the source transaction's record; a
  * field or column that is itself called so is :value_seq, :value_gtid, :value_at. */
 #ifndef PROJECTIONS_APPLY_HANDLERS_H
@@ -21,10 +24,16 @@ struct handlers;
 typedef int (*handlers_schema_fn)(void *context, int32_t schema_id, const char **ret_text,
 				  struct err *e);
 
+/* The whole record that a stand-in refers to, with its wire header: fills *ret_value, which is
+ * empty. */
+typedef int (*handlers_parked_fn)(void *context, struct slice reference, int64_t seq,
+				  struct buf *ret_value, struct err *e);
+
 struct handlers_options {
 	const struct view *view; /* must outlive the handlers */
 	struct target *target;   /* statements live in it: free the handlers first */
 	handlers_schema_fn schema;
+	handlers_parked_fn parked; /* NULL: a stand-in is ERR_DATA */
 	void *context;
 };
 

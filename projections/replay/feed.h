@@ -19,6 +19,9 @@ struct feed_ops {
 	void (*commit_offsets)(void *feed);
 	/* Text of a schema by id; lives as long as the context. Thread-safe. */
 	int (*schema)(void *context, int32_t id, const char **ret_text, struct err *e);
+	/* The value (with its wire header) that a stand-in's `parked` refers to. */
+	int (*parked)(void *context, struct slice reference, int64_t seq, struct buf *ret_value,
+		      struct err *e);
 };
 
 struct feed_source {

@@ -3,6 +3,7 @@
  * A missing topic is a mistake in view.conf, or the capture has not begun yet: the two daemons are
  * started in any order. When <name>.commits itself isn't there it is the second, which heals. */
 #include "core/base/mem.h"
+#include "core/intake/parked.h"
 #include "core/kafka/admin.h"
 #include "core/registry/registry.h"
 #include "projections/replay/feed.h"
@@ -97,6 +98,23 @@ static int schema(void *context, int32_t id, const char **ret_text, struct err *
 	return 0;
 }
 
+static int lookup(void *context, int32_t id, const char **ret_text, struct err *e)
+{
+	return schema(context, id, ret_text, e);
+}
+
+static int parked(void *context, struct slice reference, int64_t seq, struct buf *ret_value,
+		  struct err *e)
+{
+	const struct feed_intake *f = context;
+	struct records_reader *reader = records_reader_new(lookup, context);
+	int rc = parked_fetch(f->settings, reader, reference, seq, f->settings->project_record_max,
+			      ret_value, e);
+
+	records_reader_free(reader);
+	return rc;
+}
+
 const struct feed_ops feed_intake_ops = {
 	.open = open_intake,
 	.close = close_intake,
@@ -109,4 +127,5 @@ const struct feed_ops feed_intake_ops = {
 	.records_total = records_total,
 	.commit_offsets = commit_offsets,
 	.schema = schema,
+	.parked = parked,
 };

@@ -452,6 +452,14 @@ static int read_schema(void *context, int32_t id, const char **ret_text, struct 
 	return feed(w)->schema(w->options.source.context, id, ret_text, e);
 }
 
+static int read_parked(void *context, struct slice reference, int64_t seq, struct buf *ret_value,
+		       struct err *e)
+{
+	struct worker *w = context;
+
+	return feed(w)->parked(w->options.source.context, reference, seq, ret_value, e);
+}
+
 /* The feed; a mistake in its inputs counts as one only after a while. */
 static int open_source(struct worker *w, const struct intake_options *o, struct err *e)
 {
@@ -511,6 +519,7 @@ static int attempt(struct worker *w, struct err *e)
 {
 	struct handlers_options h = { .view = w->options.view,
 				      .schema = read_schema,
+				      .parked = read_parked,
 				      .context = w };
 	const struct intake_position *p;
 	int rc = -1;

@@ -34,6 +34,13 @@ static const char *const schemas[] = {
 	 "\"array\", \"items\": \"string\"}], \"default\": null}, {\"name\": \"exact\", \"type\": "
 	 "[\"null\", {\"type\": \"map\", "
 	 "\"values\": \"string\"}], \"default\": null}]}"),
+	("{\"type\": \"record\", \"namespace\": \"n.s.item\", \"name\": \"Envelope\", \"fields\": "
+	 "[{\"name\": \"source\", \"type\": {\"type\": \"record\", \"name\": \"Source\", \"fields\": "
+	 "[{\"name\": \"seq\", \"type\": \"long\"}, {\"name\": \"gtid\", \"type\": \"string\"}, "
+	 "{\"name\": \"db\", \"type\": \"string\"}, {\"name\": \"table\", \"type\": \"string\"}]}}, "
+	 "{\"name\": \"op\", \"type\": \"string\"}, {\"name\": \"before\", \"type\": " IMAGE
+	 "}, {\"name\": \"after\", \"type\": [\"null\", \"Value\"]}, {\"name\": \"parked\", \"type\": "
+	 "[\"null\", \"string\"], \"default\": null}]}"),
 	("{\"type\": \"record\", \"name\": \"Unknown\", \"fields\": [{\"name\": \"id\", \"type\": "
 	 "\"long\"}]}"),
 };
@@ -47,7 +54,7 @@ static struct buf value;
 static int schema(void *context, int32_t id, const char **ret_text, struct err *e)
 {
 	(void)context;
-	if (id < 1 || id > 3)
+	if (id < 1 || id > 4)
 		return err_data(e, "no schema %d", id);
 	*ret_text = schemas[id - 1];
 	return 0;
@@ -298,6 +305,68 @@ START_TEST(test_truncate_has_no_columns)
 }
 END_TEST
 
+/* schema 3: with a place for parked */
+static void encode_parked(struct buf *out, int64_t seq, int64_t id, const char *parked)
+{
+	write_long(out, seq);
+	write_str(out, "0-1-4");
+	write_str(out, "s");
+	write_str(out, "item");
+	write_str(out, "c");
+	write_long(out, 0);
+	write_long(out, parked == NULL);
+	if (parked == NULL) {
+		write_long(out, 1);
+		write_long(out, id);
+		write_long(out, 0);
+	}
+	write_long(out, parked != NULL);
+	if (parked != NULL)
+		write_str(out, parked);
+}
+
+static int fetch(void *context, struct slice reference, int64_t seq, struct buf *ret_value,
+		 struct err *e)
+{
+	(void)context;
+	if (slice_is(reference, "gone"))
+		return err_data(e, "no piece at %lld", (long long)seq);
+	write_wire_header(ret_value, 3);
+	encode_parked(ret_value, slice_is(reference, "other") ? seq + 1 : seq, 5,
+		      slice_is(reference, "again") ? "n.parked:0:9" : NULL);
+	return 0;
+}
+
+/* The whole record is applied in the place of its stand-in. */
+START_TEST(test_stand_in)
+{
+	static const char *const bad[] = { "gone", "other", "again" };
+	struct handlers_options o = { .schema = schema, .parked = fetch };
+	struct err e = ERR_INIT;
+
+	setup();
+	buf_reset(&value);
+	encode_parked(&value, 8, 0, "n.parked:0:1");
+	ck_assert_int_lt(apply(3, buf_slice(&value), &e), 0); /* nobody to ask */
+	ck_assert_int_eq(e.kind, ERR_DATA);
+	handlers_free(handlers);
+	o.view = view;
+	o.target = &target.target;
+	handlers = handlers_new(&o);
+	ck_assert_msg(apply(3, buf_slice(&value), &e) == 0, "%s", e.msg);
+	expect("SELECT group_concat(id || ':' || a) FROM t", "5:8");
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		buf_reset(&value);
+		encode_parked(&value, 9, 0, bad[i]);
+		e = (struct err)ERR_INIT;
+		ck_assert_msg(apply(3, buf_slice(&value), &e) < 0, "%s", bad[i]);
+		ck_assert_int_eq(e.kind, ERR_DATA);
+	}
+	expect("SELECT count(*) FROM t", "1");
+	teardown();
+}
+END_TEST
+
 START_TEST(test_absent_is_not_null)
 {
 	struct err e = ERR_INIT;
@@ -323,8 +392,8 @@ START_TEST(test_type_without_handler)
 	setup();
 	buf_reset(&value);
 	write_long(&value, 1);
-	ck_assert_int_eq(apply(3, buf_slice(&value), &e), 0);
-	ck_assert_int_eq(apply(3, buf_slice(&value), &e), 0);
+	ck_assert_int_eq(apply(4, buf_slice(&value), &e), 0);
+	ck_assert_int_eq(apply(4, buf_slice(&value), &e), 0);
 	handlers_count(handlers, &counts);
 	ck_assert_int_eq(counts.ignored, 2);
 	ck_assert_str_eq(handlers_ignored(handlers, &count)[0], "Unknown");
@@ -395,6 +464,7 @@ int main(void)
 	unit_test(s, test_truncate);
 	unit_test(s, test_truncate_without_handler);
 	unit_test(s, test_truncate_has_no_columns);
+	unit_test(s, test_stand_in);
 	unit_test(s, test_absent_is_not_null);
 	unit_test(s, test_type_without_handler);
 	unit_test(s, test_unknown_parameter);
