@@ -129,13 +129,12 @@ static bool check_table(const struct settings *settings, struct db *db,
 			struct findings *f)
 {
 	struct shape *shape = NULL;
-	struct buf scratch = BUF_INIT;
 	struct err e = ERR_INIT;
 	const char *refused = NULL;
 	bool good = catalog_read_shape(db, name->db, name->table, &shape, &e) == 0;
 
 	if (good && strcmp(settings->source_start, "snapshot") == 0)
-		refused = key_refused(shape, &scratch);
+		refused = key_refused(shape);
 	if (refused != NULL) {
 		good = false;
 		finding_add(
@@ -148,7 +147,6 @@ static bool check_table(const struct settings *settings, struct db *db,
 	}
 	warn(settings, name, f);
 	shape_unref(shape);
-	buf_done(&scratch);
 	return good;
 }
 

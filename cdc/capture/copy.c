@@ -15,7 +15,6 @@
  * dropped; those that are done let everything flow. */
 #include "cdc/capture/copy_priv.h"
 
-#include "cdc/change/key.h"
 #include "core/base/clock.h"
 #include "core/base/fault.h"
 #include "core/base/mem.h"
@@ -34,7 +33,9 @@ int copy_new(const struct settings *settings, struct copy **ret_copy, struct err
 	c->settings = settings;
 	c->chunk_rows = settings->copy_chunk_rows;
 	c->bytes_max = (size_t)settings->capture_memory / 4;
+	c->collator = collator_new(settings);
 	if (chunk_reader_open(settings, &c->reader, e) < 0) {
+		collator_free(c->collator);
 		free(c);
 		return -1;
 	}
@@ -49,7 +50,7 @@ static void table_free(struct copy_table *t)
 	free(t->name);
 	fold_free(t->fold);
 	shape_unref(t->shape);
-	buf_done(&t->literals);
+	key_border_done(&t->low);
 	free(t->last_key);
 	free(t);
 }
@@ -61,7 +62,9 @@ void copy_free(struct copy *c)
 	if (c == NULL)
 		return;
 	chunk_reader_close(c->reader);
-	HASH_ITER(hh, c->seen, seen, next) {
+	collator_free(c->collator);
+	HASH_ITER(hh, c->seen, seen, next)
+	{
 		HASH_DEL(c->seen, seen);
 		shape_unref(seen->shape);
 		free(seen);
@@ -72,7 +75,7 @@ void copy_free(struct copy *c)
 	free(c->tables);
 	chunk_free(c->chunk);
 	shape_unref(c->fold_shape);
-	buf_done(&c->border);
+	key_border_done(&c->border);
 	buf_done(&c->before_key);
 	buf_done(&c->after_key);
 	free(c->chunk_name);
@@ -108,48 +111,37 @@ static void set_done(struct copy *c, struct copy_table *t)
 	c->done_count++;
 }
 
-static void remember_low(struct copy_table *t)
+static void point_literals(struct copy_table *t)
 {
-	struct slice low;
-	const char *literal;
+	const char *literal = (const char *)t->low.literals.data;
 
-	buf_reset(&t->literals);
-	if (!fold_low(t->fold, &low) || fold_done(t->fold))
-		return;
-	key_literals(t->shape, low, &t->literals);
-	t->last_key = xrealloc(t->last_key, t->shape->key_count * sizeof(*t->last_key));
-	literal = (const char *)t->literals.data;
-	for (size_t i = 0; i < t->shape->key_count; i++) {
+	t->last_key = xrealloc(t->last_key, (t->shape->key_count + 1u) * sizeof(*t->last_key));
+	for (size_t i = 0; i < t->shape->key_count && t->low.literals.size > 0; i++) {
 		t->last_key[i] = literal;
 		literal += strlen(literal) + 1;
 	}
 }
 
-static int resume(struct copy_table *t, const struct position_copy *from, struct err *e)
+static int resume(struct copy *c, struct copy_table *t, const struct position_copy *from,
+		  struct err *e)
 {
-	struct buf key = BUF_INIT;
-	int rc = 0;
-
 	t->chunks = from->chunks;
 	t->rows = from->rows;
-	if (from->last_key.count > 0)
-		rc = key_from_literals(t->shape, from->last_key.items, from->last_key.count, &key,
-				       e);
-	if (rc == 0 && from->last_key.count > 0)
-		fold_resume(t->fold, buf_slice(&key));
-	buf_done(&key);
-	if (rc == 0)
-		remember_low(t);
-	return rc;
+	if (from->last_key.count == 0)
+		return 0;
+	if (key_border_from_literals(t->shape, from->last_key.items, from->last_key.count,
+				     collator_weigher(c->collator), &t->low, e) < 0)
+		return -1;
+	fold_resume(t->fold, buf_slice(&t->low.key));
+	point_literals(t);
+	return 0;
 }
 
 int copy_table(struct copy *c, struct shape *shape, int64_t rows_estimate,
 	       const struct position_copy *from, bool done, struct err *e)
 {
 	struct copy_table *t = add_table(c, shape->db, shape->table);
-	struct buf why = BUF_INIT;
-	const char *refused = key_refused(shape, &why);
-	int rc = 0;
+	const char *refused = key_refused(shape);
 
 	t->shape = shape_ref(shape);
 	t->rows_estimate = rows_estimate;
@@ -157,15 +149,16 @@ int copy_table(struct copy *c, struct shape *shape, int64_t rows_estimate,
 		t->chunks = from != NULL ? from->chunks : 0;
 		t->rows = from != NULL ? from->rows : 0;
 		set_done(c, t);
-	} else if (refused != NULL) {
-		err_config(e, "table %s cannot be copied: %s", t->name, refused);
-		rc = err_hint(e, "Leave it out of capture.tables, or set source.start = now and "
-				 "begin without a copy.");
-	} else if (from != NULL) {
-		rc = resume(t, from, e);
+		return 0;
 	}
-	buf_done(&why);
-	return rc;
+	if (refused != NULL) {
+		err_config(e, "table %s cannot be copied: %s", t->name, refused);
+		return err_hint(e, "Leave it out of capture.tables, or set source.start = now and "
+				   "begin without a copy.");
+	}
+	if (collator_prepare(c->collator, shape, e) < 0)
+		return -1;
+	return from != NULL ? resume(c, t, from, e) : 0;
 }
 
 bool copy_all_done(const struct copy *c)
@@ -245,9 +238,11 @@ static int fold_row(struct copy *c, struct copy_table *t, struct group_row *row,
 	buf_reset(&c->before_key);
 	buf_reset(&c->after_key);
 	if ((change->before != NULL &&
-	     key_from_cells(change->shape, change->before, &c->before_key, e) < 0) ||
+	     key_from_cells(change->shape, change->before, collator_weigher(c->collator),
+			    &c->before_key, e) < 0) ||
 	    (change->after != NULL &&
-	     key_from_cells(change->shape, change->after, &c->after_key, e) < 0))
+	     key_from_cells(change->shape, change->after, collator_weigher(c->collator),
+			    &c->after_key, e) < 0))
 		return -1;
 	check_window(c, t, change->shape);
 	before = buf_slice(&c->before_key);
@@ -293,9 +288,10 @@ static void ask(struct copy *c, const struct copy_place *place, bool bound_only)
 		.db = c->active->db,
 		.table = c->active->table,
 		.bound_only = bound_only,
-		.has_high = !bound_only && c->has_border,
-		.high = buf_slice(&c->border),
+		.low = c->active->low.literals.size > 0 ? &c->active->low : NULL,
+		.high = !bound_only && c->has_border ? &c->border : NULL,
 		.key_shape = c->active->shape,
+		.collator = c->collator,
 		.rows = c->chunk_rows,
 		.bytes_max = c->bytes_max,
 		.seen = place->gtid_set,
@@ -303,21 +299,19 @@ static void ask(struct copy *c, const struct copy_place *place, bool bound_only)
 		.seen_position = place->position,
 	};
 
-	request.has_low = fold_low(c->active->fold, &request.low);
 	chunk_request(c->reader, &request);
 }
 
-static void set_border(struct copy *c, bool has, struct slice key)
+static void set_border(struct copy *c, bool has, const struct key_border *border)
 {
 	c->has_border = has;
-	buf_reset(&c->border);
-	buf_add_slice(&c->border, key);
+	key_border_copy(&c->border, border);
 	c->state = COPY_BORDER_KNOWN;
 }
 
 static void open_window(struct copy *c, const struct copy_place *place)
 {
-	struct slice border = buf_slice(&c->border);
+	struct slice border = buf_slice(&c->border.key);
 
 	fold_open(c->active->fold, c->has_border ? &border : NULL);
 	if (c->active->started_us == 0) {
@@ -355,7 +349,7 @@ static void chunk_came(struct copy *c, struct chunk *chunk)
 {
 	c->failures = 0;
 	if (c->state == COPY_BORDER_ASKED) {
-		set_border(c, chunk->has_next, buf_slice(&chunk->next));
+		set_border(c, chunk->has_next, &chunk->next);
 		chunk_free(chunk);
 	} else if (c->discard) {
 		c->discard = false;
@@ -365,7 +359,7 @@ static void chunk_came(struct copy *c, struct chunk *chunk)
 	} else {
 		c->chunk = chunk;
 		if (chunk->cut)
-			fold_narrow(c->active->fold, buf_slice(&chunk->high));
+			fold_narrow(c->active->fold, buf_slice(&chunk->high.key));
 		c->state = COPY_READ;
 		FAULT(chunk_read);
 	}
@@ -499,7 +493,10 @@ static void advance(struct copy *c, int64_t rows)
 	fold_close(t->fold);
 	t->chunks++;
 	t->rows += rows;
-	remember_low(t);
+	if (!fold_done(t->fold)) {
+		key_border_copy(&t->low, c->chunk->cut ? &c->chunk->high : &c->border);
+		point_literals(t);
+	}
 	shape_unref(c->fold_shape);
 	c->fold_shape = NULL;
 	if (fold_done(t->fold)) {
@@ -511,7 +508,7 @@ static void advance(struct copy *c, int64_t rows)
 		c->chunk_rows = fit > CHUNK_ROWS_MIN ? fit : CHUNK_ROWS_MIN;
 		c->state = COPY_BORDER_WANTED;
 	} else {
-		set_border(c, c->chunk->has_next, buf_slice(&c->chunk->next));
+		set_border(c, c->chunk->has_next, &c->chunk->next);
 	}
 	chunk_free(c->chunk);
 	c->chunk = NULL;

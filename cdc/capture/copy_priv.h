@@ -24,7 +24,7 @@ struct copy_table {
 	struct shape *shape; /* of keys and last chunk */
 	int64_t chunks, rows, rows_estimate;
 	int64_t started_us, rows_at_start; /* for the rate */
-	struct buf literals;               /* last key as SQL literals, NUL behind each */
+	struct key_border low;             /* last key copied; empty: none */
 	const char **last_key;
 	UT_hash_handle hh; /* by name */
 };
@@ -49,9 +49,10 @@ struct copy {
 	struct copy_table *active;
 	enum copy_state state;
 	struct chunk *chunk;
-	struct buf border; /* of the next chunk */
-	bool has_border;   /* else an open end */
-	bool discard;      /* the answer that is to come belongs to a window that was given up */
+	struct collator *collator;
+	struct key_border border; /* of the next chunk */
+	bool has_border;          /* else an open end */
+	bool discard; /* the answer that is to come belongs to a window that was given up */
 	struct shape *fold_shape; /* of the images folded in this window */
 	int64_t chunk_rows;
 	size_t bytes_max;

@@ -24,7 +24,7 @@ const struct position_copy *copy_positions(struct copy *c, size_t *ret_count)
 							  .chunks = t->chunks,
 							  .rows = t->rows,
 							  .kind = "first" };
-		if (t->literals.size > 0)
+		if (t->low.literals.size > 0 && !fold_done(t->fold))
 			c->positions[i].last_key =
 				(struct record_texts){ t->last_key, t->shape->key_count };
 	}

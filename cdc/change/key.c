@@ -1,36 +1,53 @@
 /* key.c - the order of primary keys.
  *
- * The encoding is injective and reversible, so one byte string serves the fold map, the borders of
- * chunks, the SQL of the next chunk and the position. What it refuses: character keys (their order
- * is the collation's, the server would have to be asked), and types whose stored form does not
- * sort; the caller says so at start-up. */
+ * One byte string serves the fold map, the borders of chunks and the merge of a chunk's rows with
+ * what was folded. Both ways into it, from a row image and from the server's text, go through the
+ * stored form of the value, so they cannot differ.
+ *
+ * What it refuses: tables without a primary key. */
 #include "cdc/change/key.h"
 
 #include "core/base/mem.h"
 
-#include <errno.h>
-#include <inttypes.h>
-#include <stdlib.h>
+#include <string.h>
 
 #define SIGN_BIT (UINT64_C(1) << 63)
 
-enum part_kind { PART_REFUSED, PART_SIGNED, PART_UNSIGNED, PART_BINARY };
+enum part_kind { PART_SIGNED, PART_UNSIGNED, PART_STORED, PART_FLOAT, PART_BINARY, PART_TEXT };
 
 static enum part_kind part_kind(const struct column *c)
 {
-	switch (c->type) {
+	switch ((enum column_type)c->type) {
 	case COLUMN_TINY:
 	case COLUMN_SHORT:
 	case COLUMN_INT24:
 	case COLUMN_LONG:
 	case COLUMN_LONGLONG:
 		return c->is_unsigned ? PART_UNSIGNED : PART_SIGNED;
+	case COLUMN_TIME: /* the old forms are numbers: hhmmss, yyyymmddhhmmss, seconds */
+		return PART_SIGNED;
+	case COLUMN_DATETIME:
+	case COLUMN_TIMESTAMP:
+	case COLUMN_DATE:
+	case COLUMN_YEAR:
+	case COLUMN_ENUM:
+	case COLUMN_SET:
+		return PART_UNSIGNED;
+	case COLUMN_NEWDECIMAL:
+	case COLUMN_TIME2:
+	case COLUMN_DATETIME2:
+	case COLUMN_TIMESTAMP2:
+	case COLUMN_BIT:
+		return PART_STORED;
+	case COLUMN_FLOAT:
+	case COLUMN_DOUBLE:
+		return PART_FLOAT;
 	case COLUMN_VARCHAR:
 	case COLUMN_STRING:
-		return c->is_binary ? PART_BINARY : PART_REFUSED;
-	default:
-		return PART_REFUSED;
+	case COLUMN_BLOB:
+		return c->is_binary ? PART_BINARY : PART_TEXT;
 	}
+	return PART_STORED;
 }
 
 static const struct column *part(const struct shape *shape, size_t i)
@@ -38,33 +55,71 @@ static const struct column *part(const struct shape *shape, size_t i)
 	return &shape->columns[shape->key[i]];
 }
 
-const char *key_refused(const struct shape *shape, struct buf *scratch)
+const char *key_refused(const struct shape *shape)
 {
-	char type[64];
-
 	if (shape->key_count == 0)
 		return "it has no primary key";
 	if (shape->key_count > KEY_PARTS_MAX)
 		return "its primary key has too many columns";
-	for (size_t i = 0; i < shape->key_count; i++) {
-		if (part_kind(part(shape, i)) != PART_REFUSED)
-			continue;
-		buf_reset(scratch);
-		buf_add_format(scratch, "its key column %s is %s", part(shape, i)->name,
-			       column_type_text(part(shape, i), type, sizeof(type)));
-		return buf_cstr(scratch);
-	}
 	return NULL;
+}
+
+bool key_is_text(const struct shape *shape, size_t i)
+{
+	return part_kind(part(shape, i)) == PART_TEXT;
+}
+
+bool key_is_local(const struct shape *shape)
+{
+	for (size_t i = 0; i < shape->key_count; i++)
+		if (key_is_text(shape, i))
+			return false;
+	return true;
+}
+
+static bool equal_labels(const struct column *a, const struct column *b)
+{
+	if (a->label_count != b->label_count)
+		return false;
+	for (uint16_t i = 0; i < a->label_count; i++)
+		if (strcmp(a->labels[i], b->labels[i]) != 0)
+			return false;
+	return true;
+}
+
+static bool equal_parts(const struct column *a, const struct column *b)
+{
+	enum part_kind kind = part_kind(a);
+
+	if (kind != part_kind(b) || strcmp(a->name, b->name) != 0)
+		return false;
+	switch (kind) {
+	case PART_SIGNED:
+		return true; /* a wider integer sorts the same */
+	case PART_UNSIGNED:
+		return (a->type <= COLUMN_LONG || a->type == COLUMN_LONGLONG ||
+			a->type == COLUMN_INT24 || a->type == b->type) &&
+		       equal_labels(a, b);
+	case PART_STORED:
+		return a->type == b->type && a->precision == b->precision && a->scale == b->scale &&
+		       a->fraction == b->fraction && a->bits == b->bits;
+	case PART_FLOAT:
+	case PART_BINARY:
+		return a->type == b->type;
+	case PART_TEXT:
+		return a->collation == b->collation;
+	}
+	return false;
 }
 
 bool key_equal_columns(const struct shape *a, const struct shape *b)
 {
+	if (a == b)
+		return true;
 	if (a->key_count != b->key_count)
 		return false;
 	for (size_t i = 0; i < a->key_count; i++)
-		if (strcmp(part(a, i)->name, part(b, i)->name) != 0 ||
-		    part_kind(part(a, i)) != part_kind(part(b, i)) ||
-		    (part(a, i)->type == COLUMN_STRING) != (part(b, i)->type == COLUMN_STRING))
+		if (!equal_parts(part(a, i), part(b, i)))
 			return false;
 	return true;
 }
@@ -106,183 +161,95 @@ static uint64_t cell_number(const struct cell *cell, bool is_signed)
 	return is_signed ? v ^ SIGN_BIT : v;
 }
 
-int key_from_cells(const struct shape *shape, const struct cell *cells, struct buf *key,
-		   struct err *e)
+/* A FLOAT is widened: the same number then has the same bytes in both types. */
+static uint64_t float_number(const struct cell *cell)
+{
+	uint64_t bits;
+	double d = 0;
+	float f;
+
+	if (cell->size == sizeof(f)) {
+		memcpy(&f, cell->data, sizeof(f));
+		d = (double)f;
+	} else if (cell->size == sizeof(d)) {
+		memcpy(&d, cell->data, sizeof(d));
+	}
+	if (d == 0)
+		d = 0; /* -0 is equal to it */
+	memcpy(&bits, &d, sizeof(bits));
+	return bits & SIGN_BIT ? ~bits : bits | SIGN_BIT;
+}
+
+static int add_part(const struct shape *shape, size_t i, const struct cell *cell,
+		    const struct key_weigher *weigher, struct buf *key, struct err *e)
+{
+	const struct column *c = part(shape, i);
+	struct slice bytes = slice_of(cell->data, cell->size);
+
+	switch (part_kind(c)) {
+	case PART_SIGNED:
+		add_number(key, cell_number(cell, true));
+		return 0;
+	case PART_UNSIGNED:
+		add_number(key, cell_number(cell, false));
+		return 0;
+	case PART_STORED:
+		buf_add_slice(key, bytes);
+		return 0;
+	case PART_FLOAT:
+		add_number(key, float_number(cell));
+		return 0;
+	case PART_BINARY:
+		add_binary(key, c, bytes);
+		return 0;
+	case PART_TEXT:
+		return weigher->weigh(weigher->context, i, c, bytes, key, e);
+	}
+	return 0;
+}
+
+int key_from_cells(const struct shape *shape, const struct cell *cells,
+		   const struct key_weigher *weigher, struct buf *key, struct err *e)
 {
 	for (size_t i = 0; i < shape->key_count; i++) {
 		const struct cell *cell = &cells[shape->key[i]];
-		const struct column *c = part(shape, i);
 
 		if (cell->state != CELL_VALUE) {
 			err_data(e, "table %s.%s: key column %s is not in the row image", shape->db,
-				 shape->table, c->name);
+				 shape->table, part(shape, i)->name);
 			return err_hint(e, "While a table is copied, every session must write with "
 					   "binlog_row_image=FULL.");
 		}
-		if (part_kind(c) == PART_BINARY)
-			add_binary(key, c, slice_of(cell->data, cell->size));
-		else
-			add_number(key, cell_number(cell, part_kind(c) == PART_SIGNED));
-	}
-	return 0;
-}
-
-static int add_number_text(struct buf *key, struct slice text, bool is_signed)
-{
-	char digits[24];
-	char *end;
-
-	if (text.data == NULL || text.size == 0 || text.size >= sizeof(digits))
-		return -1;
-	memcpy(digits, text.data, text.size);
-	digits[text.size] = '\0';
-	errno = 0;
-	if (is_signed)
-		add_number(key, (uint64_t)strtoll(digits, &end, 10) ^ SIGN_BIT);
-	else if (digits[0] == '-')
-		return -1;
-	else
-		add_number(key, strtoull(digits, &end, 10));
-	return errno == 0 && *end == '\0' ? 0 : -1;
-}
-
-int key_from_text(const struct shape *shape, const struct slice *text, struct buf *key,
-		  struct err *e)
-{
-	for (size_t i = 0; i < shape->key_count; i++) {
-		const struct column *c = part(shape, i);
-
-		if (part_kind(c) == PART_BINARY && text[i].data != NULL)
-			add_binary(key, c, text[i]);
-		else if (part_kind(c) == PART_BINARY ||
-			 add_number_text(key, text[i], part_kind(c) == PART_SIGNED) < 0)
-			return err_data(
-				e, "table %s.%s: key column %s: the server's text is not a key",
-				shape->db, shape->table, c->name);
-	}
-	return 0;
-}
-
-/* ---- back to SQL ---------------------------------------------------------------------------- */
-
-/* The next part of `key` as a literal. BINARY(n) gets its zero bytes back: the server compares
- * them. */
-static void part_literal(const struct column *c, struct rd *key, struct buf *sql)
-{
-	size_t bytes = 0;
-
-	if (part_kind(c) == PART_SIGNED) {
-		buf_add_format(sql, "%" PRId64, (int64_t)(rd_be(key, 8) ^ SIGN_BIT));
-		return;
-	}
-	if (part_kind(c) == PART_UNSIGNED) {
-		buf_add_format(sql, "%" PRIu64, rd_be(key, 8));
-		return;
-	}
-	buf_add_str(sql, "x'");
-	while (rd_left(key) > 0) {
-		uint8_t byte = rd_u8(key);
-
-		if (byte == 0 && rd_u8(key) == 0)
-			break;
-		buf_add_format(sql, "%02x", byte);
-		bytes++;
-	}
-	for (; c->type == COLUMN_STRING && bytes < c->size_max; bytes++)
-		buf_add_str(sql, "00");
-	buf_add_str(sql, "'");
-}
-
-void key_literals(const struct shape *shape, struct slice key, struct buf *out)
-{
-	struct rd in = rd_from(key);
-
-	for (size_t i = 0; i < shape->key_count; i++) {
-		part_literal(part(shape, i), &in, out);
-		buf_add_u8(out, 0);
-	}
-}
-
-static int hex(char c)
-{
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-static int binary_from_literal(const char *literal, struct buf *bytes)
-{
-	size_t size = strlen(literal);
-
-	if (size < 3 || size > 2 * KEY_BYTES_MAX || literal[0] != 'x' || literal[1] != '\'' ||
-	    literal[size - 1] != '\'' || size % 2 != 1)
-		return -1;
-	for (size_t i = 2; i + 1 < size; i += 2) {
-		int high = hex(literal[i]), low = hex(literal[i + 1]);
-
-		if (high < 0 || low < 0)
+		if (add_part(shape, i, cell, weigher, key, e) < 0)
 			return -1;
-		buf_add_u8(bytes, (uint8_t)(high << 4 | low));
 	}
 	return 0;
 }
 
-int key_from_literals(const struct shape *shape, const char *const *literals, size_t count,
-		      struct buf *key, struct err *e)
+static int add_text(const struct shape *shape, size_t i, struct slice text,
+		    const struct key_weigher *weigher, struct buf *stored, struct buf *key,
+		    struct err *e)
 {
-	struct buf bytes = BUF_INIT;
-	bool ok = count == shape->key_count;
+	const struct column *c = part(shape, i);
+	struct cell cell;
 
-	for (size_t i = 0; i < count && ok; i++) {
-		const struct column *c = part(shape, i);
-
-		buf_reset(&bytes);
-		if (part_kind(c) != PART_BINARY) {
-			ok = add_number_text(key, slice_str(literals[i]),
-					     part_kind(c) == PART_SIGNED) == 0;
-		} else {
-			ok = binary_from_literal(literals[i], &bytes) == 0;
-			if (ok)
-				add_binary(key, c, buf_slice(&bytes));
-		}
-	}
-	buf_done(&bytes);
-	if (!ok)
-		return err_data(
-			e,
-			"table %s.%s: the position's last copied key does not fit its primary key",
-			shape->db, shape->table);
-	return 0;
+	buf_reset(stored);
+	if (text.data == NULL || !row_cell_from_text(c, text, stored, &cell))
+		return err_data(e, "table %s.%s: key column %s: the server's text is not a key",
+				shape->db, shape->table, c->name);
+	return add_part(shape, i, &cell, weigher, key, e);
 }
 
-/* (a>x OR (a=x AND (b>y OR (b=y AND (c>z))))): the optimizer makes ranges of the whole key from it;
- * of a row constructor, (a,b)>(x,y), it does not. */
-void key_condition(const struct shape *shape, struct slice key, bool above, bool or_equal,
-		   struct buf *sql)
+int key_from_text(const struct shape *shape, const struct slice *text,
+		  const struct key_weigher *weigher, struct buf *key, struct err *e)
 {
-	struct rd in = rd_from(key);
-	struct buf literal = BUF_INIT;
+	struct buf stored = BUF_INIT;
+	int rc = 0;
 
-	for (size_t i = 0; i < shape->key_count; i++) {
-		bool final = i + 1 == shape->key_count;
-
-		buf_reset(&literal);
-		part_literal(part(shape, i), &in, &literal);
-		buf_add_str(sql, "(");
-		row_quote_name(part(shape, i)->name, sql);
-		buf_add_str(sql, above ? ">" : "<");
-		if (final && or_equal)
-			buf_add_str(sql, "=");
-		buf_add_slice(sql, buf_slice(&literal));
-		if (final)
-			break;
-		buf_add_str(sql, " OR (");
-		row_quote_name(part(shape, i)->name, sql);
-		buf_add_str(sql, "=");
-		buf_add_slice(sql, buf_slice(&literal));
-		buf_add_str(sql, " AND ");
-	}
-	for (size_t i = 0; i < shape->key_count; i++)
-		buf_add_str(sql, i == 0 ? ")" : "))");
-	buf_done(&literal);
+	for (size_t i = 0; i < shape->key_count && rc == 0; i++)
+		rc = add_text(shape, i, text[i], weigher, &stored, key, e);
+	buf_done(&stored);
+	return rc;
 }
 
 int key_compare(struct slice a, struct slice b)
@@ -291,4 +258,11 @@ int key_compare(struct slice a, struct slice b)
 	int order = least == 0 ? 0 : memcmp(a.data, b.data, least);
 
 	return order != 0 ? order : a.size < b.size ? -1 : a.size > b.size;
+}
+
+void key_border_copy(struct key_border *to, const struct key_border *from)
+{
+	key_border_reset(to);
+	buf_add_slice(&to->key, buf_slice(&from->key));
+	buf_add_slice(&to->literals, buf_slice(&from->literals));
 }

@@ -11,6 +11,10 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+/* A border that is a date like 2024-02-31 must stay one; keys of TEXT columns may be longer than
+ * the 1024 bytes that are sorted by default. */
+#define CHUNK_SESSION "SET sql_mode = 'ALLOW_INVALID_DATES', max_sort_length = 16384"
+
 enum job { JOB_NONE, JOB_ASKED, JOB_DONE, JOB_FAILED };
 
 struct chunk_reader {
@@ -23,8 +27,8 @@ struct chunk_reader {
 	struct db *db; /* set and cleared under the lock, used by the thread alone */
 
 	struct chunk_request request; /* members point into the copies below */
-	char *db_name, *table, *file;
-	struct buf low, high;
+	char *db_name, *table, *file, *where;
+	struct key_border low, high;
 	struct gtid_set seen;
 	struct shape *key_shape;
 
@@ -54,7 +58,8 @@ static int connect_source(struct chunk_reader *r, struct err *e)
 	if (db_open(r->settings, DB_TEXT_BINARY, &db, e) < 0)
 		return -1;
 	/* a server whose default is READ COMMITTED would ignore WITH CONSISTENT SNAPSHOT */
-	if (db_run(db, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ", e) < 0) {
+	if (db_run(db, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ", e) < 0 ||
+	    db_run(db, CHUNK_SESSION, e) < 0) {
 		db_close(db);
 		return -1;
 	}
@@ -122,11 +127,10 @@ static void forget_request(struct chunk_reader *r)
 	free(r->db_name);
 	free(r->table);
 	free(r->file);
-	r->db_name = r->table = r->file = NULL;
+	free(r->where);
+	r->db_name = r->table = r->file = r->where = NULL;
 	shape_unref(r->key_shape);
 	r->key_shape = NULL;
-	buf_reset(&r->low);
-	buf_reset(&r->high);
 }
 
 void chunk_reader_close(struct chunk_reader *r)
@@ -143,8 +147,8 @@ void chunk_reader_close(struct chunk_reader *r)
 	drop_connection(r);
 	chunk_free(r->chunk);
 	forget_request(r);
-	buf_done(&r->low);
-	buf_done(&r->high);
+	key_border_done(&r->low);
+	key_border_done(&r->high);
 	gtid_set_done(&r->seen);
 	pthread_cond_destroy(&r->changed);
 	pthread_mutex_destroy(&r->lock);
@@ -160,10 +164,16 @@ void chunk_request(struct chunk_reader *r, const struct chunk_request *request)
 	r->request.db = r->db_name = xstrdup(request->db);
 	r->request.table = r->table = xstrdup(request->table);
 	r->request.seen_file = r->file = xstrdup(request->seen_file);
-	buf_add_slice(&r->low, request->low);
-	buf_add_slice(&r->high, request->high);
-	r->request.low = buf_slice(&r->low);
-	r->request.high = buf_slice(&r->high);
+	if (request->where != NULL)
+		r->request.where = r->where = xstrdup(request->where);
+	if (request->low != NULL) {
+		key_border_copy(&r->low, request->low);
+		r->request.low = &r->low;
+	}
+	if (request->high != NULL) {
+		key_border_copy(&r->high, request->high);
+		r->request.high = &r->high;
+	}
 	gtid_set_copy(&r->seen, request->seen);
 	r->request.seen = &r->seen;
 	if (request->key_shape != NULL)

@@ -8,22 +8,22 @@
 #ifndef CDC_SOURCE_CHUNK_H
 #define CDC_SOURCE_CHUNK_H
 
-#include "core/base/buf.h"
+#include "cdc/source/collator.h"
 #include "core/base/gtid.h"
-#include "core/base/settings.h"
 #include "core/value/shape.h"
 
 struct chunk_reader;
 
 struct chunk_request {
 	const char *db, *table;
-	bool bound_only; /* read no rows: only the first border */
-	bool has_low, has_high;
-	struct slice low, high; /* keys as of key.h; copied */
-	const struct shape
-		*key_shape; /* the shape the keys were made with; NULL when there is none yet */
-	int64_t rows;       /* of the next chunk */
-	size_t bytes_max;   /* of images and keys; the chunk is cut there */
+	const char *where; /* only rows for which this SQL condition holds; NULL or "": all */
+	bool bound_only;   /* read no rows: only the first border */
+	const struct key_border *low, *high; /* copied; NULL: from the first row, to the last one */
+	/* the shape the borders were made with; NULL when there is none yet */
+	const struct shape *key_shape;
+	struct collator *collator; /* must live as long as the reader */
+	int64_t rows;              /* of the next chunk */
+	size_t bytes_max;          /* of images and keys; the chunk is cut there */
 	/* What the snapshot must see: the stream's position, and its place in the binlog files (""
 	 * when not known). */
 	const struct gtid_set *seen;
@@ -39,13 +39,14 @@ struct chunk_row {
 struct chunk {
 	struct shape *shape;    /* one reference */
 	struct gtid_set point;  /* everything the chunk sees lies before it */
+	int64_t read_us;        /* how long the SELECT of the rows took */
 	struct chunk_row *rows; /* in key order */
 	size_t row_count;
 	struct buf bytes;
 	bool cut; /* bytes_max was reached: it goes only to `high` */
-	struct buf high;
+	struct key_border high;
 	bool has_next; /* border of the next chunk; else that one has an open end */
-	struct buf next;
+	struct key_border next;
 };
 
 static inline struct slice chunk_key(const struct chunk *c, size_t row)

@@ -2,18 +2,27 @@
  *
  *   START TRANSACTION WITH CONSISTENT SNAPSHOT   again until it sees what the stream has seen
  *   Binlog_snapshot_file, _position              exactly what the snapshot sees
- *   @@gtid_binlog_pos                            read afterwards: never behind the snapshot
  *   SELECT ... LIMIT 0                           takes the metadata lock: no ALTER from here on
  *   information_schema                           the shape, as of now
  *   SELECT columns WHERE key in (low, high]      with the server's own time limit
  *   COMMIT
+ *   @@gtid_binlog_pos                            read last: holds all that the SELECT saw
  *   SELECT key ... LIMIT 1 OFFSET n-1            border of the next chunk, consistent with nothing
  *
  * Whether the snapshot sees what the stream has seen is answered by the place in the binlog file
  * where the stream stands. Before the stream has read anything on this connection only its GTID
  * position is known; then the server turns the snapshot's place into one (BINLOG_GTID_POS), which
  * makes it read the file and is therefore not done for each chunk. @@gtid_binlog_pos cannot serve:
- * it runs ahead of what a SELECT sees. */
+ * it runs ahead of what a SELECT sees.
+ *
+ * Tables that are not transactional (MyISAM, Aria) don't know snapshots, but every statement on
+ * them locks the table: the SELECT sees what was in the binlog before it began, and all it sees is
+ * in the binlog when it has ended, as its writer lets go of the table only then. So the two marks
+ * hold for them too, except for a transaction that changed a transactional table first: the binlog
+ * has its rows at COMMIT only.
+ *
+ * Rows must come in rising order of their keys. A collation whose order is not what its weights say
+ * would fold changes into the wrong rows: that ends the copy. */
 #include "cdc/source/chunk.h"
 
 #include "cdc/catalog/catalog.h"
@@ -38,8 +47,8 @@ void chunk_free(struct chunk *c)
 	gtid_set_done(&c->point);
 	free(c->rows);
 	buf_done(&c->bytes);
-	buf_done(&c->high);
-	buf_done(&c->next);
+	key_border_done(&c->high);
+	key_border_done(&c->next);
 	free(c);
 }
 
@@ -167,74 +176,175 @@ static void add_limit(const struct settings *settings, struct buf *sql)
 		       (int)(settings->copy_read_limit_ms % 1000));
 }
 
-static void add_keys(const struct shape *shape, struct buf *sql)
+static void add_range(const struct chunk_request *request, const struct shape *shape,
+		      const struct key_border *low, const struct key_border *high, struct buf *sql)
 {
-	for (size_t i = 0; i < shape->key_count; i++) {
-		buf_add_str(sql, i > 0 ? "," : "");
-		row_quote_name(shape->columns[shape->key[i]].name, sql);
+	const char *word = " WHERE ";
+
+	if (request->where != NULL && request->where[0] != '\0') {
+		buf_add_format(sql, " WHERE (%s\n)", request->where); /* it may end in a comment */
+		word = " AND ";
 	}
-}
-
-static void add_range(const struct shape *shape, const struct slice *low, const struct slice *high,
-		      struct buf *sql)
-{
-	if (low != NULL || high != NULL)
-		buf_add_str(sql, " WHERE ");
-	if (low != NULL)
-		key_condition(shape, *low, true, false, sql);
-	if (low != NULL && high != NULL)
-		buf_add_str(sql, " AND ");
-	if (high != NULL)
-		key_condition(shape, *high, false, true, sql);
+	if (low != NULL) {
+		buf_add_str(sql, word);
+		key_condition(shape, low, true, false, sql);
+		word = " AND ";
+	}
+	if (high != NULL) {
+		buf_add_str(sql, word);
+		key_condition(shape, high, false, true, sql);
+	}
 	buf_add_str(sql, " ORDER BY ");
-	add_keys(shape, sql);
+	key_order_list(shape, sql);
 }
 
-static int add_row(struct chunk *c, size_t *capacity, const struct slice *text, struct err *e)
+/* The text parts' weights, behind the columns that are selected. */
+static void add_weights(const struct chunk_request *request, const struct shape *shape,
+			struct buf *sql)
 {
+	struct buf name = BUF_INIT;
+
+	for (size_t i = 0; i < shape->key_count; i++) {
+		const struct column *c = &shape->columns[shape->key[i]];
+
+		if (!key_is_text(shape, i))
+			continue;
+		buf_reset(&name);
+		row_quote_name(c->name, &name);
+		key_collation_select(collator_find(request->collator, c->collation),
+				     buf_cstr(&name), sql);
+	}
+	buf_done(&name);
+}
+
+/* Takes the weights from the row instead of asking for them. */
+struct row_weigher {
+	struct key_weigher weigher;
+	struct collator *collator;
+	const struct slice *weights;
+};
+
+static int weigh_row(void *context, size_t part, const struct column *c, struct slice value,
+		     struct buf *key, struct err *e)
+{
+	struct row_weigher *w = context;
+	const struct key_collation *k = collator_find(w->collator, c->collation);
+
+	(void)part;
+	(void)value;
+	for (size_t i = 0; i < k->level_count; i++)
+		if (w->weights[i].data == NULL)
+			return err_data(e, "key column %s: the source gave no weights", c->name);
+	if (!key_collate(k, w->weights, key))
+		return err_data(e, "key column %s: the source's weights are cut short", c->name);
+	w->weights += k->level_count;
+	return 0;
+}
+
+static const char *row_charset(void *context, const struct column *c)
+{
+	struct row_weigher *w = context;
+
+	return collator_find(w->collator, c->collation)->charset;
+}
+
+static struct row_weigher row_weigher(struct collator *collator)
+{
+	return (struct row_weigher){ .weigher = { .weigh = weigh_row, .charset = row_charset },
+				     .collator = collator };
+}
+
+static size_t weight_count(const struct chunk_request *request, const struct shape *shape)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < shape->key_count; i++)
+		if (key_is_text(shape, i))
+			count += collator_find(request->collator,
+					       shape->columns[shape->key[i]].collation)
+					 ->level_count;
+	return count;
+}
+
+/* ---- a row ---------------------------------------------------------------------------------- */
+
+struct reading {
+	struct chunk *chunk;
+	struct row_weigher weigher;
+	size_t capacity;
+	struct slice key_text[KEY_PARTS_MAX]; /* of the last row */
+};
+
+static int check_order(const struct chunk *c, struct err *e)
+{
+	if (c->row_count < 2 ||
+	    key_compare(chunk_key(c, c->row_count - 2), chunk_key(c, c->row_count - 1)) < 0)
+		return 0;
+	err_config(e, "table %s.%s: its rows don't come in the order of their keys' weights",
+		   c->shape->db, c->shape->table);
+	return err_hint(e, "The collation of a key column sorts in a way that cannot be followed: "
+			   "leave the table out of capture.tables, begin with source.start = now, "
+			   "or give the column another collation.");
+}
+
+static int add_row(struct reading *r, const struct slice *text, struct err *e)
+{
+	struct chunk *c = r->chunk;
 	const struct shape *shape = c->shape;
-	struct slice key_text[KEY_PARTS_MAX];
 	struct chunk_row *row;
 
-	if (c->row_count == *capacity) {
-		*capacity = *capacity * 2 + 256;
-		c->rows = xrealloc(c->rows, *capacity * sizeof(*c->rows));
+	if (c->row_count == r->capacity) {
+		r->capacity = r->capacity * 2 + 256;
+		c->rows = xrealloc(c->rows, r->capacity * sizeof(*c->rows));
 	}
 	row = &c->rows[c->row_count];
 	row->at = c->bytes.size;
 	for (size_t i = 0; i < shape->key_count; i++)
-		key_text[i] = text[shape->key[i]];
-	if (key_from_text(shape, key_text, &c->bytes, e) < 0)
+		r->key_text[i] = text[shape->key[i]];
+	r->weigher.weigher.context = &r->weigher;
+	r->weigher.weights = text + shape->column_count;
+	if (key_from_text(shape, r->key_text, &r->weigher.weigher, &c->bytes, e) < 0)
 		return -1;
 	row->key_size = (uint32_t)(c->bytes.size - row->at);
+	if (row->key_size > KEY_BYTES_MAX)
+		return err_data(e, "table %s.%s: a key of %u bytes", shape->db, shape->table,
+				row->key_size);
 	if (row_image_from_text(shape, text, &c->bytes, e) < 0)
 		return err_wrap(e, "copy of %s.%s", shape->db, shape->table);
 	row->image_size = (uint32_t)(c->bytes.size - row->at - row->key_size);
 	c->row_count++;
+	return check_order(c, e);
+}
+
+static int cut_here(struct db *db, struct reading *r, const struct slice *text, struct err *e)
+{
+	struct chunk *c = r->chunk;
+
+	c->cut = true;
+	r->weigher.weights = text + c->shape->column_count;
+	if (key_border_from_text(c->shape, r->key_text, &r->weigher.weigher, &c->high, e) < 0)
+		return -1;
+	/* the rest may be many times as much: don't read it only to drop it */
+	db_interrupt(db);
 	return 0;
 }
 
-static int read_result(struct db *db, struct db_result *result, size_t bytes_max, struct chunk *c,
-		       struct err *e)
+static int read_result(struct db *db, struct db_result *result, const struct chunk_request *request,
+		       struct chunk *c, struct err *e)
 {
+	struct reading r = { .chunk = c, .weigher = row_weigher(request->collator) };
+	size_t columns = c->shape->column_count + weight_count(request, c->shape);
 	const struct slice *text;
-	size_t capacity = 0;
 	int rc;
 
-	if (db_column_count(result) != c->shape->column_count)
-		return err_fatal(e, "copy of %s.%s: the source gave %zu columns for %u",
-				 c->shape->db, c->shape->table, db_column_count(result),
-				 c->shape->column_count);
+	if (db_column_count(result) != columns)
+		return err_fatal(e, "copy of %s.%s: the source gave %zu columns for %zu",
+				 c->shape->db, c->shape->table, db_column_count(result), columns);
 	while ((rc = db_next(result, &text, e)) == 1) {
-		if (add_row(c, &capacity, text, e) < 0)
+		if (add_row(&r, text, e) < 0)
 			return -1;
-		if (c->bytes.size + c->row_count * sizeof(*c->rows) < bytes_max)
-			continue;
-		c->cut = true;
-		buf_add_slice(&c->high, chunk_key(c, c->row_count - 1));
-		db_interrupt(
-			db); /* the rest may be many times as much: don't read it only to drop it */
-		return 0;
+		if (c->bytes.size + c->row_count * sizeof(*c->rows) >= request->bytes_max)
+			return cut_here(db, &r, text, e);
 	}
 	return rc;
 }
@@ -244,27 +354,30 @@ static int read_rows(const struct settings *settings, struct db *db,
 {
 	struct db_result *result = NULL;
 	struct buf sql = BUF_INIT;
+	int64_t begun = clock_monotonic_us();
 	int rc;
 
 	add_limit(settings, &sql);
 	buf_add_str(&sql, "SELECT ");
 	row_select_list(c->shape, &sql);
+	add_weights(request, c->shape, &sql);
 	add_from(request, &sql);
-	add_range(c->shape, request->has_low ? &request->low : NULL,
-		  request->has_high ? &request->high : NULL, &sql);
+	add_range(request, c->shape, request->low, request->high, &sql);
 	rc = db_query(db, buf_cstr(&sql), &result, e);
 	if (rc == 0)
-		rc = read_result(db, result, request->bytes_max, c, e);
+		rc = read_result(db, result, request, c, e);
 	db_result_free(result);
 	buf_done(&sql);
+	c->read_us = clock_monotonic_us() - begun;
 	return rc;
 }
 
 /* The key n rows behind `low`. */
 static int read_border(const struct settings *settings, struct db *db,
-		       const struct chunk_request *request, const struct slice *low,
+		       const struct chunk_request *request, const struct key_border *low,
 		       struct chunk *c, struct err *e)
 {
+	struct row_weigher weigher = row_weigher(request->collator);
 	struct db_result *result = NULL;
 	struct buf sql = BUF_INIT;
 	const struct slice *text;
@@ -272,16 +385,19 @@ static int read_border(const struct settings *settings, struct db *db,
 
 	add_limit(settings, &sql);
 	buf_add_str(&sql, "SELECT ");
-	add_keys(c->shape, &sql);
+	key_select_list(c->shape, &sql);
+	add_weights(request, c->shape, &sql);
 	add_from(request, &sql);
-	add_range(c->shape, low, NULL, &sql);
+	add_range(request, c->shape, low, NULL, &sql);
 	buf_add_format(&sql, " LIMIT 1 OFFSET %" PRId64, request->rows - 1);
 	rc = db_query(db, buf_cstr(&sql), &result, e);
 	if (rc == 0)
 		rc = db_next(result, &text, e);
 	if (rc == 1) {
 		c->has_next = true;
-		rc = key_from_text(c->shape, text, &c->next, e);
+		weigher.weigher.context = &weigher;
+		weigher.weights = text + c->shape->key_count;
+		rc = key_border_from_text(c->shape, text, &weigher.weigher, &c->next, e);
 	}
 	db_result_free(result);
 	buf_done(&sql);
@@ -293,22 +409,18 @@ static int read_border(const struct settings *settings, struct db *db,
 static int read_shape(struct db *db, const struct chunk_request *request, struct chunk *c,
 		      struct err *e)
 {
-	struct buf why = BUF_INIT;
 	const char *refused;
 
 	if (catalog_read_shape(db, request->db, request->table, &c->shape, e) < 0)
 		return -1;
-	refused = key_refused(c->shape, &why);
+	refused = key_refused(c->shape);
 	if (refused != NULL)
-		err_data(e, "table %s.%s changed while it is copied: %s", request->db,
-			 request->table, refused);
-	else if (request->key_shape != NULL && !key_equal_columns(request->key_shape, c->shape))
-		err_data(e, "the primary key of %s.%s changed while the table is copied",
-			 request->db, request->table);
-	else
-		refused = NULL;
-	buf_done(&why);
-	return e->kind == ERR_NONE ? 0 : -1;
+		return err_data(e, "table %s.%s changed while it is copied: %s", request->db,
+				request->table, refused);
+	if (request->key_shape != NULL && !key_equal_columns(request->key_shape, c->shape))
+		return err_data(e, "the primary key of %s.%s changed while the table is copied",
+				request->db, request->table);
+	return collator_prepare(request->collator, c->shape, e);
 }
 
 static int read_snapshot(const struct settings *settings, struct db *db,
@@ -320,9 +432,7 @@ static int read_snapshot(const struct settings *settings, struct db *db,
 	buf_add_str(&sql, "SELECT 1");
 	add_from(request, &sql);
 	buf_add_str(&sql, " LIMIT 0");
-	rc = snapshot_open(db, request, e) < 0 ||
-			     gtid_of(db, "SELECT @@GLOBAL.gtid_binlog_pos", &c->point, e) < 0 ||
-			     db_run(db, buf_cstr(&sql), e) < 0 ||
+	rc = snapshot_open(db, request, e) < 0 || db_run(db, buf_cstr(&sql), e) < 0 ||
 			     read_shape(db, request, c, e) < 0 ||
 			     read_rows(settings, db, request, c, e) < 0
 		     ? -1
@@ -331,25 +441,40 @@ static int read_snapshot(const struct settings *settings, struct db *db,
 	return rc;
 }
 
+#define SQL_POINT "SELECT @@GLOBAL.gtid_binlog_pos"
+
+/* A cut chunk has ended its connection: its point needs another, its successor's border is asked
+ * for later. */
+static int read_point(const struct settings *settings, struct db *db, struct chunk *c,
+		      struct err *e)
+{
+	struct db *other = NULL;
+	int rc;
+
+	if (!c->cut)
+		return gtid_of(db, SQL_POINT, &c->point, e);
+	if (db_open(settings, DB_TEXT_BINARY, &other, e) < 0)
+		return -1;
+	rc = gtid_of(other, SQL_POINT, &c->point, e);
+	db_close(other);
+	return rc;
+}
+
 int chunk_read(const struct settings *settings, struct db *db, const struct chunk_request *request,
 	       struct chunk **ret_chunk, struct err *e)
 {
 	struct chunk *c = xcalloc(1, sizeof(*c));
-	struct slice low = request->low, *from = request->has_low ? &low : NULL;
 
 	if (request->bound_only) {
 		if (read_shape(db, request, c, e) < 0 ||
-		    read_border(settings, db, request, from, c, e) < 0)
+		    read_border(settings, db, request, request->low, c, e) < 0)
 			goto failed;
 	} else {
-		if (read_snapshot(settings, db, request, c, e) < 0)
+		if (read_snapshot(settings, db, request, c, e) < 0 ||
+		    (!c->cut && db_run(db, "COMMIT", e) < 0) || read_point(settings, db, c, e) < 0)
 			goto failed;
-		/* A cut chunk has ended its connection; its successor's border is asked for on a
-		 * new one. */
-		if (!c->cut && db_run(db, "COMMIT", e) < 0)
-			goto failed;
-		if (!c->cut && request->has_high &&
-		    read_border(settings, db, request, &request->high, c, e) < 0)
+		if (!c->cut && request->high != NULL &&
+		    read_border(settings, db, request, request->high, c, e) < 0)
 			goto failed;
 	}
 	*ret_chunk = c;

@@ -38,6 +38,12 @@ int row_image_from_text(const struct shape *shape, const struct slice *text, str
  * '+00:00' and character_set_results NULL (text arrives in the column's own character set, as in
  * the binlog), and no PAD_CHAR_TO_FULL_LENGTH is needed or minded. */
 void row_select_list(const struct shape *shape, struct buf *sql);
+/* One column of it. */
+void row_select_column(const struct column *c, struct buf *sql);
+/* One value, not NULL, as a cell whose bytes are appended to `stored` (valid until that changes).
+ * false when the text is no value of the column. */
+bool row_cell_from_text(const struct column *c, struct slice text, struct buf *stored,
+			struct cell *ret_cell);
 /* `name` with back quotes doubled and around it. */
 void row_quote_name(const char *name, struct buf *sql);
 

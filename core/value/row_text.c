@@ -34,25 +34,28 @@ void row_quote_name(const char *name, struct buf *sql)
 	buf_add_u8(sql, '`');
 }
 
+void row_select_column(const struct column *c, struct buf *sql)
+{
+	const char *before = "", *after = "";
+
+	if (c->type == COLUMN_FLOAT || c->type == COLUMN_DOUBLE) {
+		before = "CAST(";
+		after = " AS DOUBLE)";
+	} else if (c->type == COLUMN_ENUM || c->type == COLUMN_SET || c->type == COLUMN_BIT) {
+		before = "CAST(";
+		after = " AS UNSIGNED)";
+	}
+	buf_add_str(sql, before);
+	row_quote_name(c->name, sql);
+	buf_add_str(sql, after);
+}
+
 void row_select_list(const struct shape *shape, struct buf *sql)
 {
 	for (uint16_t i = 0; i < shape->column_count; i++) {
-		const struct column *c = &shape->columns[i];
-		const char *before = "", *after = "";
-
-		if (c->type == COLUMN_FLOAT || c->type == COLUMN_DOUBLE) {
-			before = "CAST(";
-			after = " AS DOUBLE)";
-		} else if (c->type == COLUMN_ENUM || c->type == COLUMN_SET ||
-			   c->type == COLUMN_BIT) {
-			before = "CAST(";
-			after = " AS UNSIGNED)";
-		}
 		if (i > 0)
 			buf_add_u8(sql, ',');
-		buf_add_str(sql, before);
-		row_quote_name(c->name, sql);
-		buf_add_str(sql, after);
+		row_select_column(&shape->columns[i], sql);
 	}
 }
 
@@ -233,6 +236,24 @@ static bool store(const struct column *c, struct slice text, struct buf *image)
 		return store_text(c, text, image);
 	}
 	return false;
+}
+
+/* Length prefixes are taken off again, as row_split() does. */
+bool row_cell_from_text(const struct column *c, struct slice text, struct buf *stored,
+			struct cell *ret_cell)
+{
+	size_t at = stored->size, prefix = 0;
+
+	if (!store(c, text, stored))
+		return false;
+	if (c->type == COLUMN_BLOB)
+		prefix = c->size_max;
+	else if (c->type == COLUMN_VARCHAR || c->type == COLUMN_STRING)
+		prefix = c->size_max > 255 ? 2 : 1;
+	*ret_cell = (struct cell){ .data = stored->data + at + prefix,
+				   .size = (uint32_t)(stored->size - at - prefix),
+				   .state = CELL_VALUE };
+	return true;
 }
 
 int row_image_from_text(const struct shape *shape, const struct slice *text, struct buf *image,

@@ -7,6 +7,11 @@ from harness import run_sql
 EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
 
 
+def hashable(value):
+    """A SET arrives as a list."""
+    return tuple(value) if isinstance(value, list) else value
+
+
 def fold(records, key_columns):
     """[(partition, offset, key, name, envelope)] -> {key: row}; checks order, identity and before-images on the way."""
     rows, last_seq = {}, {}
@@ -16,7 +21,7 @@ def fold(records, key_columns):
         assert seq > last_seq.get(partition, 0), f"{where}: seq fell or repeated"
         last_seq[partition] = seq
         image = envelope["after"] or envelope["before"]
-        k = tuple(image[c] for c in key_columns)
+        k = tuple(hashable(image[c]) for c in key_columns)
         assert key == {c: image[c] for c in key_columns}, f"{where}: key {key} is not the row's"
         if op in "cr":
             assert k not in rows, f"{where}: {k} was there already"
@@ -97,7 +102,7 @@ def compare(records, connection, db, table, key_columns):
                 except ValueError:
                     inexact[name] = text  # zero dates and the like: null, and the text in `exact`
                     want[name] = None
-        key = tuple(want[c] for c in key_columns)
+        key = tuple(hashable(want[c]) for c in key_columns)
         assert key in rows, f"{db}.{table}: {key} is missing from the topic"
         got, exact = rows[key]
         assert got == want, f"{db}.{table} {key}: topic {got} != table {want}"

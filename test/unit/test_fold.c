@@ -4,7 +4,6 @@
  * delivered rows below the border must be the table as the reader has reached it, every row's first
  * record must be a creation, and in the end all must be equal. */
 #include "cdc/capture/fold.h"
-#include "cdc/change/key.h"
 #include "test/unit/unit.h"
 
 #include <string.h>
@@ -271,170 +270,11 @@ START_TEST(test_fold_is_packed)
 }
 END_TEST
 
-/* ---- keys ----------------------------------------------------------------------------------- */
-
-static struct shape *key_shape(void)
-{
-	struct shape *s = shape_new("d", "t", 3);
-
-	s->columns[0] = (struct column){ .name = strdup("a"), .type = COLUMN_SHORT };
-	s->columns[1] = (struct column){ .name = strdup("b`"),
-					 .type = COLUMN_LONGLONG,
-					 .is_unsigned = true };
-	s->columns[2] = (struct column){ .name = strdup("c"),
-					 .type = COLUMN_VARCHAR,
-					 .is_binary = true,
-					 .collation = 63,
-					 .size_max = 20 };
-	s->key_count = 3;
-	s->key = calloc(3, sizeof(*s->key));
-	for (uint16_t i = 0; i < 3; i++)
-		s->key[i] = i;
-	return s;
-}
-
-struct row3 {
-	int16_t a;
-	uint64_t b;
-	uint8_t c[4];
-	uint8_t size;
-};
-
-static struct row3 random_row(void)
-{
-	struct row3 r;
-
-	memset(&r, 0, sizeof(r));
-	r.a = (int16_t)((int)unit_random_below(3) - 1);
-	if (unit_random_below(8) == 0)
-		r.a = (int16_t)unit_random64();
-	r.b = unit_random_below(2) == 0 ? unit_random_below(3) : UINT64_MAX - unit_random_below(3);
-	r.size = (uint8_t)unit_random_below(5);
-	for (size_t i = 0; i < r.size; i++)
-		r.c[i] = (uint8_t)(unit_random_below(3) == 0 ? 0xff : unit_random_below(2));
-	return r;
-}
-
-static int compare_rows(const struct row3 *x, const struct row3 *y)
-{
-	int order;
-
-	if (x->a != y->a)
-		return x->a < y->a ? -1 : 1;
-	if (x->b != y->b)
-		return x->b < y->b ? -1 : 1;
-	order = memcmp(x->c, y->c, x->size < y->size ? x->size : y->size);
-	return order != 0 ? (order < 0 ? -1 : 1) : x->size < y->size ? -1 : x->size > y->size;
-}
-
-static void row_key(const struct shape *s, const struct row3 *r, struct buf *key)
-{
-	struct cell cells[3] = { { (const uint8_t *)&r->a, 2, CELL_VALUE },
-				 { (const uint8_t *)&r->b, 8, CELL_VALUE },
-				 { r->c, r->size, CELL_VALUE } };
-	struct err e = ERR_INIT;
-
-	buf_reset(key);
-	MUST(key_from_cells(s, cells, key, &e) == 0, "%s", e.msg);
-}
-
-START_TEST(test_key_order_and_literals)
-{
-	struct shape *s = key_shape();
-	struct buf x = BUF_INIT, y = BUF_INIT, literals = BUF_INIT, back = BUF_INIT;
-
-	unit_seed();
-	for (size_t i = 0; i < 100000; i++) {
-		struct row3 one = random_row(), two = random_row();
-		int order = compare_rows(&one, &two), got;
-		const char *parts[3];
-		struct err e = ERR_INIT;
-
-		row_key(s, &one, &x);
-		row_key(s, &two, &y);
-		got = key_compare(buf_slice(&x), buf_slice(&y));
-		MUST((got < 0) == (order < 0) && (got > 0) == (order > 0), "order %d, expected %d",
-		     got, order);
-		buf_reset(&literals);
-		buf_reset(&back);
-		key_literals(s, buf_slice(&x), &literals);
-		parts[0] = (const char *)literals.data;
-		parts[1] = parts[0] + strlen(parts[0]) + 1;
-		parts[2] = parts[1] + strlen(parts[1]) + 1;
-		MUST(key_from_literals(s, parts, 3, &back, &e) == 0, "%s", e.msg);
-		MUST(slice_equal(buf_slice(&x), buf_slice(&back)), "not the same key: %s %s %s",
-		     parts[0], parts[1], parts[2]);
-	}
-	buf_done(&x);
-	buf_done(&y);
-	buf_done(&literals);
-	buf_done(&back);
-	shape_unref(s);
-}
-END_TEST
-
-START_TEST(test_key_condition)
-{
-	struct shape *s = key_shape();
-	struct row3 r = { -5, UINT64_MAX, { 0, 0xab }, 2 };
-	struct buf key = BUF_INIT, sql = BUF_INIT;
-
-	row_key(s, &r, &key);
-	key_condition(s, buf_slice(&key), true, false, &sql);
-	ck_assert_str_eq(buf_cstr(&sql), "(`a`>-5 OR (`a`=-5 AND (`b```>18446744073709551615 OR "
-					 "(`b```=18446744073709551615 AND (`c`>x'00ab')))))");
-	buf_reset(&sql);
-	s->key_count = 1;
-	s->columns[0].type = COLUMN_STRING;
-	s->columns[0].is_binary = true;
-	s->columns[0].size_max = 3;
-	buf_reset(&key);
-	buf_add(&key, "z\0\0", 3);
-	key_condition(s, buf_slice(&key), false, true, &sql);
-	ck_assert_str_eq(
-		buf_cstr(&sql),
-		"(`a`<=x'7a0000')"); /* BINARY(3): the server compares the zero bytes too */
-	buf_done(&key);
-	buf_done(&sql);
-	shape_unref(s);
-}
-END_TEST
-
-START_TEST(test_key_bad_literals)
-{
-	static const char *const bad[][3] = {
-		{ "1", "2", "x'0'" },
-		{ "1", "2", "x'0g'" },
-		{ "1", "2", "00" },
-		{ "1", "-2", "x'00'" },
-		{ "", "2", "x'00'" },
-		{ "1x", "2", "x'00'" },
-		{ "99999999999999999999", "2", "x''" },
-		{ "1", "18446744073709551616", "x''" },
-	};
-	struct shape *s = key_shape();
-	struct buf key = BUF_INIT;
-
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		struct err e = ERR_INIT;
-
-		ck_assert_int_eq(key_from_literals(s, bad[i], 3, &key, &e), -1);
-		ck_assert_int_eq(e.kind, ERR_DATA);
-		ck_assert_int_eq(key_from_literals(s, bad[i], 2, &key, &e), -1);
-	}
-	buf_done(&key);
-	shape_unref(s);
-}
-END_TEST
-
 int main(void)
 {
 	Suite *s = suite_create("fold");
 
 	unit_test_slow(s, test_fold_model, 60);
 	unit_test(s, test_fold_is_packed);
-	unit_test_slow(s, test_key_order_and_literals, 30);
-	unit_test(s, test_key_condition);
-	unit_test(s, test_key_bad_literals);
 	return unit_run(s);
 }
