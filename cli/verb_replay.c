@@ -49,8 +49,10 @@ static const json_t *version_of(const json_t *state, int64_t version)
 static void draw(struct progress *p, const json_t *state, const char **shown_phase)
 {
 	static const char *const labels[][2] = {
-		{ "building", "building" }, { "finishing", "writing indexes" },
-		{ "diffing", "comparing" }, { "swapping", "swapping" },
+		{ "building", "building" },
+		{ "finishing", "writing indexes" },
+		{ "diffing", "comparing" },
+		{ "swapping", "swapping" },
 	};
 	const json_t *job = json_object_get(state, "job"),
 		     *v = version_of(state, number(job, "version"));
@@ -136,6 +138,20 @@ static void print_diff(const json_t *state, const char *view)
 	printf("\n");
 }
 
+/* Both versions were made from the same records: no reason to hold a swap back, but to say so. */
+static void warn_reconciling(const json_t *version)
+{
+	char since[CLOCK_TEXT_SIZE];
+
+	if (text(version, "reconciling")[0] == '\0')
+		return;
+	clock_text(number(version, "reconciling_since_us"), since);
+	printf("%sreconciling%s since %s: the view may differ from the source in %s until it has "
+	       "ended\n",
+	       term(stdout, TERM_YELLOW), term(stdout, TERM_PLAIN), since,
+	       text(version, "reconciling"));
+}
+
 static int print_end(const json_t *state, const struct asked *asked)
 {
 	const json_t *job = json_object_get(state, "job"),
@@ -157,6 +173,7 @@ static int print_end(const json_t *state, const struct asked *asked)
 		printf("rebuilt from %s events in %.1f s (%.0f events/s)\n", buf_cstr(&records),
 		       seconds, seconds > 0 ? (double)number(v, "records") / seconds : 0);
 	buf_done(&records);
+	warn_reconciling(v);
 	if (strcmp(phase, "ready") == 0)
 		printf("version %lld is ready; `millrace replay %s --swap` makes it live\n",
 		       (long long)number(job, "version"), asked->view);
@@ -239,17 +256,16 @@ static int run(const struct settings *settings, int argc, char **argv)
 const struct verb verb_replay = {
 	.name = "replay",
 	.summary = "rebuild a view beside the live one, show the diff, swap; or roll back",
-	.usage =
-		"VIEW [--no-swap | --swap | --rollback] [--force] [--json]\n\n"
-		"  --no-swap    leave the new version ready beside the live one\n"
-		"  --swap       make the version that is ready the live one\n"
-		"  --rollback   go back to the version before, as long as it is still applied\n"
-		"  --force      rebuild although the definition has not changed\n"
-		"  --json       print the outcome as JSON\n\n"
-		"The view is read from its folder as it is now and built from offset zero, while "
-		"the live version goes on.\n"
-		"Both are compared at one position, then the public name moves between two source "
-		"transactions.\n",
+	.usage = "VIEW [--no-swap | --swap | --rollback] [--force] [--json]\n\n"
+		 "  --no-swap    leave the new version ready beside the live one\n"
+		 "  --swap       make the version that is ready the live one\n"
+		 "  --rollback   go back to the version before, as long as it is still applied\n"
+		 "  --force      rebuild although the definition has not changed\n"
+		 "  --json       print the outcome as JSON\n\n"
+		 "The view is read from its folder as it is now and built from offset zero, while "
+		 "the live version goes on.\n"
+		 "Both are compared at one position, then the public name moves between two source "
+		 "transactions.\n",
 	.run = run,
 	.needs = VERB_NEEDS_NAME,
 };

@@ -3,6 +3,7 @@
 #include "cli/verb.h"
 
 #include "cli/view_access.h"
+#include "core/base/clock.h"
 #include "core/base/mem.h"
 #include "core/base/progress.h"
 #include "core/base/stop.h"
@@ -65,15 +66,65 @@ static int read_view(struct store *store, const struct asked *asked, int version
 	return rc;
 }
 
-static int print_result(const struct asked *asked, const struct verify_result *r)
+/* Of the version that was verified: the tables it reads that may differ from the source, and since
+ * when. NULL: none, or it is not known any more. */
+static json_t *find_reconciling(struct view_access *a, int version)
+{
+	json_t *state = NULL, *one, *found = NULL;
+	struct err ignored = ERR_INIT;
+	size_t i;
+
+	if (view_access_get(a, &state, &ignored) < 0)
+		return NULL;
+	json_array_foreach(json_object_get(state, "versions"), i, one)
+	{
+		if (json_integer_value(json_object_get(one, "version")) == version &&
+		    json_object_get(one, "reconciling") != NULL)
+			found = json_pack("{sOsO}", "tables", json_object_get(one, "reconciling"),
+					  "since_us", json_object_get(one, "reconciling_since_us"));
+	}
+	json_decref(state);
+	return found;
+}
+
+static void print_reconciling(const json_t *reconciling)
+{
+	char since[CLOCK_TEXT_SIZE];
+
+	if (reconciling == NULL)
+		return;
+	clock_text(json_integer_value(json_object_get(reconciling, "since_us")), since);
+	printf("%sreconciling%s since %s: differences in %s are expected until it has ended "
+	       "(`millrace lag`)\n",
+	       term(stdout, TERM_YELLOW), term(stdout, TERM_PLAIN), since,
+	       json_string_value(json_object_get(reconciling, "tables")));
+}
+
+static void print_json(const struct asked *asked, const struct verify_result *r,
+		       json_t *reconciling)
+{
+	struct buf text = BUF_INIT;
+	json_t *json;
+
+	verify_json(asked->view, r, &text);
+	json = json_loadb((const char *)text.data, text.size, 0, NULL);
+	if (reconciling != NULL)
+		json_object_set(json, "reconciling", reconciling);
+	json_dumpf(json, stdout, JSON_COMPACT);
+	printf("\n");
+	json_decref(json);
+	buf_done(&text);
+}
+
+static int print_result(const struct asked *asked, const struct verify_result *r,
+			json_t *reconciling)
 {
 	int64_t differences = compare_differences(r->compare);
 	struct buf text = BUF_INIT, rows = BUF_INIT;
 	json_t *json;
 
 	if (asked->json) {
-		verify_json(asked->view, r, &text);
-		printf("%s\n", buf_cstr(&text));
+		print_json(asked, r, reconciling);
 	} else {
 		progress_number(&rows, compare_rows(r->compare));
 		printf("%s%s%s version %d at GTID %s: %s rows, %lld difference%s\n",
@@ -84,6 +135,7 @@ static int print_result(const struct asked *asked, const struct verify_result *r
 		json = json_loadb((const char *)text.data, text.size, 0, NULL);
 		view_print_compare(json, "view", "source");
 		json_decref(json);
+		print_reconciling(reconciling);
 	}
 	buf_done(&text);
 	buf_done(&rows);
@@ -119,6 +171,7 @@ static int verify(const struct settings *settings, const struct asked *asked)
 	struct view_access *a = NULL;
 	struct store *store = NULL;
 	struct view *view = NULL;
+	json_t *reconciling;
 	struct err e = ERR_INIT;
 	int version = asked->version, code;
 
@@ -129,7 +182,9 @@ static int verify(const struct settings *settings, const struct asked *asked)
 	    ask(a, settings, asked, store, version, view, &result, &e) < 0) {
 		code = verb_fail(&e);
 	} else {
-		code = print_result(asked, &result);
+		reconciling = find_reconciling(a, version);
+		code = print_result(asked, &result, reconciling);
+		json_decref(reconciling);
 		if (asked->version == 0 && asked->source == NULL)
 			view_access_verified(a, result.gtid_set, compare_rows(result.compare),
 					     compare_differences(result.compare));
@@ -181,7 +236,8 @@ const struct verb verb_verify = {
 		"source.sql)\n"
 		"  --version N     another version than the live one\n"
 		"  --json          print the result as JSON\n\n"
-		"Exit code 0: no difference; 1: it differs, with samples.\n",
+		"Exit code 0: no difference; 1: it differs, with samples. Tables that are being reconciled are "
+		"named:\ndifferences in them are expected.\n",
 	.run = run,
 	.needs = VERB_NEEDS_NAME,
 };

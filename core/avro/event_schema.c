@@ -325,3 +325,14 @@ void event_schema_free(struct event_schema *event)
 	schema_free(event->schema);
 	free(event);
 }
+
+char *event_schema_table(struct slice registered)
+{
+	json_t *root = json_loadb((const char *)registered.data, registered.size, 0, NULL);
+	const char *from = json_string_value(
+		json_object_get(json_object_get(root, "millrace"), "from"));
+	char *table = from != NULL ? xstrdup(from) : NULL;
+
+	json_decref(root);
+	return table;
+}

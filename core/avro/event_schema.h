@@ -45,6 +45,8 @@ struct event_schema {
 int event_schema_read(const char *file, struct slice text, struct event_schema **ret_event,
 		      struct err *e);
 void event_schema_free(struct event_schema *event);
+/* "DB.TABLE" that a registered event is made from, malloced; NULL: the text is no event's. */
+char *event_schema_table(struct slice registered);
 const char *event_when_name(enum event_when when);
 
 #endif

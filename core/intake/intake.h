@@ -22,6 +22,13 @@ struct intake_partition {
 	int64_t taken;  /* records of the commit record at commits_offset already handed over */
 };
 
+/* A table that may differ from the source: something changed its rows that the binlog does not say,
+ * and the reconciling copy has not ended yet. */
+struct intake_reconciling {
+	char *table;      /* db.table */
+	int64_t since_us; /* capture's clock, at the group commit that said so first */
+};
+
 /* Where a reader stands, between two source transactions. The store keeps it as text (JSON), in the
  * same transaction as the rows. */
 struct intake_position {
@@ -34,13 +41,16 @@ struct intake_position {
 	struct intake_partition *partitions;
 	size_t partition_count;
 	char **copying; /* tables whose first copy had not ended; NULL-terminated, or NULL */
+	struct intake_reconciling *reconciling; /* in the order in which capture names them */
+	size_t reconciling_count;
 };
 
 void intake_position_done(struct intake_position *p);
 void intake_position_copy(const struct intake_position *from, struct intake_position *ret_copy);
 void intake_position_write(const struct intake_position *p,
 			   struct buf *text); /* appends one line */
-/* Reads what intake_position_write wrote, and nothing else: ERR_DATA. */
+/* Reads what intake_position_write wrote, in this release or the ones before, and nothing else:
+ * ERR_DATA. */
 int intake_position_read(struct slice text, struct intake_position *ret_position, struct err *e);
 
 struct intake_options {
@@ -99,6 +109,9 @@ void intake_delivered(const struct intake *in, struct intake_end *ret_end);
 /* Tables (db.table) whose first copy has not ended, by the last commit record handed over: views
  * that read them are incomplete. NULL-terminated. */
 const char *const *intake_copying(const struct intake *in);
+/* Of the position's reconciling, those that the wanted topics are made from: views that read them
+ * equal what was delivered, but may differ from the source. Valid until the next call. */
+const struct intake_reconciling *intake_reconciling(struct intake *in, size_t *ret_count);
 /* Records handed over since open, and records the wanted partitions held at open beyond `from`
  * (progress, ETA; from offsets, so it falls a little as the gaps between records become known). */
 int64_t intake_records(const struct intake *in);

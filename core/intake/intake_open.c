@@ -177,6 +177,7 @@ void intake_close(struct intake *in)
 	if (in == NULL)
 		return;
 	intake_tail_close(&in->tail);
+	intake_reconciling_done(in);
 	consumer_close(in->consumer);
 	merge_free(in->merge);
 	records_reader_free(in->reader);

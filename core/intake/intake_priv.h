@@ -41,6 +41,9 @@ struct intake {
 	struct feed *feeds;
 	size_t feed_count, paused_count;
 	struct tail tail;
+	/* reconciling tables that were looked at, and those of them that matter here */
+	struct intake_reconciling *judged, *mine;
+	size_t judged_count, mine_count;
 	int64_t total;      /* records the wanted partitions held at open, as far as offsets tell */
 	int64_t waiting_us; /* since when a partition owes records; 0: none does */
 	uint32_t until_tail; /* items before the clock is asked whether the tail's turn has come */
@@ -52,5 +55,7 @@ int intake_tail_open(struct intake *in, const struct settings *settings, int64_t
 void intake_tail_close(struct tail *tail);
 /* Takes what is there, without waiting; at most every TAIL_INTERVAL. */
 int intake_tail_read(struct intake *in, int64_t now_us, struct err *e);
+
+void intake_reconciling_done(struct intake *in);
 
 #endif

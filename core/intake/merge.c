@@ -272,8 +272,10 @@ static int fail_missing(struct merge *m, struct err *e)
 {
 	const struct part *p = &m->parts[m->heap[0].part];
 
-	err_data(e, "%" PRId64 " records are missing before this one, of those that the commit "
-		 "record at offset %" PRId64 " speaks of", p->owed, m->offset);
+	err_data(e,
+		 "%" PRId64 " records are missing before this one, of those that the commit "
+		 "record at offset %" PRId64 " speaks of",
+		 p->owed, m->offset);
 	return fail_at(p, queue_front(&p->queue)->offset, e);
 }
 

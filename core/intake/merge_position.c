@@ -68,6 +68,33 @@ static void set_copying(struct intake_position *p, const struct record_texts *co
 		p->copying[i] = xstrdup(copying->items[i]);
 }
 
+static int64_t since_of(const struct intake_position *p, const char *table, int64_t now_us)
+{
+	for (size_t i = 0; i < p->reconciling_count; i++)
+		if (strcmp(p->reconciling[i].table, table) == 0)
+			return p->reconciling[i].since_us;
+	return now_us;
+}
+
+/* A table keeps the time at which it was named first. */
+static void set_reconciling(struct intake_position *p, const struct record_texts *tables,
+			    int64_t at_us)
+{
+	struct intake_reconciling *now;
+
+	if (tables->count == 0 && p->reconciling_count == 0)
+		return;
+	now = xcalloc(tables->count + 1, sizeof(*now));
+	for (size_t i = 0; i < tables->count; i++)
+		now[i] = (struct intake_reconciling){ xstrdup(tables->items[i]),
+						      since_of(p, tables->items[i], at_us) };
+	for (size_t i = 0; i < p->reconciling_count; i++)
+		free(p->reconciling[i].table);
+	free(p->reconciling);
+	p->reconciling = now;
+	p->reconciling_count = tables->count;
+}
+
 /* The commit record knows better than the sum of its parts: also what wasn't captured. */
 static void stand_at_end(struct merge *m, struct standing *s)
 {
@@ -78,6 +105,7 @@ static void stand_at_end(struct merge *m, struct standing *s)
 	s->position.transactions_total = c->transactions_total;
 	gtid_set_copy(&s->gtids, &m->commit_gtids);
 	set_copying(&s->position, &c->copying);
+	set_reconciling(&s->position, &c->reconciling, c->at_us);
 }
 
 void merge_stand(struct merge *m, const struct commit_transaction *t, bool last)

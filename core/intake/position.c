@@ -22,8 +22,11 @@ void intake_position_done(struct intake_position *p)
 		free(p->partitions[i].topic);
 	for (size_t i = 0; p->copying != NULL && p->copying[i] != NULL; i++)
 		free(p->copying[i]);
+	for (size_t i = 0; i < p->reconciling_count; i++)
+		free(p->reconciling[i].table);
 	free(p->partitions);
 	free(p->copying);
+	free(p->reconciling);
 	free(p->gtid_set);
 	memset(p, 0, sizeof(*p));
 }
@@ -44,7 +47,25 @@ void intake_position_copy(const struct intake_position *from, struct intake_posi
 	copy.copying = xcalloc(n + 1, sizeof(*copy.copying));
 	for (size_t i = 0; i < n; i++)
 		copy.copying[i] = xstrdup(from->copying[i]);
+	copy.reconciling = xcalloc(from->reconciling_count + 1, sizeof(*copy.reconciling));
+	for (size_t i = 0; i < from->reconciling_count; i++)
+		copy.reconciling[i] =
+			(struct intake_reconciling){ xstrdup(from->reconciling[i].table),
+						     from->reconciling[i].since_us };
 	*ret_copy = copy;
+}
+
+/* Nothing when there is none: so a position means the same to releases that know of no
+ * reconciling. */
+static void write_reconciling(const struct intake_position *p, struct buf *text)
+{
+	for (size_t i = 0; i < p->reconciling_count; i++) {
+		buf_add_str(text, i > 0 ? ",{\"table\":" : ",\"reconciling\":[{\"table\":");
+		quote_json(text, slice_str(p->reconciling[i].table));
+		buf_add_format(text, ",\"since\":%" PRId64 "}", p->reconciling[i].since_us);
+	}
+	if (p->reconciling_count > 0)
+		buf_add_u8(text, ']');
 }
 
 void intake_position_write(const struct intake_position *p, struct buf *text)
@@ -70,7 +91,9 @@ void intake_position_write(const struct intake_position *p, struct buf *text)
 			buf_add_u8(text, ',');
 		quote_json(text, slice_str(p->copying[i]));
 	}
-	buf_add_str(text, "]}");
+	buf_add_u8(text, ']');
+	write_reconciling(p, text);
+	buf_add_u8(text, '}');
 }
 
 /* ---- reading: a cursor that fails once and for all ------------------------------------------ */
@@ -202,6 +225,24 @@ static void read_copying(struct text *t, struct intake_position *p)
 	}
 }
 
+/* Positions of a release that knew of no reconciling end before it. */
+static void read_reconciling(struct text *t, struct intake_position *p)
+{
+	if (!try_word(t, ",\"reconciling\":["))
+		return;
+	do {
+		struct intake_reconciling *r;
+
+		p->reconciling = xrealloc(p->reconciling,
+					  (p->reconciling_count + 1) * sizeof(*p->reconciling));
+		r = &p->reconciling[p->reconciling_count];
+		r->table = string(t, p->reconciling_count > 0 ? ",{\"table\":" : "{\"table\":");
+		p->reconciling_count++;
+		r->since_us = number(t, ",\"since\":", INT64_MAX);
+		word(t, "}");
+	} while (!t->failed && !try_word(t, "]") && p->reconciling_count < TABLES_MAX);
+}
+
 int intake_position_read(struct slice text, struct intake_position *ret_position, struct err *e)
 {
 	struct intake_position p = { 0 };
@@ -215,6 +256,7 @@ int intake_position_read(struct slice text, struct intake_position *ret_position
 	p.gtid_set = string(&t, ",\"gtid_set\":");
 	read_partitions(&t, &p);
 	read_copying(&t, &p);
+	read_reconciling(&t, &p);
 	word(&t, "}");
 	if (!t.failed && t.at == text.size) {
 		*ret_position = p;

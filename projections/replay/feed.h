@@ -14,6 +14,7 @@ struct feed_ops {
 	const char *(*next_gtid)(void *feed);
 	void (*delivered)(const void *feed, struct intake_end *ret_end);
 	const char *const *(*copying)(const void *feed);
+	const struct intake_reconciling *(*reconciling)(void *feed, size_t *ret_count);
 	int64_t (*records)(const void *feed);
 	int64_t (*records_total)(const void *feed);
 	void (*commit_offsets)(void *feed);

@@ -72,6 +72,11 @@ static const char *const *copying(const void *feed)
 	return intake_copying(feed);
 }
 
+static const struct intake_reconciling *reconciling(void *feed, size_t *ret_count)
+{
+	return intake_reconciling(feed, ret_count);
+}
+
 static int64_t records(const void *feed)
 {
 	return intake_records(feed);
@@ -123,6 +128,7 @@ const struct feed_ops feed_intake_ops = {
 	.next_gtid = next_gtid,
 	.delivered = delivered,
 	.copying = copying,
+	.reconciling = reconciling,
 	.records = records,
 	.records_total = records_total,
 	.commit_offsets = commit_offsets,

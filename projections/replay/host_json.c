@@ -64,6 +64,10 @@ static void add_version(const struct host_version *v, struct buf *out)
 	add_int(out, "inexact", w->inexact);
 	add_bool(out, "caught_up", w->caught_up);
 	add_bool(out, "copying", w->copying);
+	if (w->reconciling[0] != '\0') {
+		add_text(out, "reconciling", w->reconciling);
+		add_int(out, "reconciling_since_us", w->reconciling_since_us);
+	}
 	add_bool(out, "built", w->built);
 	if (v->superseded_us != 0)
 		add_int(out, "superseded_us", v->superseded_us);

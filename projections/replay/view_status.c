@@ -169,6 +169,8 @@ const char *view_status_state(const struct host_status *s, const char **ret_mess
 		return "retrying";
 	if (s->live != 0 && s->phase == HOST_FAILED)
 		*ret_message = s->job_err.msg;
+	if ((*ret_message)[0] == '\0')
+		*ret_message = v->worker.notice;
 	return s->live != 0 ? "live" : v->worker.copying ? "copying" : "building";
 }
 

@@ -6,7 +6,7 @@
  * A border is the place between two source transactions: only there may the store transaction end,
  * only there does the loop look at what other threads want. Caught up, a store transaction ends as
  * soon as the feed has nothing more at hand; so latency is one commit, and a burst shares one. In
- * bulk it takes BULK_RECORDS or a time limit, because a commit costs far more than a row.
+ * bulk it takes WORKER_BULK_RECORDS or a time limit, because a commit costs far more than a row.
  *
  * When the loop ends in an error, what is complete is committed first if it can be; and each failed
  * attempt halves the bulk, so that even a feed that breaks again and again gets somewhere. A record
@@ -16,21 +16,16 @@
  * Control is a handful of fields under one mutex with one condition variable for both directions:
  * requesters set what they want and wait for `held`; the thread, when held, waits for a change.
  * Nobody takes the mutex for longer than a copy of the status. */
-#include "projections/replay/worker.h"
+#include "projections/replay/worker_priv.h"
 
-#include "core/base/backoff.h"
 #include "core/base/clock.h"
 #include "core/base/fault.h"
-#include "core/base/gtid.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
-#include "projections/apply/handlers.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#define BULK_RECORDS 50000
 #define LIVE_OPEN_US_MAX 200000 /* a live store transaction under constant load */
 #define BUILD_OPEN_US_MAX 2000000
 #define WAIT_MS 50 /* of the feed, when nothing is open: how soon a hold is seen */
@@ -38,40 +33,6 @@
 #define PATIENCE_US 60000000     /* for topics that a capture which just began is still making */
 #define GROUP_COMMIT_US 5000000  /* between commits of consumer group offsets */
 #define POSITION_ONLY_US 1000000 /* between store commits that only move the position */
-
-enum target_kind { TARGET_NONE, TARGET_SEQ, TARGET_GTID };
-
-struct worker {
-	struct worker_options options;
-	char *group, area[128];
-	pthread_t thread;
-
-	pthread_mutex_t lock;
-	pthread_cond_t changed;
-	/* under lock */
-	struct worker_status status;
-	bool stop, want_hold, held, hold_lost, want_finish;
-	enum target_kind target;
-	int64_t target_seq, hold_limit_us, hold_until_us;
-	struct gtid_set target_gtid;
-	struct err finish_err;
-	int finish_rc;
-
-	/* the thread's own */
-	struct store_version *version;
-	struct handlers *handlers;
-	void *feed;
-	bool open, inside, built; /* store transaction open; inside a source transaction */
-	int64_t open_us, open_records, records_base;
-	int64_t started_us;
-	int64_t bulk;       /* records of one store transaction, at most about */
-	int64_t poison_seq; /* record that could not be applied; 0: none */
-	int64_t group_us, mark_us, rate_us, rate_records;
-	int64_t marked_seq;
-	char *marked_gtid;
-	struct buf position;
-	struct backoff backoff;
-};
 
 static const char *const state_names[] = {
 	[WORKER_STARTING] = "starting", [WORKER_RUNNING] = "running", [WORKER_HELD] = "held",
@@ -93,7 +54,7 @@ static const struct store_ops *store(const struct worker *w)
 	return w->options.store->ops;
 }
 
-static void wait_until(struct worker *w, int64_t monotonic_us)
+void worker_wait_until(struct worker *w, int64_t monotonic_us)
 {
 	struct timespec t = { .tv_sec = (time_t)(monotonic_us / 1000000),
 			      .tv_nsec = (long)(monotonic_us % 1000000) * 1000 };
@@ -142,14 +103,47 @@ static bool is_caught_up(const struct worker *w, const struct intake_end *end, i
 	       (end->seen && (double)(end->seq - seq) <= w->status.rate / 2);
 }
 
+/* With the lock held. What doesn't fit is left out, with dots. */
+static void name_reconciling(struct worker_status *s, const struct intake_reconciling *tables,
+			     size_t count)
+{
+	char since[CLOCK_TEXT_SIZE];
+	size_t used = 0;
+
+	s->reconciling[0] = '\0';
+	s->reconciling_since_us = 0;
+	for (size_t i = 0; i < count; i++) {
+		size_t room = sizeof(s->reconciling) - used;
+		int n = snprintf(s->reconciling + used, room, "%s%s", i > 0 ? ", " : "",
+				 tables[i].table);
+
+		if (s->reconciling_since_us == 0 || tables[i].since_us < s->reconciling_since_us)
+			s->reconciling_since_us = tables[i].since_us;
+		if (n < 0 || (size_t)n + sizeof(", ...") > room) {
+			snprintf(s->reconciling + used, room, "%s", used > 0 ? ", ..." : "...");
+			break;
+		}
+		used += (size_t)n;
+	}
+	s->notice[0] = '\0';
+	if (count == 0)
+		return;
+	clock_text(s->reconciling_since_us, since);
+	snprintf(s->notice, sizeof(s->notice),
+		 "reconciling since %s: may differ from the source in %s", since, s->reconciling);
+}
+
 /* What the last store commit made true. */
 static void publish_status(struct worker *w, bool committed)
 {
 	const struct intake_position *p = feed(w)->position(w->feed);
 	const char *const *copying = feed(w)->copying(w->feed);
+	const struct intake_reconciling *reconciling;
 	struct handlers_counts counts;
 	struct intake_end end;
+	size_t reconciling_count;
 
+	reconciling = feed(w)->reconciling(w->feed, &reconciling_count);
 	feed(w)->delivered(w->feed, &end);
 	handlers_count(w->handlers, &counts);
 	pthread_mutex_lock(&w->lock);
@@ -168,6 +162,7 @@ static void publish_status(struct worker *w, bool committed)
 	w->status.delivered = end;
 	w->status.caught_up = is_caught_up(w, &end, p->seq);
 	w->status.copying = copying != NULL && copying[0] != NULL;
+	name_reconciling(&w->status, reconciling, reconciling_count);
 	w->status.ignored = counts.ignored;
 	w->status.inexact = counts.inexact;
 	update_rate(w, clock_monotonic_us(), w->status.records);
@@ -226,7 +221,7 @@ static int commit(struct worker *w, struct err *e)
 	pthread_mutex_unlock(&w->lock);
 	backoff_reset(&w->backoff);
 	if (w->poison_seq == 0)
-		w->bulk = w->bulk * 2 < BULK_RECORDS ? w->bulk * 2 : BULK_RECORDS;
+		w->bulk = w->bulk * 2 < WORKER_BULK_RECORDS ? w->bulk * 2 : WORKER_BULK_RECORDS;
 	if (w->group != NULL && w->mark_us - w->group_us > GROUP_COMMIT_US) {
 		feed(w)->commit_offsets(w->feed);
 		w->group_us = w->mark_us;
@@ -292,7 +287,7 @@ static bool target_reached(struct worker *w)
 	return true;
 }
 
-static void let_go(struct worker *w, bool lost)
+void worker_let_go(struct worker *w, bool lost)
 {
 	w->want_hold = false;
 	w->held = false;
@@ -311,9 +306,9 @@ static void stand(struct worker *w)
 	w->status.state = WORKER_HELD;
 	pthread_cond_broadcast(&w->changed);
 	while (!w->stop && !w->want_finish && w->want_hold && w->held) {
-		wait_until(w, w->hold_until_us);
+		worker_wait_until(w, w->hold_until_us);
 		if (w->want_hold && clock_monotonic_us() >= w->hold_until_us)
-			let_go(w, true);
+			worker_let_go(w, true);
 	}
 	w->status.state = WORKER_RUNNING;
 }
@@ -517,10 +512,9 @@ static void close_all(struct worker *w)
 
 static int attempt(struct worker *w, struct err *e)
 {
-	struct handlers_options h = { .view = w->options.view,
-				      .schema = read_schema,
-				      .parked = read_parked,
-				      .context = w };
+	struct handlers_options h = {
+		.view = w->options.view, .schema = read_schema, .parked = read_parked, .context = w
+	};
 	const struct intake_position *p;
 	int rc = -1;
 
@@ -552,13 +546,13 @@ static void back_off(struct worker *w, const struct err *e)
 	set_state(w, WORKER_RETRYING, e);
 	pthread_mutex_lock(&w->lock);
 	if (w->held) /* what was held can't be promised any more */
-		let_go(w, true);
+		worker_let_go(w, true);
 	while (!w->stop && clock_monotonic_us() < until)
-		wait_until(w, until);
+		worker_wait_until(w, until);
 	pthread_mutex_unlock(&w->lock);
 }
 
-static void *run(void *context)
+void *worker_run(void *context)
 {
 	struct worker *w = context;
 
@@ -581,201 +575,4 @@ static void *run(void *context)
 	}
 	set_state(w, WORKER_STOPPED, NULL);
 	return NULL;
-}
-
-/* ---- calls from other threads ---------------------------------------------------------------- */
-
-int worker_start(const struct worker_options *options, struct worker **ret_worker, struct err *e)
-{
-	struct worker *w = xcalloc(1, sizeof(*w));
-	struct store_snapshot *snapshot;
-	struct store_info info;
-	pthread_condattr_t monotonic;
-
-	if (options->store->ops->snapshot(options->store, options->version, &snapshot, e) < 0) {
-		free(w);
-		return -1;
-	}
-	options->store->ops->snapshot_info(snapshot, &info);
-	options->store->ops->snapshot_close(snapshot);
-	w->options = *options;
-	w->group = options->group != NULL ? xstrdup(options->group) : NULL;
-	w->built = w->status.built = info.built;
-	w->status.seq = info.seq;
-	w->status.commit_us = info.commit_us;
-	snprintf(w->status.gtid_set, sizeof(w->status.gtid_set), "%s", info.gtid_set);
-	w->backoff = (struct backoff)BACKOFF_INIT;
-	w->bulk = BULK_RECORDS;
-	w->started_us = clock_monotonic_us();
-	snprintf(w->area, sizeof(w->area), "view:%s:v%d", options->view->name, options->version);
-	pthread_mutex_init(&w->lock, NULL);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&w->changed, &monotonic);
-	pthread_condattr_destroy(&monotonic);
-	if (pthread_create(&w->thread, NULL, run, w) != 0) {
-		free(w->group);
-		free(w);
-		return err_fatal(e, "can't start a thread");
-	}
-	*ret_worker = w;
-	return 0;
-}
-
-void worker_stop(struct worker *w)
-{
-	if (w == NULL)
-		return;
-	pthread_mutex_lock(&w->lock);
-	w->stop = true;
-	pthread_cond_broadcast(&w->changed);
-	pthread_mutex_unlock(&w->lock);
-	pthread_join(w->thread, NULL);
-	pthread_mutex_destroy(&w->lock);
-	pthread_cond_destroy(&w->changed);
-	gtid_set_done(&w->target_gtid);
-	buf_done(&w->position);
-	free(w->group);
-	free(w);
-}
-
-/* Under lock: the thread has ended, and why. */
-static int ended(const struct worker *w, struct err *e)
-{
-	if (w->status.state == WORKER_FAILED)
-		return err_data(e, "version %d has failed: %s", w->options.version,
-				w->status.message);
-	return err_retry(e, "version %d is stopped", w->options.version);
-}
-
-static bool has_ended(const struct worker *w)
-{
-	return w->status.state == WORKER_FAILED || w->status.state == WORKER_STOPPED;
-}
-
-/* Under lock: until held, or an error. */
-static int await_hold(struct worker *w, int64_t timeout_ms, struct err *e)
-{
-	int64_t until = clock_monotonic_us() + timeout_ms * 1000;
-
-	while (!w->held) {
-		if (has_ended(w))
-			return ended(w, e);
-		if (!w->want_hold)
-			return err_retry(e, "version %d was let go again: %s", w->options.version,
-					 w->status.state == WORKER_RETRYING ? w->status.message
-									    : "its limit passed");
-		if (clock_monotonic_us() >= until) {
-			err_retry(e, "version %d did not stop within %lld ms%s%s",
-				  w->options.version, (long long)timeout_ms,
-				  w->status.message[0] != '\0' ? ": " : "", w->status.message);
-			return -1;
-		}
-		wait_until(w, until);
-	}
-	return 0;
-}
-
-int worker_hold(struct worker *w, int64_t timeout_ms, int64_t limit_ms, struct err *e)
-{
-	int rc;
-
-	pthread_mutex_lock(&w->lock);
-	if (w->want_hold) {
-		rc = err_retry(e, "version %d is held already", w->options.version);
-	} else {
-		w->want_hold = true;
-		w->hold_lost = false;
-		w->target = TARGET_NONE;
-		w->hold_limit_us = limit_ms * 1000;
-		rc = await_hold(w, timeout_ms, e);
-		if (rc < 0)
-			let_go(w, false);
-	}
-	pthread_mutex_unlock(&w->lock);
-	return rc;
-}
-
-/* Under lock, target set: sends the thread on and waits until it stands again. */
-static int advance(struct worker *w, enum target_kind target, int64_t timeout_ms, struct err *e)
-{
-	int rc;
-
-	if (!w->held)
-		return has_ended(w) ? ended(w, e)
-				    : err_retry(e, "version %d is not held%s", w->options.version,
-						w->hold_lost ? " any more: its limit passed" : "");
-	w->target = target;
-	w->held = false;
-	pthread_cond_broadcast(&w->changed);
-	rc = await_hold(w, timeout_ms, e);
-	if (rc == 0 || has_ended(w) || !w->want_hold)
-		return rc;
-	w->target = TARGET_NONE; /* stand where it is: the caller still holds it */
-	return await_hold(w, 10000, &(struct err)ERR_INIT) < 0 ? -1 : rc;
-}
-
-int worker_advance_seq(struct worker *w, int64_t seq, int64_t timeout_ms, struct err *e)
-{
-	int rc;
-
-	pthread_mutex_lock(&w->lock);
-	w->target_seq = seq;
-	rc = advance(w, TARGET_SEQ, timeout_ms, e);
-	pthread_mutex_unlock(&w->lock);
-	return rc < 0 ? err_wrap(e, "advance to seq %lld", (long long)seq) : 0;
-}
-
-int worker_advance_gtid(struct worker *w, const char *gtid_set, int64_t timeout_ms, struct err *e)
-{
-	struct gtid_set set = GTID_SET_INIT;
-	int rc;
-
-	if (gtid_set_parse(slice_str(gtid_set), &set, e) < 0)
-		return -1;
-	pthread_mutex_lock(&w->lock);
-	gtid_set_copy(&w->target_gtid, &set);
-	rc = advance(w, TARGET_GTID, timeout_ms, e);
-	pthread_mutex_unlock(&w->lock);
-	gtid_set_done(&set);
-	return rc < 0 ? err_wrap(e, "advance to %s", gtid_set) : 0;
-}
-
-void worker_release(struct worker *w)
-{
-	pthread_mutex_lock(&w->lock);
-	if (w->want_hold)
-		let_go(w, false);
-	pthread_mutex_unlock(&w->lock);
-}
-
-bool worker_is_held(struct worker *w)
-{
-	bool held;
-
-	pthread_mutex_lock(&w->lock);
-	held = w->held;
-	pthread_mutex_unlock(&w->lock);
-	return held;
-}
-
-int worker_finish_build(struct worker *w, struct err *e)
-{
-	int rc;
-
-	pthread_mutex_lock(&w->lock);
-	w->want_finish = true;
-	pthread_cond_broadcast(&w->changed);
-	while (w->want_finish && !has_ended(w) && !w->stop)
-		wait_until(w, clock_monotonic_us() + 1000000);
-	if (w->want_finish) {
-		w->want_finish = false;
-		rc = ended(w, e);
-	} else {
-		rc = w->finish_rc;
-		if (rc < 0)
-			*e = w->finish_err;
-	}
-	pthread_mutex_unlock(&w->lock);
-	return rc;
 }

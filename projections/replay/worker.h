@@ -16,6 +16,8 @@
 
 #define WORKER_GTID_SIZE 1024
 #define WORKER_MESSAGE_SIZE 2048
+#define WORKER_TABLES_SIZE 256
+#define WORKER_NOTICE_SIZE 400
 
 struct worker;
 
@@ -48,10 +50,15 @@ struct worker_status {
 	int64_t records, records_total; /* since the worker began, and what it found then */
 	double rate;                    /* records a second */
 	struct intake_end delivered;
-	bool caught_up;           /* at most one commit record was missing at the last look */
-	bool copying;             /* first copies go on: the view is incomplete */
-	bool built;               /* worker_finish_build has ended */
-	int64_t ignored, inexact; /* records without handler; rows with inexact values */
+	bool caught_up; /* at most one commit record was missing at the last look */
+	bool copying;   /* first copies go on: the view is incomplete */
+	/* Tables it reads that may differ from the source until they are reconciled: "db.t, db.u";
+	 * "" none. */
+	char reconciling[WORKER_TABLES_SIZE];
+	int64_t reconciling_since_us;    /* the earliest, capture's clock */
+	char notice[WORKER_NOTICE_SIZE]; /* the same for people; "" none */
+	bool built;                      /* worker_finish_build has ended */
+	int64_t ignored, inexact;        /* records without handler; rows with inexact values */
 	int64_t commits;
 };
 

@@ -243,6 +243,15 @@ static int script_schema(void *context, int32_t id, const char **ret_text, struc
 	return 0;
 }
 
+static const struct intake_reconciling *script_reconciling(void *feed, size_t *ret_count)
+{
+	static char name[] = "shop.item";
+	static const struct intake_reconciling one = { name, 1700000000000000 };
+
+	*ret_count = ((struct script_feed *)feed)->script->reconciling ? 1 : 0;
+	return &one;
+}
+
 const struct feed_ops script_feed_ops = {
 	.open = script_open,
 	.close = script_close,
@@ -251,6 +260,7 @@ const struct feed_ops script_feed_ops = {
 	.next_gtid = script_next_gtid,
 	.delivered = script_delivered,
 	.copying = script_copying,
+	.reconciling = script_reconciling,
 	.records = script_records,
 	.records_total = script_records_total,
 	.commit_offsets = script_commit_offsets,

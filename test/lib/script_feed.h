@@ -27,6 +27,7 @@ struct script {
 	int fail_every; /* 0: never; else each so manieth next gives ERR_RETRY */
 	int fails;
 	_Atomic bool copying;      /* tables are being copied */
+	_Atomic bool reconciling;  /* a table may differ from the source */
 	_Atomic bool begins_late;  /* the log no longer starts at zero */
 	int64_t poison_seq;        /* this record's value is cut short; 0: none */
 };

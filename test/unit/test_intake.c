@@ -697,41 +697,45 @@ START_TEST(test_intake_records_refused)
 }
 END_TEST
 
-START_TEST(test_intake_position_text)
+/* Since when: the first commit record in a row that names the table. */
+START_TEST(test_intake_reconciling_since)
 {
-	struct intake_partition partitions[2] = { { (char *)(uintptr_t) "a.b", 0, 5, 0 },
-						  { (char *)(uintptr_t) "c", 2147483647, INT64_MAX,
-						    3 } };
-	char odd[] = "d\xc3\xa4.t\"\\\n\x01", *copying[] = { odd, NULL }, set[] = "0-1-5,1-2-7";
-	struct intake_position p = { 12, 3, 1700000000000000, 99, 7, set, partitions, 2, copying },
-			       back;
-	struct buf text = BUF_INIT;
+	static const char *const named[5][2] = {
+		{ "d.a" }, { "d.a", "d.b" }, { "d.b" }, { "d.a" }, { NULL }
+	};
+	static const int64_t since[5][2] = { { 100 }, { 100, 101 }, { 101 }, { 103 }, { 0 } };
+	begin();
+	struct merge_options o = {
+		.commits = "cap.commits", .topics = topics, .topic_count = TOPICS, .reader = reader
+	};
 	struct err e = ERR_INIT;
+	struct intake_item item;
+	struct merge *m;
 
-	unit_seed();
-	intake_position_write(&p, &text);
-	ck_assert_msg(intake_position_read(buf_slice(&text), &back, &e) == 0, "%s", e.msg);
-	ck_assert_int_eq(back.seq, 12);
-	ck_assert_str_eq(back.gtid_set, set);
-	ck_assert_uint_eq(back.partition_count, 2);
-	ck_assert_int_eq(back.partitions[1].offset, INT64_MAX);
-	ck_assert_str_eq(back.copying[0], odd);
-	ck_assert_ptr_null(back.copying[1]);
-	intake_position_done(&back);
-	for (size_t n = 0; n < text.size; n++) {
-		ck_assert_int_eq(intake_position_read(slice_of(text.data, n), &back, &e), -1);
-		ck_assert_int_eq(e.kind, ERR_DATA);
-	}
-	for (int i = 0; i < 20000; i++) {
-		size_t at = unit_random_below(text.size);
-		uint8_t was = text.data[at];
+	ck_assert_int_eq(merge_new(&o, &m, &e), 0);
+	for (size_t i = 0; i < 5; i++) {
+		const char *tables[] = { named[i][0], named[i][1] };
+		size_t count = tables[0] == NULL ? 0 : tables[1] == NULL ? 1 : 2;
+		struct commit_record r = { .first_seq = 1,
+					   .at_us = 100 + (int64_t)i,
+					   .gtid_set = "0-1-1",
+					   .reconciling = { tables, count } };
+		const struct intake_position *p;
+		struct buf wire = BUF_INIT;
 
-		text.data[at] = (uint8_t)unit_random64();
-		if (intake_position_read(buf_slice(&text), &back, &e) == 0)
-			intake_position_done(&back);
-		text.data[at] = was;
+		write_wire_header(&wire, 1);
+		records_write_commit(&r, &wire);
+		ck_assert_int_eq(merge_add_commit(m, (int64_t)i, buf_slice(&wire), &e), 0);
+		ck_assert_msg(merge_next(m, &item, &e) == 1, "%s", e.msg);
+		p = merge_position(m);
+		ck_assert_uint_eq(p->reconciling_count, count);
+		for (size_t n = 0; n < count; n++) {
+			ck_assert_str_eq(p->reconciling[n].table, tables[n]);
+			ck_assert_int_eq(p->reconciling[n].since_us, since[i][n]);
+		}
+		buf_done(&wire);
 	}
-	buf_done(&text);
+	merge_free(m);
 }
 END_TEST
 
@@ -778,7 +782,7 @@ int main(void)
 	unit_test_slow(s, test_intake_missing_commit, 30);
 	unit_test_slow(s, test_intake_hostile_commit, 60);
 	unit_test(s, test_intake_records_refused);
-	unit_test(s, test_intake_position_text);
+	unit_test(s, test_intake_reconciling_since);
 	unit_test(s, test_intake_gtids);
 	return unit_run(s);
 }

@@ -11,6 +11,7 @@
 #include "core/base/mem.h"
 #include "core/sql/store_db.h"
 #include "projections/replay/host.h"
+#include "projections/replay/view_status.h"
 #include "test/lib/folder.h"
 #include "test/lib/script_feed.h"
 
@@ -37,14 +38,13 @@ static void write_view(bool changed)
 		"CREATE TABLE item (id INTEGER PRIMARY KEY, value INTEGER NOT NULL, seq INTEGER "
 		"NOT NULL);\n"
 		"-- after build\nCREATE INDEX item_value ON item (value);\n");
-	folder_write(
-		path, "on/ItemPut.sql",
-		changed ? "INSERT INTO item VALUES (:id, :value + 1000000, :seq)\n"
-			  "ON CONFLICT (id) DO UPDATE SET value = excluded.value, seq = "
-			  "excluded.seq"
-			: "INSERT INTO item VALUES (:id, :value, :seq)\n"
-			  "ON CONFLICT (id) DO UPDATE SET value = excluded.value, seq = "
-			  "excluded.seq");
+	folder_write(path, "on/ItemPut.sql",
+		     changed ? "INSERT INTO item VALUES (:id, :value + 1000000, :seq)\n"
+			       "ON CONFLICT (id) DO UPDATE SET value = excluded.value, seq = "
+			       "excluded.seq"
+			     : "INSERT INTO item VALUES (:id, :value, :seq)\n"
+			       "ON CONFLICT (id) DO UPDATE SET value = excluded.value, seq = "
+			       "excluded.seq");
 	folder_write(path, "on/ItemGone.sql", "DELETE FROM item WHERE id = :id");
 }
 
@@ -204,6 +204,43 @@ START_TEST(test_incomplete_view_does_not_go_live)
 	ck_assert_int_eq(s.phase, HOST_BUILDING);
 	script.copying = false;
 	ck_assert_int_eq(await(h, HOST_DONE, 1), HOST_DONE);
+	host_close(h);
+	teardown();
+}
+END_TEST
+
+/* It goes live and is swapped all the same; the state says what may be wrong with it. */
+START_TEST(test_reconciling_is_shown)
+{
+	struct host_status s;
+	struct buf json = BUF_INIT;
+	const char *message;
+	struct host *h;
+
+	unit_seed();
+	setup();
+	grow(20);
+	script.reconciling = true;
+	h = open_host();
+	ck_assert_int_eq(await(h, HOST_DONE, 1), HOST_DONE);
+	host_status(h, &s);
+	ck_assert_str_eq(s.versions[0].worker.reconciling, "shop.item");
+	ck_assert_int_eq(s.versions[0].worker.reconciling_since_us, 1700000000000000);
+	ck_assert_str_eq(view_status_state(&s, &message), "live");
+	ck_assert_ptr_nonnull(strstr(message, "since 2023-11-14T22:13:20"));
+	host_json(h, &json);
+	ck_assert_ptr_nonnull(strstr(buf_cstr(&json), "\"reconciling\":\"shop.item\""));
+	script.reconciling = false;
+	grow(1);
+	await_applied(script_seq(&script));
+	for (int i = 0; i < 500 && s.versions[0].worker.reconciling[0] != '\0'; i++) {
+		clock_sleep_us(20000);
+		host_status(h, &s);
+	}
+	ck_assert_str_eq(s.versions[0].worker.reconciling, "");
+	ck_assert_str_eq(view_status_state(&s, &message), "live");
+	ck_assert_str_eq(message, "");
+	buf_done(&json);
 	host_close(h);
 	teardown();
 }
@@ -601,6 +638,7 @@ int main(void)
 {
 	Suite *s = suite_create("replay");
 
+	unit_test_slow(s, test_reconciling_is_shown, 60);
 	unit_test_slow(s, test_first_build_goes_live, 30);
 	unit_test_slow(s, test_incomplete_view_does_not_go_live, 30);
 	unit_test_slow(s, test_replay_beside_live_traffic, 60);
