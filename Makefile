@@ -77,6 +77,10 @@ unit_sources := $(sort $(wildcard test/unit/test_*.c))
 units := $(unit_sources:test/unit/%.c=$(B)/unit/%)
 help_sources := $(sort $(wildcard test/lib/*.c))
 help_objects := $(help_sources:%.c=$(B)/obj/%.o)
+# stands in for source and brokers; only where asked for, since it defines functions of core/ anew
+script_sources := $(sort $(wildcard test/script/*.c))
+script_objects := $(script_sources:%.c=$(B)/obj/%.o)
+scripted := $(filter $(B)/unit/test_sweep%,$(units))
 bench_sources := $(sort $(wildcard test/bench/*.c))
 benches := $(bench_sources:test/bench/%.c=$(B)/bench/%)
 load_sources := $(sort $(wildcard examples/meetup/*.c))
@@ -175,12 +179,15 @@ $(B)/obj/%.o: %.c $(B)/flags | $(generated)
 	$(call say,CC)mkdir -p $(@D) && $(compile)
 
 # check's header is for tests only
-$(B)/obj/test/unit/%.o $(B)/obj/test/lib/%.o: test_cflags = $(check_cflags)
+$(B)/obj/test/unit/%.o $(B)/obj/test/lib/%.o $(B)/obj/test/script/%.o: test_cflags = $(check_cflags)
 
 $(lib): $(lib_objects) $(B)/members
 	$(call say,AR)rm -f $@ && $(AR) rcs $@ $(lib_objects)
 
 $(B)/libtest.a: $(help_objects)
+	$(call say,AR)rm -f $@ && $(AR) rcs $@ $^
+
+$(B)/libscript.a: $(script_objects)
 	$(call say,AR)rm -f $@ && $(AR) rcs $@ $^
 
 $(B)/millrace: $(B)/obj/cli/main.o $(lib)
@@ -190,7 +197,10 @@ $(B)/meetup-load: $(load_objects) $(lib)
 	$(call say,LD)$(link) $^ $(lib_libs)
 
 $(B)/unit/%: $(B)/obj/test/unit/%.o $(if $(help_sources),$(B)/libtest.a) $(lib)
-	$(call say,LD)mkdir -p $(@D) && $(link) $^ $(check_libs) $(lib_libs)
+	$(call say,LD)mkdir -p $(@D) && $(link) $< $(filter %/libscript.a,$^) $(filter-out $< %/libscript.a,$^) \
+		$(check_libs) $(lib_libs)
+
+$(scripted): $(B)/libscript.a
 
 $(B)/bench/%: $(B)/obj/test/bench/%.o $(lib)
 	$(call say,LD)mkdir -p $(@D) && $(link) $^ $(lib_libs)
