@@ -206,7 +206,8 @@ static bool is_data(const struct settings *settings, const char *topic)
 {
 	const char *rest = topic + strlen(settings->name) + 1;
 
-	return strcmp(rest, "position") != 0 && strcmp(rest, "status") != 0;
+	return strcmp(rest, "position") != 0 && strcmp(rest, "status") != 0 &&
+	       strcmp(topic, settings->kafka_schemas_topic) != 0;
 }
 
 int position_adopt(const struct settings *settings, struct admin *admin, struct registry *registry,

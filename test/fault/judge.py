@@ -1,0 +1,417 @@
+"""What was delivered against what happened: every demand that DESIGN 8 makes, for one run.
+
+Truth is a model of the tables, moved from one source transaction to the next by what mariadb-binlog says (witness.py). Every
+record of a row topic has one place in that history: its source transaction, in the order of the commits topic. Then, for
+each key: the first record is a copied row as the table had it at the copy's place, or the insert; from there on each
+change of the history is one record, in order, field by field, and there is no other. What a copy may leave out is what
+lies before it. Events follow from the row records, one by one; views are compared with the source.
+"""
+import collections
+import datetime
+import decimal
+import re
+import sqlite3
+
+import world
+from harness import run_sql
+
+MOST = 12   # problems told of each kind
+
+
+class Problems:
+    KINDS = ("lost", "repeated", "reordered", "wrong")
+
+    def __init__(self):
+        self.found = collections.defaultdict(list)
+
+    def add(self, kind, text):
+        self.found[kind].append(text)
+
+    def __bool__(self):
+        return any(self.found.values())
+
+    def counts(self):
+        return {k: len(self.found[k]) for k in self.KINDS}
+
+    def lines(self):
+        for kind in self.KINDS:
+            for text in self.found[kind][:MOST]:
+                yield f"{kind}: {text}"
+            if len(self.found[kind]) > MOST:
+                yield f"{kind}: ... and {len(self.found[kind]) - MOST} more"
+
+
+# ---- what happened --------------------------------------------------------------------------------------------------
+
+class Truth:
+    """Every table's rows, and for each key its changes: [(place, op, before, after, gtid)]. Places count transactions."""
+
+    def __init__(self, witness, db, tables):
+        self.db, self.tables = db, tables
+        self.rows = {t: {} for t in tables}
+        self.columns = {t: [] for t in tables}
+        self.changes = {t: collections.defaultdict(list) for t in tables}
+        self.place = {}             # gtid -> place
+        self.emptied = {t: [] for t in tables}
+        self.gtids = [None]
+        for number, transaction in enumerate(witness.transactions, 1):
+            self.place[transaction.gtid] = number
+            self.gtids.append(transaction.gtid)
+            if transaction.statement:
+                self.ddl(number, transaction.statement)
+            for change in transaction.changes:
+                if change.table in self.rows:
+                    self.row(number, transaction.gtid, change)
+
+    def key(self, table, row):
+        return tuple(row[c] for c in world.key_columns(table))
+
+    def row(self, place, gtid, change):
+        table, rows = change.table, self.rows[change.table]
+        old = self.key(table, change.before) if change.before else None
+        new = self.key(table, change.after) if change.after else None
+        if old is not None and rows.get(old) != change.before:
+            raise AssertionError(f"the model lost its way: {table} {old} at {gtid} is {rows.get(old)}, the binlog says {change.before}")
+        if old is not None:
+            del rows[old]
+        if new is not None:
+            if new in rows:
+                raise AssertionError(f"the model lost its way: {table} {new} at {gtid} is there already")
+            rows[new] = change.after
+        if old == new:
+            self.changes[table][old].append((place, "u", change.before, change.after, gtid))
+            return
+        if old is not None:
+            self.changes[table][old].append((place, "d", change.before, None, gtid))
+        if new is not None:
+            self.changes[table][new].append((place, "c", None, change.after, gtid))
+
+    def ddl(self, place, text):
+        m = re.match(r"ALTER TABLE `?(\w+)`? (ADD|DROP|MODIFY) COLUMN (?:IF EXISTS )?(\w+)", text, re.I)
+        if not m or m[1] not in self.rows:
+            return
+        table, verb, name = m[1], m[2].upper(), m[3]
+        for key, row in self.rows[table].items():
+            row = dict(row)
+            if verb == "ADD":
+                row[name] = None
+            elif verb == "DROP":
+                row.pop(name, None)
+            self.rows[table][key] = row
+
+    def place_of(self, gtid_set):
+        """The last transaction in a set of one domain."""
+        end = int(gtid_set.split("-")[2])
+        return sum(int(g.split("-")[2]) <= end for g in self.gtids[1:])
+
+    def at(self, table, key, place):
+        """The row right behind the transaction at `place`."""
+        row = None
+        for change in self.changes[table].get(key, ()):
+            if change[0] > place:
+                break
+            row = change[3]
+        return row
+
+
+def plain(text, kind):
+    if text is None:
+        return None
+    if "int" in kind:
+        return int(text)
+    if kind.startswith("decimal"):
+        return decimal.Decimal(text)
+    if kind.startswith("datetime"):
+        return datetime.datetime.fromisoformat(text)
+    return text
+
+
+def table_now(connection, db, table):
+    columns = run_sql(connection, f"SELECT COLUMN_NAME, COLUMN_TYPE FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = '{db}' "
+                                  f"AND TABLE_NAME = '{table}' ORDER BY ORDINAL_POSITION")
+    select = ", ".join(f"CAST(`{n}` AS CHAR)" for n, _ in columns)
+    rows = {}
+    for line in run_sql(connection, f"SELECT {select} FROM {db}.{table}"):
+        row = {n: plain(v, k) for (n, k), v in zip(columns, line)}
+        rows[tuple(row[c] for c in world.key_columns(table))] = row
+    return [n for n, _ in columns], rows
+
+
+# ---- what was delivered ---------------------------------------------------------------------------------------------
+
+class Commits:
+    """The commits topic: the order of source transactions, the seqs of each, and the counts of each partition."""
+
+    def __init__(self, values, problems):
+        self.order = []                     # (gtid, first seq, last seq), in order; parts of one transaction are joined
+        self.counts = collections.Counter()
+        self.last = {}
+        self.copied = {}                    # table -> last GTID of the group commit that ended its copy
+        end = 0
+        for c in values:
+            if c["first_seq"] != end + 1:
+                problems.add("lost" if c["first_seq"] > end + 1 else "repeated",
+                             f"group commit begins with seq {c['first_seq']}, the one before ended with {end}")
+            if sum(t["changes"] for t in c["transactions"]) != c["seq"] - c["first_seq"] + 1:
+                problems.add("wrong", f"changes of the group commit up to seq {c['seq']} do not add up")
+            seq = c["first_seq"]
+            for t in c["transactions"]:
+                if self.order and self.order[-1][0] == t["gtid"]:
+                    self.order[-1] = (t["gtid"], self.order[-1][1], seq + t["changes"] - 1)
+                else:
+                    self.order.append((t["gtid"], seq, seq + t["changes"] - 1))
+                seq += t["changes"]
+            end = c["seq"]
+            for table in c["copied"]:
+                self.copied[table.split(".", 1)[1]] = c["gtid_set"]
+            for p in c["partitions"]:
+                at = (p["topic"], p["partition"])
+                self.counts[at] += p["records"]
+                if p["last_seq"] < self.last.get(at, 0):
+                    problems.add("reordered", f"{at}: last_seq {p['last_seq']} behind {self.last[at]}")
+                self.last[at] = p["last_seq"]
+        self.end = end
+
+    def places(self, truth, problems):
+        """[(first seq, last seq, name, place)]: a copied chunk stands right before the next transaction that is listed: those
+        in between are not listed because none of their rows was delivered, so they can't have changed what is copied by then."""
+        out, place, seen = [], 0, set()
+        for gtid, first, last in self.order:
+            if gtid in seen:
+                problems.add("repeated", f"transaction {gtid} stands twice in the commits")
+            seen.add(gtid)
+            if ":" in gtid:
+                out.append((first, last, gtid, None))
+                continue
+            if gtid not in truth.place:
+                problems.add("wrong", f"transaction {gtid} of the commits is not one that committed on the source")
+                continue
+            if truth.place[gtid] < place:
+                problems.add("reordered", f"transaction {gtid} is behind a later one in the commits")
+            place = max(place, truth.place[gtid])
+            out.append((first, last, gtid, place))
+        place = len(truth.gtids) - 1
+        for number in reversed(range(len(out))):
+            first, last, gtid, at = out[number]
+            place = place if at is None else at
+            out[number] = (first, last, gtid, place)
+            place = place if at is None else at - 1
+        return out
+
+
+class Judge:
+    def __init__(self, reader, name, db, on, problems):
+        self.reader, self.name, self.db, self.on, self.problems = reader, name, db, on, problems
+        self.records = 0
+        self.tables = world.captured(on)
+
+    def row_topic(self, table):
+        return f"{self.name}.{self.db}.{table}"
+
+    def read(self):
+        self.commits = Commits([v for *_, v in self.reader.records(f"{self.name}.commits")], self.problems)
+        self.topics = {t: self.reader.records(t) for t in self.reader.topics(f"{self.name}.")
+                       if t.rsplit(".", 1)[1] not in ("commits", "position", "status", "_schemas")}
+        self.records = sum(map(len, self.topics.values()))
+
+    def dump(self, path):
+        with open(path, "w") as out:
+            for topic, records in sorted(self.topics.items()):
+                for partition, offset, key, name, value in records:
+                    out.write(f"{topic} {partition} {offset} {key} {name} {value}\n")
+            for gtid, first, last in self.commits.order:
+                out.write(f"commit {gtid} {first} {last}\n")
+
+    # ---- order and numbers
+
+    def check_numbers(self):
+        rows = {self.row_topic(t) for t in self.tables}
+        seqs = collections.Counter()
+        for topic, records in self.topics.items():
+            counts, last, homes = collections.Counter(), {}, {}
+            for partition, offset, key, name, value in records:
+                seq = value["source"]["seq"] if topic in rows else value["meta"]["seq"]
+                where = f"{topic}-{partition} offset {offset}"
+                mark = (seq, "" if topic in rows else name)
+                if mark in last.setdefault(partition, {"seen": set(), "seq": 0})["seen"]:
+                    self.problems.add("repeated", f"{where}: seq {seq} {name}")
+                if seq < last[partition]["seq"]:
+                    self.problems.add("reordered", f"{where}: seq {seq} behind {last[partition]['seq']}")
+                last[partition]["seen"].add(mark)
+                last[partition]["seq"] = max(seq, last[partition]["seq"])
+                if homes.setdefault(str(key), partition) != partition:
+                    self.problems.add("reordered", f"{where}: key {key} is also in partition {homes[str(key)]}")
+                counts[partition] += 1
+                if topic in rows and value["op"] != "t":
+                    seqs[seq] += 1
+                elif topic in rows:
+                    seqs[seq] = max(1, seqs[seq])
+            for partition, count in counts.items():
+                said = self.commits.counts[(topic, partition)]
+                if said != count:
+                    self.problems.add("lost" if count < said else "repeated", f"{topic}-{partition}: commits say {said} records, {count} are there")
+                if last[partition]["seq"] != self.commits.last.get((topic, partition)):
+                    self.problems.add("wrong", f"{topic}-{partition}: last seq {last[partition]['seq']}, commits say "
+                                               f"{self.commits.last.get((topic, partition))}")
+        for topic, partition in self.commits.counts:
+            if self.commits.counts[(topic, partition)] and topic not in self.topics:
+                self.problems.add("lost", f"topic {topic} of the commits is not there")
+        for seq, count in seqs.items():
+            if count > 1:
+                self.problems.add("repeated", f"seq {seq} stands in {count} row records")
+        end = max([self.commits.end, *seqs], default=0)
+        missing = [s for s in range(1, end + 1) if s not in seqs]
+        for seq in missing:
+            self.problems.add("lost", f"seq {seq} is in no row topic ({self.commits.end} is the last by the commits)")
+        if end != self.commits.end:
+            self.problems.add("wrong", f"the last seq is {end}, by the commits {self.commits.end}")
+
+    # ---- rows, change by change
+
+    def check_rows(self, truth):
+        places = self.commits.places(truth, self.problems)
+        place_of = {}
+        for first, last, gtid, place in places:
+            for seq in range(first, last + 1):
+                place_of[seq] = (gtid, place)
+        self.copies = collections.defaultdict(list)     # table -> (place, highest key) of its chunks
+        self.copied = {t: truth.place_of(gtids) for t, gtids in self.commits.copied.items()}
+        for table in self.tables:
+            by_key = collections.defaultdict(list)
+            for partition, offset, key, _, value in sorted(self.topics.get(self.row_topic(table), []), key=lambda r: r[4]["source"]["seq"]):
+                source, where = value["source"], f"{table} {key} seq {value['source']['seq']}"
+                gtid, place = place_of.get(source["seq"], (None, None))
+                if gtid is None:
+                    self.problems.add("wrong", f"{where}: its seq belongs to no source transaction of the commits")
+                    continue
+                if source["gtid"] != gtid:
+                    self.problems.add("wrong", f"{where}: gtid {source['gtid']}, by the commits {gtid}")
+                if source["snapshot"] != gtid.startswith("snapshot:") or source["table"] != table or source["db"] != self.db:
+                    self.problems.add("wrong", f"{where}: source says {source}")
+                if value["absent"] or value["exact"]:
+                    self.problems.add("wrong", f"{where}: absent {value['absent']}, exact {value['exact']}")
+                image = value["after"] or value["before"] or {}
+                if key != {c: image.get(c) for c in world.key_columns(table)}:
+                    self.problems.add("wrong", f"{where}: the key is not the row's, {image}")
+                by_key[tuple(key[c] for c in world.key_columns(table))].append((place, gtid, value))
+            for key, records in by_key.items():
+                if records[0][2]["op"] == "r":
+                    self.copies[table].append((*records[0][:2], key))
+            chunks = {}
+            for place, gtid, key in self.copies.pop(table, []):
+                chunks[gtid] = (place, max(key, chunks.get(gtid, (0, key))[1]))
+            self.copies[table] = [chunks[gtid] for _, _, gtid, _ in places if gtid in chunks]
+            for key in sorted(set(by_key) | set(truth.changes[table])):
+                self.check_key(truth, table, key, by_key.get(key, []))
+
+    def check_key(self, truth, table, key, records):
+        changes, where = truth.changes[table].get(key, []), f"{table} {key}"
+        copied = bool(records) and records[0][2]["op"] == "r"
+        if copied:
+            place, gtid, value = records.pop(0)
+            want = truth.at(table, key, place)
+            start = sum(c[0] <= place for c in changes)
+            if value["before"] is not None or value["after"] != want:
+                self.problems.add("wrong", f"{where}: copied by {gtid} (behind {truth.gtids[place]}) as {value['after']}, the table had {want}")
+        elif records:
+            start = next((i for i, c in enumerate(changes) if c[4] == records[0][1]), 0)
+            if records[0][2]["op"] != "c":
+                self.problems.add("lost", f"{where}: its first record is {records[0][2]['op']} of {records[0][1]}, neither r nor c")
+        else:
+            start = len(changes)
+        if start and not copied and not self.left_to_copy(table, key, changes[start - 1]):
+            self.problems.add("lost", f"{where}: {start} changes up to {changes[start - 1][4]} ({changes[start - 1][1]}) are in no record, "
+                                      f"and no copy came behind them")
+        self.check_history(where, changes, start, records)
+
+    def check_history(self, where, changes, start, records):
+        """From `start` on, one record for each change."""
+        for number, (_, gtid, value) in enumerate(records):
+            at, op = start + number, value["op"]
+            said = f"{op} of {gtid} (seq {value['source']['seq']})"
+            if at >= len(changes):
+                known = any((gtid, op) == (c[4], c[1]) for c in changes)
+                self.problems.add("repeated" if known else "wrong", f"{where}: record {said} is one too many")
+                return
+            _, wanted_op, before, after, wanted = changes[at]
+            if (op, gtid) != (wanted_op, wanted):
+                kind = "repeated" if any((gtid, op) == (c[4], c[1]) for c in changes[:at]) else \
+                    "lost" if any((gtid, op) == (c[4], c[1]) for c in changes[at:]) else "wrong"
+                self.problems.add(kind, f"{where}: record {said} where the history has {wanted_op} of {wanted}")
+                return
+            if value["before"] != before or value["after"] != after:
+                self.problems.add("wrong", f"{where}: record {said} {value['before']} -> {value['after']}, history {before} -> {after}")
+                return
+        rest = changes[start + len(records):]
+        if rest:
+            self.problems.add("lost", f"{where}: {len(rest)} changes from {rest[0][4]} ({rest[0][1]}) on are in no record")
+
+    def left_to_copy(self, table, key, last):
+        """A change that no record tells must have left no row, and lie before the chunk that passed its key."""
+        place, _, _, after, _ = last
+        if after is not None:
+            return False
+        passed = next((at for at, highest in self.copies[table] if highest >= key), self.copied.get(table, 0))
+        return place <= passed
+
+    def check_end(self, truth, connection):
+        """The model against the source (a check of the witness), and the end of each topic against the source."""
+        for table in self.tables:
+            columns, rows = table_now(connection, self.db, table)
+            if rows != truth.rows[table]:
+                differ = [k for k in set(rows) | set(truth.rows[table]) if rows.get(k) != truth.rows[table].get(k)]
+                raise AssertionError(f"the model lost its way: {table} {differ[:3]}: {[truth.rows[table].get(k) for k in differ[:3]]} "
+                                     f"should be {[rows.get(k) for k in differ[:3]]}")
+            last = {}
+            for *_, key, _, value in sorted(self.topics.get(self.row_topic(table), []), key=lambda r: r[4]["source"]["seq"]):
+                last[tuple(key[c] for c in world.key_columns(table))] = value["after"]
+            for key in sorted(set(rows) | set(last)):
+                row = last.get(key)
+                row = row and {c: row.get(c) for c in columns}
+                if row != rows.get(key):
+                    kind = "lost" if row is None or rows.get(key) is None else "wrong"
+                    self.problems.add(kind, f"{table} {key}: the topic ends with {row}, the table has {rows.get(key)}")
+
+    # ---- events
+
+    def check_events(self):
+        wanted, there = {}, {}
+        for event in world.EVENTS:
+            topic = f"{self.name}.{event.topic}"
+            for *_, row in self.topics.get(self.row_topic(event.table), []):
+                fields = event.of(row["before"], row["after"])
+                if fields is not None:
+                    source = row["source"]
+                    wanted[(topic, source["seq"], f"faults.{event.name}")] = (source["gtid"], source["ts_us"], fields)
+            for partition, offset, key, name, value in self.topics.get(topic, []):
+                meta = value.pop("meta")
+                at = int(meta["at"].timestamp() * 1_000_000 + 0.5) if isinstance(meta["at"], datetime.datetime) else meta["at"]
+                there[(topic, meta["seq"], name)] = (meta["gtid"], at, value)
+                mine = next((e for e in world.EVENTS if f"faults.{e.name}" == name), None)
+                if mine is None or key != {k: value[k] for k in mine.key}:
+                    self.problems.add("wrong", f"{topic}-{partition} offset {offset}: {name} {value} has key {key}")
+        for mark in sorted(set(wanted) | set(there)):
+            if mark not in there:
+                self.problems.add("lost", f"event {mark} {wanted[mark]}")
+            elif mark not in wanted:
+                self.problems.add("wrong", f"event {mark} {there[mark]} follows from no row record")
+            elif wanted[mark] != there[mark]:
+                self.problems.add("wrong", f"event {mark} is {there[mark]}, should be {wanted[mark]}")
+        return len(there)
+
+    # ---- views
+
+    def check_views(self, folder, connection):
+        for view, definition in world.VIEWS.items():
+            mine, theirs = definition["compare"]
+            store = sqlite3.connect(f"file:{folder}/state/{view}.db?mode=ro", uri=True)
+            try:
+                have = [tuple(r) for r in store.execute(mine)]
+            finally:
+                store.close()
+            want = [tuple(r) for r in run_sql(connection, theirs.format(db=self.db))]
+            if have != want:
+                only_have, only_want = set(have) - set(want), set(want) - set(have)
+                kind = "wrong" if only_have else "lost"
+                self.problems.add(kind, f"view {view}: {len(have)} rows, the source {len(want)}; only in the view {sorted(only_have, key=str)[:4]}, "
+                                        f"only in the source {sorted(only_want, key=str)[:4]}")

@@ -1,0 +1,115 @@
+"""The sessions that carry a plan out. A statement the server refuses takes its transaction back; a lost connection is made anew."""
+import threading
+import time
+
+import pymysql
+
+REFUSED = {1062, 1205, 1213, 1451, 1452, 1054, 1091, 1146, 1412, 1050, 1060, 1061, 1399, 1397, 1020, 1136, 1264, 1305}
+
+
+class Writer(threading.Thread):
+    def __init__(self, servers, db, steps, session):
+        super().__init__(daemon=True)
+        self.servers, self.db, self.steps, self.session = servers, db, steps, session
+        self.connection = self.failure = None
+        self.done = self.refused = self.lost = 0
+        self.hurry = False          # no more pauses
+
+    def run(self):
+        try:
+            for step in self.steps:
+                self.step(*step)
+                self.done += 1
+        except Exception as failure:  # shown by the run
+            self.failure = failure
+        finally:
+            self.close()
+
+    def close(self):
+        if self.connection is not None:
+            try:
+                self.connection.close()
+            except Exception:
+                pass
+            self.connection = None
+
+    def connect(self):
+        give_up = time.monotonic() + 120
+        while self.connection is None:
+            try:
+                self.connection = self.servers.connect(database=self.db, connect_timeout=60)
+                with self.connection.cursor() as cursor:
+                    cursor.execute("SET innodb_lock_wait_timeout = 3")
+            except (pymysql.err.Error, OSError):
+                self.close()
+                if time.monotonic() > give_up:
+                    raise
+                time.sleep(0.1)
+
+    def step(self, kind, pause, statements, end):
+        if pause and not self.hurry:
+            time.sleep(pause)
+        self.connect()
+        try:
+            with self.connection.cursor() as cursor:
+                getattr(self, kind)(cursor, statements, end)
+        except (pymysql.err.OperationalError, pymysql.err.InterfaceError, pymysql.err.InternalError, pymysql.err.IntegrityError,
+                pymysql.err.ProgrammingError, pymysql.err.DataError, OSError) as error:
+            code = error.args[0] if error.args else 0
+            if isinstance(error, pymysql.err.MySQLError) and code in REFUSED:
+                self.refused += 1
+                self.take_back(kind, end)
+            elif isinstance(error, (pymysql.err.OperationalError, pymysql.err.InterfaceError, pymysql.err.InternalError, OSError)) and \
+                    code in (0, 1053, 1927, 2006, 2013, 2014, 1152, 1927, 1317) or isinstance(error, OSError):
+                self.lost += 1
+                self.close()
+            else:
+                raise
+
+    def take_back(self, kind, end):
+        if kind == "xa":        # an XA transaction is ended before it can be taken back; a new session forgets what was not prepared
+            return self.close()
+        try:
+            with self.connection.cursor() as cursor:
+                cursor.execute("ROLLBACK")
+        except (pymysql.err.MySQLError, OSError):
+            self.close()
+        return None
+
+    def txn(self, cursor, statements, end):
+        cursor.execute("BEGIN")
+        for statement in statements:
+            cursor.execute(statement)
+        cursor.execute(end)
+
+    def bare(self, cursor, statements, end):
+        for statement in statements:
+            cursor.execute(statement)
+
+    def xa(self, cursor, statements, end):
+        how, name = end
+        name = f"'{self.db}','{name}'"
+        cursor.execute(f"XA START {name}")
+        for statement in statements:
+            cursor.execute(statement)
+        cursor.execute(f"XA END {name}")
+        if how == "one-phase":
+            cursor.execute(f"XA COMMIT {name} ONE PHASE")
+            return
+        cursor.execute(f"XA PREPARE {name}")
+        if how == "left":           # until somebody finds it at the end
+            self.close()
+            return
+        time.sleep(0 if self.hurry else 0.02)
+        cursor.execute(f"XA {how.upper()} {name}")
+
+
+def finish_xa(connection, db, random):
+    """What was left prepared is committed or rolled back."""
+    with connection.cursor() as cursor:
+        cursor.execute("XA RECOVER")
+        for format_id, gtrid_length, _, data in cursor.fetchall():
+            data = data if isinstance(data, str) else data.decode()
+            if data[:gtrid_length] == db:
+                verb = random.choice(("COMMIT", "ROLLBACK"))
+                cursor.execute(f"XA {verb} '{data[:gtrid_length]}','{data[gtrid_length:]}',{format_id}")
