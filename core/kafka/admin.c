@@ -177,7 +177,8 @@ static rd_kafka_resp_err_t read_described(rd_kafka_event_t *event, struct topic_
 	return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
-static int describe(struct admin *a, const char *topic, struct topic_info *info, struct err *e)
+static rd_kafka_resp_err_t describe_once(struct admin *a, const char *topic,
+					 struct topic_info *info)
 {
 	rd_kafka_ConfigResource_t *resource =
 		rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic);
@@ -195,6 +196,22 @@ static int describe(struct admin *a, const char *topic, struct topic_info *info,
 	rd_kafka_queue_destroy(queue);
 	rd_kafka_AdminOptions_destroy(options);
 	rd_kafka_ConfigResource_destroy(resource);
+	return code;
+}
+
+/* Only asked of topics that were there a moment ago: any broker may be asked, and one that has just
+ * come back or heard nothing yet of a new topic answers that it is unknown. */
+static int describe(struct admin *a, const char *topic, struct topic_info *info, struct err *e)
+{
+	int64_t until = clock_monotonic_us() + a->client.timeout_ms * 1000;
+	rd_kafka_resp_err_t code;
+
+	while ((code = describe_once(a, topic, info)) == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART &&
+	       clock_monotonic_us() < until)
+		clock_sleep_us(LEADER_WAIT_US);
+	if (code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
+		return err_retry(e, "topic %s: its configuration: a broker does not know it",
+				 topic);
 	if (code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) {
 		err_config(e, "topic %s: its configuration may not be read: %s", topic,
 			   rd_kafka_err2str(code));

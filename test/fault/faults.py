@@ -203,14 +203,14 @@ class Run:
         run_sql(self.connection, "FLUSH BINARY LOGS")
         self.first_file = run_sql(self.connection, "SHOW MASTER STATUS")[0][0]
         run_sql(self.connection, *world.create(self.db, self.on, self.random))
-        self.plan = plan.make(self.seed, self.on, self.random.choice((60, 120, 200)))
+        self.plan = plan.make(self.seed, self.on, self.random.choice((80, 120, 160)))
         (self.folder / "plan.sql").write_text(plan.text(self.plan))
         self.proxy = Proxy("127.0.0.1", int(self.servers.env["MARIADB_PORT"]))
         r = self.random
         settings = {"source.host": "127.0.0.1", "source.port": self.proxy.port, "kafka.replication": 3, "kafka.schemas_topic": f"{self.name}._schemas",
                     "kafka.timeout": "10s", "capture.memory": "8MB", "capture.commit_bytes": r.choice(("64k", "256k", "1MB")),
                     "capture.commit_interval": r.choice(("20ms", "100ms", "250ms")), "capture.events": "events",
-                    "copy.chunk_rows": r.choice((10, 20, 60)), "source.read_timeout": "8s", "source.server_id": 10000 + self.seed % 1000000}
+                    "copy.chunk_rows": r.choice((20, 50, 150)), "source.read_timeout": "8s", "source.server_id": 10000 + self.seed % 1000000}
         self.setup = Setup(self.servers, self.folder, self.name, ", ".join(f"{self.db}.{t}" for t in world.captured(self.on)))
         self.setup.settings.update({k: str(v) for k, v in settings.items()})
         self.setup.settings["kafka.partitions"] = str(r.choice((1, 2, 3)))
@@ -379,10 +379,13 @@ class Run:
         self.prepare()
         self.mark("faults")
         self.start_capture()
+        wait_until("the schemas topic", lambda: f"{self.name}._schemas" in self.reader.topics(self.name), 60)
         self.start_worker()
         self.writers = [Session(self.servers, self.db, steps, n) for n, steps in enumerate(self.plan)]
         threads = [w for w in self.writers]
-        time.sleep(self.random.choice((0, 0, 0.3, 1)))
+        early = self.random.random() < 0.3      # before the capture has its first position
+        if not early:
+            wait_until("the capture", lambda: "streaming of" in self.capture.log() or not self.capture.alive(), 60)
         for w in threads:
             w.start()
         for strike in self.strikes():
@@ -559,18 +562,18 @@ def one(batch, seed, keep):
         run.end()
     except Exception:
         say(f"cleaning up after run {seed}: {traceback.format_exc()}")
+    steps = [b[1] - a[1] for a, b in zip(run.marks, [*run.marks[1:], ("", run.begun + took)])]
+    phases = f"{took:.1f} s ({' '.join(f'{m[0]} {s:.1f}' for m, s in zip(run.marks, steps))})"
     if run.problems:
         keep.mkdir(parents=True, exist_ok=True)
         shutil.copytree(folder, kept, symlinks=True)
-        say(f"run {seed} FAILED, kept in {kept}; again: make faults SEED={seed} RUNS=1")
+        say(f"run {seed} FAILED after {phases}, kept in {kept}; again: make faults SEED={seed} RUNS=1")
         for line in run.notes:
             say(f"      {line}")
         for line in run.problems.lines():
             say(f"   {line[:1500]}")
     else:
-        steps = [b[1] - a[1] for a, b in zip(run.marks, [*run.marks[1:], ("", run.begun + took)])]
-        say(f"run {seed}: {took:.1f} s ({' '.join(f'{m[0]} {s:.1f}' for m, s in zip(run.marks, steps))}), "
-            f"{len(run.saw.transactions)} transactions, {run.judge.records} records, " + ", ".join(f"{f} in {w}" for w, f in run.struck) +
+        say(f"run {seed}: {phases}, {len(run.saw.transactions)} transactions, {run.judge.records} records, " + ", ".join(f"{f} in {w}" for w, f in run.struck) +
             (f"; missed {', '.join(run.missed)}" if run.missed else ""))
     shutil.rmtree(folder, ignore_errors=True)
     return not run.problems

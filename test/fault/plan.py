@@ -159,7 +159,7 @@ def make(seed, on, steps):
         for _ in range(steps):
             kind = maker.r.choices([k for k, _ in kinds], [w for _, w in kinds])[0]
             what, statements, end = getattr(maker, kind)()
-            mine.append((what, maker.r.choice((0, 0, 0.002, 0.01, 0.05)), statements, end))
+            mine.append((what, maker.r.choice((0.01, 0.03, 0.05, 0.1, 0.3)), statements, end))
         if on["big"]:
             for _ in range(maker.r.choice((0, 1, 2))):
                 what, statements, end = maker.big()
