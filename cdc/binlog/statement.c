@@ -9,9 +9,8 @@
  * Which names may be changed: the first one (CREATE, ALTER, INSERT), all of them (DROP, RENAME,
  * TRUNCATE, DELETE), those before SET (UPDATE). Function calls inside a statement may change any
  * table: nothing in the text says so. */
-#include "cdc/binlog/statement.h"
+#include "cdc/binlog/statement_priv.h"
 
-#include "cdc/binlog/token.h"
 #include "core/base/mem.h"
 
 #include <stdlib.h>
@@ -19,33 +18,25 @@
 
 enum targets { TARGETS_NONE, TARGETS_FIRST, TARGETS_ALL, TARGETS_BEFORE_SET };
 
-static bool take_word(struct tokens *t, const char *word)
-{
-	if (!token_is(token_peek(t), word))
-		return false;
-	(void)token_next(t);
-	return true;
-}
-
 /* ---- which kind ---- */
 
 static enum statement_kind kind_of_rollback(struct tokens *t, struct slice *ret_name)
 {
-	(void)take_word(t, "WORK");
-	if (!take_word(t, "TO"))
+	(void)token_take(t, "WORK");
+	if (!token_take(t, "TO"))
 		return STATEMENT_ROLLBACK;
-	(void)take_word(t, "SAVEPOINT");
+	(void)token_take(t, "SAVEPOINT");
 	*ret_name = token_next(t).text;
 	return STATEMENT_ROLLBACK_TO;
 }
 
 static enum statement_kind kind_of_xa(struct tokens *t)
 {
-	if (take_word(t, "START") || take_word(t, "BEGIN"))
+	if (token_take(t, "START") || token_take(t, "BEGIN"))
 		return STATEMENT_BEGIN;
-	if (take_word(t, "COMMIT"))
+	if (token_take(t, "COMMIT"))
 		return STATEMENT_XA_COMMIT;
-	if (take_word(t, "ROLLBACK"))
+	if (token_take(t, "ROLLBACK"))
 		return STATEMENT_XA_ROLLBACK;
 	return STATEMENT_XA_OTHER;
 }
@@ -53,24 +44,24 @@ static enum statement_kind kind_of_xa(struct tokens *t)
 /* The kinds that shape a group; OTHER for the rest. */
 static enum statement_kind kind_of_group(struct tokens *t, struct slice *ret_name)
 {
-	if (take_word(t, "BEGIN"))
-		return take_word(t, "NOT") ? STATEMENT_OTHER : STATEMENT_BEGIN;
-	if (take_word(t, "COMMIT"))
+	if (token_take(t, "BEGIN"))
+		return token_take(t, "NOT") ? STATEMENT_OTHER : STATEMENT_BEGIN;
+	if (token_take(t, "COMMIT"))
 		return STATEMENT_COMMIT;
-	if (take_word(t, "ROLLBACK"))
+	if (token_take(t, "ROLLBACK"))
 		return kind_of_rollback(t, ret_name);
-	if (take_word(t, "SAVEPOINT")) {
+	if (token_take(t, "SAVEPOINT")) {
 		*ret_name = token_next(t).text;
 		return STATEMENT_SAVEPOINT;
 	}
-	if (take_word(t, "RELEASE")) {
-		(void)take_word(t, "SAVEPOINT");
+	if (token_take(t, "RELEASE")) {
+		(void)token_take(t, "SAVEPOINT");
 		*ret_name = token_next(t).text;
 		return STATEMENT_RELEASE;
 	}
-	if (take_word(t, "START"))
-		return take_word(t, "TRANSACTION") ? STATEMENT_BEGIN : STATEMENT_OTHER;
-	if (take_word(t, "XA"))
+	if (token_take(t, "START"))
+		return token_take(t, "TRANSACTION") ? STATEMENT_BEGIN : STATEMENT_OTHER;
+	if (token_take(t, "XA"))
 		return kind_of_xa(t);
 	return STATEMENT_OTHER;
 }
@@ -80,17 +71,21 @@ static enum statement_kind kind_of_group(struct tokens *t, struct slice *ret_nam
 static void skip_modifiers(struct tokens *t, struct statement *s)
 {
 	for (;;) {
-		if (take_word(t, "OR")) {
-			s->or_replace = take_word(t, "REPLACE") || s->or_replace;
+		if (token_take(t, "OR")) {
+			s->or_replace = token_take(t, "REPLACE") || s->or_replace;
 			continue;
 		}
-		if (take_word(t, "TEMPORARY")) {
+		if (token_take(t, "TEMPORARY")) {
 			s->temporary = true;
 			continue;
 		}
-		if (!take_word(t, "ONLINE") && !take_word(t, "OFFLINE") &&
-		    !take_word(t, "IGNORE") && !take_word(t, "UNIQUE") &&
-		    !take_word(t, "FULLTEXT") && !take_word(t, "SPATIAL"))
+		if (token_take(t, "IGNORE")) {
+			s->ignore = true;
+			continue;
+		}
+		if (!token_take(t, "ONLINE") && !token_take(t, "OFFLINE") &&
+		    !token_take(t, "UNIQUE") && !token_take(t, "FULLTEXT") &&
+		    !token_take(t, "SPATIAL"))
 			return;
 	}
 }
@@ -115,9 +110,37 @@ static enum statement_kind kind_of_object(struct tokens *t, struct statement *s,
 static bool take_any(struct tokens *t, const char *const *words)
 {
 	for (; *words != NULL; words++)
-		if (take_word(t, *words))
+		if (token_take(t, *words))
 			return true;
 	return false;
+}
+
+/* SET STATEMENT variable = value, ... FOR statement */
+static void skip_set_statement(struct tokens *t)
+{
+	struct tokens ahead = *t;
+	struct token token;
+
+	if (!token_take(&ahead, "SET") || !token_take(&ahead, "STATEMENT"))
+		return;
+	do
+		token = token_next(&ahead);
+	while (token.kind != TOKEN_END && !token_is(token, "FOR"));
+	if (token.kind != TOKEN_END)
+		*t = ahead;
+}
+
+/* Statements that change no row, whatever they name. */
+static bool is_harmless(struct tokens *t)
+{
+	static const char *const words[] = {
+		"SET",    "FLUSH",  "ANALYZE", "OPTIMIZE", "CHECK",   "CHECKSUM",   "LOCK",
+		"UNLOCK", "SHOW",   "USE",     "EXPLAIN",  "KILL",    "RESET",      "PURGE",
+		"CACHE",  "BACKUP", "DESC",    "DESCRIBE", "PREPARE", "DEALLOCATE", "SHUTDOWN",
+		"CHANGE", "START",  "STOP",    "SIGNAL",   "HELP",    NULL
+	};
+
+	return token_peek(t).kind == TOKEN_END || take_any(t, words);
 }
 
 static enum statement_kind kind_of(struct tokens *t, struct statement *s, struct slice *ret_name)
@@ -125,26 +148,31 @@ static enum statement_kind kind_of(struct tokens *t, struct statement *s, struct
 	static const char *const dml[] = { "INSERT", "REPLACE", "UPDATE", "DELETE", "LOAD", "WITH",
 					   "SELECT", "DO",      "CALL",   "VALUES", NULL };
 	static const char *const accounts[] = { "GRANT", "REVOKE", "INSTALL", "UNINSTALL", NULL };
-	struct tokens start = *t;
-	enum statement_kind kind = kind_of_group(t, ret_name);
+	struct tokens start;
+	enum statement_kind kind;
 
+	skip_set_statement(t);
+	start = *t;
+	kind = kind_of_group(t, ret_name);
 	if (kind != STATEMENT_OTHER)
 		return kind;
 	*t = start;
 	while (token_is_mark(token_peek(t), '('))
 		(void)token_next(t);
-	if (take_word(t, "CREATE"))
+	if (token_take(t, "CREATE"))
 		return kind_of_object(t, s, STATEMENT_CREATE_TABLE);
-	if (take_word(t, "ALTER"))
+	if (token_take(t, "ALTER"))
 		return kind_of_object(t, s, STATEMENT_ALTER_TABLE);
-	if (take_word(t, "DROP"))
+	if (token_take(t, "DROP"))
 		return kind_of_object(t, s, STATEMENT_DROP_TABLE);
-	if (take_word(t, "RENAME"))
+	if (token_take(t, "RENAME"))
 		return kind_of_object(t, s, STATEMENT_RENAME_TABLE);
-	if (take_word(t, "TRUNCATE"))
+	if (token_take(t, "TRUNCATE"))
 		return STATEMENT_TRUNCATE;
-	if (take_word(t, "REPAIR"))
+	if (token_take(t, "REPAIR")) {
+		s->ignore = true; /* rows that can't be read are dropped */
 		return STATEMENT_ALTER_TABLE;
+	}
 	if (take_any(t, accounts))
 		return STATEMENT_DDL_OTHER;
 	start = *t;
@@ -152,6 +180,7 @@ static enum statement_kind kind_of(struct tokens *t, struct statement *s, struct
 		*t = start; /* the verb decides how names are collected */
 		return STATEMENT_DML;
 	}
+	s->unreadable = !is_harmless(t);
 	return STATEMENT_OTHER;
 }
 
@@ -162,11 +191,12 @@ struct collector {
 	struct statement *s;
 	struct slice default_db;
 	enum targets targets;
-	bool seen_set; /* UPDATE: what follows is only read */
-	bool expect;   /* the next name is a table */
-	bool list;     /* and so is one behind a comma */
-	bool deletes;  /* DELETE: USING names tables */
-	bool indexes;  /* CREATE or DROP INDEX: ON names the table */
+	bool seen_set;            /* UPDATE: what follows is only read */
+	bool expect;              /* the next name is a table */
+	bool list;                /* and so is one behind a comma */
+	bool deletes;             /* DELETE: USING names tables */
+	bool indexes;             /* CREATE or DROP INDEX: ON names the table */
+	enum statement_role role; /* of the next table */
 };
 
 static char *unquoted(struct slice name)
@@ -216,7 +246,8 @@ static int add_table(struct collector *c, struct slice db, struct slice table, b
 		s->tables = xrealloc(s->tables, s->table_capacity * sizeof(s->tables[0]));
 	}
 	s->tables[s->table_count++] =
-		(struct statement_table){ unquoted(db), unquoted(table), target };
+		(struct statement_table){ unquoted(db), unquoted(table), target, c->role };
+	c->role = STATEMENT_NAMED;
 	return 0;
 }
 
@@ -257,6 +288,17 @@ static bool is_filler(struct token t)
 	return false;
 }
 
+/* A table goes from the name before to the next one. */
+static void renames(struct collector *c)
+{
+	size_t from = c->s->kind == STATEMENT_RENAME_TABLE ? c->s->table_count - 1 : 0;
+
+	if (c->s->table_count == 0)
+		return;
+	c->s->tables[from].role = STATEMENT_LEFT;
+	c->role = STATEMENT_FILLED;
+}
+
 /* Sets what is expected behind keyword `t`. */
 static void announce(struct collector *c, struct token t)
 {
@@ -278,10 +320,10 @@ static void announce(struct collector *c, struct token t)
 	} else if ((kind == STATEMENT_CREATE_TABLE && token_is(t, "LIKE")) ||
 		   (c->indexes && token_is(t, "ON"))) {
 		c->expect = true;
-	} else if (token_is(t, "TO") &&
-		   (kind == STATEMENT_RENAME_TABLE || kind == STATEMENT_ALTER_TABLE)) {
+	} else if (token_is(t, "TO") && kind == STATEMENT_RENAME_TABLE) {
 		c->expect = true;
 		c->list = many;
+		renames(c);
 	} else if (token_is(t, "SET") || token_is(t, "WHERE") || token_is(t, "VALUES") ||
 		   token_is(t, "SELECT") || token_is(t, "GROUP") || token_is(t, "ORDER") ||
 		   token_is(t, "LIMIT")) {
@@ -298,40 +340,29 @@ static bool is_announcing(struct token t)
 	       token_is(t, "DUMPFILE");
 }
 
-/* Words of an ALTER TABLE that takes whole tables or partitions away or brings them. ADD,
- * REORGANIZE, COALESCE and REBUILD PARTITION keep every row, RENAME COLUMN and INDEX the table. */
-static bool moves_rows(const struct tokens *t, struct token word)
+/* RENAME TO name, RENAME AS name, RENAME = name, RENAME name: of the table itself. */
+static bool is_rename(const struct collector *c, struct token word)
 {
-	struct token next = token_peek(t);
+	struct token next = token_peek(c->t);
 
-	if (token_is(word, "RENAME"))
-		return !token_is(next, "COLUMN") && !token_is(next, "INDEX") &&
-		       !token_is(next, "KEY");
-	if (token_is(word, "DROP") || token_is(word, "TRUNCATE") || token_is(word, "EXCHANGE"))
-		return token_is(next, "PARTITION");
-	if (token_is(word, "CONVERT"))
-		return token_is(next, "PARTITION") || token_is(next, "TABLE");
-	return (token_is(word, "DISCARD") || token_is(word, "IMPORT")) &&
-	       (token_is(next, "TABLESPACE") || token_is(next, "PARTITION"));
+	return c->s->kind == STATEMENT_ALTER_TABLE && !c->indexes && token_is(word, "RENAME") &&
+	       !token_is(next, "COLUMN") && !token_is(next, "INDEX") && !token_is(next, "KEY");
+}
+
+static void expect_new_name(struct collector *c)
+{
+	struct token next = token_peek(c->t);
+
+	if (token_is(next, "TO") || token_is(next, "AS") || token_is_mark(next, '='))
+		(void)token_next(c->t);
+	c->expect = true;
+	renames(c);
 }
 
 static int collect(struct collector *c, struct err *e)
 {
-	bool alter = c->s->kind == STATEMENT_ALTER_TABLE;
-
 	for (;;) {
 		struct token t = token_next(c->t);
-
-		if (alter && !c->expect && t.kind == TOKEN_WORD && moves_rows(c->t, t)) {
-			c->s->moves_rows = true;
-			if (token_is(t, "RENAME") && !token_is(token_peek(c->t), "TO")) {
-				c->expect = true; /* RENAME [AS] name, RENAME = name */
-				if (token_is(token_peek(c->t), "AS") ||
-				    token_is_mark(token_peek(c->t), '='))
-					(void)token_next(c->t);
-			}
-			continue;
-		}
 
 		if (t.kind == TOKEN_END)
 			return 0;
@@ -342,6 +373,12 @@ static int collect(struct collector *c, struct err *e)
 		}
 		if (t.kind == TOKEN_STRING)
 			continue;
+		if (c->s->kind == STATEMENT_CREATE_TABLE && token_is(t, "SELECT"))
+			c->s->as_select = true;
+		if (!c->expect && is_rename(c, t)) {
+			expect_new_name(c);
+			continue;
+		}
 		if (c->expect && is_filler(t))
 			continue;
 		if (c->expect && !is_announcing(t)) {
@@ -352,6 +389,25 @@ static int collect(struct collector *c, struct err *e)
 		}
 		if (t.kind == TOKEN_WORD)
 			announce(c, t);
+	}
+}
+
+/* Every name, as a table of the default database and, with a dot, of another one. */
+static int collect_names(struct collector *c, struct err *e)
+{
+	for (;;) {
+		struct token t = token_next(c->t);
+
+		if (t.kind == TOKEN_END)
+			return 0;
+		if (t.kind != TOKEN_WORD && t.kind != TOKEN_QUOTED)
+			continue;
+		if (c->s->table_count == STATEMENT_TABLES_MAX) {
+			c->s->any_table = true;
+			return 0;
+		}
+		if (take_table(c, t, e) < 0)
+			return -1;
 	}
 }
 
@@ -393,6 +449,7 @@ static int collect_tables(struct collector *c, struct err *e)
 	case STATEMENT_ALTER_TABLE:
 		c->indexes = token_is(token_peek(c->t), "INDEX");
 		c->targets = TARGETS_ALL;
+		c->s->rewrites = statement_alter(*c->t, c->s->ignore);
 		return collect(c, e);
 	case STATEMENT_TRUNCATE:
 		c->expect = true;
@@ -405,6 +462,7 @@ static int collect_tables(struct collector *c, struct err *e)
 	case STATEMENT_DML:
 		c->targets = dml_targets(*c->t);
 		c->deletes = token_is(token_peek(c->t), "DELETE");
+		c->s->any_table = statement_calls(*c->t);
 		return collect(c, e);
 	case STATEMENT_BEGIN:
 	case STATEMENT_COMMIT:
@@ -416,8 +474,10 @@ static int collect_tables(struct collector *c, struct err *e)
 	case STATEMENT_XA_ROLLBACK:
 	case STATEMENT_XA_OTHER:
 	case STATEMENT_DDL_OTHER:
-	case STATEMENT_OTHER:
 		break;
+	case STATEMENT_OTHER:
+		c->targets = TARGETS_ALL;
+		return c->s->unreadable ? collect_names(c, e) : 0;
 	}
 	return 0;
 }

@@ -23,8 +23,7 @@ enum statement_kind {
 	STATEMENT_XA_ROLLBACK,
 	STATEMENT_XA_OTHER, /* XA END, XA PREPARE */
 	STATEMENT_CREATE_TABLE,
-	/* also CREATE INDEX, DROP INDEX, REPAIR: rows may change without row events */
-	STATEMENT_ALTER_TABLE,
+	STATEMENT_ALTER_TABLE, /* also CREATE INDEX, DROP INDEX, REPAIR */
 	STATEMENT_DROP_TABLE,
 	STATEMENT_RENAME_TABLE,
 	STATEMENT_TRUNCATE,
@@ -37,19 +36,35 @@ enum statement_kind {
 	STATEMENT_OTHER,
 };
 
+/* How a statement names something. */
+enum statement_role {
+	STATEMENT_NAMED,
+	STATEMENT_LEFT,   /* RENAME: the table goes away from this name ... */
+	STATEMENT_FILLED, /* ... to this one, which always follows right behind */
+};
+
 struct statement_table {
 	char *db, *table; /* unquoted, in the statement's character set */
 	bool target;      /* may be changed by the statement; false: only read or referred to */
+	enum statement_role role;
 };
 
 struct statement {
 	enum statement_kind kind;
 	bool temporary;  /* CREATE or DROP TEMPORARY TABLE */
 	bool or_replace; /* CREATE OR REPLACE TABLE: drops what was there */
-	/* ALTER TABLE ... RENAME, of the table itself; DROP, TRUNCATE, EXCHANGE or CONVERT of a
-	 * partition; DISCARD or IMPORT TABLESPACE: another table, or other rows */
-	bool moves_rows;
-	char *name;      /* savepoint; else NULL */
+	bool ignore;     /* ALTER IGNORE TABLE: rows may be dropped */
+	bool as_select;  /* CREATE TABLE ... SELECT: with the rows of a query */
+	/* ALTER TABLE and its like: the part of it that may change the rows that exist, or what
+	 * they are called; a literal; NULL: it can't (statement_alter.c). RENAME of the table
+	 * itself is told by roles. */
+	const char *rewrites;
+	/* DML: it calls something that may be a stored function, or more than can be listed: any
+	 * table may be changed */
+	bool any_table;
+	/* Not understood: `tables` are all names in it */
+	bool unreadable;
+	char *name; /* savepoint; else NULL */
 	struct statement_table *tables;
 	size_t table_count, table_capacity;
 };
@@ -66,7 +81,7 @@ enum statement_kind statement_peek(struct slice text, struct slice *ret_name);
  * server does. */
 bool statement_same_name(struct slice a, struct slice b);
 /* Everything. ERR_DATA: more than STATEMENT_TABLES_MAX tables. What cannot be read gives
- * STATEMENT_OTHER with the tables found so far. */
+ * STATEMENT_OTHER, `unreadable`, with every name that may be a table. */
 int statement_read(struct slice text, struct slice default_db, struct statement *ret_statement,
 		   struct err *e);
 void statement_done(struct statement *s);

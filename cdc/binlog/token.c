@@ -151,3 +151,11 @@ bool token_is_mark(struct token t, char mark)
 {
 	return t.kind == TOKEN_MARK && t.text.data[0] == (uint8_t)mark;
 }
+
+bool token_take(struct tokens *t, const char *word)
+{
+	if (!token_is(token_peek(t), word))
+		return false;
+	(void)token_next(t);
+	return true;
+}

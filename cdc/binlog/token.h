@@ -1,4 +1,4 @@
-/* token.h - SQL text cut into tokens. For statement.c only. Never allocates, never fails: text that
+/* token.h - SQL text cut into tokens. For statement*.c only. Never allocates, never fails: text that
  * cannot be read ends it. */
 #ifndef CDC_BINLOG_TOKEN_H
 #define CDC_BINLOG_TOKEN_H
@@ -30,5 +30,7 @@ struct token token_peek(const struct tokens *t);
 /* True for a WORD token equal to `word` (upper case), whatever its case. */
 bool token_is(struct token t, const char *word);
 bool token_is_mark(struct token t, char mark);
+/* Steps over the next token if it is that word. */
+bool token_take(struct tokens *t, const char *word);
 
 #endif

@@ -272,6 +272,16 @@ int copy_change(struct copy *c, struct group_row *row, struct err *e)
 	return fold_done(t->fold) ? 1 : fold_row(c, t, row, e);
 }
 
+bool copy_emptied(struct copy *c, const char *db, const char *table)
+{
+	struct copy_table *t = c->active;
+
+	if (t != NULL && strcmp(t->db, db) == 0 && strcmp(t->table, table) == 0 &&
+	    fold_is_open(t->fold))
+		give_up(c);
+	return copy_is_copying(c, db, table);
+}
+
 /* ---- steps ---------------------------------------------------------------------------------- */
 
 static struct copy_table *next_table(struct copy *c)

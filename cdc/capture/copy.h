@@ -36,6 +36,10 @@ bool copy_is_copying(const struct copy *c, const char *db, const char *table);
  * as copied. */
 int copy_change(struct copy *c, struct group_row *row, struct err *e);
 
+/* The table was emptied or dropped: a chunk of it that is being read no longer holds and is read
+ * again. True: its first copy is under way. */
+bool copy_emptied(struct copy *c, const char *db, const char *table);
+
 /* Between source transactions: takes the next step. 1: a chunk is ready for copy_emit(). */
 int copy_step(struct copy *c, const struct copy_place *place, struct err *e);
 /* The source transaction that the chunk is: "snapshot:<db>.<table>:<n>". */

@@ -31,51 +31,6 @@
 
 /* ---- rows ----------------------------------------------------------------------------------- */
 
-/* The group goes on in the next group commit. Position: before the group, plus the changes
- * delivered of it. */
-static int cut(struct session *s, struct err *e)
-{
-	const struct group_info *info = group_info(s->group);
-
-	if (s->seq ==
-	    s->part_seq) /* of this group nothing is delivered yet: no part to leave open */
-		return session_commit(s, e);
-	commit_batch_add(&s->batch, info->gtid_text, s->seq - s->part_seq, info->commit_us);
-	(void)snprintf(s->open_gtid, sizeof(s->open_gtid), "%s", info->gtid_text); /* same size */
-	s->open_changes = s->order;
-	s->part_seq = s->seq;
-	log_info("capture", "transaction %s is cut behind change %lld", info->gtid_text,
-		 (long long)s->order);
-	return session_commit(s, e);
-}
-
-static int deliver_rows(struct session *s, struct err *e)
-{
-	bool resumed = s->open_gtid[0] != '\0';
-	struct group_row row;
-	int rc;
-
-	while ((rc = group_next(s->group, &row, e)) == 1) {
-		s->order = row.change.order;
-		if (resumed && s->order <= s->open_changes)
-			continue;
-		if (reconcile_change(s->reconcile, &row, e) < 0)
-			return -1;
-		rc = copy_change(s->copy, &row, e);
-		if (rc < 0 ||
-		    (rc > 0 && publisher_change(s->publisher, &row.change, &s->seq, e) < 0))
-			return err_wrap(e, "transaction %s", row.change.transaction);
-		FAULT(change);
-		if (s->order % ORDER_CHECK != 0)
-			continue;
-		notify_watchdog();
-		report_turn(s->report);
-		if (commit_batch_must_cut(&s->batch, clock_monotonic_us()) && cut(s, e) < 0)
-			return -1;
-	}
-	return rc;
-}
-
 static int group_begin(struct session *s, struct err *e)
 {
 	const struct group_info *info = group_info(s->group);
@@ -94,8 +49,6 @@ static int group_end(struct session *s, struct err *e)
 
 	if (gtid_set_update(&s->gtid_set, &info->gtid, e) < 0)
 		return -1;
-	if (info->notice != NULL)
-		log_warning("capture", "%s", info->notice);
 	if (info->shapes_changed && session_read_hints(s, e) < 0)
 		return -1;
 	/* the rest of a group that was cut is named even if it is empty: readers wait for its end
@@ -141,9 +94,14 @@ static int complete(struct session *s, struct err *e)
 {
 	const struct group_info *info = group_info(s->group);
 
+	if (info->xa == GROUP_XA_PREPARE && info->rows)
+		return err_data(e,
+				"transaction %s is a prepared XA transaction with rows of captured "
+				"tables, which cannot be delivered before its XA COMMIT",
+				info->gtid_text);
 	if (info->rows && group_let_go_was_called(s->group))
 		return read_again(s, e);
-	if (info->rows && deliver_rows(s, e) < 0)
+	if (info->rows && session_deliver_rows(s, s->group, e) < 0)
 		return -1;
 	if (group_end(s, e) < 0)
 		return -1;
@@ -165,7 +123,7 @@ static int take_packet(struct session *s, struct slice packet, struct err *e)
 	}
 	if (!was_open && group_begin(s, e) < 0)
 		return -1;
-	if (group_is_again(s->group) && deliver_rows(s, e) < 0)
+	if (group_is_again(s->group) && session_deliver_rows(s, s->group, e) < 0)
 		return -1;
 	if ((group_is_again(s->group) || group_let_go_was_called(s->group)) &&
 	    s->cursor - s->released >= RELEASE_BYTES)
@@ -214,7 +172,7 @@ static int idle(struct session *s, struct slice *ret_packet, enum ring_state *re
 		return 0;
 	if (s->seq > s->part_seq) { /* inside a group that is being delivered: it can only be cut */
 		if (commit_batch_must_cut(&s->batch, clock_monotonic_us()))
-			return cut(s, e);
+			return session_cut(s, e);
 	} else if (commit_batch_due(&s->batch, clock_monotonic_us(), publisher_bytes(s->publisher),
 				    true)) {
 		return session_commit(s, e);
@@ -302,7 +260,7 @@ static int stop(struct session *s, struct err *e)
 {
 	notify_stopping();
 	if (group_is_again(s->group) && s->seq > s->part_seq)
-		return cut(s, e);
+		return session_cut(s, e);
 	if (s->batch.begun_us == 0 && !s->batch.position_moved)
 		return 0;
 	return session_commit(s, e);
@@ -320,7 +278,7 @@ static int turn(struct session *s, struct err *e)
 	notify_watchdog();
 	session_progress(s, false);
 	if (s->seq > s->part_seq)
-		return commit_batch_must_cut(&s->batch, now) ? cut(s, e) : 0;
+		return commit_batch_must_cut(&s->batch, now) ? session_cut(s, e) : 0;
 	if (commit_batch_due(&s->batch, now, publisher_bytes(s->publisher), false))
 		return session_commit(s, e);
 	return 0;

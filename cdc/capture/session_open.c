@@ -177,9 +177,34 @@ static int new_table(struct session *s, const struct source_table *table, struct
 		      : copy_table(s->copy, table->shape, table->rows_estimate, NULL, copied, e);
 }
 
+static bool is_there(const struct source_tables *tables, const struct position_copy *known)
+{
+	for (size_t i = 0; i < tables->count; i++)
+		if (strcmp(tables->items[i].shape->db, known->db) == 0 &&
+		    strcmp(tables->items[i].shape->table, known->table) == 0)
+			return true;
+	return false;
+}
+
+/* Tables of the position that were dropped since: their DROP may lie ahead. */
+static void take_gone(struct session *s, const struct position_record *position,
+		      const struct source_tables *tables)
+{
+	for (size_t i = 0; i < position->copy_count; i++) {
+		const struct position_copy *known = &position->copies[i];
+
+		if (strcmp(known->kind, "reconcile") == 0 || is_there(tables, known) ||
+		    !catalog_captures(s->catalog, slice_str(known->db), slice_str(known->table)))
+			continue;
+		log_warning("capture", "%s.%s does not exist (any more)", known->db, known->table);
+		session_gone(s, known);
+	}
+}
+
 static int take_tables(struct session *s, const struct position_record *position,
 		       const struct source_tables *tables, struct err *e)
 {
+	take_gone(s, position, tables);
 	for (size_t i = 0; i < tables->count; i++) {
 		const struct source_table *t = &tables->items[i];
 		const struct position_copy *known = copy_entry(position, t->shape);
@@ -318,6 +343,8 @@ static int open_source(struct session *s, struct db *db, const struct position_r
 	struct source_tables tables = { NULL, 0 };
 	int rc = -1;
 
+	for (size_t i = 0; position != NULL && i < position->copy_count; i++)
+		catalog_may_lack(s->catalog, position->copies[i].db, position->copies[i].table);
 	if (check_source(s, db, e) < 0 || read_tables(s, db, &tables, e) < 0 ||
 	    catalog_read_hints(s->catalog, db, e) < 0)
 		goto out;
@@ -426,6 +453,7 @@ void session_close(struct session *s)
 	stream_close(s->stream);
 	copy_free(s->copy);
 	reconcile_free(s->reconcile);
+	session_effects_done(s);
 	free(s->copies);
 	free(s->copy_status);
 	group_free(s->group);

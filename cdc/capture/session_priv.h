@@ -25,6 +25,8 @@ struct session {
 	struct reconcile *reconcile;
 	struct position_copy *copies;	 /* of both, for records */
 	struct status_copy *copy_status;
+	struct position_copy *gone; /* tables that were captured and are no longer there */
+	size_t gone_count;
 
 	/* Where we stand: between two source transactions, or inside one when `open_gtid` says so.
 	 */
@@ -57,6 +59,22 @@ int session_stream(struct session *s, struct err *e);
 /* What table maps can't say, after DDL on a captured table: by a short connection of its own. */
 int session_read_hints(struct session *s, struct err *e);
 void session_progress(struct session *s, bool now);
+
+/* ---- session_rows.c ------------------------------------------------------------------------- */
+
+/* Everything that group_next() gives of `from` (s->group, or what s->group commits). What an
+ * earlier part has delivered is passed over. */
+int session_deliver_rows(struct session *s, struct group *from, struct err *e);
+/* The group goes on in the next group commit. Position: before the group, plus the changes
+ * delivered of it. */
+int session_cut(struct session *s, struct err *e);
+
+/* ---- session_effects.c ---------------------------------------------------------------------- */
+
+int session_effect(struct session *s, const struct group_effect *effect, struct err *e);
+/* A table of the position that the source no longer has. */
+void session_gone(struct session *s, const struct position_copy *known);
+void session_effects_done(struct session *s);
 
 /* ---- session_reconcile.c -------------------------------------------------------------------- */
 

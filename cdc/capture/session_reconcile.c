@@ -74,15 +74,29 @@ int session_reconcile(struct session *s, const struct copy_place *place, struct 
 	return 0;
 }
 
+static bool is_among(const struct position_copy *copies, size_t count,
+		     const struct position_copy *one)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(copies[i].db, one->db) == 0 && strcmp(copies[i].table, one->table) == 0)
+			return true;
+	return false;
+}
+
 const struct position_copy *session_copies(struct session *s, size_t *ret_count)
 {
 	size_t first, second;
 	const struct position_copy *copies = copy_positions(s->copy, &first),
 				   *wants = reconcile_positions(s->reconcile, &second);
 
-	s->copies = xrealloc(s->copies, (first + second + 1) * sizeof(*s->copies));
+	s->copies = xrealloc(s->copies,
+			     (first + second + s->gone_count + 1) * sizeof(*s->copies));
 	memcpy(s->copies, copies, first * sizeof(*copies));
 	memcpy(s->copies + first, wants, second * sizeof(*wants));
+	for (size_t i = 0; i < s->gone_count; i++) {
+		if (!is_among(copies, first, &s->gone[i])) /* it has not come back */
+			s->copies[first + second++] = s->gone[i];
+	}
 	*ret_count = first + second;
 	return s->copies;
 }

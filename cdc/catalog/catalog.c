@@ -34,6 +34,7 @@ struct entry {
 
 struct catalog {
 	struct text_list patterns;
+	struct text_list lacking; /* "db.table" */
 	struct catalog_hints hints;
 	struct entry *by_id[BUCKETS], *by_name[BUCKETS];
 	size_t count;
@@ -74,6 +75,9 @@ void catalog_free(struct catalog *c)
 	for (size_t i = 0; i < c->patterns.count; i++)
 		free(c->patterns.items[i]);
 	free(c->patterns.items);
+	for (size_t i = 0; i < c->lacking.count; i++)
+		free(c->lacking.items[i]);
+	free(c->lacking.items);
 	catalog_hints_done(&c->hints);
 	free(c);
 }
@@ -86,6 +90,27 @@ struct catalog_hints *catalog_hints_of(struct catalog *c)
 const struct text_list *catalog_patterns(const struct catalog *c)
 {
 	return &c->patterns;
+}
+
+void catalog_may_lack(struct catalog *c, const char *db, const char *table)
+{
+	c->lacking.items = xrealloc(c->lacking.items,
+				    (c->lacking.count + 1) * sizeof(c->lacking.items[0]));
+	c->lacking.items[c->lacking.count++] = xasprintf("%s.%s", db, table);
+}
+
+bool catalog_lacks(const struct catalog *c, const char *pattern)
+{
+	size_t size = strlen(pattern);
+
+	if (size >= 2 && strcmp(pattern + size - 2, ".*") == 0)
+		size--; /* db. */
+	else
+		size++; /* with the NUL: all of it */
+	for (size_t i = 0; i < c->lacking.count; i++)
+		if (strncmp(c->lacking.items[i], pattern, size) == 0)
+			return true;
+	return false;
 }
 
 bool catalog_captures(const struct catalog *c, struct slice db, struct slice table)

@@ -46,6 +46,8 @@ int catalog_read_hints(struct catalog *c, struct db *db, struct err *e);
  * cannot show exactly. */
 int catalog_read_shape(struct db *db, const char *schema, const char *table,
 		       struct shape **ret_shape, struct err *e);
+/* This table was captured before: capture.tables may name it although it doesn't exist any more. */
+void catalog_may_lack(struct catalog *c, const char *db, const char *table);
 /* All existing base tables that capture.tables names; ERR_CONFIG when a named one doesn't exist or
  * a pattern matches nothing. */
 struct catalog_name {

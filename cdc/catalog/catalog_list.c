@@ -159,14 +159,15 @@ static int read_cascades(struct db *db, struct catalog_name *name, struct err *e
 	return rc < 0 ? -1 : 0;
 }
 
-static int judge(struct list *l, const struct text_list *patterns, struct err *e)
+static int judge(const struct catalog *c, struct list *l, const struct text_list *patterns,
+		 struct err *e)
 {
 	for (size_t i = 0; i < patterns->count; i++) {
 		const char *pattern = patterns->items[i];
 
 		if (dot_of(pattern) == NULL)
 			mistake(l, xasprintf("'%s' is not of the form db.table or db.*", pattern));
-		else if (!l->matched[i])
+		else if (!l->matched[i] && !catalog_lacks(c, pattern))
 			mistake(l, xasprintf("%s matches no table on the source", pattern));
 	}
 	if (l->mistakes.size == 0)
@@ -195,7 +196,7 @@ int catalog_list(struct catalog *c, struct db *db, struct catalog_name **ret_nam
 			take(&l, patterns, row);
 	db_result_free(r);
 	if (rc == 0)
-		rc = judge(&l, patterns, e);
+		rc = judge(c, &l, patterns, e);
 	for (size_t i = 0; rc == 0 && i < l.count; i++)
 		rc = read_cascades(db, &l.names[i], e);
 	if (rc == 0) {

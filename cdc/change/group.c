@@ -48,7 +48,9 @@ void group_free(struct group *g)
 	drop_events(g);
 	free(g->events);
 	cuts_done(&g->cuts);
-	buf_done(&g->notice);
+	group_effects_reset(g);
+	free(g->effects);
+	buf_done(&g->xid);
 	buf_done(&g->scratch);
 	buf_done(&g->inflated);
 	free(g->before);
@@ -60,16 +62,18 @@ void group_reset(struct group *g)
 {
 	drop_events(g);
 	cuts_reset(&g->cuts);
-	buf_reset(&g->notice);
+	group_effects_reset(g);
 	g->state = GROUP_BETWEEN;
 	g->pass = GROUP_KEEPING;
 	g->rolled_back = false;
 	g->numbers = 0;
 	g->cut_at = 0;
+	g->effect_at = 0;
 	g->order = 0;
 	g->info.rows = false;
 	g->info.shapes_changed = false;
-	g->info.notice = NULL;
+	g->info.xa = GROUP_XA_NONE;
+	g->info.xid = NULL;
 }
 
 void group_let_go(struct group *g)
@@ -83,7 +87,7 @@ bool group_let_go_was_called(const struct group *g)
 	return g->pass == GROUP_LOOKING;
 }
 
-/* The outcome (cuts, rolled_back, info) stays; the numbers start again. */
+/* The outcome (cuts, rolled_back, effects, info) stays; the numbers start again. */
 void group_again(struct group *g)
 {
 	drop_events(g);
@@ -91,6 +95,7 @@ void group_again(struct group *g)
 	g->pass = GROUP_AGAIN;
 	g->numbers = 0;
 	g->cut_at = 0;
+	g->effect_at = 0;
 	g->order = 0;
 	g->format = (struct event_format)EVENT_FORMAT_INIT;
 }
@@ -135,6 +140,19 @@ uint32_t group_file_position(const struct group *g)
 
 /* ---- events --------------------------------------------------------------------------------- */
 
+/* format:hex:hex, whatever bytes the two parts have */
+static void name_xid(struct group *g, const struct event_gtid *gtid)
+{
+	buf_reset(&g->xid);
+	buf_add_format(&g->xid, "%" PRIu32 ":", gtid->xid_format);
+	for (size_t i = 0; i < gtid->xid_gtrid.size; i++)
+		buf_add_format(&g->xid, "%02x", gtid->xid_gtrid.data[i]);
+	buf_add_u8(&g->xid, ':');
+	for (size_t i = 0; i < gtid->xid_bqual.size; i++)
+		buf_add_format(&g->xid, "%02x", gtid->xid_bqual.data[i]);
+	g->info.xid = buf_cstr(&g->xid);
+}
+
 static int scan_gtid(struct group *g, const struct event *ev, struct err *e)
 {
 	struct event_gtid gtid;
@@ -155,6 +173,8 @@ static int scan_gtid(struct group *g, const struct event *ev, struct err *e)
 	g->info.gtid = gtid.gtid;
 	(void)gtid_text(&gtid.gtid, g->info.gtid_text); /* returns its argument */
 	g->info.commit_us = (int64_t)ev->header.timestamp * 1000000;
+	if (gtid.xa_prepared || gtid.xa_completed)
+		name_xid(g, &gtid);
 	return 0;
 }
 
@@ -169,8 +189,8 @@ static void complete(struct group *g, bool committed)
 	g->rolled_back = !committed;
 	for (size_t i = 0; i < g->cuts.count; i++)
 		cut += g->cuts.items[i].to - g->cuts.items[i].from;
-	g->info.rows = committed && g->numbers > cut;
-	if (!g->info.rows)
+	g->info.rows = (committed && g->numbers > cut) || g->info.effect_count > 0;
+	if (!committed || g->numbers == cut)
 		drop_events(g);
 }
 
@@ -212,15 +232,6 @@ static int scan_rows(struct group *g, const struct event *ev, struct err *e)
 				g->info.gtid_text, id);
 	if (!g->last_table->captured)
 		return 0;
-	if (g->gtid.xa_prepared) {
-		err_data(e,
-			 "transaction %s is a prepared XA transaction with rows of %s.%s, which "
-			 "cannot be delivered "
-			 "before its XA COMMIT",
-			 g->info.gtid_text, g->last_table->db, g->last_table->table);
-		return err_hint(e, "XA transactions cannot be captured yet: take the table out of "
-				   "capture.tables.");
-	}
 	if (g->pass == GROUP_KEEPING)
 		keep(g, ev, g->last_table->shape);
 	else if (g->pass == GROUP_AGAIN && !g->rolled_back &&
@@ -230,15 +241,30 @@ static int scan_rows(struct group *g, const struct event *ev, struct err *e)
 	return 0;
 }
 
+/* The whole group of an XA transaction's end. */
+static int scan_xa_end(struct group *g, bool committed, struct err *e)
+{
+	if (!g->gtid.xa_completed)
+		return err_data(e,
+				"transaction %s ends an XA transaction, but its GTID event does "
+				"not say which",
+				g->info.gtid_text);
+	g->info.xa = committed ? GROUP_XA_COMMIT : GROUP_XA_ROLLBACK;
+	complete(g, true);
+	return 0;
+}
+
 /* COMMIT, ROLLBACK and savepoints shape the group; what else a QUERY says is a statement. */
 static int scan_query(struct group *g, const struct event *ev, struct err *e)
 {
 	struct event_query query;
+	enum statement_kind kind;
 	struct slice name;
 
 	if (event_query_read(ev, &g->scratch, &query, e) < 0)
 		return -1;
-	switch (statement_peek(query.text, &name)) {
+	kind = statement_peek(query.text, &name);
+	switch (kind) {
 	case STATEMENT_BEGIN:
 		return 0;
 	case STATEMENT_COMMIT:
@@ -257,6 +283,7 @@ static int scan_query(struct group *g, const struct event *ev, struct err *e)
 		return 0;
 	case STATEMENT_XA_COMMIT:
 	case STATEMENT_XA_ROLLBACK:
+		return scan_xa_end(g, kind == STATEMENT_XA_COMMIT, e);
 	case STATEMENT_XA_OTHER:
 	case STATEMENT_CREATE_TABLE:
 	case STATEMENT_ALTER_TABLE:
@@ -269,22 +296,28 @@ static int scan_query(struct group *g, const struct event *ev, struct err *e)
 	case STATEMENT_OTHER:
 		break;
 	}
-	if (group_statement(g, &query, e) < 0)
+	if (g->pass != GROUP_AGAIN && group_statement(g, ev, &query, e) < 0)
 		return -1;
-	if (g->gtid.standalone || g->gtid.xa_completed)
+	if (g->gtid.standalone)
 		complete(g, true);
 	return 0;
 }
 
-/* XA_PREPARE ends a group whose rows are not committed yet; of captured tables there are none
- * (scan_rows). */
+/* XA_PREPARE ends a group whose rows are not committed yet, unless it says one phase. */
 static int scan_xa_prepare(struct group *g, const struct event *ev, struct err *e)
 {
 	struct event_xa_prepare xa;
 
 	if (event_xa_prepare_read(ev, &xa, e) < 0)
 		return -1;
-	complete(g, xa.one_phase);
+	if (!xa.one_phase && !g->gtid.xa_prepared)
+		return err_data(e,
+				"transaction %s prepares an XA transaction, but its GTID event "
+				"does not say which",
+				g->info.gtid_text);
+	if (!xa.one_phase)
+		g->info.xa = GROUP_XA_PREPARE;
+	complete(g, true);
 	return 0;
 }
 

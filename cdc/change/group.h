@@ -14,9 +14,16 @@
  * and the same group is fed to group_scan() once more: behind each packet group_next() gives its
  * rows, which need not be kept.
  *
- * No I/O, no clock. All failures are ERR_DATA: corrupt or unknown events, and statements that
- * change captured rows without row events (named with GTID and what to do), because they cannot be
- * delivered and must not be skipped. */
+ * Some statements change captured rows without naming them (TRUNCATE, ALTER, DML written as text).
+ * They come out of group_next() as effects, in their place among the rows. A statement is never
+ * rolled back by the end of its group: DDL can't be, and text that could be only makes a
+ * reconciling copy that finds nothing.
+ *
+ * A prepared XA transaction is a group that ends in XA PREPARE: its rows come out like those of any
+ * other, and info.xa says that they are not committed; the group of XA COMMIT or XA ROLLBACK has
+ * the same xid and no rows.
+ *
+ * No I/O, no clock. All failures are ERR_DATA: corrupt or unknown events. */
 #ifndef CDC_CHANGE_GROUP_H
 #define CDC_CHANGE_GROUP_H
 
@@ -34,8 +41,12 @@ enum group_effect_kind {
 
 struct group_effect {
 	enum group_effect_kind kind;
+	/* table "": every captured table of the database; db "": every captured table */
 	const char *db, *table;
-	const char *why; /* "ALTER TABLE ... MODIFY", "TRUNCATE", ...: for log and position */
+	const char *why; /* "MODIFY COLUMN", "TRUNCATE", ...: for log and position; a literal */
+	/* Empties, unless it was a temporary table of that name, which the binlog doesn't tell */
+	bool unsure;
+	int64_t order; /* it counts among the changes of the group, as rows do */
 };
 
 /* XA: what this group says of a transaction that another group began or will end. */
@@ -45,15 +56,13 @@ struct group_info {
 	struct gtid gtid;
 	char gtid_text[GTID_TEXT_SIZE];
 	int64_t commit_us;
-	bool rows; /* rows of captured tables are in it, and not all of them were rolled back */
-	bool shapes_changed;    /* a captured table was made or altered: hints must be read again */
-	/* In the order in which they happened; behind the group's rows. Owned by the group. */
-	const struct group_effect *effects;
+	/* Rows of captured tables that were not all rolled back, or effects: group_next() has
+	 * something to give */
+	bool rows;
+	bool shapes_changed; /* a captured table was made or altered: hints must be read again */
 	size_t effect_count;
 	enum group_xa xa;
 	const char *xid; /* format:hex:hex; NULL when xa is NONE */
-	const char *notice; /* what the operator should know of it (ALTER of a captured table), or
-			       NULL */
 };
 
 struct group_row {
@@ -61,7 +70,10 @@ struct group_row {
 	struct slice before_image,
 		after_image; /* row images with all columns; size 0 when there is none */
 	bool full;           /* the images hold every column (binlog_row_image=FULL) */
+	struct group_effect effect;
 };
+
+enum group_gives { GROUP_GIVES_NOTHING, GROUP_GIVES_ROW, GROUP_GIVES_EFFECT };
 
 struct group *group_new(const struct settings *settings, struct catalog *catalog);
 void group_free(struct group *g); /* NULL is fine */
@@ -71,8 +83,9 @@ bool group_open(const struct group *g); /* a GTID has come, the end has not */
 bool group_complete(const struct group *g);
 /* Of the group that is open or complete. */
 const struct group_info *group_info(const struct group *g);
-int group_next(struct group *g, struct group_row *ret_row,
-	       struct err *e); /* 1: a row, 0: no more, -1 */
+/* enum group_gives, or -1. Of an effect only ret_row->effect is filled in; its texts are valid
+ * until group_reset(). */
+int group_next(struct group *g, struct group_row *ret_row, struct err *e);
 void group_reset(struct group *g);
 
 void group_let_go(struct group *g);

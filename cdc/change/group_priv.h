@@ -16,6 +16,12 @@ struct group_event {
 	uint64_t number;     /* among the captured row events of the group */
 };
 
+/* Stands before row event `number`; its texts are the group's. */
+struct group_statement_effect {
+	struct group_effect effect;
+	uint64_t number;
+};
+
 struct group {
 	const struct settings *settings;
 	struct catalog *catalog;
@@ -29,13 +35,15 @@ struct group {
 	uint64_t numbers; /* captured row events so far */
 	struct group_event *events;
 	size_t event_count, event_capacity;
-	struct buf notice, scratch;
+	struct group_statement_effect *effects;
+	size_t effect_capacity;
+	struct buf scratch, xid;
 	int64_t bytes;
 	char file[512];
 	uint32_t file_position;
 
 	/* decoding */
-	size_t event_at, cut_at;
+	size_t event_at, cut_at, effect_at;
 	bool rows_open;
 	struct rows rows;
 	struct buf inflated;
@@ -49,6 +57,8 @@ struct group {
 };
 
 /* Statements: what a QUERY event inside or instead of a transaction means for captured tables. */
-int group_statement(struct group *g, const struct event_query *query, struct err *e);
+int group_statement(struct group *g, const struct event *ev, const struct event_query *query,
+		    struct err *e);
+void group_effects_reset(struct group *g);
 
 #endif

@@ -82,11 +82,23 @@ static int row_read(struct group *g, const struct group_event *ev, struct group_
 	return 0;
 }
 
+/* The next effect, if it stands before row event `number`. */
+static bool effect_comes(struct group *g, uint64_t number, struct group_row *row)
+{
+	if (g->effect_at == g->info.effect_count || g->effects[g->effect_at].number > number)
+		return false;
+	row->effect = g->effects[g->effect_at++].effect;
+	row->effect.order = ++g->order;
+	return true;
+}
+
 int group_next(struct group *g, struct group_row *ret_row, struct err *e)
 {
 	while (g->event_at < g->event_count) {
 		const struct group_event *ev = &g->events[g->event_at];
 
+		if (!g->rows_open && effect_comes(g, ev->number, ret_row))
+			return GROUP_GIVES_EFFECT;
 		if (!g->rows_open && cuts_has(&g->cuts, ev->number, &g->cut_at)) {
 			g->event_at++;
 			continue;
@@ -96,9 +108,9 @@ int group_next(struct group *g, struct group_row *ret_row, struct err *e)
 		if (rd_left(&g->rows.data) > 0)
 			return row_read(g, ev, ret_row, e) < 0
 				       ? err_wrap(e, "transaction %s", g->info.gtid_text)
-				       : 1;
+				       : GROUP_GIVES_ROW;
 		g->rows_open = false;
 		g->event_at++;
 	}
-	return 0;
+	return effect_comes(g, g->numbers, ret_row) ? GROUP_GIVES_EFFECT : GROUP_GIVES_NOTHING;
 }

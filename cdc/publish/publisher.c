@@ -285,17 +285,23 @@ static int compile_events(struct publisher *p, struct plan *plan, struct err *e)
 	return compile_events_of(p, plan, false, e);
 }
 
-static struct plan *plan_of_table(const struct publisher *p, const struct shape *shape)
+static struct plan *plan_of_table(const struct publisher *p, const char *db, const char *table)
 {
 	struct plan *plan, *next;
 
 	HASH_ITER(hh, p->plans, plan, next)
 	{
-		if (strcmp(plan->shape->db, shape->db) == 0 &&
-		    strcmp(plan->shape->table, shape->table) == 0)
+		if (strcmp(plan->shape->db, db) == 0 && strcmp(plan->shape->table, table) == 0)
 			return plan;
 	}
 	return NULL;
+}
+
+struct shape *publisher_shape(const struct publisher *p, const char *db, const char *table)
+{
+	const struct plan *plan = plan_of_table(p, db, table);
+
+	return plan != NULL ? plan->shape : NULL;
 }
 
 /* An equal shape, made anew: by a copy beside the stream, or by a server that was restarted. */
@@ -330,7 +336,7 @@ static int find_plan(struct publisher *p, struct shape *shape, struct plan **ret
 	if (plan == NULL || plan->shape != shape)
 		HASH_FIND_PTR(p->plans, &shape, plan);
 	if (plan == NULL) {
-		older = plan_of_table(p, shape);
+		older = plan_of_table(p, shape->db, shape->table);
 		if (older != NULL && shape_equal(older->shape, shape)) {
 			plan = older;
 			move_plan(p, plan, shape);
@@ -356,6 +362,19 @@ int publisher_prepare(struct publisher *p, struct shape *shape, struct err *e)
 /* ---- sending ---- */
 
 /* p->key holds wire header and key datum (or nothing: null key), p->value wire header and datum. */
+static int send_to(struct publisher *p, struct topic *topic, int32_t partition, int64_t seq,
+		   struct err *e)
+{
+	struct slice key = p->key.size > 0 ? buf_slice(&p->key) : slice_of(NULL, 0);
+
+	if (p->sink.send(p->sink.context, topic->handle, partition, key, buf_slice(&p->value), e) <
+	    0)
+		return err_wrap(e, "topic %s partition %d", topic->name, (int)partition);
+	touched_add(&p->touched, &topic->slots[partition], topic->name, partition, seq,
+		    key.size + p->value.size);
+	return 0;
+}
+
 static int send_record(struct publisher *p, struct topic *topic, int64_t seq, struct err *e)
 {
 	struct slice key = buf_slice(&p->key);
@@ -365,25 +384,40 @@ static int send_record(struct publisher *p, struct topic *topic, int64_t seq, st
 		partition = producer_partition(
 			slice_of(key.data + WIRE_HEADER_SIZE, key.size - WIRE_HEADER_SIZE),
 			topic->partitions);
-	else
-		key = slice_of(NULL, 0);
-	if (p->sink.send(p->sink.context, topic->handle, partition, key, buf_slice(&p->value), e) <
-	    0)
-		return err_wrap(e, "topic %s partition %d", topic->name, (int)partition);
-	touched_add(&p->touched, &topic->slots[partition], topic->name, partition, seq,
-		    key.size + p->value.size);
+	return send_to(p, topic, partition, seq, e);
+}
+
+static struct row_meta meta_of(const struct publisher *p, const struct change *change, int64_t seq)
+{
+	return (struct row_meta){ .op = change->op,
+				  .seq = seq,
+				  .commit_us = change->commit_us,
+				  .now_ms = p->now_ms,
+				  .order = change->order,
+				  .transaction = change->transaction };
+}
+
+/* Readers of any partition must know: the same record goes to all of them. */
+static int send_truncate(struct publisher *p, struct plan *plan, const struct change *change,
+			 int64_t *seq, struct err *e)
+{
+	const struct row_meta meta = meta_of(p, change, *seq + 1);
+
+	buf_reset(&p->key);
+	buf_reset(&p->value);
+	write_wire_header(&p->value, plan->value_id);
+	(void)row_plan_envelope(plan->rows, &meta, NULL, NULL, &p->value);
+	for (int32_t i = 0; i < plan->topic->partitions; i++)
+		if (send_to(p, plan->topic, i, *seq + 1, e) < 0)
+			return -1;
+	*seq += 1;
 	return 0;
 }
 
 static int send_row(struct publisher *p, struct plan *plan, const struct change *change,
 		    int64_t seq, struct err *e)
 {
-	const struct row_meta meta = { .op = change->op,
-				       .seq = seq,
-				       .commit_us = change->commit_us,
-				       .now_ms = p->now_ms,
-				       .order = change->order,
-				       .transaction = change->transaction };
+	const struct row_meta meta = meta_of(p, change, seq);
 
 	buf_reset(&p->key);
 	buf_reset(&p->value);
@@ -458,6 +492,8 @@ static int send_numbered(struct publisher *p, struct plan *plan, const struct ch
 {
 	bool both = change->before != NULL && change->after != NULL;
 
+	if (change->op == CHANGE_TRUNCATE)
+		return send_truncate(p, plan, change, seq, e);
 	if (both && plan->shape->key_count != 0 &&
 	    !row_plan_same_key(plan->rows, change->before, change->after))
 		return send_key_change(p, plan, change, seq, e);

@@ -43,7 +43,9 @@ void publisher_free(struct publisher *p);
  * the plan, registers the schemas, checks the events bound to it. publisher_change does it by
  * itself for a shape it hasn't seen. */
 int publisher_prepare(struct publisher *p, struct shape *shape, struct err *e);
-/* Sends the records of one change; *seq is the last seq used so far and is advanced. */
+/* Sends the records of one change; *seq is the last seq used so far and is advanced. A change with
+ * op t is one seq and a record in every partition of the row topic, without key and images; no
+ * event is made of it. */
 int publisher_change(struct publisher *p, const struct change *change, int64_t *seq, struct err *e);
 const struct publish_touched *publisher_touched(const struct publisher *p, size_t *ret_count);
 int64_t publisher_bytes(const struct publisher *p); /* of records since the last publisher_commit */
@@ -54,6 +56,8 @@ void publisher_fingerprint(const struct publisher *p, struct buf *out);
 /* Tables ("db.table") that event files are bound to, for check: count and names owned by the
  * publisher. */
 const char *const *publisher_event_tables(const struct publisher *p, size_t *ret_count);
+/* The table's shape as it was last prepared or seen, NULL: never. Owned by the publisher. */
+struct shape *publisher_shape(const struct publisher *p, const char *db, const char *table);
 /* Topic of the table's rows; malloced. */
 char *publisher_row_topic(const struct publisher *p, const struct shape *shape);
 /* Topic of the event with that index in publisher_event_tables. */

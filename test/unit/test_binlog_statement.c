@@ -17,7 +17,7 @@ static const struct expected expected[] = {
 	{ "begin work", STATEMENT_BEGIN, "" },
 	{ "START TRANSACTION WITH CONSISTENT SNAPSHOT", STATEMENT_BEGIN, "" },
 	{ "START SLAVE", STATEMENT_OTHER, "" },
-	{ "BEGIN NOT ATOMIC INSERT INTO t VALUES (1); END", STATEMENT_OTHER, "" },
+	{ "BEGIN NOT ATOMIC INSERT INTO t VALUES (1); END", STATEMENT_OTHER, NULL },
 	{ "COMMIT", STATEMENT_COMMIT, "" },
 	{ " /* why */ CoMmIt -- now", STATEMENT_COMMIT, "" },
 	{ "ROLLBACK", STATEMENT_ROLLBACK, "" },
@@ -78,7 +78,11 @@ static const struct expected expected[] = {
 	{ "FLUSH TABLES", STATEMENT_OTHER, "" },
 	{ "# Dummy event replacing event type 160", STATEMENT_OTHER, "" },
 	{ "", STATEMENT_OTHER, "" },
-	{ "gibberish `", STATEMENT_OTHER, "" },
+	{ "gibberish `", STATEMENT_OTHER, NULL },
+	{ "MOVE TABLE a TO x.b", STATEMENT_OTHER, "+d.MOVE +d.TABLE +d.a +d.TO +x.b" },
+	{ "SET STATEMENT max_statement_time=5 FOR TRUNCATE x.t", STATEMENT_TRUNCATE, "+x.t" },
+	{ "ALTER TABLE t CONVERT TO CHARACTER SET latin1", STATEMENT_ALTER_TABLE, "+d.t" },
+	{ "ALTER TABLE t RENAME COLUMN a TO b", STATEMENT_ALTER_TABLE, "+d.t" },
 };
 
 static char *tables_text(const struct statement *s)
@@ -210,6 +214,147 @@ START_TEST(test_damaged)
 }
 END_TEST
 
+/* What of an ALTER may change rows; NULL: nothing. */
+struct altered {
+	const char *text, *why;
+};
+
+static const struct altered altered[] = {
+	{ "ALTER TABLE t ADD COLUMN a INT", NULL },
+	{ "ALTER TABLE t ADD a INT NULL DEFAULT NULL COMMENT 'NOT NULL' AFTER b", NULL },
+	{ "ALTER TABLE t ADD COLUMN IF NOT EXISTS (a INT, b VARCHAR(9) CHARACTER SET utf8mb4)",
+	  NULL },
+	{ "ALTER TABLE t ADD a ENUM('x', 'DEFAULT') UNIQUE KEY", NULL },
+	{ "ALTER TABLE t ADD a INT CHECK (a > 0 AND a IS NOT NULL) FIRST", NULL },
+	{ "ALTER TABLE t ADD a TIMESTAMP NULL", NULL },
+	{ "ALTER TABLE t ADD a TIMESTAMP", "ADD COLUMN with a default" },
+	{ "ALTER TABLE t ADD a INT DEFAULT 5", "ADD COLUMN with a default" },
+	{ "ALTER TABLE t ADD a INT DEFAULT (1 + 1)", "ADD COLUMN with a default" },
+	{ "ALTER TABLE t ADD a INT NOT NULL", "ADD COLUMN that is not NULL in existing rows" },
+	{ "ALTER TABLE t ADD a INT AS (b + 1) STORED",
+	  "ADD COLUMN that is not NULL in existing rows" },
+	{ "ALTER TABLE t ADD a INT GENERATED ALWAYS AS (b) VIRTUAL",
+	  "ADD COLUMN that is not NULL in existing rows" },
+	{ "ALTER TABLE t ADD a SERIAL", "ADD COLUMN that is not NULL in existing rows" },
+	{ "ALTER TABLE t ADD a INT AUTO_INCREMENT UNIQUE",
+	  "ADD COLUMN that is not NULL in existing rows" },
+	{ "ALTER TABLE t ADD a INT PRIMARY KEY", "ADD COLUMN with a primary key" },
+	{ "ALTER TABLE t ADD a INT KEY", "ADD COLUMN with a primary key" },
+	{ "ALTER TABLE t ADD (a INT, b INT NOT NULL)",
+	  "ADD COLUMN that is not NULL in existing rows" },
+	{ "ALTER TABLE t ADD (a INT, INDEX (a))", NULL },
+	{ "ALTER TABLE t ADD a INT, ADD b INT DEFAULT 1", "ADD COLUMN with a default" },
+	{ "ALTER TABLE t ADD INDEX i (a), ADD KEY (b), ADD FULLTEXT f (c), ADD UNIQUE (d)", NULL },
+	{ "ALTER TABLE t ADD CONSTRAINT c FOREIGN KEY (a) REFERENCES p (id) ON DELETE CASCADE",
+	  NULL },
+	{ "ALTER TABLE t ADD CONSTRAINT CHECK (a > 0)", NULL },
+	{ "ALTER TABLE t ADD PRIMARY KEY (a)", "ADD PRIMARY KEY" },
+	{ "ALTER TABLE t ADD CONSTRAINT x PRIMARY KEY (a)", "ADD PRIMARY KEY" },
+	{ "ALTER TABLE t DROP PRIMARY KEY, ADD PRIMARY KEY (b)", "DROP PRIMARY KEY" },
+	{ "ALTER TABLE t DROP INDEX `PRIMARY`", "DROP PRIMARY KEY" },
+	{ "DROP INDEX `PRIMARY` ON t", "DROP PRIMARY KEY" },
+	{ "DROP INDEX i ON t", NULL },
+	{ "CREATE UNIQUE INDEX i ON t (a)", NULL },
+	{ "ALTER TABLE t DROP COLUMN a, DROP b, DROP INDEX i, DROP FOREIGN KEY f, DROP CONSTRAINT c",
+	  NULL },
+	{ "ALTER TABLE t DROP COLUMN IF EXISTS a", NULL },
+	{ "ALTER TABLE t MODIFY a BIGINT", "MODIFY COLUMN" },
+	{ "ALTER TABLE t ADD x INT, MODIFY COLUMN IF EXISTS a BIGINT", "MODIFY COLUMN" },
+	{ "ALTER TABLE t CHANGE a b INT", "CHANGE COLUMN" },
+	{ "ALTER TABLE t RENAME COLUMN a TO b", "RENAME COLUMN" },
+	{ "ALTER TABLE t RENAME INDEX a TO b, RENAME KEY c TO d", NULL },
+	{ "ALTER TABLE t RENAME u", NULL },
+	{ "ALTER TABLE t RENAME TO x.u, ADD a INT", NULL },
+	{ "ALTER TABLE t CONVERT TO CHARACTER SET latin1", "CONVERT" },
+	{ "ALTER TABLE t DEFAULT CHARACTER SET = latin1 COLLATE latin1_bin", NULL },
+	{ "ALTER TABLE t CHARSET utf8mb4, COMMENT 'MODIFY', AUTO_INCREMENT = 7", NULL },
+	{ "ALTER TABLE t ENGINE=InnoDB ROW_FORMAT=DYNAMIC, ALGORITHM=INPLACE, LOCK=NONE", NULL },
+	{ "ALTER TABLE t ENGINE='MyISAM'", NULL },
+	{ "ALTER TABLE t ENGINE = BLACKHOLE", "ENGINE" },
+	{ "ALTER TABLE t FORCE", NULL },
+	{ "ALTER TABLE t", NULL },
+	{ "ALTER TABLE t DISABLE KEYS", NULL },
+	{ "ALTER TABLE t ORDER BY a, b DESC", NULL },
+	{ "ALTER TABLE t ALTER a SET DEFAULT 5, ALTER COLUMN b DROP DEFAULT, ALTER INDEX i IGNORED",
+	  NULL },
+	{ "ALTER TABLE IF EXISTS x.t WAIT 5 ADD COLUMN a INT", NULL },
+	{ "ALTER ONLINE TABLE `x`.`t` NOWAIT MODIFY a INT", "MODIFY COLUMN" },
+	{ "ALTER IGNORE TABLE t ADD UNIQUE (a)", "ALTER IGNORE, or REPAIR" },
+	{ "REPAIR TABLE t", "ALTER IGNORE, or REPAIR" },
+	{ "ALTER TABLE t DROP PARTITION p", "DROP PARTITION" },
+	{ "ALTER TABLE t TRUNCATE PARTITION ALL", "TRUNCATE PARTITION" },
+	{ "ALTER TABLE t EXCHANGE PARTITION p WITH TABLE u", "EXCHANGE PARTITION" },
+	{ "ALTER TABLE t CONVERT PARTITION p TO TABLE u", "CONVERT" },
+	{ "ALTER TABLE t ADD PARTITION (PARTITION p VALUES LESS THAN (9))", NULL },
+	{ "ALTER TABLE t REORGANIZE PARTITION p INTO (PARTITION q VALUES LESS THAN (9))", NULL },
+	{ "ALTER TABLE t REBUILD PARTITION p", NULL },
+	{ "ALTER TABLE t REPAIR PARTITION p", "REPAIR PARTITION" },
+	{ "ALTER TABLE t PARTITION BY HASH (a) PARTITIONS 4", NULL },
+	{ "ALTER TABLE t ADD a INT PARTITION BY HASH (a) PARTITIONS 4", NULL },
+	{ "ALTER TABLE t REMOVE PARTITIONING", NULL },
+	{ "ALTER TABLE t DISCARD TABLESPACE", "IMPORT or DISCARD TABLESPACE" },
+	{ "ALTER TABLE t IMPORT TABLESPACE", "IMPORT or DISCARD TABLESPACE" },
+	{ "ALTER TABLE t ADD SYSTEM VERSIONING", "ADD SYSTEM VERSIONING" },
+	{ "ALTER TABLE t DROP SYSTEM VERSIONING", "DROP SYSTEM VERSIONING" },
+	{ "ALTER TABLE t ADD system INT, ADD period INT", NULL },
+	{ "ALTER TABLE t FROBNICATE a", "an ALTER TABLE that is not understood" },
+	{ "ALTER TABLE t UNION = (a, b)", "an ALTER TABLE that is not understood" },
+	{ "SET STATEMENT lock_wait_timeout=1, max_statement_time=0 FOR ALTER TABLE t MODIFY a INT",
+	  "MODIFY COLUMN" },
+};
+
+START_TEST(test_alter)
+{
+	for (size_t i = 0; i < sizeof(altered) / sizeof(altered[0]); i++) {
+		const struct altered *x = &altered[i];
+		struct statement s;
+		struct err e = ERR_INIT;
+
+		ck_assert_int_eq(statement_read(slice_str(x->text), slice_str("d"), &s, &e), 0);
+		ck_assert_msg(s.kind == STATEMENT_ALTER_TABLE, "%s", x->text);
+		ck_assert_msg((s.rewrites == NULL) == (x->why == NULL) &&
+				      (x->why == NULL || strcmp(s.rewrites, x->why) == 0),
+			      "%s: %s", x->text, s.rewrites != NULL ? s.rewrites : "nothing");
+		statement_done(&s);
+	}
+}
+END_TEST
+
+static void check_any(const char *const *texts, size_t count, bool any)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct statement s;
+		struct err e = ERR_INIT;
+
+		ck_assert_int_eq(statement_read(slice_str(texts[i]), slice_str("d"), &s, &e), 0);
+		ck_assert_msg(s.any_table == any, "%s", texts[i]);
+		statement_done(&s);
+	}
+}
+
+START_TEST(test_calls)
+{
+	static const char *const may[] = { "SELECT 1",
+					   "INSERT INTO t VALUES (f(1))",
+					   "INSERT INTO t SELECT `x`.`f`(a) FROM u",
+					   "UPDATE t SET a = `f` (b)",
+					   "DO f(1)",
+					   "DELETE FROM t WHERE x.count(a) > 1" };
+	static const char *const not [] = {
+		"INSERT INTO t VALUES (1, NOW()), (2, UUID())",
+		"INSERT INTO t(a, b) VALUES (1, 2) ON DUPLICATE KEY UPDATE a = VALUES(a)",
+		"REPLACE INTO `x`.`t` (a) SELECT COALESCE(LOWER(CONV(BIT_XOR(CAST(CRC32(a) AS "
+		"UNSIGNED)), 10, 16)), 0) FROM `x`.`u` FORCE INDEX(`PRIMARY`)",
+		"UPDATE t SET a = 1 WHERE b IN (1, 2) AND (c = 'f(1)')",
+		"LOAD DATA LOCAL INFILE 'f' INTO TABLE `t` FIELDS TERMINATED BY ',' (`a`, `b`)",
+		"INSERT x.t (a) VALUES (1.5)",
+	};
+
+	check_any(may, sizeof(may) / sizeof(may[0]), true);
+	check_any(not, sizeof(not ) / sizeof(not [0]), false);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("binlog_statement");
@@ -217,6 +362,8 @@ int main(void)
 	unit_test(s, test_expected);
 	unit_test(s, test_delete_several);
 	unit_test(s, test_flags_and_names);
+	unit_test(s, test_alter);
+	unit_test(s, test_calls);
 	unit_test(s, test_peek);
 	unit_test(s, test_too_many_tables);
 	unit_test_slow(s, test_damaged, 60);

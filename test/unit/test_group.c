@@ -1,5 +1,5 @@
 /* test_group.c - raw events of a real server (test/golden) to row changes of whole transactions:
- * what is delivered and what is not; read in one pass and in two; statements that must be refused;
+ * what is delivered and what is not; read in one pass and in two; what statements do to tables;
  * every way to damage the bytes. */
 #include "cdc/change/cuts.h"
 #include "cdc/change/group.h"
@@ -93,14 +93,25 @@ static void print_cells(const struct shape *shape, const struct cell *cells, str
 	}
 }
 
+static void print_effect(const struct group_effect *effect, struct buf *out)
+{
+	buf_add_format(out, "#%d %s%s %s.%s: %s\n", (int)effect->order,
+		       effect->kind == GROUP_EMPTIES ? "empties" : "rewrites",
+		       effect->unsure ? "?" : "", effect->db, effect->table, effect->why);
+}
+
 static int take_rows(struct fixture *f)
 {
 	struct group_row row;
 	int rc;
 
-	while ((rc = group_next(f->group, &row, &f->e)) == 1) {
+	while ((rc = group_next(f->group, &row, &f->e)) > 0) {
 		const struct change *c = &row.change;
 
+		if (rc == GROUP_GIVES_EFFECT) {
+			print_effect(&row.effect, &f->out);
+			continue;
+		}
 		buf_add_format(&f->out, "%s#%d %c %s", c->transaction, (int)c->order, (char)c->op,
 			       c->shape->table);
 		print_cells(c->shape, c->before, &f->out);
@@ -108,6 +119,16 @@ static int take_rows(struct fixture *f)
 		buf_add_str(&f->out, "\n");
 	}
 	return rc;
+}
+
+static void end_group(struct fixture *f)
+{
+	static const char *const ends[] = { "", "prepares", "commits", "rolls back" };
+	const struct group_info *info = group_info(f->group);
+
+	if (info->xa != GROUP_XA_NONE)
+		buf_add_format(&f->out, "%s %s %s\n", info->gtid_text, ends[info->xa], info->xid);
+	group_reset(f->group);
 }
 
 static int feed(struct fixture *f, struct slice packet)
@@ -118,7 +139,7 @@ static int feed(struct fixture *f, struct slice packet)
 		return 0;
 	if (take_rows(f) < 0)
 		return -1;
-	group_reset(f->group);
+	end_group(f);
 	return 0;
 }
 
@@ -154,7 +175,7 @@ static int feed_twice(struct fixture *f, const struct file *file)
 			if (take_rows(f) < 0)
 				return -1;
 			if (group_complete(f->group))
-				group_reset(f->group);
+				end_group(f);
 			continue;
 		}
 		if (group_at == 0)
@@ -170,7 +191,7 @@ static int feed_twice(struct fixture *f, const struct file *file)
 				return -1;
 			at = group_at;
 		} else {
-			group_reset(f->group);
+			end_group(f);
 		}
 		group_at = 0;
 	}
@@ -189,6 +210,11 @@ static const char delivered[] =
 static void check_delivered(const char *got)
 {
 	ck_assert_msg(strncmp(got, delivered, strlen(delivered)) == 0, "delivered:\n%s", got);
+	/* what was prepared, and how it ended */
+	ck_assert_ptr_nonnull(strstr(got, "prepares 7:6f6e65:6272616e6368\n"));
+	ck_assert_ptr_nonnull(strstr(got, "c a (40,0)"));
+	ck_assert_ptr_nonnull(strstr(got, "commits 7:6f6e65:6272616e6368\n"));
+	ck_assert_ptr_nonnull(strstr(got, "rolls back 1:74776f:\n"));
 }
 
 START_TEST(test_group_delivers_what_committed)
@@ -197,11 +223,8 @@ START_TEST(test_group_delivers_what_committed)
 	struct fixture f;
 
 	setup(&f, "golden.a");
-	ck_assert_int_eq(feed_file(&f, &file), -1); /* the XA transaction on table a */
-	ck_assert_int_eq(f.e.kind, ERR_DATA);
-	ck_assert_ptr_nonnull(strstr(f.e.msg, "prepared XA transaction"));
+	ck_assert_msg(feed_file(&f, &file) == 0, "%s", f.e.msg);
 	check_delivered(buf_cstr(&f.out));
-	ck_assert_ptr_null(strstr(buf_cstr(&f.out), "40"));
 	teardown(&f);
 }
 END_TEST
@@ -213,9 +236,8 @@ START_TEST(test_group_read_twice_is_the_same)
 
 	setup(&once, "golden.a");
 	setup(&twice, "golden.a");
-	ck_assert_int_eq(feed_file(&once, &file), -1);
-	ck_assert_int_eq(feed_twice(&twice, &file), -1);
-	ck_assert_str_eq(once.e.msg, twice.e.msg);
+	ck_assert_msg(feed_file(&once, &file) == 0, "%s", once.e.msg);
+	ck_assert_msg(feed_twice(&twice, &file) == 0, "%s", twice.e.msg);
 	/* order counts what is delivered of the group, so it is the same, too */
 	ck_assert_str_eq(buf_cstr(&once.out), buf_cstr(&twice.out));
 	teardown(&once);
@@ -238,7 +260,10 @@ START_TEST(test_group_to_the_end)
 			 "0-1-16#1 c keyless (1,same)\n0-1-16#2 c keyless (1,same)\n0-1-16#3 c "
 			 "keyless (null,null)\n"
 			 "0-1-17#1 d keyless (1,same)\n0-1-18#1 u keyless (1,same) (1,x)\n"
-			 "0-1-18#2 u keyless (null,null) (null,x)\n");
+			 "0-1-18#2 u keyless (null,null) (null,x)\n"
+			 "0-1-22 prepares 7:6f6e65:6272616e6368\n"
+			 "0-1-23 commits 7:6f6e65:6272616e6368\n"
+			 "0-1-24 prepares 1:74776f:\n0-1-25 rolls back 1:74776f:\n");
 	ck_assert_int_eq(group_take_bytes(f.group), (int64_t)file.size - MAGIC_SIZE);
 	teardown(&f);
 }
@@ -307,6 +332,8 @@ END_TEST
 
 /* ---- statements made by hand ---------------------------------------------------------------- */
 
+static uint8_t query_flags; /* of the next QUERY events */
+
 static struct slice make_event(uint8_t type, struct slice body)
 {
 	static uint8_t event[4096];
@@ -314,6 +341,8 @@ static struct slice make_event(uint8_t type, struct slice body)
 
 	memset(event, 0, 19);
 	event[4] = type;
+	if (type == EVENT_QUERY)
+		event[17] = query_flags;
 	for (size_t i = 0; i < 4; i++)
 		event[9 + i] = (uint8_t)(size >> 8 * i);
 	memcpy(event + 19, body.data, body.size);
@@ -350,74 +379,128 @@ static void feed_format(struct fixture *f)
 	ck_assert_int_eq(feed(f, next_event(&file, &at)), 0);
 }
 
-static int feed_statement(const char *text, struct fixture *f)
+/* What a statement that stands alone does; thread: flagged as depending on its session. */
+static int feed_statement(const char *text, bool thread, struct fixture *f)
 {
 	setup(f, "shop.item, other.*");
 	feed_format(f);
-	if (feed_gtid(f, 7, true) < 0)
-		return -1;
-	return feed_query(f, text);
+	query_flags = thread ? 0x04 : 0;
+	return feed_gtid(f, 7, true) < 0 ? -1 : feed_query(f, text);
 }
 
-START_TEST(test_group_refuses_statements)
+struct told {
+	const char *text, *effects;
+};
+
+static void check_effects(const struct told *told, size_t count, bool thread)
 {
-	static const char *const refused[] = {
-		"TRUNCATE TABLE item",
-		"truncate `shop`.`item`",
-		"DROP TABLE IF EXISTS x, item",
-		"RENAME TABLE item TO item2",
-		"RENAME TABLE x TO item",
-		"INSERT INTO item VALUES (1)",
-		"UPDATE shop.item SET a = 1",
-		"DROP DATABASE other",
-		"DROP DATABASE shop",
-		"CREATE OR REPLACE TABLE item (a INT)",
-		"DELETE FROM other.x",
-		"ALTER TABLE item RENAME item2",
-		"ALTER TABLE x RENAME TO item",
-		"ALTER TABLE x ADD b INT, RENAME = `shop`.`item`",
-		"ALTER TABLE item DROP PARTITION p1",
-		"alter table item truncate partition all",
-		"ALTER TABLE x EXCHANGE PARTITION p1 WITH TABLE item",
-		"ALTER TABLE item CONVERT PARTITION p1 TO TABLE x",
-		"ALTER TABLE item DISCARD TABLESPACE",
-	};
-	static const char *const fine[] = {
-		"TRUNCATE TABLE elsewhere",
-		"DROP TABLE x",
-		"CREATE TABLE item (a INT DEFAULT 0 COMMENT 'REPLACE')",
-		"INSERT INTO x SELECT * FROM item",
-		"DROP DATABASE nothing",
-		"CREATE VIEW v AS SELECT * FROM item",
-		"DROP TEMPORARY TABLE item",
-		"GRANT SELECT ON item TO x",
-		"# dummy",
-		"ALTER TABLE item ADD b INT",
-		"ALTER TABLE item RENAME COLUMN a TO b, RENAME INDEX x TO y, RENAME KEY p TO q",
-		"ALTER TABLE item ADD PARTITION (PARTITION p2 VALUES LESS THAN (9))",
-		"ALTER TABLE item CONVERT TO CHARACTER SET utf8mb4, DROP `partition`, IMPORT INT",
-		"ALTER TABLE x RENAME TO y",
-		"CREATE TABLE item /* a */ (replace_it INT)",
-		"CREATE TABLE IF NOT EXISTS other.replacements (a INT)",
-		"gibberish (",
-	};
-
-	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+	for (size_t i = 0; i < count; i++) {
 		struct fixture f;
 
-		ck_assert_msg(feed_statement(refused[i], &f) == -1, "%s", refused[i]);
-		ck_assert_int_eq(f.e.kind, ERR_DATA);
-		ck_assert_ptr_nonnull(strstr(f.e.msg, "0-0-7"));
-		ck_assert_ptr_nonnull(strstr(f.e.msg, "HINT"));
-		teardown(&f);
-	}
-	for (size_t i = 0; i < sizeof(fine) / sizeof(fine[0]); i++) {
-		struct fixture f;
-
-		ck_assert_msg(feed_statement(fine[i], &f) == 0, "%s: %s", fine[i], f.e.msg);
+		ck_assert_msg(feed_statement(told[i].text, thread, &f) == 0, "%s: %s", told[i].text,
+			      f.e.msg);
 		ck_assert(!group_open(f.group));
+		ck_assert_msg(strcmp(buf_cstr(&f.out), told[i].effects) == 0, "%s: %s",
+			      told[i].text, buf_cstr(&f.out));
 		teardown(&f);
 	}
+}
+
+START_TEST(test_group_effects)
+{
+	static const struct told told[] = {
+		{ "TRUNCATE TABLE item", "#1 empties shop.item: TRUNCATE\n" },
+		{ "truncate `shop`.`item`", "#1 empties shop.item: TRUNCATE\n" },
+		{ "SET STATEMENT max_statement_time=5 FOR TRUNCATE item",
+		  "#1 empties shop.item: TRUNCATE\n" },
+		{ "DROP TABLE IF EXISTS x, item, other.y",
+		  "#1 empties shop.item: DROP TABLE\n#2 empties other.y: DROP TABLE\n" },
+		{ "RENAME TABLE item TO item2", "#1 empties? shop.item: RENAME away\n" },
+		{ "RENAME TABLE x TO item", "#1 rewrites shop.item: RENAME of another table\n" },
+		{ "RENAME TABLE item TO _item_old, _item_new TO item",
+		  "#1 rewrites shop.item: RENAME of another table\n" },
+		{ "RENAME TABLE item TO other.b WAIT 3",
+		  "#1 empties? shop.item: RENAME away\n"
+		  "#2 rewrites other.b: RENAME of another table\n" },
+		{ "RENAME TABLE item TO tmp, other.b TO item, tmp TO other.b",
+		  "#1 rewrites shop.item: RENAME of another table\n"
+		  "#2 rewrites other.b: RENAME of another table\n" },
+		{ "RENAME TABLE item TO x, x TO item", "" },
+		{ "RENAME TABLE IF EXISTS a TO b, item TO c",
+		  "#1 empties? shop.item: RENAME away\n" },
+		{ "INSERT INTO item VALUES (1)",
+		  "#1 rewrites shop.item: DML that is written as a statement (binlog_format)\n" },
+		{ "UPDATE shop.item SET a = 1",
+		  "#1 rewrites shop.item: DML that is written as a statement (binlog_format)\n" },
+		{ "DELETE FROM other.x",
+		  "#1 rewrites other.x: DML that is written as a statement (binlog_format)\n" },
+		{ "SELECT `shop`.`f`(1)",
+		  "#1 rewrites .: DML that is written as a statement (binlog_format)\n" },
+		{ "INSERT INTO z SELECT f(1)",
+		  "#1 rewrites .: DML that is written as a statement (binlog_format)\n" },
+		{ "DROP DATABASE other", "#1 empties other.: DROP DATABASE\n" },
+		{ "CREATE OR REPLACE TABLE item (a INT)",
+		  "#1 empties shop.item: CREATE OR REPLACE TABLE\n" },
+		{ "CREATE TABLE item SELECT 1 AS a",
+		  "#1 rewrites shop.item: CREATE TABLE ... SELECT, written as a statement\n" },
+		{ "ALTER TABLE item RENAME item2", "#1 empties? shop.item: RENAME away\n" },
+		{ "ALTER TABLE x RENAME TO item",
+		  "#1 rewrites shop.item: RENAME of another table\n" },
+		{ "ALTER TABLE x ADD b INT, RENAME = `shop`.`item`",
+		  "#1 rewrites shop.item: RENAME of another table\n" },
+		{ "ALTER TABLE item DROP PARTITION p1", "#1 rewrites shop.item: DROP PARTITION\n" },
+		{ "ALTER TABLE x EXCHANGE PARTITION p1 WITH TABLE item",
+		  "#1 rewrites shop.item: EXCHANGE PARTITION\n" },
+		{ "ALTER TABLE item MODIFY a BIGINT", "#1 rewrites shop.item: MODIFY COLUMN\n" },
+		{ "MOVE TABLE item SOMEWHERE",
+		  "#1 rewrites shop.item: a statement that is not understood\n" },
+		{ "TRUNCATE TABLE elsewhere", "" },
+		{ "DROP TABLE x", "" },
+		{ "CREATE TABLE item (a INT DEFAULT 0 COMMENT 'REPLACE')", "" },
+		{ "INSERT INTO x SELECT COUNT(*) FROM item", "" },
+		{ "DROP DATABASE nothing", "#1 empties nothing.: DROP DATABASE\n" },
+		{ "CREATE VIEW v AS SELECT * FROM item", "" },
+		{ "DROP TEMPORARY TABLE item", "" },
+		{ "GRANT SELECT ON item TO x", "" },
+		{ "# dummy", "" },
+		{ "ALTER TABLE item ADD b INT", "" },
+		{ "ALTER TABLE x RENAME TO y", "" },
+		{ "ALTER TABLE x MODIFY item INT", "" },
+		{ "OPTIMIZE TABLE item", "" },
+		{ "gibberish (", "" },
+	};
+	static const struct told thread[] = {
+		{ "TRUNCATE item", "#1 rewrites shop.item: TRUNCATE\n" },
+		{ "DROP TABLE `item` /* generated by server */",
+		  "#1 empties shop.item: DROP TABLE\n" },
+		{ "DROP TEMPORARY TABLE `item` /* generated by server */", "" },
+	};
+
+	check_effects(told, sizeof(told) / sizeof(told[0]), false);
+	check_effects(thread, sizeof(thread) / sizeof(thread[0]), true);
+}
+END_TEST
+
+/* In their place, whatever the group's end; what is repeated comes once. */
+START_TEST(test_group_effects_inside)
+{
+	struct fixture f;
+
+	setup(&f, "shop.item, other.*");
+	feed_format(&f);
+	query_flags = 0;
+	ck_assert_int_eq(feed_gtid(&f, 7, false), 0);
+	ck_assert_int_eq(feed_query(&f, "SAVEPOINT a"), 0);
+	ck_assert_int_eq(feed_query(&f, "UPDATE item SET a = 1"), 0);
+	ck_assert_int_eq(feed_query(&f, "UPDATE item SET a = 2"), 0);
+	ck_assert_int_eq(feed_query(&f, "ROLLBACK TO a"), 0);
+	ck_assert_int_eq(feed_query(&f, "DROP TABLE IF EXISTS `item` /* generated */"), 0);
+	ck_assert_str_eq(buf_cstr(&f.out), "");
+	ck_assert_int_eq(feed_query(&f, "ROLLBACK"), 0);
+	ck_assert_str_eq(buf_cstr(&f.out),
+			 "#1 rewrites shop.item: DML that is written as a statement "
+			 "(binlog_format)\n#2 empties shop.item: DROP TABLE\n");
+	teardown(&f);
 }
 END_TEST
 
@@ -489,7 +572,8 @@ int main(void)
 	unit_test(s, test_group_to_the_end);
 	unit_test_slow(s, test_group_damaged, 60);
 	unit_test(s, test_group_checksum_is_verified);
-	unit_test(s, test_group_refuses_statements);
+	unit_test(s, test_group_effects);
+	unit_test(s, test_group_effects_inside);
 	unit_test(s, test_group_shape_of_groups);
 	unit_test(s, test_cuts_nested);
 	return unit_run(s);

@@ -1,0 +1,152 @@
+/* session_effects.c - statements that change captured tables without naming rows
+ * (cdc/change/group.h, "effects"), and captured tables that are gone.
+ *
+ * Emptied: a record with op t in every partition of the row topic, in its place within the source
+ * transaction. Rewritten: a reconciling copy is queued; the want is part of the position that the
+ * transaction's own records are committed with, so that a crash loses neither and repeats neither.
+ *
+ * A table that was dropped has rows in its topic until the DROP is reached, and may come back. So
+ * the position keeps the name of every table that was captured, whether it exists or not. */
+#include "cdc/capture/session_priv.h"
+
+#include "core/base/log.h"
+#include "core/base/mem.h"
+#include "core/base/metric.h"
+#include "core/mysql/db.h"
+
+#include <stdlib.h>
+
+/* ---- tables that are gone ------------------------------------------------------------------- */
+
+void session_gone(struct session *s, const struct position_copy *known)
+{
+	struct position_copy *gone;
+
+	s->gone = xrealloc(s->gone, (s->gone_count + 1) * sizeof(*s->gone));
+	gone = &s->gone[s->gone_count++];
+	*gone = (struct position_copy){ .db = xstrdup(known->db),
+					.table = xstrdup(known->table),
+					.done = true,
+					.chunks = known->chunks,
+					.rows = known->rows,
+					.kind = "first",
+					.why = "",
+					.where = "" };
+}
+
+void session_effects_done(struct session *s)
+{
+	for (size_t i = 0; i < s->gone_count; i++) {
+		free((char *)(uintptr_t)s->gone[i].db);
+		free((char *)(uintptr_t)s->gone[i].table);
+	}
+	free(s->gone);
+}
+
+/* ---- emptied -------------------------------------------------------------------------------- */
+
+static void count(const char *kind)
+{
+	metric_add(metric_counter("millrace_capture_effects_total",
+				  "Tables changed by statements that name no rows.", "kind", kind,
+				  NULL),
+		   1);
+}
+
+static int rewrite(struct session *s, const struct group_effect *effect, const char *db,
+		   const char *table, struct err *e)
+{
+	count("rewritten");
+	log_info("capture", "%s: %s: %s.%s may have changed without row events and is compared",
+		 group_info(s->group)->gtid_text, effect->why, db, table);
+	return reconcile_want(s->reconcile, db, table, "", effect->why, e);
+}
+
+/* The table's records need its schema; one that is gone, and had no row since we started, is told
+ * of with a schema that has no columns: they are not needed to say that there are no rows. */
+static int send_emptied(struct session *s, const struct group_effect *effect, const char *db,
+			const char *table, struct err *e)
+{
+	const struct group_info *info = group_info(s->group);
+	struct shape *shape = publisher_shape(s->publisher, db, table);
+	struct change change = { .op = CHANGE_TRUNCATE,
+				 .transaction = info->gtid_text,
+				 .commit_us = info->commit_us,
+				 .order = effect->order };
+	int rc;
+
+	change.shape = shape != NULL ? shape_ref(shape) : shape_new(db, table, 0);
+	rc = publisher_change(s->publisher, &change, &s->seq, e);
+	shape_unref(change.shape);
+	return rc;
+}
+
+static int emptied(struct session *s, const struct group_effect *effect, const char *db,
+		   const char *table, struct err *e)
+{
+	count("emptied");
+	log_info("capture", "%s: %s: %s.%s is empty", group_info(s->group)->gtid_text, effect->why,
+		 db, table);
+	if (copy_emptied(s->copy, db, table))
+		log_info("copy", "%s.%s was emptied while it is copied", db, table);
+	reconcile_emptied(s->reconcile, db, table);
+	return send_emptied(s, effect, db, table, e);
+}
+
+/* Does a table of this name exist now? */
+static int exists(struct session *s, const char *db, const char *table, bool *ret_exists,
+		  struct err *e)
+{
+	struct buf sql = BUF_INIT;
+	struct db *source = NULL;
+	char *found = NULL;
+	int rc = db_open(s->settings, DB_TEXT_UTF8, &source, e);
+
+	buf_add_str(&sql, "SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = ");
+	db_quote(slice_str(db), &sql);
+	buf_add_str(&sql, " AND TABLE_NAME = ");
+	db_quote(slice_str(table), &sql);
+	if (rc == 0)
+		rc = db_get_text(source, buf_cstr(&sql), &found, e);
+	*ret_exists = found != NULL;
+	if (source != NULL)
+		db_close(source);
+	buf_done(&sql);
+	free(found);
+	return rc;
+}
+
+/* ---- one effect ----------------------------------------------------------------------------- */
+
+static int act(struct session *s, const struct group_effect *effect, const char *db,
+	       const char *table, struct err *e)
+{
+	bool there = false;
+
+	if (effect->kind == GROUP_REWRITES)
+		return rewrite(s, effect, db, table, e);
+	if (effect->unsure && exists(s, db, table, &there, e) < 0)
+		return -1;
+	return there ? rewrite(s, effect, db, table, e) : emptied(s, effect, db, table, e);
+}
+
+static bool means(const struct group_effect *effect, const struct position_copy *known)
+{
+	return strcmp(known->kind, "first") == 0 &&
+	       (effect->db[0] == '\0' || strcmp(effect->db, known->db) == 0) &&
+	       (effect->table[0] == '\0' || strcmp(effect->table, known->table) == 0);
+}
+
+int session_effect(struct session *s, const struct group_effect *effect, struct err *e)
+{
+	size_t known_count;
+	const struct position_copy *known = session_copies(s, &known_count);
+
+	/* a table that we have never seen has no rows to lose, but may have some to gain */
+	if (effect->kind == GROUP_REWRITES && effect->table[0] != '\0')
+		return act(s, effect, effect->db, effect->table, e);
+	for (size_t i = 0; i < known_count; i++)
+		if (means(effect, &known[i]) && act(s, effect, known[i].db, known[i].table, e) < 0)
+			return -1;
+	return 0;
+}
