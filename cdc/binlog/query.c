@@ -1,14 +1,17 @@
-/* query.c - QUERY and QUERY_COMPRESSED.
+/* query.c - QUERY, QUERY_COMPRESSED, and EXECUTE_LOAD_QUERY (a LOAD DATA written as text).
  *
  * Layout: thread id 4, execution time 4, length of the database name 1, error code 2, length of the
  * status variables 2, status variables, database name and a NUL, then the text: plain, or
- * compressed (inflate.c). The status variables describe the session (sql_mode, character sets, time
+ * compressed (inflate.c). EXECUTE_LOAD_QUERY has 13 bytes about its file before the status
+ * variables. The status variables describe the session (sql_mode, character sets, time
  * zone); nothing here depends on them, so they are stepped over as a whole, which holds for
  * variables that later servers invent. */
 #include "cdc/binlog/event.h"
 #include "cdc/binlog/inflate.h"
 
 #include <inttypes.h>
+
+#define LOAD_HEADER_SIZE 13 /* file id 4, two places of its name in the text 4 + 4, duplicates 1 */
 
 int event_query_read(const struct event *ev, struct buf *scratch, struct event_query *ret_query,
 		     struct err *e)
@@ -23,6 +26,8 @@ int event_query_read(const struct event *ev, struct buf *scratch, struct event_q
 	db = rd_u8(&in);
 	q.error_code = rd_u16(&in);
 	variables = rd_u16(&in);
+	if (ev->header.type == EVENT_EXECUTE_LOAD_QUERY)
+		rd_skip(&in, LOAD_HEADER_SIZE);
 	rd_skip(&in, variables);
 	q.db = rd_bytes(&in, db);
 	if (rd_u8(&in) != 0)

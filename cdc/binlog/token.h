@@ -1,5 +1,5 @@
-/* token.h - SQL text cut into tokens. For statement*.c only. Never allocates, never fails: text that
- * cannot be read ends it. */
+/* token.h - SQL text cut into tokens. For statement*.c only. Never allocates, never fails: text
+ * that cannot be read ends it. */
 #ifndef CDC_BINLOG_TOKEN_H
 #define CDC_BINLOG_TOKEN_H
 

@@ -9,7 +9,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions, Ne
 
 from fold import check_seq, compare
 from harness import run_sql, source_position
-from test_errors import CONFIG, DATA, closed_port, ends_with, table  # noqa: F401
+from test_errors import CONFIG, closed_port, ends_with, table  # noqa: F401
 
 NO_PAGES = ["--http.listen=off"]
 
@@ -102,14 +102,6 @@ def test_a_dropped_table_can_be_taken_out_but_not_in_again(table, make_setup):  
     setup.write()
     ends_with(setup, CONFIG, setup.topic(f"{db}.u"), "capture.adopt", flags=NO_PAGES)
     check_seq(setup)
-
-
-def test_alter_that_renames(table, make_setup):  # noqa: F811
-    db, connection = table
-    setup = make_setup(f"{db}.t")
-    until_delivered(setup, connection)
-    run_sql(connection, f"ALTER TABLE {db}.t RENAME {db}.t2", f"CREATE TABLE {db}.t (id INT PRIMARY KEY, v VARCHAR(10))")
-    ends_with(setup, DATA, f"{db}.t", flags=NO_PAGES)
 
 
 def test_a_first_commit_that_was_aborted(servers, table, make_setup):  # noqa: F811

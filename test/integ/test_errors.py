@@ -157,29 +157,6 @@ def test_source_away(table, make_setup):
     assert out.returncode == UNREACHABLE, out.stdout + out.stderr
 
 
-def test_statement_that_changes_captured_rows_without_row_events(servers, table, make_setup):
-    db, connection = table
-    setup = make_setup(f"{db}.t")
-    run = setup.daemon("run").start()
-    setup.wait_delivered(source_position(connection), run)
-    other = servers.connect(database=db)
-    run_sql(other, "SET binlog_format = STATEMENT", "UPDATE t SET v = 'z'")
-    assert run.ended() == DATA
-    assert "UPDATE" not in run.log() or "v = 'z'" not in run.log(), "row data in the log"
-    assert "HINT" in run.log() or "hint" in run.log()
-    other.close()
-
-
-def test_truncate_is_never_passed_over(table, make_setup):
-    db, connection = table
-    setup = make_setup(f"{db}.t")
-    run = setup.daemon("run").start()
-    setup.wait_delivered(source_position(connection), run)
-    run_sql(connection, f"TRUNCATE {db}.t")
-    assert run.ended() == DATA
-    assert f"{db}.t" in run.log()
-
-
 def test_view_mistakes_are_all_named(make_setup):
     setup = make_setup("a.b")
     view = setup.folder / "views" / "bad"

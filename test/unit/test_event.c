@@ -261,6 +261,7 @@ END_TEST
 START_TEST(test_query)
 {
 	const char bytes[] = "\1\0\0\0\0\0\0\0\2\x05\0\3\0vvvdb\0SELECT 1";
+	const char load[] = "\1\0\0\0\0\0\0\0\2\0\0\3\0ffffssssddddevvvdb\0LOAD DATA";
 	struct event ev = event_of(EVENT_QUERY, slice_of(bytes, sizeof(bytes) - 1));
 	struct event_query q;
 	struct buf scratch = BUF_INIT;
@@ -273,6 +274,9 @@ START_TEST(test_query)
 		ev.body.size = cut;
 		ck_assert_int_lt(event_query_read(&ev, &scratch, &q, &e), 0);
 	}
+	ev = event_of(EVENT_EXECUTE_LOAD_QUERY, slice_of(load, sizeof(load) - 1));
+	ck_assert_int_eq(event_query_read(&ev, &scratch, &q, &e), 0);
+	ck_assert(slice_is(q.db, "db") && slice_is(q.text, "LOAD DATA"));
 	buf_done(&scratch);
 }
 END_TEST
