@@ -95,7 +95,7 @@ programs := $(if $(wildcard cli/main.c),$(B)/millrace) $(if $(load_sources),$(B)
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all help units benches demo check test lint format bench memory install clean golden-update FORCE
+.PHONY: all help units benches demo check test faults faults-prove lint format bench memory install clean golden-update FORCE
 
 all: $(lib) $(programs) ## build everything that gets installed (the default)
 
@@ -117,6 +117,12 @@ check: ## unit tests, golden files, layers and lint: seconds, no servers
 
 test: ## everything, with real servers; ends with 'N passed, N failed'
 	@MAKEFLAGS= scripts/test
+
+faults: ## random histories under faults against real servers: SEED=n RUNS=n
+	@MAKEFLAGS= scripts/faults run '$(SEED)' '$(RUNS)'
+
+faults-prove: ## build known mistakes in, one at a time: make faults must find each
+	@MAKEFLAGS= scripts/faults prove
 
 lint: ## layers, banned calls, sizes, style
 	@scripts/lint

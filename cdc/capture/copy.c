@@ -323,7 +323,8 @@ static void open_window(struct copy *c, const struct copy_place *place)
 {
 	struct slice border = buf_slice(&c->border.key);
 
-	fold_open(c->active->fold, c->has_border ? &border : NULL);
+	if (!BUG(low_mark))
+		fold_open(c->active->fold, c->has_border ? &border : NULL);
 	if (c->active->started_us == 0) {
 		c->active->started_us = clock_monotonic_us();
 		c->active->rows_at_start = c->active->rows;
@@ -367,7 +368,11 @@ static void chunk_came(struct copy *c, struct chunk *chunk)
 		chunk_free(chunk);
 		c->state = COPY_BORDER_WANTED;
 	} else {
+		struct slice border = buf_slice(&c->border.key);
+
 		c->chunk = chunk;
+		if (BUG(low_mark))
+			fold_open(c->active->fold, c->has_border ? &border : NULL);
 		if (chunk->cut)
 			fold_narrow(c->active->fold, buf_slice(&chunk->high.key));
 		c->state = COPY_READ;

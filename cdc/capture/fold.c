@@ -12,6 +12,7 @@
 #include "cdc/capture/fold.h"
 
 #include "cdc/change/key.h"
+#include "core/base/fault.h"
 #include "core/base/mem.h"
 
 #include <stdlib.h>
@@ -264,9 +265,9 @@ enum fold_answer fold_change(struct fold *f, const struct slice *before_key,
 		return FOLD_FLOW;
 	before = place_of(f, before_key);
 	after = place_of(f, after_key);
-	if (before == PLACE_INSIDE)
+	if (before == PLACE_INSIDE && !BUG(fold))
 		put(f, *before_key, NULL);
-	if (after == PLACE_INSIDE)
+	if (after == PLACE_INSIDE && !BUG(fold))
 		put(f, *after_key, &after_image);
 	if (before == PLACE_COPIED)
 		return after == PLACE_COPIED || after == PLACE_NONE ? FOLD_FLOW : FOLD_AS_DELETE;

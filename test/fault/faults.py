@@ -210,7 +210,7 @@ class Run:
         settings = {"source.host": "127.0.0.1", "source.port": self.proxy.port, "kafka.replication": 3, "kafka.schemas_topic": f"{self.name}._schemas",
                     "kafka.timeout": "10s", "capture.memory": "8MB", "capture.commit_bytes": r.choice(("64k", "256k", "1MB")),
                     "capture.commit_interval": r.choice(("20ms", "100ms", "250ms")), "capture.events": "events",
-                    "copy.chunk_rows": r.choice((20, 50, 150)), "source.read_timeout": "8s", "source.server_id": 10000 + self.seed % 1000000}
+                    "copy.chunk_rows": r.choice((40, 100, 250)), "source.read_timeout": "8s", "source.server_id": 10000 + self.seed % 1000000}
         self.setup = Setup(self.servers, self.folder, self.name, ", ".join(f"{self.db}.{t}" for t in world.captured(self.on)))
         self.setup.settings.update({k: str(v) for k, v in settings.items()})
         self.setup.settings["kafka.partitions"] = str(r.choice((1, 2, 3)))
@@ -231,7 +231,7 @@ class Run:
         for window in mine:
             fault = r.choice([f for f in STRIKES[window] if (f != "take-over" or self.on["take-over"]) and (f != "cut" or self.on["cuts"])])
             point = r.choice(WINDOWS[window]) if WINDOWS[window] else None
-            most = {"change": 400, "chunk_row": 40, "applied": 300}.get(point, 6)
+            most = {"change": 60, "chunk_row": 40, "applied": 60}.get(point, 4)
             out.append((window, point, r.randint(1, most), fault, r.uniform(0.2, 3)))
         return out
 
@@ -239,9 +239,13 @@ class Run:
     def capture(self):
         return self.captures[-1] if self.captures else None
 
-    def start_capture(self):
-        self.captures.append(Instance(self, "run").start())
-        return self.captures[-1]
+    def start_capture(self, strike=None):
+        """strike: it is armed before the first instruction runs."""
+        instance = Instance(self, "run")
+        if strike:
+            instance.slots.arm(strike[1], strike[2])
+        self.captures.append(instance.start())
+        return instance
 
     def start_worker(self):
         if self.worker is not None:
@@ -284,20 +288,17 @@ class Run:
                 writer.go_on()
             return
         if window == "take-over":
-            target = self.start_capture() if self.on["take-over"] else self.again()
+            target = self.start_capture((window, point, 1))
         else:
             target = self.worker if window == "view" else self.capture
-        target.slots.arm(point, times if window != "take-over" else 1)
+        if window not in ("take-over", "chunk"):    # else it was armed when it was started
+            target.slots.arm(point, times)
         at = self.wait_stop(target, point, 15 if window in ("take-over", "chunk") else 5)
         if at != point:
             self.missed.append(point)
         self.count(WINDOW_OF.get(at, "idle") if at != point else window, fault, at)
         self.do(fault, target, seconds)
         target.signal(signal.SIGCONT)
-
-    def again(self):
-        self.capture.kill()
-        return self.start_capture()
 
     def count(self, window, fault, point):
         self.note(f"strike: {fault} in window {window}" + (f" at {point}" if point else ""))
@@ -378,18 +379,21 @@ class Run:
         self.mark("prepare")
         self.prepare()
         self.mark("faults")
-        self.start_capture()
+        strikes = self.strikes()
+        self.start_capture(strikes[0])
         wait_until("the schemas topic", lambda: f"{self.name}._schemas" in self.reader.topics(self.name), 60)
         self.start_worker()
         self.writers = [Session(self.servers, self.db, steps, n) for n, steps in enumerate(self.plan)]
         threads = [w for w in self.writers]
         early = self.random.random() < 0.3      # before the capture has its first position
         if not early:
-            wait_until("the capture", lambda: "streaming of" in self.capture.log() or not self.capture.alive(), 60)
+            wait_until("the capture", lambda: "streaming of" in self.capture.log() or self.capture.state() in "TXZ", 90)
         for w in threads:
             w.start()
-        for strike in self.strikes():
+        for number, strike in enumerate(strikes, 1):
             self.strike(*strike)
+            for w in self.writers:
+                w.over = number / len(strikes)
             time.sleep(self.random.uniform(0, 0.4))
             self.watch()
         self.mark("heal")
@@ -432,7 +436,7 @@ class Run:
     def deliver(self):
         position = source_position(self.connection)
         offset, last = 0, None
-        end = time.monotonic() + 100
+        end = time.monotonic() + 240
         while True:
             self.watch()
             for m in self.reader.messages(f"{self.name}.commits", {0: offset}) if f"{self.name}.commits" in self.reader.topics(self.name) else []:
@@ -440,7 +444,7 @@ class Run:
             if last and not last["copying"] and not last.get("reconciling") and contains(gtid_set(last["gtid_set"]), position):
                 break
             if time.monotonic() > end:
-                self.problems.add("lost", f"not delivered up to {position} within 100 s: {last and (last['gtid_set'], last['copying'])}\n" +
+                self.problems.add("lost", f"not delivered up to {position} within 240 s: {last and (last['gtid_set'], last['copying'])}\n" +
                                   "\n".join(c.tail() for c in self.captures))
                 return
             time.sleep(0.2)
@@ -507,6 +511,7 @@ class Session(writers.Writer):
 
     def __init__(self, *words):
         super().__init__(*words)
+        self.over = 0.1     # how much of the strikes is over
         self.may_go = threading.Event()
         self.may_go.set()
 
@@ -516,9 +521,11 @@ class Session(writers.Writer):
     def go_on(self):
         self.may_go.set()
 
-    def step(self, *words):
+    def step(self, kind, pause, *words):
+        """Traffic has to last as long as the strikes do: who is ahead of them goes slowly."""
         self.may_go.wait()
-        super().step(*words)
+        ahead = self.done / len(self.steps) - self.over
+        super().step(kind, pause if ahead < 0 else pause * 4 + 0.05, *words)
 
 
 class TopicReader(Reader):
@@ -532,9 +539,10 @@ class TopicReader(Reader):
         return super().messages(self.schemas_topic if topic == "_schemas" else topic, offsets)
 
 
-def one(batch, seed, keep):
-    folder = batch.folder / f"run-{seed}"
+def one(batch, seed, keep, keep_all=False):
+    folder, kept = batch.folder / f"run-{seed}", keep / f"run-{seed}"
     folder.mkdir()
+    shutil.rmtree(kept, ignore_errors=True)
     run = Run(batch, seed, folder)
     try:
         run.carry_out()
@@ -556,17 +564,16 @@ def one(batch, seed, keep):
         (folder / "problems").write_text("\n".join(run.problems.lines()) + "\n")
         if hasattr(run, "judge") and hasattr(run.judge, "topics"):
             run.judge.dump(folder / "topics")
-        kept = keep / f"run-{seed}"
-        shutil.rmtree(kept, ignore_errors=True)
     try:
         run.end()
     except Exception:
         say(f"cleaning up after run {seed}: {traceback.format_exc()}")
     steps = [b[1] - a[1] for a, b in zip(run.marks, [*run.marks[1:], ("", run.begun + took)])]
     phases = f"{took:.1f} s ({' '.join(f'{m[0]} {s:.1f}' for m, s in zip(run.marks, steps))})"
-    if run.problems:
+    if run.problems or keep_all:
         keep.mkdir(parents=True, exist_ok=True)
         shutil.copytree(folder, kept, symlinks=True)
+    if run.problems:
         say(f"run {seed} FAILED after {phases}, kept in {kept}; again: make faults SEED={seed} RUNS=1")
         for line in run.notes:
             say(f"      {line}")
@@ -593,6 +600,7 @@ def main():
     words.add_argument("--seed", type=int, default=int(time.time()) % 1000000)
     words.add_argument("--runs", type=int, default=20)
     words.add_argument("--keep", type=Path, default=ROOT / "build" / "faults" / "kept", help="folder for what failed")
+    words.add_argument("--keep-all", action="store_true", help="keep what is green too")
     words.add_argument("--first-red", action="store_true", help="end with the first run that fails")
     words.add_argument("--off", default="", help="ingredients to leave out")
     words.add_argument("--on", default="", help="ingredients to try that are off by default")
@@ -610,7 +618,7 @@ def main():
         try:
             for number in range(o.runs):
                 ran += 1
-                if not one(batch, o.seed + number, o.keep) and o.first_red:
+                if not one(batch, o.seed + number, o.keep, o.keep_all) and o.first_red:
                     break
         finally:
             batch.servers.stop()

@@ -98,8 +98,8 @@ class Maker:
         return "txn", [*body, "ROLLBACK TO s1", *self.changes(2)], self.r.choice(("COMMIT", "COMMIT", "COMMIT", "ROLLBACK"))
 
     def big(self):
-        """About 2 to 5 MB in rows of up to 2 kB; some with a part taken back, some rolled back as a whole."""
-        r, first, rows = self.r, self.big_id, self.r.randint(1500, 3500)
+        """About 1.5 to 4 MB in rows of up to 2 kB; some with a part taken back, some rolled back as a whole."""
+        r, first, rows = self.r, self.big_id, self.r.randint(1200, 2600)
         self.big_id += rows + 10
         kind, size = r.random(), r.randint(900, 1500)
         insert = f"INSERT INTO big SELECT {first} + seq, {r.randint(1, 9)}, REPEAT('{r.choice('xyz')}', {size} + seq % 200) FROM seq_1_to_{rows}"
