@@ -35,6 +35,10 @@ int decode_leaf_find(const struct decode_plan *plan, const char *path);
 int decode_run(const struct decode_plan *plan, struct slice datum, struct buf *scratch,
 	       struct value *ret_values, struct err *e);
 
+/* Two's complement, big-endian, as decimal text with `scale` digits behind the point. False when
+ * it is empty or longer than DECODE_DECIMAL_BYTES_MAX. */
+bool decode_decimal(struct slice bytes, int scale, struct buf *out);
+
 /* seq is the first field of every value (DESIGN 4.4): from the first bytes, without a plan. */
 int decode_seq(struct slice wire, int64_t *ret_seq, struct err *e);
 /* Schema id of a Confluent-framed value. */

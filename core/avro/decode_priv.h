@@ -13,8 +13,4 @@ void decode_json_value(const struct schema *s, struct rd *in, int64_t *steps, st
 void decode_joined(struct rd *in, int64_t *steps, struct buf *out);
 int64_t decode_steps(size_t datum_size);
 
-/* Two's complement, big-endian, as decimal text with `scale` digits behind the point. False when
- * it is empty or longer than DECODE_DECIMAL_BYTES_MAX. */
-bool decode_decimal(struct slice bytes, int scale, struct buf *out);
-
 #endif

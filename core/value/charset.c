@@ -325,6 +325,99 @@ bool charset_to_utf8(enum charset charset, struct slice text, struct buf *out)
 	return false;
 }
 
+/* The valid character of `n` bytes at p. */
+static uint32_t take_utf8(const uint8_t *p, size_t n)
+{
+	uint32_t c = n == 1 ? p[0] : p[0] & (0x7fu >> n);
+
+	for (size_t i = 1; i < n; i++)
+		c = c << 6 | (p[i] & 0x3f);
+	return c;
+}
+
+static bool put_latin1(uint32_t c, struct buf *out)
+{
+	for (size_t i = 0; i < 32; i++) {
+		if (latin1_high[i] == c) {
+			buf_add_u8(out, (uint8_t)(0x80 + i));
+			return true;
+		}
+	}
+	if (c > 0xff || (c >= 0x80 && c < 0xa0))
+		return false;
+	buf_add_u8(out, (uint8_t)c);
+	return true;
+}
+
+static void put_unit16(uint32_t unit, bool little, struct buf *out)
+{
+	buf_add_u8(out, (uint8_t)(little ? unit : unit >> 8));
+	buf_add_u8(out, (uint8_t)(little ? unit >> 8 : unit));
+}
+
+static bool put_utf16(uint32_t c, bool little, bool pairs, struct buf *out)
+{
+	if (c >= 0x10000 && !pairs)
+		return false;
+	if (c >= 0x10000) {
+		put_unit16(0xd800 + ((c - 0x10000) >> 10), little, out);
+		c = 0xdc00 + ((c - 0x10000) & 0x3ff);
+	}
+	put_unit16(c, little, out);
+	return true;
+}
+
+static bool put_character(enum charset charset, uint32_t c, struct buf *out)
+{
+	switch (charset) {
+	case CHARSET_LATIN1:
+		return put_latin1(c, out);
+	case CHARSET_UCS2:
+		return put_utf16(c, false, false, out);
+	case CHARSET_UTF16:
+		return put_utf16(c, false, true, out);
+	case CHARSET_UTF16LE:
+		return put_utf16(c, true, true, out);
+	case CHARSET_UTF32:
+		put_unit16(c >> 16, false, out);
+		put_unit16(c & 0xffff, false, out);
+		return true;
+	case CHARSET_BINARY:
+	case CHARSET_ASCII:
+	case CHARSET_UTF8MB3:
+	case CHARSET_UTF8MB4:
+	case CHARSET_OTHER:
+	case CHARSET_UNKNOWN:
+		return false;
+	}
+	return false;
+}
+
+static bool is_utf8_subset(enum charset charset)
+{
+	return charset == CHARSET_BINARY || charset == CHARSET_ASCII ||
+	       charset == CHARSET_UTF8MB3 || charset == CHARSET_UTF8MB4;
+}
+
+bool charset_from_utf8(enum charset charset, struct slice text, struct buf *out)
+{
+	size_t begin = out->size, n;
+
+	if (is_utf8_subset(charset)) /* the same bytes, as far as the set goes */
+		return charset_to_utf8(charset, text, out);
+	if (charset == CHARSET_OTHER || charset == CHARSET_UNKNOWN)
+		return false;
+	for (size_t i = 0; i < text.size; i += n) {
+		n = text.data[i] < 0x80 ? 1
+					: utf8_character(text.data + i, text.size - i, false);
+		if (n == 0 || !put_character(charset, take_utf8(text.data + i, n), out)) {
+			out->size = begin;
+			return false;
+		}
+	}
+	return true;
+}
+
 size_t charset_trim(enum charset charset, const uint8_t *text, size_t size)
 {
 	static const uint8_t blank_be[4] = { 0, 0, 0, ' ' }, blank_le[2] = { ' ', 0 };

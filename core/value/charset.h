@@ -36,6 +36,10 @@ bool charset_utf8_valid(const uint8_t *text, size_t size, bool mb3);
 /* Appends `text` in UTF-8. False, with nothing appended, when a byte or unit is not valid in the
  * character set. BINARY is taken as it is, unchecked. OTHER and UNKNOWN give false. */
 bool charset_to_utf8(enum charset charset, struct slice text, struct buf *out);
+/* The way back: appends UTF-8 text in the character set. False, with nothing appended, when it is
+ * no valid UTF-8 or a character has no place there. What charset_to_utf8() made comes back byte for
+ * byte. */
+bool charset_from_utf8(enum charset charset, struct slice text, struct buf *out);
 /* `size` without the trailing blanks that a CHAR column loses in storage. */
 size_t charset_trim(enum charset charset, const uint8_t *text, size_t size);
 

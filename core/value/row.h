@@ -44,6 +44,9 @@ void row_select_column(const struct column *c, struct buf *sql);
  * false when the text is no value of the column. */
 bool row_cell_from_text(const struct column *c, struct slice text, struct buf *stored,
 			struct cell *ret_cell);
+/* One value alone, as it stands in an image (length prefix included): text as the select list above
+ * gives it. False, with nothing appended, when it is no value of the column. */
+bool row_store_text(const struct column *column, struct slice text, struct buf *image);
 /* `name` with back quotes doubled and around it. */
 void row_quote_name(const char *name, struct buf *sql);
 

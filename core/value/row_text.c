@@ -197,7 +197,7 @@ static uint64_t ones(unsigned bits)
 	return bits == 0 ? 0 : UINT64_MAX >> (64 - bits);
 }
 
-static bool store(const struct column *c, struct slice text, struct buf *image)
+bool row_store_text(const struct column *c, struct slice text, struct buf *image)
 {
 	switch ((enum column_type)c->type) {
 	case COLUMN_TINY:
@@ -269,7 +269,7 @@ int row_image_from_text(const struct shape *shape, const struct slice *text, str
 
 		if (text[i].data == NULL)
 			continue;
-		if (!store(c, text[i], image)) {
+		if (!row_store_text(c, text[i], image)) {
 			image->size = begin;
 			return err_data(
 				e,
