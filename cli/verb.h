@@ -45,6 +45,6 @@ int verb_fail(const struct err *e);
 
 /* verb_<name>.c, one each */
 extern const struct verb verb_check, verb_config, verb_lag, verb_project, verb_replay, verb_run,
-	verb_tail, verb_verify, verb_view;
+	verb_snapshot, verb_tail, verb_verify, verb_view;
 
 #endif

@@ -5,6 +5,7 @@
  * that don't answer) it leaves as it is, which is safe: the position decides. A second signal
  * leaves at once. */
 #include "cdc/capture/capture.h"
+#include "cdc/capture/capture_http.h"
 #include "cli/verb.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
@@ -56,6 +57,7 @@ static int run(const struct settings *settings, int argc, char **argv)
 						    .healthy = healthy,
 						    .ready = ready };
 	struct daemon_http *http = NULL;
+	struct capture_api api = { .settings = settings };
 	struct report *report = NULL;
 	struct err e = ERR_INIT;
 	pthread_t drain;
@@ -73,8 +75,11 @@ static int run(const struct settings *settings, int argc, char **argv)
 	if (report_new(settings, &report, &e) < 0)
 		return verb_fail(&e);
 	http_options.context = report;
+	api.commands = command_box_new();
+	http_options.routes = capture_routes(&api, &http_options.route_count);
 	if (daemon_http_start(settings, &http_options, &http, &e) < 0) {
 		report_free(report);
+		command_box_free(api.commands);
 		return verb_fail(&e);
 	}
 	report_http(report, daemon_http_address(http));
@@ -82,10 +87,11 @@ static int run(const struct settings *settings, int argc, char **argv)
 		(void)pthread_detach(drain); /* nobody waits for it */
 	log_info("capture", "%s starts%s%s", settings->name,
 		 http != NULL ? "; pages at http://" : "", daemon_http_address(http));
-	code = capture_run(settings, report);
+	code = capture_run(settings, report, api.commands);
 	notify_stopping();
 	report_free(report);
 	daemon_http_stop(http);
+	command_box_free(api.commands);
 	return code;
 }
 

@@ -16,13 +16,16 @@
 #define SETTLED_US \
 	10000000 /* a session that lived so long was fine: the next wait is short again */
 
-static int run_session(const struct settings *settings, struct report *report, struct err *e)
+static int run_session(const struct settings *settings, struct report *report,
+		       struct command_box *commands, struct err *e)
 {
 	struct session *session = NULL;
 	int rc = session_open(settings, report, &session, e);
 
-	if (rc == 0)
+	if (rc == 0) {
+		session_take_commands(session, commands);
 		rc = session_run(session, e);
+	}
 	session_close(session);
 	return rc;
 }
@@ -38,7 +41,8 @@ static void wait_for_next(struct report *report, int64_t ms)
 	}
 }
 
-int capture_run(const struct settings *settings, struct report *report)
+static int run(const struct settings *settings, struct report *report,
+	       struct command_box *commands)
 {
 	struct backoff backoff = BACKOFF_INIT;
 
@@ -46,7 +50,7 @@ int capture_run(const struct settings *settings, struct report *report)
 		int64_t begun = clock_monotonic_us(), wait;
 		struct err e = ERR_INIT;
 
-		if (run_session(settings, report, &e) == 0)
+		if (run_session(settings, report, commands, &e) == 0)
 			break;
 		if (e.kind != ERR_RETRY) {
 			log_err(LOG_LEVEL_ERROR, "capture", NULL, &e);
@@ -66,4 +70,13 @@ int capture_run(const struct settings *settings, struct report *report)
 	report_state(report, "stopped", NULL);
 	log_info("capture", "stopped");
 	return EXIT_OK;
+}
+
+int capture_run(const struct settings *settings, struct report *report,
+		struct command_box *commands)
+{
+	int code = run(settings, report, commands);
+
+	command_box_close(commands);
+	return code;
 }

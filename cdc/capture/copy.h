@@ -29,6 +29,10 @@ void copy_free(struct copy *c); /* NULL is fine */
 int copy_table(struct copy *c, struct shape *shape, int64_t rows_estimate,
 	       const struct position_copy *from, bool done, struct err *e);
 bool copy_all_done(const struct copy *c);
+/* It exists, or was seen in the stream. */
+bool copy_knows(const struct copy *c, const char *db, const char *table);
+/* As it was at the start; 0: not known. */
+int64_t copy_rows_estimate(const struct copy *c, const char *db, const char *table);
 bool copy_is_copying(const struct copy *c, const char *db, const char *table);
 
 /* What to do with one streamed change: 1 deliver (row->change may have been cut down to one half),

@@ -4,12 +4,31 @@
 #include "core/base/clock.h"
 #include "core/base/mem.h"
 
-bool copy_is_copying(const struct copy *c, const char *db, const char *table)
+static const struct copy_table *find(const struct copy *c, const char *db, const char *table)
 {
 	for (size_t i = 0; i < c->table_count; i++)
 		if (strcmp(c->tables[i]->db, db) == 0 && strcmp(c->tables[i]->table, table) == 0)
-			return !fold_done(c->tables[i]->fold);
-	return false;
+			return c->tables[i];
+	return NULL;
+}
+
+bool copy_knows(const struct copy *c, const char *db, const char *table)
+{
+	return find(c, db, table) != NULL;
+}
+
+bool copy_is_copying(const struct copy *c, const char *db, const char *table)
+{
+	const struct copy_table *t = find(c, db, table);
+
+	return t != NULL && !fold_done(t->fold);
+}
+
+int64_t copy_rows_estimate(const struct copy *c, const char *db, const char *table)
+{
+	const struct copy_table *t = find(c, db, table);
+
+	return t != NULL ? t->rows_estimate : 0;
 }
 
 const struct position_copy *copy_positions(struct copy *c, size_t *ret_count)

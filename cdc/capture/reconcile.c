@@ -12,18 +12,27 @@
 
 #include <stdlib.h>
 
+#define MEMORY_SHARE 8 /* of capture.memory, for a chunk; as much for the marks of its window */
+
 int reconcile_new(const struct reconcile_options *options, struct reconcile **ret_reconcile,
 		  struct err *e)
 {
 	struct reconcile *r = xcalloc(1, sizeof(*r));
 
-	(void)e;
 	r->options = *options;
+	r->chunk_rows = options->settings->copy_chunk_rows;
+	r->bytes_max = (size_t)options->settings->capture_memory / MEMORY_SHARE;
+	r->collator = collator_new(options->settings);
+	if (chunk_reader_open(options->settings, &r->reader, e) < 0) {
+		collator_free(r->collator);
+		free(r);
+		return -1;
+	}
 	*ret_reconcile = r;
 	return 0;
 }
 
-static void forget_key(struct reconcile_want *w)
+void reconcile_forget_key(struct reconcile_want *w)
 {
 	for (size_t i = 0; i < w->last_key.count; i++)
 		free((char *)(uintptr_t)w->last_key.items[i]);
@@ -35,22 +44,46 @@ void reconcile_want_free(struct reconcile_want *w)
 {
 	if (w == NULL)
 		return;
-	forget_key(w);
+	reconcile_forget_key(w);
 	free(w->db);
 	free(w->table);
 	free(w->name);
 	free(w->where);
 	free(w->why);
+	free(w->failure);
 	free(w);
 }
 
 void reconcile_free(struct reconcile *r)
 {
+	struct reconcile_topic *topic, *next;
+
 	if (r == NULL)
 		return;
+	chunk_reader_close(r->reader);
+	state_close(r->state);
+	collator_free(r->collator);
+	reconcile_close_window(r);
+	HASH_ITER(hh, r->topics, topic, next)
+	{
+		HASH_DEL(r->topics, topic);
+		free(topic->name);
+		free(topic->seqs);
+		free(topic);
+	}
 	for (size_t i = 0; i < r->want_count; i++)
 		reconcile_want_free(r->wants[i]);
 	reconcile_want_free(r->last_done);
+	shape_unref(r->shape);
+	key_border_done(&r->low);
+	key_border_done(&r->high);
+	buf_done(&r->key);
+	buf_done(&r->bytes);
+	free(r->before);
+	free(r->after);
+	for (size_t i = 0; i < RECONCILE_ENDED_MAX; i++)
+		free(r->ends[i].table);
+	free(r->state_table);
 	free(r->wants);
 	free(r->chunk_name);
 	free(r->ended);
@@ -128,17 +161,17 @@ static bool has_begun(const struct reconcile *r, const struct reconcile_want *w)
 }
 
 /* A want in the queue that will do what is asked for. */
-static bool is_covered(const struct reconcile *r, const char *db, const char *table,
-		       const char *where)
+int64_t reconcile_id_of(const struct reconcile *r, const char *db, const char *table,
+			const char *where)
 {
 	for (size_t i = 0; i < r->want_count; i++) {
 		const struct reconcile_want *w = r->wants[i];
 
 		if (is_table(w, db, table) && !has_begun(r, w) && !w->paused &&
 		    (w->where[0] == '\0' || strcmp(w->where, where) == 0))
-			return true;
+			return w->id;
 	}
-	return false;
+	return 0;
 }
 
 /* One of all rows does the work of those with a condition that wait. */
@@ -159,7 +192,7 @@ int reconcile_want(struct reconcile *r, const char *db, const char *table, const
 {
 	if (r->active != NULL && is_table(r->active, db, table))
 		reconcile_give_up(r);
-	if (is_covered(r, db, table, where))
+	if (reconcile_id_of(r, db, table, where) != 0)
 		return 0;
 	if (where[0] == '\0')
 		drop_covered(r, db, table);
@@ -184,6 +217,8 @@ size_t reconcile_pause(struct reconcile *r, const char *db, const char *table, b
 		if (w == r->active)
 			reconcile_give_up(r);
 		w->paused = paused;
+		free(w->failure);
+		w->failure = NULL;
 		changed++;
 	}
 	return changed;
@@ -209,6 +244,23 @@ size_t reconcile_stop(struct reconcile *r, const char *db, const char *table)
 	return dropped;
 }
 
+/* Whatever differed is gone with the rows, on both sides. */
+void reconcile_emptied(struct reconcile *r, const char *db, const char *table)
+{
+	for (size_t i = r->want_count; i-- > 0;) {
+		struct reconcile_want *w = r->wants[i];
+
+		if (!is_table(w, db, table))
+			continue;
+		if (w == r->active)
+			reconcile_give_up(r);
+		log_info("copy", "%s was emptied: its reconciling copy (%lld) has nothing to do",
+			 w->name, (long long)w->id);
+		take_out(r, i);
+		reconcile_want_free(w);
+	}
+}
+
 void reconcile_finish(struct reconcile *r)
 {
 	struct reconcile_want *w = r->active;
@@ -217,7 +269,7 @@ void reconcile_finish(struct reconcile *r)
 		if (r->wants[i] == w)
 			take_out(r, i);
 	r->active = NULL;
-	forget_key(w);
+	reconcile_forget_key(w);
 	if (r->last_done == NULL || r->last_done->id < w->id) {
 		reconcile_want_free(r->last_done);
 		r->last_done = w;

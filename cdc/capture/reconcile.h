@@ -29,6 +29,8 @@ struct reconcile_options {
 	const struct publisher *publisher; /* for names of row topics */
 	/* Is the table's first copy under way? Its reconciling copy waits for the end. */
 	bool (*copying)(void *context, const char *db, const char *table);
+	/* About how many rows it has; 0: not known. */
+	int64_t (*rows_estimate)(void *context, const char *db, const char *table);
 	void *context;
 };
 
@@ -78,6 +80,13 @@ int reconcile_emit(struct reconcile *r, int64_t commit_us,
 /* The longest the loop should wait before it calls reconcile_step() again; -1: as it likes. */
 int reconcile_wait_ms(const struct reconcile *r);
 
+/* Appends a JSON array: what is queued and under way, and the last RECONCILE_ENDED_MAX that ended
+ * in this session, each {"id", "table", "why", "where", "state", "rows", ...}. */
+#define RECONCILE_ENDED_MAX 64
+void reconcile_json(const struct reconcile *r, struct buf *out);
+/* Id of the want that does what this one asks for: queued and not begun; 0: none. */
+int64_t reconcile_id_of(const struct reconcile *r, const char *db, const char *table,
+			const char *where);
 /* For position, commit and status records. Valid until the next call that changes something. */
 const struct position_copy *reconcile_positions(struct reconcile *r, size_t *ret_count);
 struct record_texts reconcile_reconciling(struct reconcile *r);

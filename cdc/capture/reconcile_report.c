@@ -3,6 +3,10 @@
 
 #include "core/base/clock.h"
 #include "core/base/mem.h"
+#include "core/base/quote.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
 
 static struct position_copy position_of(const struct reconcile_want *w, bool done)
 {
@@ -71,4 +75,92 @@ const struct status_copy *reconcile_status(struct reconcile *r, size_t *ret_coun
 	}
 	*ret_count = count;
 	return r->status;
+}
+
+/* ---- for people ----------------------------------------------------------------------------- */
+
+void reconcile_note_end(struct reconcile *r, const struct reconcile_want *w)
+{
+	size_t at = r->end_count++ % RECONCILE_ENDED_MAX;
+
+	free(r->ends[at].table);
+	r->ends[at].table = xstrdup(w->name);
+	r->ends[at].id = w->id;
+	r->ends[at].rows = w->rows;
+	r->ends[at].created = w->created;
+	r->ends[at].updated = w->updated;
+	r->ends[at].deleted = w->deleted;
+	r->ends[at].unknown = w->unknown;
+}
+
+static void put_text(struct buf *out, const char *key, const char *text)
+{
+	quote_json_key(out, key);
+	quote_json(out, slice_str(text));
+}
+
+static void put_number(struct buf *out, const char *key, int64_t number)
+{
+	quote_json_key(out, key);
+	buf_add_format(out, "%" PRId64, number);
+}
+
+static void put_counts(struct buf *out, int64_t created, int64_t updated, int64_t deleted,
+		       int64_t unknown)
+{
+	put_number(out, "created", created);
+	put_number(out, "updated", updated);
+	put_number(out, "deleted", deleted);
+	put_number(out, "unknown", unknown);
+}
+
+/* While the row topic is read, that is what takes the time: its records are counted. */
+static void put_want(const struct reconcile *r, const struct reconcile_want *w, struct buf *out)
+{
+	bool active = w == r->active, reading = active && r->place == RECONCILE_STATE;
+	int64_t done = 0, total = 0;
+
+	if (reading)
+		state_progress(r->state, &done, &total);
+	put_number(out, "id", w->id);
+	put_text(out, "table", w->name);
+	put_text(out, "why", w->why);
+	put_text(out, "where", w->where);
+	put_text(out, "state",
+		 w->paused ? "paused"
+		 : !active ? "waiting"
+		 : reading ? "reading"
+			   : "comparing");
+	put_text(out, "failure", w->failure != NULL ? w->failure : "");
+	put_number(out, "rows", w->rows);
+	put_number(out, "rows_estimate", w->rows_estimate);
+	put_number(out, "records", done);
+	put_number(out, "records_total", total);
+	put_counts(out, w->created, w->updated, w->deleted, w->unknown);
+}
+
+void reconcile_json(const struct reconcile *r, struct buf *out)
+{
+	size_t from = r->end_count > RECONCILE_ENDED_MAX ? r->end_count - RECONCILE_ENDED_MAX : 0;
+	const char *comma = "";
+
+	buf_add_u8(out, '[');
+	for (size_t i = from; i < r->end_count; i++, comma = ",") {
+		size_t at = i % RECONCILE_ENDED_MAX;
+
+		buf_add_format(out, "%s{", comma);
+		put_number(out, "id", r->ends[at].id);
+		put_text(out, "table", r->ends[at].table);
+		put_text(out, "state", "done");
+		put_number(out, "rows", r->ends[at].rows);
+		put_counts(out, r->ends[at].created, r->ends[at].updated, r->ends[at].deleted,
+			   r->ends[at].unknown);
+		buf_add_u8(out, '}');
+	}
+	for (size_t i = 0; i < r->want_count; i++, comma = ",") {
+		buf_add_format(out, "%s{", comma);
+		put_want(r, r->wants[i], out);
+		buf_add_u8(out, '}');
+	}
+	buf_add_u8(out, ']');
 }

@@ -247,6 +247,8 @@ static int at_border(struct session *s, struct err *e)
 		rc = deliver_chunk(s, e);
 	if (rc == 0 && s->open_gtid[0] == '\0')
 		rc = session_reconcile(s, &place, e);
+	if (rc == 0 && s->commands != NULL)
+		rc = session_commands(s, e);
 	if (rc < 0)
 		return -1;
 	if (s->batch.begun_us != 0 &&

@@ -3,6 +3,7 @@
 #ifndef CDC_CAPTURE_SESSION_H
 #define CDC_CAPTURE_SESSION_H
 
+#include "cdc/capture/command.h"
 #include "cdc/capture/report.h"
 
 struct session;
@@ -11,6 +12,8 @@ struct session;
  * copy, stream. */
 int session_open(const struct settings *settings, struct report *report,
 		 struct session **ret_session, struct err *e);
+/* Commands of this box are done between source transactions; NULL: there are none. */
+void session_take_commands(struct session *s, struct command_box *box);
 /* 0: stopped because it was asked to, everything in hand delivered. */
 int session_run(struct session *s, struct err *e);
 void session_close(struct session *s); /* aborts what isn't committed; NULL is fine */

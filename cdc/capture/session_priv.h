@@ -23,6 +23,7 @@ struct session {
 	struct stream *stream;
 	struct copy *copy;
 	struct reconcile *reconcile;
+	struct command_box *commands; /* or NULL */
 	struct position_copy *copies;	 /* of both, for records */
 	struct status_copy *copy_status;
 	struct position_copy *gone; /* tables that were captured and are no longer there */
@@ -83,6 +84,8 @@ int session_reconcile_open(struct session *s, const struct position_record *posi
 			   struct err *e);
 /* Between two source transactions. */
 int session_reconcile(struct session *s, const struct copy_place *place, struct err *e);
+/* Does the commands that wait, between two source transactions (session_command.c). */
+int session_commands(struct session *s, struct err *e);
 /* First and reconciling copies, for records. Valid until the next call. */
 const struct position_copy *session_copies(struct session *s, size_t *ret_count);
 const struct status_copy *session_copy_status(struct session *s, size_t *ret_count);

@@ -14,13 +14,20 @@ static bool is_copying(void *context, const char *db, const char *table)
 	return copy_is_copying(s->copy, db, table);
 }
 
-int session_reconcile_open(struct session *s, const struct position_record *position,
-			   struct err *e)
+static int64_t rows_estimate(void *context, const char *db, const char *table)
+{
+	struct session *s = context;
+
+	return copy_rows_estimate(s->copy, db, table);
+}
+
+int session_reconcile_open(struct session *s, const struct position_record *position, struct err *e)
 {
 	struct reconcile_options options = { .settings = s->settings,
 					     .registry = s->registry,
 					     .publisher = s->publisher,
 					     .copying = is_copying,
+					     .rows_estimate = rows_estimate,
 					     .context = s };
 
 	if (reconcile_new(&options, &s->reconcile, e) < 0)
@@ -66,8 +73,11 @@ int session_reconcile(struct session *s, const struct copy_place *place, struct 
 	switch (answer) {
 	case RECONCILE_NOTHING:
 		return 0;
-	case RECONCILE_COMMIT:
-		return session_commit(s, e);
+	case RECONCILE_COMMIT: /* and the window at once: a busy source has the next records ready
+				*/
+		if (session_commit(s, e) < 0)
+			return -1;
+		return reconcile_step(s->reconcile, place, false, &answer, e);
 	case RECONCILE_READY:
 		return deliver_differences(s, e);
 	}
@@ -89,8 +99,7 @@ const struct position_copy *session_copies(struct session *s, size_t *ret_count)
 	const struct position_copy *copies = copy_positions(s->copy, &first),
 				   *wants = reconcile_positions(s->reconcile, &second);
 
-	s->copies = xrealloc(s->copies,
-			     (first + second + s->gone_count + 1) * sizeof(*s->copies));
+	s->copies = xrealloc(s->copies, (first + second + s->gone_count + 1) * sizeof(*s->copies));
 	memcpy(s->copies, copies, first * sizeof(*copies));
 	memcpy(s->copies + first, wants, second * sizeof(*wants));
 	for (size_t i = 0; i < s->gone_count; i++) {

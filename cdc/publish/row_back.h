@@ -16,7 +16,7 @@
 struct row_back_record {
 	char op;
 	int64_t seq;
-	bool parked;  /* a stand-in: the record itself was too large and is parked */
+	bool parked;                /* a stand-in: the record itself was too large and is parked */
 	struct slice before, after; /* datum of the union [null, Value] */
 	bool has_before, has_after;
 	struct slice absent, exact; /* datum of their unions */

@@ -149,8 +149,8 @@ static bool set_date(int64_t days, struct temporal *t)
 	z = days + 719468;
 	era = (z >= 0 ? z : z - 146096) / 146097;
 	day_of_era = z - era * 146097;
-	year_of_era =
-		(day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
+	year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) /
+		      365;
 	day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
 	shifted = (5 * day_of_year + 2) / 153; /* months from March */
 	t->day = (uint32_t)(day_of_year - (153 * shifted + 2) / 5 + 1);

@@ -244,7 +244,7 @@ bool row_cell_from_text(const struct column *c, struct slice text, struct buf *s
 {
 	size_t at = stored->size, prefix = 0;
 
-	if (!store(c, text, stored))
+	if (!row_store_text(c, text, stored))
 		return false;
 	if (c->type == COLUMN_BLOB)
 		prefix = c->size_max;

@@ -12,6 +12,11 @@ def hashable(value):
     return tuple(value) if isinstance(value, list) else value
 
 
+def resolved(row, newer):
+    """An older row as a reader with the newer schema sees it: columns that it lacks are null, dropped ones are gone."""
+    return {column: row.get(column) for column in newer}
+
+
 def fold(records, key_columns):
     """[(partition, offset, key, name, envelope)] -> {key: row}; checks order, identity and before-images on the way."""
     rows, last_seq, places = {}, {}, {}
@@ -35,11 +40,11 @@ def fold(records, key_columns):
             rows[k] = (envelope["after"], envelope["exact"])
         elif op == "u":
             assert k in rows, f"{where}: {k} was not there"
-            assert envelope["before"] == rows[k][0], f"{where}: before-image differs from the last after-image"
+            assert envelope["before"] == resolved(rows[k][0], envelope["before"]), f"{where}: before-image differs from the last after-image"
             rows[k] = (envelope["after"], envelope["exact"])
         elif op == "d":
             assert k in rows, f"{where}: {k} was not there"
-            assert envelope["before"] == rows[k][0], f"{where}: before-image differs from the last after-image"
+            assert envelope["before"] == resolved(rows[k][0], envelope["before"]), f"{where}: before-image differs from the last after-image"
             assert envelope["after"] is None, where
             del rows[k]
         else:

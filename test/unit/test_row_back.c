@@ -46,8 +46,10 @@ static void set_labels(struct column *c, uint16_t count)
 
 static void random_text_column(struct column *c)
 {
-	static const uint16_t collations[] = { UTF8MB4, UTF8MB4, UTF8MB3, LATIN1,  ASCII,
-					       UCS2,	UTF16,	 UTF16LE, UTF32, COLLATION_BINARY };
+	static const uint16_t collations[] = {
+		UTF8MB4, UTF8MB4, UTF8MB3, LATIN1, ASCII,
+		UCS2,    UTF16,   UTF16LE, UTF32,  COLLATION_BINARY
+	};
 
 	c->collation = collations[below(sizeof(collations) / sizeof(collations[0]))];
 	c->is_binary = c->collation == COLLATION_BINARY;
@@ -62,12 +64,12 @@ static void random_text_column(struct column *c)
 static void random_column(struct column *c, unsigned number)
 {
 	static const uint8_t types[] = {
-		COLUMN_TINY,	  COLUMN_SHORT,	    COLUMN_LONG,      COLUMN_FLOAT,
-		COLUMN_DOUBLE,	  COLUMN_TIMESTAMP, COLUMN_LONGLONG,  COLUMN_INT24,
-		COLUMN_DATE,	  COLUMN_TIME,	    COLUMN_DATETIME,  COLUMN_YEAR,
-		COLUMN_VARCHAR,	  COLUMN_BIT,	    COLUMN_TIMESTAMP2, COLUMN_DATETIME2,
-		COLUMN_TIME2,	  COLUMN_NEWDECIMAL, COLUMN_ENUM,      COLUMN_SET,
-		COLUMN_BLOB,	  COLUMN_STRING,
+		COLUMN_TINY,    COLUMN_SHORT,      COLUMN_LONG,       COLUMN_FLOAT,
+		COLUMN_DOUBLE,  COLUMN_TIMESTAMP,  COLUMN_LONGLONG,   COLUMN_INT24,
+		COLUMN_DATE,    COLUMN_TIME,       COLUMN_DATETIME,   COLUMN_YEAR,
+		COLUMN_VARCHAR, COLUMN_BIT,        COLUMN_TIMESTAMP2, COLUMN_DATETIME2,
+		COLUMN_TIME2,   COLUMN_NEWDECIMAL, COLUMN_ENUM,       COLUMN_SET,
+		COLUMN_BLOB,    COLUMN_STRING,
 	};
 
 	c->name = one_in(9) ? xasprintf("%u \xc3\xbc-_x", number) : xasprintf("c%u", number);
@@ -168,8 +170,9 @@ static void put_decimal(const struct column *c, struct buf *out)
 /* Mostly text of the character set; sometimes any bytes. */
 static void put_text(const struct column *c, struct buf *out)
 {
-	static const char *const words[] = { "a",	 " ",		 "\xc3\xa9", "\xe2\x82\xac",
-					     "\xf0\x9f\x98\x80", "Z'\\\"", "0x41",     "" };
+	static const char *const words[] = {
+		"a", " ", "\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x98\x80", "Z'\\\"", "0x41", ""
+	};
 	struct buf utf8 = BUF_INIT, text = BUF_INIT;
 	enum charset charset = charset_of(c->collation);
 	size_t length = c->type == COLUMN_BLOB ? c->size_max : c->size_max > 255 ? 2 : 1;
@@ -361,7 +364,8 @@ START_TEST(test_every_value_comes_back)
 			random_row(s, &image, cells);
 			random_row(s, &older, before);
 			encode(s, before, cells, &datum);
-			ck_assert_msg(row_back_read(b, buf_slice(&datum), &r, &e) == 0, "%s", e.msg);
+			ck_assert_msg(row_back_read(b, buf_slice(&datum), &r, &e) == 0, "%s",
+				      e.msg);
 			ck_assert(r.has_before && r.has_after && !r.parked);
 			ck_assert_int_eq(r.op, 'u');
 			ck_assert_int_eq(r.seq, 77);
@@ -439,7 +443,7 @@ START_TEST(test_across_shapes)
 	static const uint8_t old_types[] = { COLUMN_LONG, COLUMN_LONG, COLUMN_DATE,
 					     COLUMN_LONG, COLUMN_ENUM, COLUMN_LONGLONG };
 	static const char *const new_names[] = { "added", "label", "n", "day", "id", "big" };
-	static const uint8_t new_types[] = { COLUMN_LONG,      COLUMN_ENUM,	COLUMN_VARCHAR,
+	static const uint8_t new_types[] = { COLUMN_LONG,      COLUMN_ENUM,     COLUMN_VARCHAR,
 					     COLUMN_DATETIME2, COLUMN_LONGLONG, COLUMN_TINY };
 	static const uint8_t day[] = { 0x21, 0xd0, 0x0f }, label[] = { 2 };
 	static const uint8_t expected_day[] = { 0x99, 0xb2, 0x42, 0x00, 0x00 };
