@@ -38,6 +38,7 @@ void stop_install(void)
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGINT, &action, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a limit of file sizes is an error of write(2) then */
 }
 
 bool stop_requested(void)

@@ -6,14 +6,16 @@
  * constant), and does not trust functions in the schema. Files are in WAL mode: readers never wait
  * for the writer.
  *
- * Kinds of errors: a lock that stays busy heals (RETRY); a value that the schema refuses is the
- * record's fault (DATA); a statement that doesn't prepare is the user's (CONFIG); a full disk, a
- * broken file or a failing device is the machine's (FATAL), with the file's name. SQLite rolls a
- * transaction back by itself after some of the last kind: sql_in_transaction() tells. */
+ * Kinds of errors: a lock that stays busy heals (RETRY), and so does a full disk, once somebody
+ * makes room (RETRY with EXIT_FATAL: sql_no_room); a value that the schema refuses is the record's
+ * fault (DATA); a statement that doesn't prepare is the user's (CONFIG); a broken file or a failing
+ * device is the machine's (FATAL), with the file's name. SQLite rolls a transaction back by itself
+ * after some of the last kind: sql_in_transaction() tells. */
 #include "core/sql/store_db.h"
 
 #include "core/base/mem.h"
 
+#include <errno.h>
 #include <sqlite3.h>
 #include <stdlib.h>
 
@@ -30,9 +32,28 @@ struct sql_statement {
 	struct sql_db *db;
 };
 
+/* A quota, a limit of file sizes. (A full device SQLite knows itself.) sqlite3_system_errno() has
+ * nothing to say of a failed write; errno of the call that failed is still there. */
+static bool is_no_room(int system_errno)
+{
+	return system_errno == ENOSPC || system_errno == EDQUOT || system_errno == EFBIG;
+}
+
+static int no_room(const struct sql_db *db, const char *what, struct err *e)
+{
+	err_retry(e, "%s: %s: no room on the disk", db->path, what);
+	err_exit(e, EXIT_FATAL);
+	return err_hint(e, "Make room; nothing of the unfinished transaction was kept.");
+}
+
+bool sql_no_room(enum err_kind kind, int exit_code)
+{
+	return kind == ERR_RETRY && exit_code == EXIT_FATAL;
+}
+
 static int fail(const struct sql_db *db, const char *what, struct err *e)
 {
-	int rc = sqlite3_extended_errcode(db->handle);
+	int last = errno, rc = sqlite3_extended_errcode(db->handle);
 	const char *message = sqlite3_errmsg(db->handle);
 
 	switch (rc & 0xff) {
@@ -41,9 +62,10 @@ static int fail(const struct sql_db *db, const char *what, struct err *e)
 	case SQLITE_INTERRUPT:
 		return err_retry(e, "%s: %s: %s", db->path, what, message);
 	case SQLITE_FULL:
-		err_fatal(e, "%s: %s: disk full", db->path, what);
-		return err_hint(e, "Make room; nothing of the unfinished transaction was kept.");
+		return no_room(db, what, e);
 	case SQLITE_IOERR:
+		if (is_no_room(last))
+			return no_room(db, what, e);
 		return err_fatal(e, "%s: %s: %s (SQLite code %d)", db->path, what, message, rc);
 	case SQLITE_CORRUPT:
 	case SQLITE_NOTADB:
@@ -208,8 +230,7 @@ static int prepare_failed(struct sql_db *db, const char *origin, const char *scr
 		return err_hint(
 			e,
 			"A view's SQL may not control transactions, attach files, set pragmas or "
-			"use tables named " OWN_PREFIX
-			"*.");
+			"use tables named " OWN_PREFIX "*.");
 	}
 	if (rc == SQLITE_ERROR)
 		return err_config(e, "%s:%d: %s", origin, line_of(script, at),

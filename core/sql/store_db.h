@@ -33,6 +33,9 @@ bool sql_is_read_only(const struct sql_statement *s);
  * files, set pragmas, nor touch tables whose name begins with millrace_: preparing one that does is
  * ERR_CONFIG. */
 void sql_guard(struct sql_db *db, bool on);
+/* Is it an error (its kind and own exit code) of a disk without room? It heals when there is some
+ * again. */
+bool sql_no_room(enum err_kind kind, int exit_code);
 bool sql_in_transaction(const struct sql_db *db); /* an error may have rolled it back */
 /* Makes running and coming calls of another thread on db return ERR_RETRY soon; safe from any
  * thread while db is open. */

@@ -7,7 +7,8 @@
  * held at one position again, the public name moves, both go on. So readers of the public name see
  * one state the source had, and then the same state by the new definition.
  *
- * What heals (brokers away, somebody verifies just now) is tried again until the host closes. A
+ * What heals (brokers away, somebody verifies just now) is tried again until the host closes; but a
+ * replay that fills the disk fails and is removed, because the live version needs the room. A
  * live version that has failed can't be moved to the new one's position: then the diff compares
  * them where they stand, says so, and the swap goes on: replaying is how such a view is repaired.
  */
@@ -17,6 +18,7 @@
 #include "core/base/log.h"
 #include "core/base/mem.h"
 #include "core/base/quote.h"
+#include "core/sql/store_db.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -107,6 +109,11 @@ static int await_caught_up(struct host *h, struct worker *w, struct err *e)
 			e->exit_code = s.exit_code;
 			snprintf(e->msg, sizeof(e->msg), "%s", s.message);
 			return -1;
+		}
+		if (s.state == WORKER_RETRYING && h->job == HOST_REPLAY &&
+		    sql_no_room(s.kind, s.exit_code)) {
+			err_retry(e, "%s", s.message);
+			return err_exit(e, EXIT_FATAL);
 		}
 		if (s.caught_up && !s.copying && s.state == WORKER_RUNNING)
 			return 0;
@@ -369,7 +376,7 @@ static int run_swap(struct host *h, struct err *e)
 }
 
 /* The new version stays on disk, stopped, so that one can look at it; the next replay removes it.
- */
+ * Not so where there is no room left. */
 static void fail_job(struct host *h, const struct err *e)
 {
 	struct err ignored = ERR_INIT;
@@ -390,8 +397,17 @@ static void fail_job(struct host *h, const struct err *e)
 	if (w != NULL) /* a store that can't be written is what the job failed for */
 		(void)h->store->ops->set_state(h->store, h->job_version, STORE_FAILED, false,
 					       &ignored);
+	if (w != NULL && sql_no_room(e->kind, e->exit_code) &&
+	    host_drop_version(h, h->job_version, &ignored) == 0)
+		log_info("view", "%s: version %d removed, for its room", h->name, h->job_version);
 	set_phase(h, HOST_FAILED);
 	log_err(LOG_LEVEL_ERROR, "view", h->name, e);
+}
+
+/* What was live before a replay needs the room more than the version that is built beside it. */
+static bool gives_way(const struct host *h, const struct err *e)
+{
+	return h->job == HOST_REPLAY && sql_no_room(e->kind, e->exit_code);
 }
 
 static void run_job(struct host *h)
@@ -404,7 +420,7 @@ static void run_job(struct host *h)
 
 		if (rc == 0 || !go_on(h, 0))
 			return; /* stopped: the store knows how far it came */
-		if (e.kind != ERR_RETRY)
+		if (e.kind != ERR_RETRY || gives_way(h, &e))
 			break;
 		log_err(LOG_LEVEL_WARNING, "view", "trying again soon", &e);
 		if (!host_wait_ms(h, RETRY_MS))
@@ -493,11 +509,10 @@ static int may_replay(struct host *h, const struct view *view, bool force, struc
 	if (live == NULL)
 		return 0; /* the first build failed: this is the next try */
 	if (!force && strcmp(live->info.fingerprint, view->fingerprint) == 0) {
-		err_config(
-			e,
-			"view %s: version %d was built with this very definition: nothing has "
-			"changed",
-			h->name, live->version);
+		err_config(e,
+			   "view %s: version %d was built with this very definition: nothing has "
+			   "changed",
+			   h->name, live->version);
 		return err_hint(e, "Edit %s, or use --force to build it again.", h->dir);
 	}
 	if (live->worker == NULL)

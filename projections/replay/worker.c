@@ -368,7 +368,8 @@ static int apply(struct worker *w, const struct intake_item *item, struct err *e
 	w->inside = true;
 	w->open_records++;
 	if (handlers_apply(w->handlers, &record, e) < 0) {
-		w->poison_seq = w->poison_seq == 0 ? item->seq : -1;
+		if (e->kind == ERR_DATA)
+			w->poison_seq = w->poison_seq == 0 ? item->seq : -1;
 		return err_wrap(e, "%s partition %d offset %lld (seq %lld)",
 				w->options.view->inputs[item->topic], item->partition,
 				(long long)item->offset, (long long)item->seq);

@@ -5,8 +5,8 @@
  * position, and release it. While it is held nothing of its version changes, and all it has applied
  * is committed.
  *
- * What heals (brokers away, a lock) is tried again from the stored position, with backoff. What
- * doesn't (a record that can't be applied, a full disk, another writer) stops the worker in state
+ * What heals (brokers away, a lock, a full disk) is tried again from the stored position, with
+ * backoff. What doesn't (a record that can't be applied, another writer) stops the worker in state
  * failed with the reason; the store then stands at the last commit. */
 #ifndef PROJECTIONS_REPLAY_WORKER_H
 #define PROJECTIONS_REPLAY_WORKER_H

@@ -151,6 +151,8 @@ int store_sqlite_commit(struct store_version *v, const struct store_mark *mark, 
 	int rc = 0;
 
 	FAULT(view_rows);
+	if (!sql_in_transaction(v->db)) /* SQLite rolled it back: the position must not go alone */
+		return err_retry(e, "%s: the rows of the transaction are gone", v->path);
 	for (int i = 0; i < 5 && rc == 0; i++)
 		rc = sql_bind(v->mark, i + 1, &row[i], e);
 	if (rc == 0)

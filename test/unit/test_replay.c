@@ -16,6 +16,7 @@
 #include "test/lib/script_feed.h"
 
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #define ADDED 1000000 /* what the changed definition adds to each value */
@@ -241,6 +242,107 @@ START_TEST(test_reconciling_is_shown)
 	ck_assert_str_eq(view_status_state(&s, &message), "live");
 	ck_assert_str_eq(message, "");
 	buf_done(&json);
+	host_close(h);
+	teardown();
+}
+END_TEST
+
+/* ---- a full disk: no file may grow beyond the limit ---- */
+
+static void limit_files(rlim_t bytes)
+{
+	struct rlimit limit;
+
+	ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	limit.rlim_cur = bytes;
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+/* A view that grows by 4 kB with each record. */
+static void write_growing_view(void)
+{
+	char path[512];
+
+	snprintf(path, sizeof(path), "%s/views/stock", dir);
+	folder_write(
+		path, "tables.sql",
+		"CREATE TABLE item (id INTEGER PRIMARY KEY, value INTEGER NOT NULL, seq INTEGER "
+		"NOT NULL);\nCREATE TABLE log (seq INTEGER PRIMARY KEY, pad TEXT);\n");
+	folder_write(path, "on/ItemPut.sql",
+		     "INSERT INTO item VALUES (:id, :value, :seq)\n"
+		     "ON CONFLICT (id) DO UPDATE SET value = excluded.value, seq = excluded.seq;\n"
+		     "INSERT INTO log VALUES (:seq, hex(zeroblob(2000)))");
+}
+
+/* The live view waits in state retrying, loses nothing, and goes on when there is room. */
+START_TEST(test_full_disk_heals)
+{
+	const char *message;
+	struct host_status s;
+	int64_t stood;
+	struct host *h;
+
+	unit_seed();
+	signal(SIGXFSZ, SIG_IGN);
+	setup();
+	grow(300);
+	h = open_host();
+	ck_assert_int_eq(await(h, HOST_DONE, 1), HOST_DONE);
+	await_applied(script_seq(&script));
+	limit_files(4096);
+	stood = script_seq(&script);
+	grow(300);
+	for (int i = 0; i < 500; i++) {
+		host_status(h, &s);
+		if (s.versions[0].worker.state == WORKER_RETRYING)
+			break;
+		clock_sleep_us(20000);
+	}
+	ck_assert_str_eq(view_status_state(&s, &message), "retrying");
+	ck_assert_ptr_nonnull(strstr(message, "no room"));
+	ck_assert_int_eq(s.versions[0].worker.exit_code, EXIT_FATAL);
+	ck_assert_int_eq(s.versions[0].worker.seq, stood);
+	limit_files(RLIM_INFINITY);
+	await_applied(script_seq(&script));
+	check_public(NULL);
+	host_close(h);
+	teardown();
+}
+END_TEST
+
+/* A replay gives way to what is live: it fails, and its file is gone. */
+START_TEST(test_replay_on_a_full_disk)
+{
+	struct host_replay_options options = { .force = true };
+	struct host_status s;
+	struct err e = ERR_INIT;
+	struct host *h;
+	char *path;
+
+	unit_seed();
+	signal(SIGXFSZ, SIG_IGN);
+	setup();
+	write_growing_view();
+	grow(100);
+	h = open_host();
+	ck_assert_int_eq(await(h, HOST_DONE, 1), HOST_DONE);
+	await_applied(script_seq(&script));
+	limit_files(1000000); /* a third of it */
+	if (host_replay(h, &options, &e) == 0)
+		ck_assert_int_eq(await(h, HOST_FAILED, 2), HOST_FAILED);
+	host_status(h, &s);
+	ck_assert_int_eq(s.live, 1);
+	ck_assert_int_eq(s.phase, HOST_FAILED);
+	ck_assert_msg(strstr(s.job_err.msg, "no room") != NULL, "%s", s.job_err.msg);
+	ck_assert_int_eq(err_exit_code(&s.job_err), EXIT_FATAL);
+	path = xasprintf("%s/views/stock/v2.db", settings.state_dir);
+	ck_assert_int_ne(access(path, F_OK), 0);
+	free(path);
+	limit_files(RLIM_INFINITY);
+	check_public(NULL);
+	e = (struct err)ERR_INIT;
+	ck_assert_msg(host_replay(h, &options, &e) == 0, "%s", e.msg);
+	ck_assert_int_eq(await(h, HOST_DONE, 2), HOST_DONE);
 	host_close(h);
 	teardown();
 }
@@ -639,6 +741,8 @@ int main(void)
 	Suite *s = suite_create("replay");
 
 	unit_test_slow(s, test_reconciling_is_shown, 60);
+	unit_test_slow(s, test_full_disk_heals, 60);
+	unit_test_slow(s, test_replay_on_a_full_disk, 60);
 	unit_test_slow(s, test_first_build_goes_live, 30);
 	unit_test_slow(s, test_incomplete_view_does_not_go_live, 30);
 	unit_test_slow(s, test_replay_beside_live_traffic, 60);
