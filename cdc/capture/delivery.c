@@ -13,6 +13,7 @@
 #include "core/kafka/producer.h"
 
 #include <stdlib.h>
+#include <uthash.h>
 #include <unistd.h>
 
 struct delivery {
@@ -31,6 +32,13 @@ struct delivery {
 	struct commit_touched *touched;
 	size_t touched_capacity;
 	struct buf topics; /* lines of the fingerprint */
+	struct delivery_topic *ensured; /* by delivery_topics */
+};
+
+struct delivery_topic {
+	UT_hash_handle hh;
+	char *name;
+	int32_t partitions;
 };
 
 char *delivery_topic_name(const struct settings *settings, const char *kind)
@@ -59,13 +67,52 @@ static int sink_topic(void *context, const char *name, struct publish_topic **re
 {
 	struct delivery *d = context;
 	const struct settings *s = d->settings;
+	const struct delivery_topic *ensured;
 
-	if (admin_ensure_topic(d->admin, name, TOPIC_HISTORY, (int32_t)s->kafka_partitions,
-			       s->capture_history, ret_partitions, e) < 0)
+	HASH_FIND_STR(d->ensured, name, ensured);
+	if (ensured != NULL)
+		*ret_partitions = ensured->partitions;
+	else if (admin_ensure_topic(d->admin, name, TOPIC_HISTORY, (int32_t)s->kafka_partitions,
+				    s->capture_history, ret_partitions, e) < 0)
 		return -1;
 	buf_add_format(&d->topics, "topic %s partitions=%d\n", name, *ret_partitions);
 	*ret_topic = (struct publish_topic *)producer_topic(d->producer, name);
 	return 0;
+}
+
+int delivery_topics(struct delivery *d, const char *const *names, size_t count, struct err *e)
+{
+	const struct settings *s = d->settings;
+	int32_t *partitions = xcalloc(count + 1, sizeof(*partitions));
+	int rc = admin_ensure_topics(d->admin, names, count, TOPIC_HISTORY,
+				     (int32_t)s->kafka_partitions, s->capture_history, partitions,
+				     e);
+
+	for (size_t i = 0; i < count && rc == 0; i++) {
+		struct delivery_topic *t;
+
+		HASH_FIND_STR(d->ensured, names[i], t);
+		if (t != NULL)
+			continue;
+		t = xcalloc(1, sizeof(*t));
+		t->name = xstrdup(names[i]);
+		t->partitions = partitions[i];
+		HASH_ADD_KEYPTR(hh, d->ensured, t->name, strlen(t->name), t);
+	}
+	free(partitions);
+	return rc;
+}
+
+void delivery_topics_done(struct delivery *d)
+{
+	struct delivery_topic *t, *next;
+
+	HASH_ITER(hh, d->ensured, t, next)
+	{
+		HASH_DEL(d->ensured, t);
+		free(t->name);
+		free(t);
+	}
 }
 
 static int sink_send(void *context, struct publish_topic *topic, int32_t partition,
@@ -151,6 +198,7 @@ void delivery_close(struct delivery *d)
 	if (d == NULL)
 		return;
 	producer_close(d->producer);
+	delivery_topics_done(d);
 	buf_done(&d->value);
 	buf_done(&d->topics);
 	free(d->touched);

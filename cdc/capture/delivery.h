@@ -39,4 +39,8 @@ int delivery_status_topic(struct delivery *d, int32_t *ret_schema_id, struct err
 /* "NAME.commits", ... malloced */
 char *delivery_topic_name(const struct settings *settings, const char *kind);
 
+/* Topics of rows, made and looked at all at once; the sink then takes them as they are. */
+int delivery_topics(struct delivery *d, const char *const *names, size_t count, struct err *e);
+void delivery_topics_done(struct delivery *d); /* they are looked at again from here on */
+
 #endif

@@ -11,6 +11,7 @@
 #include "cdc/capture/session_priv.h"
 
 #include "cdc/capture/position.h"
+#include "cdc/capture/prepare.h"
 #include "cdc/capture/source_check.h"
 #include "core/base/clock.h"
 #include "core/base/fault.h"
@@ -296,13 +297,17 @@ static int adopt(struct session *s, struct err *e)
 	return rc;
 }
 
-static int prepare_tables(struct session *s, const struct source_tables *tables, struct err *e)
+static int prepare_all(struct session *s, const struct source_tables *tables, struct err *e)
 {
+	const struct prepare p = { s->settings, s->registry, s->delivery, s->publisher };
+	struct shape **shapes = xcalloc(tables->count + 1, sizeof(*shapes));
+	int rc;
+
 	for (size_t i = 0; i < tables->count; i++)
-		if (publisher_prepare(s->publisher, tables->items[i].shape, e) < 0)
-			return err_wrap(e, "table %s.%s", tables->items[i].shape->db,
-					tables->items[i].shape->table);
-	return 0;
+		shapes[i] = tables->items[i].shape;
+	rc = prepare_tables(&p, shapes, tables->count, e);
+	free(shapes);
+	return rc;
 }
 
 static int64_t transaction_us(const struct settings *settings)
@@ -348,7 +353,7 @@ static int open_source(struct session *s, struct db *db, const struct position_r
 	if (check_source(s, db, e) < 0 || read_tables(s, db, &tables, e) < 0 ||
 	    catalog_read_hints(s->catalog, db, e) < 0)
 		goto out;
-	if ((position == NULL && adopt(s, e) < 0) || prepare_tables(s, &tables, e) < 0)
+	if ((position == NULL && adopt(s, e) < 0) || prepare_all(s, &tables, e) < 0)
 		goto out;
 	make_fingerprint(s);
 	if ((position != NULL ? take_position(s, position, &tables, e)

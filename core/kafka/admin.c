@@ -8,8 +8,7 @@
  * unless asked for, 16 MB records), so that the brokers' defaults, seven days in Kafka's own, don't
  * matter. One that is there already is looked at and never changed: who made it may have meant it.
  */
-#include "core/kafka/admin.h"
-#include "core/kafka/kafka_priv.h"
+#include "core/kafka/admin_priv.h"
 #include "core/base/clock.h"
 #include "core/base/mem.h"
 
@@ -20,11 +19,6 @@
 #define PING_REFUSED_US 3000000
 #define LEADER_WAIT_US 20000
 #define TOPICS_MAX 1000000
-
-struct admin {
-	struct kafka_client client; /* first: the library's opaque points to it */
-	int replication;
-};
 
 int admin_open(const struct settings *settings, struct admin **ret_admin, struct err *e)
 {
@@ -131,9 +125,7 @@ static void note_config(const rd_kafka_ConfigEntry_t *entry, struct topic_info *
 		info->message_bytes_max = strtoll(value, NULL, 10);
 }
 
-/* Waits for the one answer of an admin request. NULL after the time limit (cannot happen: the
- * library has its own). */
-static rd_kafka_event_t *await(struct admin *a, rd_kafka_queue_t *queue)
+rd_kafka_event_t *admin_await(struct admin *a, rd_kafka_queue_t *queue)
 {
 	rd_kafka_event_t *event = rd_kafka_queue_poll(queue, (int)a->client.timeout_ms + 5000);
 
@@ -141,7 +133,7 @@ static rd_kafka_event_t *await(struct admin *a, rd_kafka_queue_t *queue)
 	return event;
 }
 
-static rd_kafka_AdminOptions_t *options_for(struct admin *a, rd_kafka_admin_op_t op)
+rd_kafka_AdminOptions_t *admin_options_for(struct admin *a, rd_kafka_admin_op_t op)
 {
 	rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(a->client.rk, op);
 	char text[128];
@@ -155,10 +147,18 @@ static rd_kafka_AdminOptions_t *options_for(struct admin *a, rd_kafka_admin_op_t
 	return options;
 }
 
+void admin_note_config(const rd_kafka_ConfigResource_t *resource, struct topic_info *info)
+{
+	size_t count;
+	const rd_kafka_ConfigEntry_t **entries = rd_kafka_ConfigResource_configs(resource, &count);
+
+	for (size_t i = 0; i < count; i++)
+		note_config(entries[i], info);
+}
+
 static rd_kafka_resp_err_t read_described(rd_kafka_event_t *event, struct topic_info *info)
 {
 	const rd_kafka_ConfigResource_t **resources;
-	const rd_kafka_ConfigEntry_t **entries;
 	rd_kafka_resp_err_t code = rd_kafka_event_error(event);
 	size_t count;
 
@@ -171,10 +171,21 @@ static rd_kafka_resp_err_t read_described(rd_kafka_event_t *event, struct topic_
 	code = rd_kafka_ConfigResource_error(resources[0]);
 	if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
 		return code;
-	entries = rd_kafka_ConfigResource_configs(resources[0], &count);
-	for (size_t i = 0; i < count; i++)
-		note_config(entries[i], info);
+	admin_note_config(resources[0], info);
 	return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+int admin_describe_failed(struct admin *a, const char *topic, rd_kafka_resp_err_t code,
+			  struct err *e)
+{
+	if (code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
+		return err_retry(e, "topic %s: its configuration: a broker does not know it",
+				 topic);
+	if (code != RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED)
+		return kafka_fail(&a->client, code, e, "topic %s: its configuration", topic);
+	err_config(e, "topic %s: its configuration may not be read: %s", topic,
+		   rd_kafka_err2str(code));
+	return err_hint(e, "Give Millrace's user the ACL DescribeConfigs on this topic.");
 }
 
 static rd_kafka_resp_err_t describe_once(struct admin *a, const char *topic,
@@ -182,13 +193,13 @@ static rd_kafka_resp_err_t describe_once(struct admin *a, const char *topic,
 {
 	rd_kafka_ConfigResource_t *resource =
 		rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic);
-	rd_kafka_AdminOptions_t *options = options_for(a, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS);
+	rd_kafka_AdminOptions_t *options = admin_options_for(a, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS);
 	rd_kafka_queue_t *queue = rd_kafka_queue_new(a->client.rk);
 	rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR__TIMED_OUT;
 	rd_kafka_event_t *event;
 
 	rd_kafka_DescribeConfigs(a->client.rk, &resource, 1, options, queue);
-	event = await(a, queue);
+	event = admin_await(a, queue);
 	if (event != NULL) {
 		code = read_described(event, info);
 		rd_kafka_event_destroy(event);
@@ -209,17 +220,7 @@ static int describe(struct admin *a, const char *topic, struct topic_info *info,
 	while ((code = describe_once(a, topic, info)) == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART &&
 	       clock_monotonic_us() < until)
 		clock_sleep_us(LEADER_WAIT_US);
-	if (code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
-		return err_retry(e, "topic %s: its configuration: a broker does not know it",
-				 topic);
-	if (code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) {
-		err_config(e, "topic %s: its configuration may not be read: %s", topic,
-			   rd_kafka_err2str(code));
-		return err_hint(e, "Give Millrace's user the ACL DescribeConfigs on this topic.");
-	}
-	if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
-		return kafka_fail(&a->client, code, e, "topic %s: its configuration", topic);
-	return 0;
+	return code != RD_KAFKA_RESP_ERR_NO_ERROR ? admin_describe_failed(a, topic, code, e) : 0;
 }
 
 int admin_topic(struct admin *a, const char *topic, struct topic_info *ret_info, struct err *e)
@@ -277,13 +278,13 @@ static rd_kafka_resp_err_t read_created(rd_kafka_event_t *event, char *ret_text,
 static rd_kafka_resp_err_t ask_create(struct admin *a, rd_kafka_NewTopic_t *topic, char *ret_text,
 				      size_t size)
 {
-	rd_kafka_AdminOptions_t *options = options_for(a, RD_KAFKA_ADMIN_OP_CREATETOPICS);
+	rd_kafka_AdminOptions_t *options = admin_options_for(a, RD_KAFKA_ADMIN_OP_CREATETOPICS);
 	rd_kafka_queue_t *queue = rd_kafka_queue_new(a->client.rk);
 	rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR__TIMED_OUT;
 	rd_kafka_event_t *event;
 
 	rd_kafka_CreateTopics(a->client.rk, &topic, 1, options, queue);
-	event = await(a, queue);
+	event = admin_await(a, queue);
 	if (event != NULL) {
 		code = read_created(event, ret_text, size);
 		rd_kafka_event_destroy(event);
@@ -293,16 +294,17 @@ static rd_kafka_resp_err_t ask_create(struct admin *a, rd_kafka_NewTopic_t *topi
 	return code;
 }
 
-static int create(struct admin *a, const char *topic, enum topic_keep keep, int32_t partitions,
-		  struct err *e)
+rd_kafka_NewTopic_t *admin_new_topic(struct admin *a, const char *topic, enum topic_keep keep,
+				     int32_t partitions, struct err *e)
 {
 	char text[256] = "", bytes[32];
 	rd_kafka_NewTopic_t *t =
 		rd_kafka_NewTopic_new(topic, partitions, a->replication, text, sizeof(text));
-	rd_kafka_resp_err_t code;
 
-	if (t == NULL)
-		return err_config(e, "topic %s: %s", topic, text);
+	if (t == NULL) {
+		err_config(e, "topic %s: %s", topic, text);
+		return NULL;
+	}
 	snprintf(bytes, sizeof(bytes), "%d", KAFKA_MESSAGE_MAX);
 	/* these can't fail: no value is NULL */
 	(void)rd_kafka_NewTopic_set_config(t, "cleanup.policy",
@@ -310,10 +312,12 @@ static int create(struct admin *a, const char *topic, enum topic_keep keep, int3
 	(void)rd_kafka_NewTopic_set_config(t, "retention.ms", "-1");
 	(void)rd_kafka_NewTopic_set_config(t, "retention.bytes", "-1");
 	(void)rd_kafka_NewTopic_set_config(t, "max.message.bytes", bytes);
-	code = ask_create(a, t, text, sizeof(text));
-	rd_kafka_NewTopic_destroy(t);
-	if (code == RD_KAFKA_RESP_ERR_NO_ERROR || code == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS)
-		return 0; /* somebody else was first: fine */
+	return t;
+}
+
+int admin_create_failed(struct admin *a, const char *topic, rd_kafka_resp_err_t code,
+			const char *text, struct err *e)
+{
 	kafka_fail(&a->client, code, e, "topic %s cannot be created%s%s", topic,
 		   text[0] != '\0' ? ": " : "", text);
 	if (code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED ||
@@ -322,6 +326,22 @@ static int create(struct admin *a, const char *topic, enum topic_keep keep, int3
 			 "cleanup.policy as in the manual, retention.ms=-1, "
 			 "retention.bytes=-1, max.message.bytes=16777216.");
 	return -1;
+}
+
+static int create(struct admin *a, const char *topic, enum topic_keep keep, int32_t partitions,
+		  struct err *e)
+{
+	rd_kafka_NewTopic_t *t = admin_new_topic(a, topic, keep, partitions, e);
+	rd_kafka_resp_err_t code;
+	char text[256] = "";
+
+	if (t == NULL)
+		return -1;
+	code = ask_create(a, t, text, sizeof(text));
+	rd_kafka_NewTopic_destroy(t);
+	if (code == RD_KAFKA_RESP_ERR_NO_ERROR || code == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS)
+		return 0; /* somebody else was first: fine */
+	return admin_create_failed(a, topic, code, text, e);
 }
 
 static int await_leaders(struct admin *a, const char *topic, int32_t *ret_partitions, struct err *e)
@@ -347,9 +367,8 @@ static int await_leaders(struct admin *a, const char *topic, int32_t *ret_partit
 	return 0;
 }
 
-/* May the topic lose what it must keep? */
-static int judge(struct admin *a, const char *topic, enum topic_keep keep,
-		 const struct topic_info *info, struct err *e)
+int admin_judge(struct admin *a, const char *topic, enum topic_keep keep,
+		const struct topic_info *info, struct err *e)
 {
 	const char *policy = keep == TOPIC_COMPACTED ? "compact" : "delete";
 	bool deletes = strstr(info->cleanup_policy, "delete") != NULL &&
@@ -383,7 +402,8 @@ int admin_ensure_topic(struct admin *a, const char *topic, enum topic_keep keep,
 		return -1;
 	/* also after creating: who was first may have been somebody else */
 	if (strict && await_leaders(a, topic, ret_partitions, e) == 0)
-		return describe(a, topic, &info, e) < 0 ? -1 : judge(a, topic, keep, &info, e);
+		return describe(a, topic, &info, e) < 0 ? -1
+							: admin_judge(a, topic, keep, &info, e);
 	return strict ? -1 : await_leaders(a, topic, ret_partitions, e);
 }
 

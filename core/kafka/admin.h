@@ -39,6 +39,11 @@ int admin_partitions(struct admin *a, const char *topic, bool *ret_exists, int32
  * compacts; TOPIC_COMPACTED that deletes by age or size. *ret_partitions: the partitions it has. */
 int admin_ensure_topic(struct admin *a, const char *topic, enum topic_keep keep, int32_t partitions,
 		       bool strict, int32_t *ret_partitions, struct err *e);
+/* The same for many topics in few requests: thousands take seconds. names: no name twice.
+ * ret_partitions: one for each name. */
+int admin_ensure_topics(struct admin *a, const char *const *names, size_t count,
+			enum topic_keep keep, int32_t partitions, bool strict,
+			int32_t *ret_partitions, struct err *e);
 /* low: first offset still there; high: next offset to be written (transactions still open
  * included). */
 int admin_watermarks(struct admin *a, const char *topic, int32_t partition, int64_t *ret_low,

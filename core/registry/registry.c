@@ -248,21 +248,38 @@ static int check_text(const char *subject, const char *text, struct err *e)
 	return 0;
 }
 
-static int take_turns(struct registry *r, const char *subject, const char *text, int32_t *ret_id,
-		      struct err *e)
+static int try_all(struct registry *r, const struct registry_wanted *items, size_t count,
+		   struct err *e);
+
+/* What is to be registered: many, or (ret_id) one. */
+struct turn {
+	const struct registry_wanted *items;
+	size_t count;
+	int32_t *ret_id;
+};
+
+static int take_turn_for(struct registry *r, const struct turn *t, struct err *e)
+{
+	return t->ret_id != NULL
+		       ? try_register(r, t->items[0].subject, t->items[0].text, t->ret_id, e)
+		       : try_all(r, t->items, t->count, e);
+}
+
+static int take_turns(struct registry *r, const struct turn *turn, struct err *e)
 {
 	struct backoff backoff = { .first_ms = 20, .longest_ms = 1000 };
 	int64_t until = clock_monotonic_us() + TURNS_MS_MAX * 1000LL;
 	int64_t retry_until = clock_monotonic_us() + r->settings->kafka_timeout_ms * 1000;
 
-	while (try_register(r, subject, text, ret_id, e) < 0) {
+	while (take_turn_for(r, turn, e) < 0) {
 		bool fenced = e->exit_code == EXIT_FENCED;
 		int64_t now = clock_monotonic_us();
 
 		if ((!fenced && e->kind != ERR_RETRY) || now > (fenced ? until : retry_until)) {
 			if (fenced)
 				err_retry(e, "other processes keep writing to it");
-			return err_wrap(e, "schemas topic %s, subject %s", r->topic, subject);
+			return err_wrap(e, "schemas topic %s, subject %s", r->topic,
+					turn->items[0].subject);
 		}
 		log_debug("registry", "again: %s", e->msg);
 		clock_sleep_us(backoff_next_ms(&backoff) * 1000);
@@ -273,6 +290,8 @@ static int take_turns(struct registry *r, const char *subject, const char *text,
 int registry_register(struct registry *r, const char *subject, const char *text, int32_t *ret_id,
 		      struct err *e)
 {
+	const struct registry_wanted item = { subject, text };
+	const struct turn turn = { .items = &item, .count = 1, .ret_id = ret_id };
 	const struct registry_entry *entry;
 	int rc = 0;
 
@@ -283,7 +302,125 @@ int registry_register(struct registry *r, const char *subject, const char *text,
 	if (entry != NULL)
 		*ret_id = entry->schema.id;
 	else
-		rc = take_turns(r, subject, text, ret_id, e);
+		rc = take_turns(r, &turn, e);
+	pthread_mutex_unlock(&r->lock);
+	return rc;
+}
+
+/* ---- many at once --------------------------------------------------------------------------- */
+
+#define BATCH_RECORDS 200
+#define BATCH_BYTES (2 * TEXT_MAX)
+
+struct batch {
+	struct buf keys[BATCH_RECORDS], values[BATCH_RECORDS];
+	const char *texts[BATCH_RECORDS];
+	size_t count, bytes;
+	int32_t id_next;
+};
+
+static void batch_reset(struct batch *b)
+{
+	for (size_t i = 0; i < b->count; i++) {
+		buf_done(&b->keys[i]);
+		buf_done(&b->values[i]);
+	}
+	b->count = b->bytes = 0;
+	b->id_next = 0;
+}
+
+/* What is in hand becomes registered: one transaction. */
+static int batch_write(struct registry *r, struct batch *b, struct err *e)
+{
+	struct producer_topic *topic = producer_topic(r->writer, r->topic);
+	int rc = b->count > 0 ? producer_begin(r->writer, e) : 0;
+
+	for (size_t i = 0; i < b->count && rc == 0; i++)
+		rc = producer_send(r->writer, topic, 0, buf_slice(&b->keys[i]),
+				   buf_slice(&b->values[i]), e);
+	if (rc == 0 && b->count > 0)
+		rc = producer_commit(r->writer, e);
+	for (size_t i = 0; i < b->count && rc == 0; i++)
+		registry_store_apply(&r->store, buf_slice(&b->keys[i]), buf_slice(&b->values[i]),
+				     r->next);
+	batch_reset(b);
+	return rc;
+}
+
+static bool batch_holds(const struct batch *b, const char *text)
+{
+	for (size_t i = 0; i < b->count; i++)
+		if (strcmp(b->texts[i], text) == 0)
+			return true;
+	return false;
+}
+
+static int batch_add(struct registry *r, struct batch *b, const struct registry_wanted *item,
+		     struct err *e)
+{
+	struct registry_schema schema = { .subject = item->subject, .text = item->text };
+	bool known;
+
+	if (registry_store_find(&r->store, item->subject, item->text) != NULL)
+		return 0;
+	/* equal texts share an id: the first must be there before the second asks for it */
+	if ((b->count == BATCH_RECORDS || b->bytes > BATCH_BYTES || batch_holds(b, item->text)) &&
+	    batch_write(r, b, e) < 0)
+		return -1;
+	registry_store_next(&r->store, item->subject, item->text, &schema.id, &schema.version);
+	known = schema.id <= r->store.id_max;
+	if (!known && b->id_next > schema.id)
+		schema.id = b->id_next;
+	if (schema.id == INT32_MAX || schema.version == INT32_MAX)
+		return err_data(e, "schema ids or versions are used up");
+	if (!known)
+		b->id_next = schema.id + 1;
+	b->texts[b->count] = item->text;
+	registry_record(&schema, &b->keys[b->count], &b->values[b->count]);
+	b->bytes += b->values[b->count++].size;
+	return 0;
+}
+
+/* As try_register. What was written before a failure is found again by the next try. */
+static int try_all(struct registry *r, const struct registry_wanted *items, size_t count,
+		   struct err *e)
+{
+	struct batch *b = xcalloc(1, sizeof(*b));
+	int rc = take_turn(r, e);
+
+	for (size_t i = 0; i < count && rc == 0; i++)
+		rc = batch_add(r, b, &items[i], e);
+	if (rc == 0)
+		rc = batch_write(r, b, e);
+	if (rc < 0) {
+		producer_close(r->writer);
+		r->writer = NULL;
+	}
+	batch_reset(b);
+	free(b);
+	return rc;
+}
+
+static bool any_missing(const struct registry *r, const struct registry_wanted *items, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (registry_store_find(&r->store, items[i].subject, items[i].text) == NULL)
+			return true;
+	return false;
+}
+
+int registry_register_all(struct registry *r, const struct registry_wanted *items, size_t count,
+			  struct err *e)
+{
+	const struct turn turn = { .items = items, .count = count };
+	int rc = 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (check_text(items[i].subject, items[i].text, e) < 0)
+			return -1;
+	pthread_mutex_lock(&r->lock);
+	if (any_missing(r, items, count))
+		rc = take_turns(r, &turn, e);
 	pthread_mutex_unlock(&r->lock);
 	return rc;
 }

@@ -16,6 +16,7 @@ struct registry_entry {
 	struct registry_schema schema;
 	struct registry_subject *subject;
 	struct registry_entry *older; /* of the same subject, by arrival */
+	struct registry_entry *alike; /* the next that has the same sum, by arrival */
 	bool avro; /* false: another registry's JSON Schema or Protobuf; only its id counts */
 	bool deleted;
 };
@@ -33,11 +34,19 @@ struct registry_id {
 	struct registry_entry *entry; /* the first that had it */
 };
 
+/* Entries whose texts may say the same: found without comparing with every one. */
+struct registry_sum {
+	UT_hash_handle hh;
+	uint64_t sum;
+	struct registry_entry *first, *last;
+};
+
 struct registry_store {
 	struct registry_entry **entries; /* in topic order */
 	size_t count, capacity;
 	struct registry_subject *subjects;
 	struct registry_id *ids;
+	struct registry_sum *sums;
 	int32_t id_max;
 	int64_t skipped; /* records that could not be read */
 };

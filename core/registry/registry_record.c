@@ -30,7 +30,13 @@ void registry_store_done(struct registry_store *s)
 {
 	struct registry_subject *subject, *next_subject;
 	struct registry_id *id, *next_id;
+	struct registry_sum *sum, *next_sum;
 
+	HASH_ITER(hh, s->sums, sum, next_sum)
+	{
+		HASH_DEL(s->sums, sum);
+		free(sum);
+	}
 	HASH_ITER(hh, s->ids, id, next_id)
 	{
 		HASH_DEL(s->ids, id);
@@ -96,6 +102,40 @@ static void remember_id(struct registry_store *s, struct registry_entry *entry)
 		s->id_max = wanted;
 }
 
+/* FNV-1a (Fowler, Noll, Vo), 64 bits, over the text with its members sorted and blanks taken out:
+ * texts that say the same have the same sum. */
+static uint64_t sum_of(const char *text, const json_t *parsed)
+{
+	char *sorted = parsed != NULL
+			       ? json_dumps(parsed, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY)
+			       : NULL;
+	uint64_t sum = UINT64_C(0xcbf29ce484222325);
+
+	for (const char *p = sorted != NULL ? sorted : text; *p != '\0'; p++)
+		sum = (sum ^ (unsigned char)*p) * UINT64_C(0x100000001b3);
+	free(sorted);
+	return sum;
+}
+
+static void remember_sum(struct registry_store *s, struct registry_entry *entry)
+{
+	json_t *parsed = json_loads(entry->schema.text, JSON_DECODE_ANY, NULL);
+	uint64_t sum = sum_of(entry->schema.text, parsed);
+	struct registry_sum *found;
+
+	json_decref(parsed);
+	HASH_FIND(hh, s->sums, &sum, sizeof(sum), found);
+	if (found == NULL) {
+		found = xcalloc(1, sizeof(*found));
+		found->sum = sum;
+		found->first = entry;
+		HASH_ADD(hh, s->sums, sum, sizeof(found->sum), found);
+	} else {
+		found->last->alike = entry;
+	}
+	found->last = entry;
+}
+
 static void add_entry(struct registry_store *s, struct registry_subject *subject, int32_t version,
 		      int32_t id, const char *text, bool avro, bool deleted)
 {
@@ -115,6 +155,7 @@ static void add_entry(struct registry_store *s, struct registry_subject *subject
 		subject->version_max = version;
 	s->entries[s->count++] = entry;
 	remember_id(s, entry);
+	remember_sum(s, entry);
 }
 
 /* ---- reading
@@ -275,12 +316,17 @@ void registry_store_next(const struct registry_store *s, const char *subject, co
 {
 	const struct registry_subject *found = find_subject(s, subject);
 	json_t *parsed = json_loads(text, JSON_DECODE_ANY, NULL);
+	const struct registry_entry *entry;
+	struct registry_sum *alike;
+	uint64_t sum;
 
 	*ret_id = s->id_max + 1;
 	*ret_version = found != NULL ? found->version_max + 1 : 1;
-	for (size_t i = 0; i < s->count; i++)
-		if (s->entries[i]->avro && same_schema(text, parsed, s->entries[i]->schema.text)) {
-			*ret_id = s->entries[i]->schema.id;
+	sum = sum_of(text, parsed);
+	HASH_FIND(hh, s->sums, &sum, sizeof(sum), alike);
+	for (entry = alike != NULL ? alike->first : NULL; entry != NULL; entry = entry->alike)
+		if (entry->avro && same_schema(text, parsed, entry->schema.text)) {
+			*ret_id = entry->schema.id;
 			break;
 		}
 	json_decref(parsed);

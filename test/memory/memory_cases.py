@@ -34,7 +34,7 @@ def started(w, setup, connection):
 def check_topic(setup, table, connection, column):
     """What arrived is what the source has; every seq is there."""
     total = Sum(column)
-    topic = Topic(setup.reader, setup.topic(table), total)
+    topic = Topic(setup.reader, setup.topic(table), see=total)
     check_seqs(topic.seqs, table)
     return total.check(connection, table)
 
@@ -109,9 +109,7 @@ def many_tables(w):
     w.delivered(setup, run, connection, 600)
     results.append(peak.done())
     run.stop()
-    seqs = []
-    for n in range(count):
-        seqs += Topic(setup.reader, setup.topic(f"{db}.t{n}")).seqs
+    seqs = Topic(setup.reader, *[setup.topic(f"{db}.t{n}") for n in range(count)]).seqs
     check_seqs(seqs, db)
     if len(seqs) != 4 * count:
         raise Failed(f"{db}: {len(seqs)} records instead of {4 * count}")

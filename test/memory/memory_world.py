@@ -46,26 +46,27 @@ def first_long(data, at=5):
 
 
 class Topic:
-    """What a topic holds, read once and record by record: count, bytes, and whatever `see` makes of the decoded values."""
+    """What topics hold, read once and record by record: count, bytes, and whatever `see` makes of the decoded values."""
 
-    def __init__(self, reader, topic, see=None, timeout=600):
+    def __init__(self, reader, *topics, see=None, timeout=600):
         self.records = self.bytes = 0
         self.seqs = []
-        partitions = reader.topics(topic)[topic]
+        there = reader.topics()
+        partitions = [TopicPartition(topic, p, 0) for topic in topics for p in range(there[topic])]
         c = reader.consumer(**{"fetch.message.max.bytes": 8 << 20, "queued.max.messages.kbytes": 65536})
-        c.assign([TopicPartition(topic, p, 0) for p in range(partitions)])
+        c.assign(partitions)
         ended, end = set(), time.monotonic() + timeout
         try:
-            while len(ended) < partitions:
+            while len(ended) < len(partitions):
                 for m in c.consume(200, 0.5):
                     if m.error() is None:
                         self.take(reader, m, see)
                     elif m.error().code() == KafkaError._PARTITION_EOF:
-                        ended.add(m.partition())
+                        ended.add((m.topic(), m.partition()))
                     else:
-                        raise Failed(f"{topic}: {m.error()}")
+                        raise Failed(f"{topics[0]}: {m.error()}")
                 if time.monotonic() > end:
-                    raise Failed(f"{topic}: no end within {timeout} s")
+                    raise Failed(f"{topics[0]}: no end within {timeout} s")
         finally:
             c.close()
 

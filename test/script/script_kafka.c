@@ -225,6 +225,17 @@ int admin_ensure_topic(struct admin *a, const char *topic, enum topic_keep keep,
 	return script_fault_after(SCRIPT_ADMIN_ENSURE, a->counted, e);
 }
 
+int admin_ensure_topics(struct admin *a, const char *const *names, size_t count,
+			enum topic_keep keep, int32_t partitions, bool strict,
+			int32_t *ret_partitions, struct err *e)
+{
+	for (size_t i = 0; i < count; i++)
+		if (admin_ensure_topic(a, names[i], keep, partitions, strict, &ret_partitions[i],
+				       e) < 0)
+			return -1;
+	return 0;
+}
+
 int admin_watermarks(struct admin *a, const char *topic, int32_t partition, int64_t *ret_low,
 		     int64_t *ret_high, struct err *e)
 {
