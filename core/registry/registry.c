@@ -33,6 +33,8 @@
 #define TEXT_MAX (1024 * 1024)
 #define SUBJECT_MAX 1024
 #define POLL_MS 1000
+#define KNOWN_US_MAX 5000000
+#define KNOWN_WAIT_US 50000
 #define TURNS_MS_MAX 120000 /* longest time spent in taking turns with other writers */
 
 struct registry {
@@ -42,6 +44,7 @@ struct registry {
 	struct registry_store store;
 	struct consumer *consumer;
 	int64_t next;            /* offset to read next */
+	bool created;            /* we have seen to it that the topic is there */
 	struct producer *writer; /* open while this process is the writer, as far as it knows */
 };
 
@@ -102,10 +105,20 @@ static int read_on(struct registry *r, struct err *e)
 	return consumer_assign(r->consumer, NULL, 0, e);
 }
 
+/* A topic made a moment ago is not known to every broker: one that is asked too early says that there
+ * is none. */
 static int refresh(struct registry *r, struct err *e)
 {
-	if (read_on(r, e) == 0)
-		return 0;
+	int64_t until = clock_monotonic_us() + (r->created ? KNOWN_US_MAX : 0);
+
+	for (;;) {
+		if (read_on(r, e) == 0)
+			return 0;
+		if (e->kind != ERR_CONFIG || clock_monotonic_us() >= until)
+			break;
+		*e = (struct err)ERR_INIT;
+		clock_sleep_us(KNOWN_WAIT_US);
+	}
 	if (e->kind == ERR_CONFIG) {
 		err_wrap(e, "schemas topic");
 		return err_hint(e,
@@ -129,6 +142,7 @@ int registry_open(const struct settings *settings, bool create, struct registry 
 	r->topic = xstrdup(settings->kafka_schemas_topic);
 	r->transactional_id = xasprintf("millrace-registry-%s", r->topic);
 	r->next = CONSUMER_BEGIN;
+	r->created = create;
 	if (consumer_open(settings, &options, &r->consumer, e) < 0 || refresh(r, e) < 0) {
 		registry_close(r);
 		return -1;

@@ -35,6 +35,7 @@ import world  # noqa: E402
 import writers  # noqa: E402
 from harness import MILLRACE, Reader, Servers, Setup, contains, gtid_set, run_sql, source_position, wait_until  # noqa: E402
 from proxy import Proxy  # noqa: E402
+import harness  # noqa: E402
 
 SLOTS, SLOT, NAME = 64, struct.Struct("48sQQ"), 48
 
@@ -129,7 +130,7 @@ class Instance:
         env = {**os.environ, **self.run.setup.env, "MILLRACE_FAULT_FILE": str(self.slots.path)}
         listen = f"--http.listen=127.0.0.1:{free_port()}"
         with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen([str(MILLRACE), self.verb, "-c", str(self.run.setup.conf), listen], stdin=subprocess.DEVNULL,
+            self.process = subprocess.Popen([str(harness.MILLRACE), self.verb, "-c", str(self.run.setup.conf), listen], stdin=subprocess.DEVNULL,
                                             stdout=log, stderr=log, cwd=self.run.folder, env=env)
         return self
 
@@ -614,6 +615,7 @@ def main():
     ran = 0
     with tempfile.TemporaryDirectory(prefix="millrace-faults-") as folder:
         os.chmod(folder, 0o755)
+        harness.MILLRACE = Path(shutil.copy(MILLRACE, folder))      # it may be built anew while this runs
         batch = Batch(Path(folder), on)
         try:
             for number in range(o.runs):

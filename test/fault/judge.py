@@ -48,9 +48,9 @@ class Truth:
 
     def __init__(self, witness, db, tables):
         self.db, self.tables = db, tables
-        self.rows = {t: {} for t in tables}
-        self.columns = {t: [] for t in tables}
-        self.changes = {t: collections.defaultdict(list) for t in tables}
+        self.rows = collections.defaultdict(dict)           # also of tables that are renamed into a captured one
+        self.changes = collections.defaultdict(lambda: collections.defaultdict(list))
+        self.silent = collections.defaultdict(list)         # places where rows changed without row events
         self.place = {}             # gtid -> place
         self.emptied = {t: [] for t in tables}
         self.gtids = [None]
@@ -58,9 +58,9 @@ class Truth:
             self.place[transaction.gtid] = number
             self.gtids.append(transaction.gtid)
             if transaction.statement:
-                self.ddl(number, transaction.statement)
+                self.ddl(number, transaction.gtid, transaction.statement)
             for change in transaction.changes:
-                if change.table in self.rows:
+                if change.table not in world.OUTSIDE:
                     self.row(number, transaction.gtid, change)
 
     def key(self, table, row):
@@ -86,18 +86,50 @@ class Truth:
         if new is not None:
             self.changes[table][new].append((place, "c", None, change.after, gtid))
 
-    def ddl(self, place, text):
-        m = re.match(r"ALTER TABLE `?(\w+)`? (ADD|DROP|MODIFY) COLUMN (?:IF EXISTS )?(\w+)", text, re.I)
-        if not m or m[1] not in self.rows:
-            return
-        table, verb, name = m[1], m[2].upper(), m[3]
-        for key, row in self.rows[table].items():
+    def set_row(self, place, gtid, table, key, op, after):
+        """A change that no row event tells: op t (the table was emptied) or silent."""
+        before = self.rows[table].pop(key, None)
+        if after is not None:
+            self.rows[table][key] = after
+        if before != after:
+            self.changes[table][key].append((place, op, before, after, gtid))
+            if op == "silent":
+                self.silent[table].append(place)
+
+    def ddl(self, place, gtid, text):
+        """What the statements of plan.py do to rows."""
+        text = re.sub(r"/\*.*?\*/", "", text).replace("`", "").strip()
+        m = re.match(r"ALTER TABLE (\w+) (ADD|DROP|MODIFY) COLUMN (?:IF EXISTS )?(\w+)(?:.* DEFAULT (\d+))?", text, re.I)
+        if m and m[1] in self.rows:
+            return self.alter(place, gtid, m[1], m[2].upper(), m[3], m[4] and int(m[4]))
+        m = re.match(r"(?:TRUNCATE|DROP) TABLE (?:IF EXISTS )?(?:\w+\.)?(\w+)", text, re.I)
+        if m:
+            if m[1] in self.tables:
+                self.emptied[m[1]].append((place, gtid))
+            for key in list(self.rows[m[1]]):
+                self.set_row(place, gtid, m[1], key, "t", None)
+            return None
+        m = re.match(r"RENAME TABLE (\w+) TO (\w+), (\w+) TO (\w+)$", text, re.I)
+        if m:
+            assert m[1] == m[4], text
+            old, new = self.rows[m[1]], self.rows[m[3]]
+            self.rows[m[2]] = dict(old)
+            for key in set(old) | set(new):
+                self.set_row(place, gtid, m[1], key, "silent", new.get(key))
+            del self.rows[m[3]]
+        return None
+
+    def alter(self, place, gtid, table, verb, name, default):
+        for key, row in list(self.rows[table].items()):
             row = dict(row)
             if verb == "ADD":
-                row[name] = None
+                row[name] = default
             elif verb == "DROP":
                 row.pop(name, None)
-            self.rows[table][key] = row
+            if default is not None:
+                self.set_row(place, gtid, table, key, "silent", row)
+            else:
+                self.rows[table][key] = row
 
     def place_of(self, gtid_set):
         """The last transaction in a set of one domain."""
@@ -181,12 +213,14 @@ class Commits:
         """[(first seq, last seq, name, place)]: a copied chunk stands right before the next transaction that is listed: those
         in between are not listed because none of their rows was delivered, so they can't have changed what is copied by then."""
         out, place, seen = [], 0, set()
+        self.earliest = {}      # chunk -> place of the transaction listed before it
         for gtid, first, last in self.order:
             if gtid in seen:
                 problems.add("repeated", f"transaction {gtid} stands twice in the commits")
             seen.add(gtid)
             if ":" in gtid:
                 out.append((first, last, gtid, None))
+                self.earliest[gtid] = place
                 continue
             if gtid not in truth.place:
                 problems.add("wrong", f"transaction {gtid} of the commits is not one that committed on the source")
@@ -215,6 +249,7 @@ class Judge:
 
     def read(self):
         self.commits = Commits([v for *_, v in self.reader.records(f"{self.name}.commits")], self.problems)
+        self.partitions = self.reader.topics(f"{self.name}.")
         self.topics = {t: self.reader.records(t) for t in self.reader.topics(f"{self.name}.")
                        if t.rsplit(".", 1)[1] not in ("commits", "position", "status", "_schemas")}
         self.records = sum(map(len, self.topics.values()))
@@ -244,7 +279,7 @@ class Judge:
                     self.problems.add("reordered", f"{where}: seq {seq} behind {last[partition]['seq']}")
                 last[partition]["seen"].add(mark)
                 last[partition]["seq"] = max(seq, last[partition]["seq"])
-                if homes.setdefault(str(key), partition) != partition:
+                if key is not None and homes.setdefault(str(key), partition) != partition:
                     self.problems.add("reordered", f"{where}: key {key} is also in partition {homes[str(key)]}")
                 counts[partition] += 1
                 if topic in rows and value["op"] != "t":
@@ -283,8 +318,11 @@ class Judge:
         self.copied = {t: truth.place_of(gtids) for t, gtids in self.commits.copied.items()}
         for table in self.tables:
             by_key = collections.defaultdict(list)
+            emptied = self.check_emptied(truth, table, place_of)
             for partition, offset, key, _, value in sorted(self.topics.get(self.row_topic(table), []), key=lambda r: r[4]["source"]["seq"]):
                 source, where = value["source"], f"{table} {key} seq {value['source']['seq']}"
+                if value["op"] == "t":
+                    continue
                 gtid, place = place_of.get(source["seq"], (None, None))
                 if gtid is None:
                     self.problems.add("wrong", f"{where}: its seq belongs to no source transaction of the commits")
@@ -300,6 +338,10 @@ class Judge:
                     self.problems.add("wrong", f"{where}: the key is not the row's, {image}")
                 by_key[tuple(key[c] for c in world.key_columns(table))].append((place, gtid, value))
             for key, records in by_key.items():
+                first = records[0][2]["source"]["seq"]
+                records += [(place, gtid, {**value, "before": c[2]}) for place, gtid, value in emptied
+                            for c in truth.changes[table].get(key, []) if c[1] == "t" and c[4] == gtid and value["source"]["seq"] > first]
+                records.sort(key=lambda r: r[2]["source"]["seq"])
                 if records[0][2]["op"] == "r":
                     self.copies[table].append((*records[0][:2], key))
             chunks = {}
@@ -319,23 +361,70 @@ class Judge:
             if value["before"] is not None or without_nulls(value["after"]) != without_nulls(want):
                 self.problems.add("wrong", f"{where}: copied by {gtid} (behind {truth.gtids[place]}) as {value['after']}, the table had {want}")
         elif records:
-            start = next((i for i, c in enumerate(changes) if c[4] == records[0][1]), 0)
+            start = next((i for i, c in enumerate(changes) if c[4] == records[0][1]), None)
+            if start is None:       # the first record is of a reconciling copy, or wrong
+                start = sum(c[0] <= self.passed(table, key) for c in changes)
             if records[0][2]["op"] != "c":
                 self.problems.add("lost", f"{where}: its first record is {records[0][2]['op']} of {records[0][1]}, neither r nor c")
         else:
             start = len(changes)
-        if start and not copied and not self.left_to_copy(table, key, changes[start - 1]):
-            self.problems.add("lost", f"{where}: {start} changes up to {changes[start - 1][4]} ({changes[start - 1][1]}) are in no record, "
+        told = [c for c in changes[:start] if c[1] != "silent"]
+        passed = min([self.passed(table, key), *(c[0] - 1 for c in changes[start:start + 1])])
+        if told and not copied and (told[-1][0] > passed or truth.at(table, key, passed) is not None):
+            self.problems.add("lost", f"{where}: {len(told)} changes up to {told[-1][4]} ({told[-1][1]}) are in no record, "
                                       f"and no copy came behind them")
-        self.check_history(where, changes, start, records)
+        self.check_history(truth, table, key, changes[start:], records, value["after"] if copied else None)
 
-    def check_history(self, where, changes, start, records):
-        """From `start` on, one record for each change."""
-        for number, (_, gtid, value) in enumerate(records):
-            at, op = start + number, value["op"]
+    def check_emptied(self, truth, table, place_of):
+        """[(place, gtid, record)]: one record t in each partition for each time the table was emptied, and no other."""
+        topic, found = self.row_topic(table), {}
+        for partition, offset, key, _, value in self.topics.get(topic, []):
+            if value["op"] == "t":
+                found.setdefault(value["source"]["seq"], []).append((partition, key, value))
+        out = []
+        for seq, records in sorted(found.items()):
+            value = records[0][2]
+            gtid, place = place_of.get(seq, (None, 0))
+            if sorted(p for p, _, _ in records) != list(range(self.partitions[topic])):
+                self.problems.add("lost", f"{table}: t of {gtid} (seq {seq}) is in partitions {sorted(p for p, _, _ in records)} only")
+            if any(k is not None or v["before"] is not None or v["after"] is not None or v["source"]["gtid"] != gtid for _, k, v in records):
+                self.problems.add("wrong", f"{table}: t of {gtid} (seq {seq}): {records}")
+            out.append((place, gtid, value))
+        said, wanted = [g for _, g, _ in out], [g for _, g in truth.emptied[table]]
+        for gtid in set(said) | set(wanted):
+            if said.count(gtid) != wanted.count(gtid):
+                kind = "lost" if said.count(gtid) < wanted.count(gtid) else "repeated" if gtid in wanted else "wrong"
+                self.problems.add(kind, f"{table}: {said.count(gtid)} records t of {gtid}, the history has {wanted.count(gtid)}")
+        return out
+
+    def reconciled(self, truth, table, key, record, last):
+        """A record of a reconciling copy: from what was delivered to what the table has, and only where they differ."""
+        place, gtid, value = record
+        allowed = [truth.at(table, key, place)] + [truth.at(table, key, p) for p in truth.silent[table]
+                                                   if self.commits.earliest.get(gtid, 0) <= p <= place]
+        before, after = without_nulls(value["before"]), without_nulls(value["after"])
+        said = f"{table} {key}: {value['op']} of {gtid} (seq {value['source']['seq']}) {value['before']} -> {value['after']}"
+        if before != without_nulls(last):
+            self.problems.add("wrong", f"{said}: what was delivered before is {last}")
+        elif after not in [without_nulls(a) for a in allowed]:
+            self.problems.add("wrong", f"{said}: the table had {allowed[0]}")
+        elif value["before"] == value["after"]:
+            self.problems.add("wrong", f"{said}: there was no difference")
+
+    def check_history(self, truth, table, key, changes, records, last):
+        """One record for each change, in order; what no row event told is left to reconciling copies."""
+        where, at = f"{table} {key}", 0
+        wanted_all, changes = changes, [c for c in changes if c[1] != "silent"]
+        for record in records:
+            _, gtid, value = record
+            op = value["op"]
             said = f"{op} of {gtid} (seq {value['source']['seq']})"
+            if gtid.startswith("reconcile:"):
+                self.reconciled(truth, table, key, record, last)
+                last = value["after"]
+                continue
             if at >= len(changes):
-                known = any((gtid, op) == (c[4], c[1]) for c in changes)
+                known = any((gtid, op) == (c[4], c[1]) for c in wanted_all)
                 self.problems.add("repeated" if known else "wrong", f"{where}: record {said} is one too many")
                 return
             _, wanted_op, before, after, wanted = changes[at]
@@ -347,17 +436,14 @@ class Judge:
             if value["before"] != before or value["after"] != after:
                 self.problems.add("wrong", f"{where}: record {said} {value['before']} -> {value['after']}, history {before} -> {after}")
                 return
-        rest = changes[start + len(records):]
-        if rest:
-            self.problems.add("lost", f"{where}: {len(rest)} changes from {rest[0][4]} ({rest[0][1]}) on are in no record")
+            last = value["after"]
+            at += 1
+        if at < len(changes):
+            self.problems.add("lost", f"{where}: {len(changes) - at} changes from {changes[at][4]} ({changes[at][1]}) on are in no record")
 
-    def left_to_copy(self, table, key, last):
-        """A change that no record tells must have left no row, and lie before the chunk that passed its key."""
-        place, _, _, after, _ = last
-        if after is not None:
-            return False
-        passed = next((at for at, highest in self.copies[table] if highest >= key), self.copied.get(table, 0))
-        return place <= passed
+    def passed(self, table, key):
+        """The place where the first copy passed this key: it leaves out what lies before."""
+        return next((at for at, highest in self.copies[table] if highest >= key), self.copied.get(table, 0))
 
     def check_end(self, truth, connection):
         """The model against the source (a check of the witness), and the end of each topic against the source."""
@@ -369,6 +455,9 @@ class Judge:
                                      f"should be {[rows.get(k) for k in differ[:3]]}")
             last = {}
             for *_, key, _, value in sorted(self.topics.get(self.row_topic(table), []), key=lambda r: r[4]["source"]["seq"]):
+                if value["op"] == "t":
+                    last = {}
+                    continue
                 last[tuple(key[c] for c in world.key_columns(table))] = value["after"]
             for key in sorted(set(rows) | set(last)):
                 row = last.get(key)

@@ -33,6 +33,7 @@ TABLES = {
     "child": "id INT PRIMARY KEY, parent INT, v INT, KEY (parent), CONSTRAINT c FOREIGN KEY (parent) REFERENCES parent (id) "
              "ON DELETE CASCADE",
 }
+OUTSIDE = ("other", "isam")        # not captured
 NEEDS = {"tr": ("truncate", "drop"), "swap": ("rename",), "parent": ("cascades",), "child": ("cascades",)}
 KEYS = {"gm": ("g", "m")}
 
