@@ -90,18 +90,31 @@ static void release(struct session *s)
 	s->released = s->cursor;
 }
 
+static int deliver_group(struct session *s, struct err *e)
+{
+	const struct group_info *info = group_info(s->group);
+
+	switch (info->xa) {
+	case GROUP_XA_NONE:
+		return info->rows ? session_deliver_rows(s, s->group, e) : 0;
+	case GROUP_XA_PREPARE:
+		return session_xa_prepare(s, e);
+	case GROUP_XA_COMMIT:
+		return session_xa_commit(s, e);
+	case GROUP_XA_ROLLBACK:
+		session_xa_rollback(s);
+		return 0;
+	}
+	return 0;
+}
+
 static int complete(struct session *s, struct err *e)
 {
 	const struct group_info *info = group_info(s->group);
 
-	if (info->xa == GROUP_XA_PREPARE && info->rows)
-		return err_data(e,
-				"transaction %s is a prepared XA transaction with rows of captured "
-				"tables, which cannot be delivered before its XA COMMIT",
-				info->gtid_text);
-	if (info->rows && group_let_go_was_called(s->group))
+	if (info->rows && group_let_go_was_called(s->group) && info->xa != GROUP_XA_PREPARE)
 		return read_again(s, e);
-	if (info->rows && session_deliver_rows(s, s->group, e) < 0)
+	if (deliver_group(s, e) < 0)
 		return -1;
 	if (group_end(s, e) < 0)
 		return -1;

@@ -232,6 +232,7 @@ static int take_position(struct session *s, const struct position_record *positi
 		(void)snprintf(s->open_gtid, sizeof(s->open_gtid), "%s",
 			       position->open_gtid); /* a longer one matches nothing */
 	s->open_changes = position->open_changes;
+	session_xa_resume(s, position);
 	if (take_tables(s, position, tables, e) < 0)
 		return -1;
 	log_info("capture", "goes on behind seq %" PRId64 ", %s%s%s", s->seq, position->gtid_set,
@@ -459,6 +460,7 @@ void session_close(struct session *s)
 	copy_free(s->copy);
 	reconcile_free(s->reconcile);
 	session_effects_done(s);
+	session_xa_done(s);
 	free(s->copies);
 	free(s->copy_status);
 	group_free(s->group);

@@ -28,6 +28,9 @@ struct session {
 	struct status_copy *copy_status;
 	struct position_copy *gone; /* tables that were captured and are no longer there */
 	size_t gone_count;
+	struct position_prepared *prepared; /* XA transactions that may be committed yet */
+	size_t prepared_count;
+	struct catalog *xa_catalog; /* of their tables; NULL until one was read again */
 
 	/* Where we stand: between two source transactions, or inside one when `open_gtid` says so.
 	 */
@@ -76,6 +79,18 @@ int session_effect(struct session *s, const struct group_effect *effect, struct 
 /* A table of the position that the source no longer has. */
 void session_gone(struct session *s, const struct position_copy *known);
 void session_effects_done(struct session *s);
+
+/* ---- session_xa.c --------------------------------------------------------------------------- */
+
+#define SESSION_PREPARED_MAX 10000
+
+/* The group in hand ended in XA PREPARE: call before its GTID is added to gtid_set. */
+int session_xa_prepare(struct session *s, struct err *e);
+/* The group in hand is an XA COMMIT: delivers the rows of what was prepared. */
+int session_xa_commit(struct session *s, struct err *e);
+void session_xa_rollback(struct session *s);
+void session_xa_resume(struct session *s, const struct position_record *position);
+void session_xa_done(struct session *s);
 
 /* ---- session_reconcile.c -------------------------------------------------------------------- */
 

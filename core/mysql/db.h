@@ -48,7 +48,7 @@ struct db_dump_options {
 	const char *gtid; /* position "0-1-5,1-2-7"; "" = oldest binlog; ignored when file is set */
 	const char *file; /* or file and offset */
 	uint32_t offset;
-	uint32_t server_id;
+	uint32_t server_id; /* 0: not a replica; the stream ends at the end of the binlog */
 	int64_t heartbeat_ms;
 	bool annotate; /* also send ANNOTATE_ROWS: the text of statements */
 };

@@ -94,7 +94,8 @@ int db_dump(struct db *db, const struct db_dump_options *options, struct err *e)
 	if (db->result_open)
 		return err_fatal(e,
 				 "a binlog stream on a connection whose last result is still open");
-	if (set_variables(db, options, e) < 0 || register_replica(db, options->server_id, e) < 0)
+	if (set_variables(db, options, e) < 0 ||
+	    (options->server_id != 0 && register_replica(db, options->server_id, e) < 0))
 		return -1;
 	return send_dump(db, options, e);
 }
