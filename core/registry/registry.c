@@ -105,8 +105,8 @@ static int read_on(struct registry *r, struct err *e)
 	return consumer_assign(r->consumer, NULL, 0, e);
 }
 
-/* A topic made a moment ago is not known to every broker: one that is asked too early says that there
- * is none. */
+/* A topic made a moment ago is not known to every broker: one that is asked too early says that
+ * there is none. */
 static int refresh(struct registry *r, struct err *e)
 {
 	int64_t until = clock_monotonic_us() + (r->created ? KNOWN_US_MAX : 0);

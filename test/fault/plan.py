@@ -119,6 +119,8 @@ class Maker:
     def alter(self):
         r = self.r
         self.serial += 1
+        if self.on["ddl-values"] and r.random() < 0.3:
+            return "bare", [f"ALTER TABLE ddl ADD COLUMN e{self.session}_{self.serial} INT DEFAULT {r.randint(1, 9)}", self.simple("ddl")], None
         return "bare", [r.choice((f"ALTER TABLE ddl ADD COLUMN c{self.session}_{self.serial} INT",
                                   f"ALTER TABLE ddl ADD COLUMN d{self.session}_{self.serial} VARCHAR(20), ALGORITHM=INSTANT",
                                   "ALTER TABLE ddl MODIFY COLUMN v BIGINT", "ALTER TABLE ddl MODIFY COLUMN v INT",

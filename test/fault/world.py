@@ -9,6 +9,7 @@ INGREDIENTS = {
     "big": True,              # source transactions larger than the ring
     "keys": True,             # key-changing updates, also across the chunk border
     "ddl": True,              # columns added, dropped, changed while rows come
+    "ddl-values": True,       # a column with a default: rows change without row events, and are reconciled
     "first-copy": True,
     "views": True,
     "take-over": True,
