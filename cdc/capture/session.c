@@ -98,9 +98,11 @@ static int deliver_group(struct session *s, struct err *e)
 	case GROUP_XA_NONE:
 		return info->rows ? session_deliver_rows(s, s->group, e) : 0;
 	case GROUP_XA_PREPARE:
+		if (BUG(xa_prepare))
+			return info->rows ? session_deliver_rows(s, s->group, e) : 0;
 		return session_xa_prepare(s, e);
 	case GROUP_XA_COMMIT:
-		return session_xa_commit(s, e);
+		return BUG(xa_prepare) ? 0 : session_xa_commit(s, e);
 	case GROUP_XA_ROLLBACK:
 		session_xa_rollback(s);
 		return 0;

@@ -322,7 +322,8 @@ static int read_columns(struct db_result *r, const char *schema, const char *tab
 	}
 	s->column_count = n;
 	if (rc == 0 && n == 0) {
-		rc = err_config(
+		/* it was there a moment ago: who asks again finds it gone, or made anew */
+		rc = err_retry(
 			e,
 			"table %s.%s does not exist on the source, or the account may not see it",
 			schema, table);

@@ -14,10 +14,10 @@ INGREDIENTS = {
     "views": True,
     "take-over": True,
     "cuts": True,             # connections to the source cut by the proxy
-    "xa": False,
-    "truncate": False,
-    "drop": False,
-    "rename": False,
+    "xa": True,
+    "truncate": True,
+    "drop": True,
+    "rename": True,
     "cascades": False,
     "snapshot": False,        # `millrace snapshot` of a table while it is streamed
     "at-least-once": False,
