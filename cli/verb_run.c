@@ -33,6 +33,10 @@ static bool ready(void *context, struct buf *ret_why)
 {
 	if (report_is_ready(context))
 		return true;
+	if (report_is_standby(context)) {
+		buf_add_str(ret_why, "standby");
+		return true;
+	}
 	buf_add_str(ret_why, "changes don't flow: see the log");
 	return false;
 }

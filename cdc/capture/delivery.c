@@ -220,6 +220,26 @@ int delivery_status_topic(struct delivery *d, int32_t *ret_schema_id, struct err
 	return own_topic(d, "status", TOPIC_COMPACTED, RECORD_STATUS, NULL, ret_schema_id, e);
 }
 
+int delivery_find_status(const struct settings *settings, int32_t *ret_schema_id, struct err *e)
+{
+	char *topic = delivery_topic_name(settings, "status");
+	char *subject = xasprintf("%s-value", topic);
+	struct registry_schema schema;
+	struct registry *registry = NULL;
+	int rc = registry_open(settings, false, &registry, e);
+
+	if (rc == 0)
+		rc = registry_latest(registry, subject, &schema, e);
+	if (rc > 0 && strcmp(schema.text, records_schema_text(RECORD_STATUS)) != 0)
+		rc = 0; /* written by another Millrace: ours will be known when it leads */
+	if (rc > 0)
+		*ret_schema_id = schema.id;
+	registry_close(registry);
+	free(subject);
+	free(topic);
+	return rc;
+}
+
 void delivery_on_begin(struct delivery *d, void (*begun)(void *context), void *context)
 {
 	d->begun = begun;

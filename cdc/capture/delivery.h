@@ -36,6 +36,10 @@ void delivery_fingerprint(const struct delivery *d, struct buf *out);
 /* Makes sure that the status topic is there; it is written by the report. */
 int delivery_status_topic(struct delivery *d, int32_t *ret_schema_id, struct err *e);
 
+/* Without a delivery: the id of the status record's schema if the topic is there. 1: found, 0: not
+ * yet, -1. */
+int delivery_find_status(const struct settings *settings, int32_t *ret_schema_id, struct err *e);
+
 /* "NAME.commits", ... malloced */
 char *delivery_topic_name(const struct settings *settings, const char *kind);
 

@@ -23,13 +23,14 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #define WRITE_EVERY_US 2000000
 #define ASK_EVERY_US 1000000
 #define REPORT_SETTLE_US 250000 /* longer than the pipeline takes between two reports */
 
 struct metrics {
-	struct metric *rows, *transactions, *bytes, *commits, *commit_seconds, *seq, *up;
+	struct metric *rows, *transactions, *bytes, *commits, *commit_seconds, *seq, *up, *leads;
 	struct metric *lag_transactions[2], *lag_bytes[2], *lag_seconds[2]; /* read, delivered */
 	struct metric *copy_rows, *copying;
 };
@@ -52,6 +53,8 @@ struct report {
 
 	/* under the lock */
 	bool stopping, state_changed, can_write;
+	bool leading, finished; /* finished: nothing is written any more */
+	uint64_t states, states_written; /* changes of state, and which of them is on the topic */
 	int32_t schema_id;
 	char *state, *message;
 	int64_t seq;
@@ -67,6 +70,8 @@ struct report {
 	struct db *db;
 	struct producer *producer;
 	struct producer_topic *status;
+	char standby_key[300];
+	bool standby_written, ending;
 	struct head head;
 	struct buf value, gtid_text;
 };
@@ -91,6 +96,8 @@ static void make_metrics(struct metrics *m)
 					     sizeof(bounds) / sizeof(bounds[0]), NULL);
 	m->seq = metric_gauge("millrace_capture_seq", "Last seq delivered.", NULL);
 	m->up = metric_gauge("millrace_capture_up", "1 while changes can flow.", NULL);
+	m->leads = metric_gauge("millrace_capture_leads",
+				"1 while this instance leads, 0 while it stands by.", NULL);
 	m->copy_rows = metric_gauge("millrace_capture_copied_rows",
 				    "Rows delivered by first copies.", NULL);
 	m->copying = metric_gauge("millrace_capture_copying_tables",
@@ -248,19 +255,23 @@ static bool head_stage(struct report *r, struct status_stage *ret_head)
 
 /* ---- the record ----------------------------------------------------------------------------- */
 
-static void make_record(struct report *r)
+/* False: there is nothing to write, or nowhere. */
+static bool make_record(struct report *r, bool *ret_leading, uint64_t *ret_state)
 {
 	struct status_stage head;
-	bool has_head;
+	bool has_head, write;
 	struct status_record s;
 
 	pthread_mutex_lock(&r->lock);
-	has_head = head_stage(r, &head);
+	write = r->can_write && !r->finished;
+	*ret_leading = r->leading;
+	*ret_state = r->states;
+	has_head = r->leading && head_stage(r, &head);
 	buf_reset(&r->gtid_text);
 	gtid_set_text(&r->gtid_set, &r->gtid_text);
 	s = (struct status_record){
 		.seq = r->seq,
-		.kind = "capture",
+		.kind = r->leading ? "capture" : "standby",
 		.name = r->settings->name,
 		.state = r->state,
 		.message = r->message,
@@ -271,10 +282,10 @@ static void make_record(struct report *r)
 		.commit_us = r->delivered.us,
 		.source_now_us = has_head ? r->head.now_us : 0,
 		.head = has_head ? &head : NULL,
-		.read = &r->read,
-		.delivered = &r->delivered,
+		.read = r->leading ? &r->read : NULL,
+		.delivered = r->leading ? &r->delivered : NULL,
 		.copies = r->copies,
-		.copy_count = r->copy_count,
+		.copy_count = r->leading ? r->copy_count : 0,
 	};
 	buf_reset(&r->value);
 	write_wire_header(&r->value, r->schema_id);
@@ -284,15 +295,53 @@ static void make_record(struct report *r)
 		set_lag(r, 1, &head, &r->delivered);
 	}
 	pthread_mutex_unlock(&r->lock);
+	return write;
+}
+
+/* One key per instance that stands by; the leader's is "capture", whoever it is. */
+static void make_standby_key(struct report *r)
+{
+	char host[128] = "";
+	const char *port;
+
+	if (gethostname(host, sizeof(host) - 1) < 0)
+		host[0] = '\0';
+	pthread_mutex_lock(&r->lock);
+	port = strrchr(r->http, ':');
+	(void)snprintf(r->standby_key, sizeof(r->standby_key), "standby:%s%s", host,
+		       port != NULL && strlen(port) < 10 ? port : ""); /* 300 hold both */
+	pthread_mutex_unlock(&r->lock);
+}
+
+static int send_record(struct report *r, bool leading, struct err *e)
+{
+	if (leading || r->ending) {
+		if (r->standby_written &&
+		    producer_send(r->producer, r->status, 0, slice_str(r->standby_key),
+				  slice_of(NULL, 0), e) < 0)
+			return -1;
+		r->standby_written = false;
+	}
+	if (leading)
+		return producer_send(r->producer, r->status, 0, slice_str("capture"),
+				     buf_slice(&r->value), e);
+	if (r->ending)
+		return 0;
+	if (r->standby_key[0] == '\0')
+		make_standby_key(r);
+	r->standby_written = true;
+	return producer_send(r->producer, r->status, 0, slice_str(r->standby_key),
+			     buf_slice(&r->value), e);
 }
 
 static void write_record(struct report *r)
 {
 	struct producer_options options = { .queue_bytes_max = 1024 * 1024, .linger_ms = 0 };
 	struct err e = ERR_INIT;
+	uint64_t state;
+	bool leading;
 
-	make_record(r);
-	if (!r->can_write)
+	if (!make_record(r, &leading, &state))
 		return;
 	if (r->producer == NULL) {
 		if (producer_open(r->settings, &options, &r->producer, &e) < 0)
@@ -302,12 +351,14 @@ static void write_record(struct report *r)
 	producer_poll(r->producer, 0);
 	if (producer_pending(r->producer) > 10)
 		return; /* the brokers don't answer; the pipeline says so */
-	if (producer_send(r->producer, r->status, 0, slice_str("capture"), buf_slice(&r->value),
-			  &e) < 0 ||
-	    producer_error(r->producer, &e) < 0) {
+	if (send_record(r, leading, &e) < 0 || producer_error(r->producer, &e) < 0) {
 		producer_close(r->producer);
 		r->producer = NULL;
+		return;
 	}
+	pthread_mutex_lock(&r->lock);
+	r->states_written = state;
+	pthread_mutex_unlock(&r->lock);
 }
 
 enum wake { WAKE_TIME, WAKE_CHANGED, WAKE_STOP };
@@ -327,6 +378,16 @@ static enum wake rest(struct report *r, int64_t until_us)
 	return why;
 }
 
+static bool leads(struct report *r)
+{
+	bool leading;
+
+	pthread_mutex_lock(&r->lock);
+	leading = r->leading;
+	pthread_mutex_unlock(&r->lock);
+	return leading;
+}
+
 static void *reporter(void *context)
 {
 	struct report *r = context;
@@ -337,7 +398,7 @@ static void *reporter(void *context)
 		now = clock_monotonic_us();
 		if (now - report_turned_us(r) < REPORT_STUCK_US)
 			notify_watchdog();
-		if (why == WAKE_TIME) {
+		if (why == WAKE_TIME && leads(r)) {
 			ask_head(r);
 			/* where we are is looked at after the head, never before: else a busy
 			 * source would seem ahead by what it wrote between the two looks */
@@ -350,6 +411,7 @@ static void *reporter(void *context)
 		write_record(r);
 		write_us = now + WRITE_EVERY_US - ASK_EVERY_US / 2;
 	}
+	r->ending = true;
 	write_record(r);
 	for (int i = 0; i < 20 && r->producer != NULL && producer_pending(r->producer) > 0; i++)
 		producer_poll(r->producer, 50);
@@ -442,12 +504,37 @@ void report_state(struct report *r, const char *state, const char *message)
 		r->state = xstrdup(state);
 		r->message = xstrdup(message != NULL ? message : "");
 		r->state_changed = true;
+		r->states++;
 		metric_set(r->metrics.up,
 			   strcmp(state, "copying") == 0 || strcmp(state, "streaming") == 0);
 		notify_status("%s%s%s", state, message != NULL ? ": " : "",
 			      message != NULL ? message : "");
 		pthread_cond_signal(&r->changed);
 	}
+	pthread_mutex_unlock(&r->lock);
+}
+
+void report_lead(struct report *r, bool leading)
+{
+	pthread_mutex_lock(&r->lock);
+	r->leading = leading;
+	pthread_mutex_unlock(&r->lock);
+	metric_set(r->metrics.leads, leading);
+}
+
+void report_finish(struct report *r)
+{
+	bool written = false;
+
+	for (int i = 0; i < 50 && !written; i++) {
+		pthread_mutex_lock(&r->lock);
+		written = !r->leading || !r->can_write || r->states_written == r->states;
+		pthread_mutex_unlock(&r->lock);
+		if (!written)
+			clock_sleep_us(20000);
+	}
+	pthread_mutex_lock(&r->lock);
+	r->finished = r->leading;
 	pthread_mutex_unlock(&r->lock);
 }
 
@@ -494,6 +581,16 @@ bool report_is_ready(struct report *r)
 	ready = strcmp(r->state, "copying") == 0 || strcmp(r->state, "streaming") == 0;
 	pthread_mutex_unlock(&r->lock);
 	return ready;
+}
+
+bool report_is_standby(struct report *r)
+{
+	bool standby;
+
+	pthread_mutex_lock(&r->lock);
+	standby = strcmp(r->state, "standby") == 0;
+	pthread_mutex_unlock(&r->lock);
+	return standby;
 }
 
 void report_turn(struct report *r)

@@ -34,8 +34,15 @@ void report_http(struct report *r, const char *address); /* host:port of this pr
 void report_free(struct report *r);
 /* The status topic exists; its schema has this id. */
 void report_can_write(struct report *r, int32_t schema_id);
-/* state: starting, copying, streaming, retrying, stopped, failed; message may be NULL. Written at
- * once when it changed. */
+/* Does this instance lead? Only the leader's records have the key "capture"; another one's have a
+ * key of its own (standby:<host>:<port>), which goes away when it leads or ends. At first it does
+ * not. */
+void report_lead(struct report *r, bool leading);
+/* Before leadership is given up: the last state of a leader is on its way, at most a second later,
+ * and no more of it is written. */
+void report_finish(struct report *r);
+/* state: starting, standby, copying, streaming, retrying, stopped, failed; message may be NULL.
+ * Written at once when it changed. */
 void report_state(struct report *r, const char *state, const char *message);
 void report_progress(struct report *r, const struct report_progress *progress);
 /* One group commit. */
@@ -43,6 +50,7 @@ void report_commit(struct report *r, int64_t changes, int64_t transactions, int6
 		   int64_t took_us);
 /* For /readyz and /healthz. */
 bool report_is_ready(struct report *r);
+bool report_is_standby(struct report *r);
 int64_t report_turned_us(struct report *r); /* monotonic time of the last report_turn() */
 void report_turn(struct report *r);         /* the loop turns */
 

@@ -182,6 +182,8 @@ static int idle(struct session *s, struct slice *ret_packet, enum ring_state *re
 {
 	notify_watchdog();
 	session_progress(s, false);
+	if (leader_check(s->leader, e) < 0)
+		return -1;
 	*ret_state = ring_read(stream_ring(s->stream), &s->cursor, wait_ms(s), ret_packet);
 	if (*ret_state != RING_EMPTY)
 		return 0;
@@ -294,6 +296,8 @@ static int turn(struct session *s, struct err *e)
 	now = clock_monotonic_us();
 	notify_watchdog();
 	session_progress(s, false);
+	if (leader_check(s->leader, e) < 0)
+		return -1;
 	if (s->seq > s->part_seq)
 		return commit_batch_must_cut(&s->batch, now) ? session_cut(s, e) : 0;
 	if (commit_batch_due(&s->batch, now, publisher_bytes(s->publisher), false))

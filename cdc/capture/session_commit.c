@@ -48,6 +48,8 @@ int session_commit(struct session *s, struct err *e)
 	struct commit_record commit;
 	size_t count;
 
+	if (leader_check(s->leader, e) < 0)
+		return -1;
 	buf_reset(&s->gtid_text);
 	gtid_set_text(&s->gtid_set, &s->gtid_text);
 	(void)buf_cstr(&s->gtid_text); /* adds the NUL */

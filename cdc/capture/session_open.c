@@ -395,7 +395,7 @@ static int open_all(struct session *s, struct err *e)
 	bool found = false;
 	int rc;
 
-	if (open_kafka(s, e) < 0 ||
+	if (open_kafka(s, e) < 0 || leader_check(s->leader, e) < 0 ||
 	    position_read(s->settings, s->registry, &found, &position, e) < 0)
 		return -1;
 	FAULT(position_read);
@@ -430,15 +430,17 @@ int session_stream(struct session *s, struct err *e)
 	return 0;
 }
 
-int session_open(const struct settings *settings, struct report *report,
-		 struct session **ret_session, struct err *e)
+int session_open(const struct session_options *options, struct session **ret_session,
+		 struct err *e)
 {
 	struct session *s = xcalloc(1, sizeof(*s));
 
-	s->settings = settings;
-	s->report = report;
-	s->catalog = catalog_new(settings);
-	s->group = group_new(settings, s->catalog);
+	s->settings = options->settings;
+	s->report = options->report;
+	s->leader = options->leader;
+	s->server = options->server;
+	s->catalog = catalog_new(s->settings);
+	s->group = group_new(s->settings, s->catalog);
 	if (open_all(s, e) < 0) {
 		session_close(s);
 		return -1;
@@ -450,6 +452,11 @@ int session_open(const struct settings *settings, struct report *report,
 	notify_ready();
 	*ret_session = s;
 	return 0;
+}
+
+size_t session_server(const struct session *s)
+{
+	return s->server;
 }
 
 void session_close(struct session *s)

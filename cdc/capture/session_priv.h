@@ -14,6 +14,8 @@
 struct session {
 	const struct settings *settings;
 	struct report *report;
+	const struct leader *leader;
+	size_t server; /* of the configured source.host */
 	struct admin *admin;
 	struct registry *registry;
 	struct delivery *delivery;

@@ -70,6 +70,8 @@ int session_deliver_rows(struct session *s, struct group *from, struct err *e)
 			continue;
 		notify_watchdog();
 		report_turn(s->report);
+		if (leader_check(s->leader, e) < 0)
+			return -1;
 		if (commit_batch_must_cut(&s->batch, clock_monotonic_us()) && session_cut(s, e) < 0)
 			return -1;
 	}

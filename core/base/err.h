@@ -23,7 +23,7 @@ enum exit_code {
 	EXIT_DATA = 4,        /* bytes that cannot be decoded or represented; nothing was guessed */
 	EXIT_UNREACHABLE = 5, /* source, Kafka or a daemon did not answer within the limit */
 	EXIT_FATAL = 6,       /* a bug or a broken environment (disk full, ...) */
-	EXIT_FENCED = 7,      /* another instance with the same name took over */
+	EXIT_FENCED = 7,      /* another instance with the same name has fenced this one */
 	EXIT_PURGED = 8,      /* the source no longer has the binlog that our position needs */
 };
 

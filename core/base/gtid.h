@@ -1,14 +1,21 @@
-/* gtid.h - MariaDB's global transaction ids, and positions made of them.
+/* gtid.h - global transaction ids, and what a position made of them contains, in both dialects.
  *
+ * MariaDB:
  * A GTID is domain-server-sequence (MariaDB knowledge base, "Global Transaction ID"). A position
  * holds the last GTID of each domain: "0-1-5,1-2-7". Within a domain the order is the sequence's
  * (gtid_strict_mode keeps it rising), so a position contains every GTID of its domains up to its
- * own sequence, whichever server wrote it. */
+ * own sequence, whichever server wrote it.
+ *
+ * MySQL: sets of ranges, core/base/gtid_ranges.h.
+ *
+ * Text tells which it is; the empty set is both. A set holds one dialect: of two sets of different
+ * dialects neither contains anything of the other. */
 #ifndef CORE_BASE_GTID_H
 #define CORE_BASE_GTID_H
 
 #include "core/base/buf.h"
 #include "core/base/err.h"
+#include "core/base/gtid_ranges.h"
 
 #define GTID_DOMAINS_MAX 4096
 #define GTID_TEXT_SIZE 44 /* 10 + 10 + 20 digits, two dashes, NUL */
@@ -22,11 +29,12 @@ struct gtid {
 struct gtid_set {
 	struct gtid *items;
 	size_t count, capacity;
+	struct gtid_ranges ranges; /* MySQL's; then there are no items */
 };
 
-#define GTID_SET_INIT      \
-	{                  \
-		NULL, 0, 0 \
+#define GTID_SET_INIT                      \
+	{                                  \
+		NULL, 0, 0, { NULL, 0, 0 } \
 	}
 
 /* "0-1-5" exactly. ERR_DATA when it is anything else. */
@@ -35,8 +43,9 @@ int gtid_parse(struct slice text, struct gtid *ret_gtid, struct err *e);
 char *gtid_text(const struct gtid *g, char *out);
 
 void gtid_set_done(struct gtid_set *s);
-/* "0-1-5,1-2-7"; blanks around the parts are fine, "" is the empty position. ERR_DATA: malformed, a
- * domain that comes twice, more than GTID_DOMAINS_MAX. Replaces what *s held, only on success. */
+/* "0-1-5,1-2-7", or MySQL's "uuid:1-5,uuid:tag:1-3"; blanks around the parts are fine, "" is the
+ * empty position. ERR_DATA: malformed, a domain that comes twice, more than GTID_DOMAINS_MAX or
+ * GTID_RANGES_MAX. Replaces what *s held, only on success. */
 int gtid_set_parse(struct slice text, struct gtid_set *s, struct err *e);
 /* Appends the text, sorted by domain. */
 void gtid_set_text(const struct gtid_set *s, struct buf *out);
@@ -47,11 +56,33 @@ int gtid_set_update(struct gtid_set *s, const struct gtid *g, struct err *e);
 const struct gtid *gtid_set_find(const struct gtid_set *s, uint32_t domain);
 bool gtid_set_contains(const struct gtid_set *s, const struct gtid *g);
 bool gtid_set_contains_set(const struct gtid_set *s, const struct gtid_set *part);
+bool gtid_set_is_empty(const struct gtid_set *s);
+bool gtid_set_is_mysql(const struct gtid_set *s); /* not empty, and MySQL's */
+/* Everything that either contains. MariaDB: the later GTID of each domain. ERR_DATA: two dialects,
+ * or too large; *s is then unchanged. */
+int gtid_set_union(struct gtid_set *s, const struct gtid_set *other, struct err *e);
+/* Appends what `want` contains and `have` doesn't, for people: "0-1-101 to 0-1-105, 3-1-7" or
+ * MySQL's own text. Nothing when nothing is missing. */
+void gtid_set_missing(const struct gtid_set *want, const struct gtid_set *have, struct buf *out);
 /* Same domains with the same sequences (the server of the last GTID does not count). */
 bool gtid_set_equal(const struct gtid_set *a, const struct gtid_set *b);
 /* Transactions in `ahead` that `behind` lacks: the sum over domains of the difference of sequences,
  * where ahead is ahead. Saturates at UINT64_MAX. A domain that `behind` doesn't know counts from 0.
  */
 uint64_t gtid_set_distance(const struct gtid_set *behind, const struct gtid_set *ahead);
+
+/* What a MariaDB server that is to be our source knows of a position. */
+enum gtid_known {
+	GTID_KNOWN,    /* it has been there */
+	GTID_BEHIND,   /* it has not come so far: it may still, if it replicates */
+	GTID_DIVERGED, /* it has gone on without these transactions */
+};
+
+/* state: the last GTID of every server in every domain ("0-1-100,0-2-130": @@gtid_binlog_state, to
+ * which @@gtid_slave_pos may be joined by a comma). A position in a domain is known when its server
+ * has come so far, not when another one has: those are other transactions with higher numbers.
+ * *missing gets the text of what is not known. ERR_DATA: malformed. */
+int gtid_known(const struct gtid_set *position, struct slice state, enum gtid_known *ret_known,
+	       struct buf *missing, struct err *e);
 
 #endif

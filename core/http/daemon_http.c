@@ -47,7 +47,8 @@ static void serve_probe(bool (*probe)(void *context, struct buf *ret_why), void 
 	struct buf why = BUF_INIT;
 	bool good = probe == NULL || probe(context, &why);
 
-	http_text(response, "text/plain; charset=utf-8", "%s\n", good ? "ok" : buf_cstr(&why));
+	http_text(response, "text/plain; charset=utf-8", "%s\n",
+		  why.size > 0 ? buf_cstr(&why) : "ok");
 	response->status = good ? 200 : 503;
 	buf_done(&why);
 }

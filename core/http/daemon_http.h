@@ -12,7 +12,8 @@ struct daemon_http;
 struct daemon_http_options {
 	const char *default_listen; /* "127.0.0.1:7411" (run), "127.0.0.1:7412" (project): used when
 				       http.listen is empty */
-	/* Each returns true, or false and why in ret_why (plain text). Called from the server's
+	/* Each returns true, or false and why in ret_why (plain text; with true it is said
+	 * instead of "ok"). Called from the server's
 	 * threads. NULL: always true. */
 	bool (*healthy)(void *context, struct buf *ret_why);
 	bool (*ready)(void *context, struct buf *ret_why);

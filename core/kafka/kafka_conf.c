@@ -49,6 +49,8 @@ static const struct {
 	{ "auto.offset.reset", "a gap must be an error, never skipped" },
 	{ "check.crcs", "what is read is always checked" },
 	{ "group.id", "Millrace names its groups itself" },
+	{ "group.instance.id", "a member that ends must leave its group at once" },
+	{ "partition.assignment.strategy", "who leads must not change when a standby comes" },
 	{ "enable.auto.commit", "Millrace keeps its own positions" },
 	{ "auto.commit.enable", "Millrace keeps its own positions" },
 	{ "enable.auto.offset.store", "Millrace keeps its own positions" },

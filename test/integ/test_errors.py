@@ -173,21 +173,3 @@ def test_view_mistakes_are_all_named(make_setup):
     out = setup.millrace("view", "test", str(view))
     assert out.returncode == CONFIG, out.stdout + out.stderr
     assert "Came.sql:1" in out.stderr and "nosuch" in out.stderr, out.stderr
-
-
-def test_two_instances_never_write_both(table, make_setup):
-    db, connection = table
-    setup = make_setup(f"{db}.t")
-    first = setup.daemon("run").start()
-    setup.wait_delivered(source_position(connection), first)
-    setup.http["run"] = f"127.0.0.1:{closed_port()}"
-    second = setup.daemon("run")
-    second.log_path = setup.folder / "second.log"
-    second.start()
-    run_sql(connection, f"INSERT INTO {db}.t VALUES (50, 'x')")
-    setup.wait_delivered(source_position(connection), second)
-    assert first.ended() == 7, first.log_tail()
-    run_sql(connection, f"INSERT INTO {db}.t VALUES (51, 'y')")
-    setup.wait_delivered(source_position(connection), second)
-    compare(setup.reader.records(setup.topic(f"{db}.t")), connection, db, "t", ["id"])
-    second.stop()

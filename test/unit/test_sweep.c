@@ -223,7 +223,8 @@ static int live(struct err *e)
 	int rc;
 
 	script_stop_take_back();
-	rc = session_open(settings, report, &session, e);
+	rc = session_open(&(struct session_options){ .settings = settings, .report = report },
+			  &session, e);
 	if (rc == 0 && !position_is_final())
 		rc = session_run(session, e);
 	session_close(session);
