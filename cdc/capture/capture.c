@@ -9,13 +9,18 @@
  * that grows, and a new session, the same way as a process that starts. What doesn't heal ends the
  * process with its exit code. An instance that was fenced while it believed to lead ends with
  * EXIT_FENCED and is started again by its service manager: whatever it was doing is not ours to
- * explain, and a fresh one stands by like any other. */
+ * explain, and a fresh one stands by like any other.
+ *
+ * Bytes that make no sense (ERR_DATA) may have been damaged on their way here. So they are read
+ * once more, on a new connection; when reading fails behind the same place again, they are the
+ * binlog's own. */
 #include "cdc/capture/capture.h"
 
 #include "cdc/capture/delivery.h"
 #include "cdc/capture/leader.h"
 #include "cdc/capture/session.h"
 #include "core/base/backoff.h"
+#include "core/base/buf.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/notify.h"
@@ -32,8 +37,30 @@ struct capture {
 	struct leader *leader;
 	size_t server; /* of source.host: where the next session begins to try */
 	struct backoff backoff;
-	int64_t session_us; /* when the last session began */
+	int64_t session_us;  /* when the last session began */
+	struct buf doubtful; /* the place behind which bytes made no sense, a GTID set */
+	bool doubt;          /* they did in the last session, and for the first time there */
 };
+
+static void note_doubt(struct capture *c, struct session *session)
+{
+	const char *place = session_place(session);
+
+	if (place[0] == '\0')
+		place = "the beginning";
+	c->doubt = c->doubtful.size == 0 || strcmp(buf_cstr(&c->doubtful), place) != 0;
+	buf_reset(&c->doubtful);
+	buf_add_str(&c->doubtful, place);
+}
+
+/* What to do, where nothing below said it. */
+static void explain(struct err *e)
+{
+	if (strstr(e->msg, "HINT:") == NULL)
+		err_hint(e, "It was read twice, with the same result. Whether the binlog is "
+			    "damaged, mariadb-binlog --verify-binlog-checksum FILE tells on the "
+			    "source.");
+}
 
 static int run_session(struct capture *c, struct err *e)
 {
@@ -44,6 +71,7 @@ static int run_session(struct capture *c, struct err *e)
 	struct session *session = NULL;
 	int rc;
 
+	c->doubt = false;
 	c->session_us = clock_monotonic_us();
 	report_lead(c->report, true);
 	report_state(c->report, "starting", NULL);
@@ -53,6 +81,8 @@ static int run_session(struct capture *c, struct err *e)
 		session_take_commands(session, c->commands);
 		rc = session_run(session, e);
 	}
+	if (rc < 0 && session != NULL && e->kind == ERR_DATA)
+		note_doubt(c, session);
 	session_close(session);
 	if (rc < 0 && clock_monotonic_us() - c->session_us < SETTLED_US)
 		c->server++; /* it may be this one that does not work */
@@ -135,6 +165,15 @@ static void retry(struct capture *c, struct err *e)
 	wait_for_next(c->report, wait);
 }
 
+static int give_up(struct capture *c, struct err *e)
+{
+	if (e->kind == ERR_DATA)
+		explain(e);
+	log_err(LOG_LEVEL_ERROR, "capture", NULL, e);
+	report_state(c->report, "failed", e->msg);
+	return err_exit_code(e);
+}
+
 static int run(struct capture *c)
 {
 	while (!stop_requested()) {
@@ -146,11 +185,10 @@ static int run(struct capture *c)
 			log_err(LOG_LEVEL_WARNING, "capture", NULL, &e);
 			continue;
 		}
-		if (e.kind != ERR_RETRY) {
-			log_err(LOG_LEVEL_ERROR, "capture", NULL, &e);
-			report_state(c->report, "failed", e.msg);
-			return err_exit_code(&e);
-		}
+		if (e.kind == ERR_DATA && c->doubt)
+			err_wrap(&e, "read once more, to be sure");
+		else if (e.kind != ERR_RETRY)
+			return give_up(c, &e);
 		if (stop_requested())
 			break; /* whatever a stop has torn down on its way */
 		retry(c, &e);
@@ -172,5 +210,6 @@ int capture_run(const struct settings *settings, struct report *report,
 	command_box_close(commands);
 	report_finish(report); /* the next leader's record comes after our last */
 	leader_close(c.leader);
+	buf_done(&c.doubtful);
 	return code;
 }

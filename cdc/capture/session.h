@@ -26,6 +26,9 @@ void session_take_commands(struct session *s, struct command_box *box);
 int session_run(struct session *s, struct err *e);
 /* Which of source.host it reads. */
 size_t session_server(const struct session *s);
+/* The GTID set up to which everything was taken in; what failed lies behind it. Valid until the
+ * next call. */
+const char *session_place(struct session *s);
 void session_close(struct session *s); /* aborts what isn't committed; NULL is fine */
 
 #endif

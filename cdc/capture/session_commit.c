@@ -102,3 +102,10 @@ void session_progress(struct session *s, bool now)
 	report_progress(s->report, &p);
 	report_state(s->report, copy_all_done(s->copy) ? "streaming" : "copying", NULL);
 }
+
+const char *session_place(struct session *s)
+{
+	buf_reset(&s->gtid_text);
+	gtid_set_text(&s->gtid_set, &s->gtid_text);
+	return buf_cstr(&s->gtid_text);
+}
