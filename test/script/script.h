@@ -44,6 +44,8 @@ void script_xid(struct script_binlog *b);
  * number). An update changes `before` to `number`. */
 void script_rows(struct script_binlog *b, uint8_t type, int32_t first_id, int32_t rows,
 		 int32_t before, int32_t number);
+/* Checksum and size field of the event made right again. */
+void script_seal(uint8_t *event, size_t size);
 struct slice script_packet(const struct script_binlog *b, size_t i);
 
 /* ---- the source ----------------------------------------------------------------------------- */
@@ -58,6 +60,9 @@ struct script_answer {
  * waits to be interrupted. Both must live on. */
 void script_source(const struct script_binlog *binlog, const struct script_answer *answers,
 		   size_t count);
+
+/* A stop is asked for when the stream has been at its end for so long. 0: never. */
+void script_patience(int64_t ms);
 
 /* ---- the brokers ---------------------------------------------------------------------------- */
 
@@ -74,6 +79,25 @@ const char *script_topic(size_t i, int32_t *ret_partitions);
 /* Committed records of a partition, in order; valid until the next call that changes it. */
 const struct script_record *script_committed(const char *topic, int32_t partition,
 					     size_t *ret_count);
+
+/* ---- a capture of one table ------------------------------------------------------------------ */
+
+#define SCRIPT_BIG_ROWS 2500 /* in its one big transaction, which is read twice and cut */
+
+extern char script_doing[200]; /* for messages: what the test is at */
+
+/* Settings, answers and a history of golden.a; returns the history, which may be changed. `big`:
+ * with the big transaction. */
+struct script_binlog *script_run_setup(bool big);
+void script_run_teardown(void);
+struct err;
+/* One life of the capture. 0: it came to the end of the history. */
+int script_live(struct err *e);
+bool script_is_final(void); /* the last transaction of the history stands in the position */
+/* Every committed record of the data topics, byte for byte. */
+void script_take_data(struct buf *out);
+/* Commit records follow each other and count what is there. Returns the last seq. */
+int64_t script_check_commits(void);
 
 /* ---- the rest ------------------------------------------------------------------------------- */
 

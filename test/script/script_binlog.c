@@ -94,6 +94,17 @@ void script_binlog_done(struct script_binlog *b)
 	free(b->events);
 }
 
+void script_seal(uint8_t *event, size_t size)
+{
+	uint32_t crc;
+
+	for (int i = 0; i < 4; i++)
+		event[9 + i] = (uint8_t)(size >> (8 * i));
+	crc = (uint32_t)crc32(0, event, (uInt)(size - EVENT_CHECKSUM_SIZE));
+	for (int i = 0; i < 4; i++)
+		event[size - 4 + (size_t)i] = (uint8_t)(crc >> (8 * i));
+}
+
 struct slice script_packet(const struct script_binlog *b, size_t i)
 {
 	return slice_of(b->bytes.data + b->events[i].at, b->events[i].size);

@@ -1,12 +1,15 @@
 /* script_db.c - the whole of core/mysql/db.h by a script: canned answers to statements, a prepared
  * binlog as the stream. See script.h. */
 #include "core/base/mem.h"
+#include "core/base/stop.h"
 #include "core/mysql/db.h"
 #include "test/script/script.h"
 #include "test/script/script_fault.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <time.h>
 
 #define CELLS_MAX 32
 
@@ -29,12 +32,18 @@ struct db_result {
 static const struct script_binlog *binlog;
 static const struct script_answer *answers;
 static size_t answer_count;
+static int64_t patience_ms;
 
 void script_source(const struct script_binlog *b, const struct script_answer *a, size_t count)
 {
 	binlog = b;
 	answers = a;
 	answer_count = count;
+}
+
+void script_patience(int64_t ms)
+{
+	patience_ms = ms;
 }
 
 int db_open(const struct settings *settings, enum db_text text, struct db **ret_db, struct err *e)
@@ -186,6 +195,23 @@ int db_dump(struct db *db, const struct db_dump_options *options, struct err *e)
 	return 0;
 }
 
+/* With its lock held. */
+static void wait_at_end(struct db *db)
+{
+	struct timespec t;
+
+	if (patience_ms == 0) {
+		pthread_cond_wait(&db->changed, &db->lock);
+		return;
+	}
+	clock_gettime(CLOCK_REALTIME, &t);
+	t.tv_nsec += patience_ms * 1000000;
+	t.tv_sec += t.tv_nsec / 1000000000;
+	t.tv_nsec %= 1000000000;
+	if (pthread_cond_timedwait(&db->changed, &db->lock, &t) == ETIMEDOUT)
+		stop_request();
+}
+
 int db_dump_next(struct db *db, struct slice *ret_event, struct err *e)
 {
 	int rc;
@@ -195,7 +221,7 @@ int db_dump_next(struct db *db, struct slice *ret_event, struct err *e)
 		db->at++;
 	pthread_mutex_lock(&db->lock);
 	while (db->at == binlog->count && !db->interrupted)
-		pthread_cond_wait(&db->changed, &db->lock);
+		wait_at_end(db);
 	rc = db->interrupted ? err_retry(e, "interrupted") : 0;
 	pthread_mutex_unlock(&db->lock);
 	if (rc < 0 || script_fault_before(SCRIPT_DB_DUMP_NEXT, db->counted, e) < 0)
