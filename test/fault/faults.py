@@ -155,6 +155,15 @@ class Instance:
     def log(self):
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
 
+    LEADS = re.compile(r'^time=(\S+) .* msg="(?:copying and )?streaming of ', re.M)
+
+    def led_since(self):
+        """When its last session began; empty: it never led."""
+        return max(self.LEADS.findall(self.log()), default="")
+
+    def stands_by(self):
+        return "standing by" in self.log() or bool(self.led_since()) or not self.alive() or self.state() == "T"
+
     def tail(self, lines=6):
         return "\n".join(self.log().splitlines()[-lines:])
 
@@ -238,7 +247,9 @@ class Run:
 
     @property
     def capture(self):
-        return self.captures[-1] if self.captures else None
+        """The instance that leads: the one whose session began last."""
+        alive = [c for c in self.captures if c.alive()] or self.captures
+        return max(alive, key=lambda c: c.led_since()) if alive else None
 
     def start_capture(self, strike=None):
         """strike: it is armed before the first instruction runs."""
@@ -289,17 +300,30 @@ class Run:
                 writer.go_on()
             return
         if window == "take-over":
-            target = self.start_capture((window, point, 1))
+            target = self.take_over(point)
         else:
             target = self.worker if window == "view" else self.capture
         if window not in ("take-over", "chunk"):    # else it was armed when it was started
             target.slots.arm(point, times)
-        at = self.wait_stop(target, point, 15 if window in ("take-over", "chunk") else 5)
+        at = self.wait_stop(target, point, {"take-over": 25, "chunk": 15}.get(window, 5))
         if at != point:
             self.missed.append(point)
         self.count(WINDOW_OF.get(at, "idle") if at != point else window, fault, at)
         self.do(fault, target, seconds)
-        target.signal(signal.SIGCONT)
+        for c in [target, *self.captures]:
+            c.signal(signal.SIGCONT)
+
+    def take_over(self, point, sleeper=None):
+        """A second instance, whose turn has come: the first is killed, or stopped for longer than the brokers wait."""
+        first = sleeper or self.capture
+        other = self.start_capture((None, point, 1) if point else None)
+        if sleeper is None:
+            end = time.monotonic() + 20
+            while not other.stands_by() and time.monotonic() < end:
+                time.sleep(0.02)
+            if first is not None:
+                first.signal(self.random.choice((signal.SIGKILL, signal.SIGSTOP)))
+        return other
 
     def count(self, window, fault, point):
         self.note(f"strike: {fault} in window {window}" + (f" at {point}" if point else ""))
@@ -308,9 +332,13 @@ class Run:
     def do(self, fault, target, seconds):
         what, _, whom = fault.partition(" ")
         if fault == "take-over":
-            other = self.start_capture()
-            if target is not None and self.random.random() < 0.6:   # the first sleeps through it
-                wait_until("the second instance", lambda: "goes on behind" in other.log() or "streaming" in other.log() or not other.alive(), 30)
+            other = self.take_over(None, target)
+            end = time.monotonic() + 30         # the first sleeps through it, and wakes up as one who leads no more
+            while not other.led_since() and other.alive() and time.monotonic() < end:
+                time.sleep(0.05)
+            if target is None:
+                for c in self.captures:
+                    c.signal(signal.SIGCONT)
         elif fault == "cut":
             self.proxy.cut(reset=self.random.random() < 0.5)
         elif whom == "capture" or whom == "worker":
@@ -366,6 +394,14 @@ class Run:
         thread.start()
         self.healers.append(thread)
 
+    def snapshot(self, table):
+        """Asked for while streaming; there may be nobody to ask."""
+        try:
+            said = self.setup.millrace("snapshot", "--detach", table, timeout=60)
+            self.note(f"snapshot {table}: {said.returncode} {said.stderr.strip()[:200]}")
+        except subprocess.TimeoutExpired:
+            self.note(f"snapshot {table}: no answer")
+
     def join_healers(self):
         for thread in self.healers:
             thread.join()
@@ -385,12 +421,14 @@ class Run:
         wait_until("the schemas topic", lambda: f"{self.name}._schemas" in self.reader.topics(self.name), 60)
         self.start_worker()
         self.writers = [Session(self.servers, self.db, steps, n) for n, steps in enumerate(self.plan)]
-        threads = [w for w in self.writers]
         early = self.random.random() < 0.3      # before the capture has its first position
         if not early:
             wait_until("the capture", lambda: "streaming of" in self.capture.log() or self.capture.state() in "TXZ", 90)
-        for w in threads:
+        for w in self.writers:
             w.start()
+        if self.on["snapshot"] and self.random.random() < 0.5:
+            table = f"{self.db}.{self.random.choice(('a', 'gm', 'big', 'ddl'))}"
+            self.later(self.random.uniform(1, 8), lambda: self.snapshot(table))
         for number, strike in enumerate(strikes, 1):
             self.strike(*strike)
             for w in self.writers:
@@ -547,6 +585,9 @@ def one(batch, seed, keep, keep_all=False):
     run = Run(batch, seed, folder)
     try:
         run.carry_out()
+    except SystemExit:
+        run.end()
+        raise
     except Exception:
         run.problems.add("wrong", "the run broke off: " + traceback.format_exc())
     took = time.monotonic() - run.begun
@@ -606,6 +647,8 @@ def main():
     words.add_argument("--off", default="", help="ingredients to leave out")
     words.add_argument("--on", default="", help="ingredients to try that are off by default")
     o = words.parse_args()
+    for number in (signal.SIGINT, signal.SIGTERM):      # also where a shell left them ignored: the servers are stopped
+        signal.signal(number, lambda *_: sys.exit(130))
     on = dict(world.INGREDIENTS)
     for names, value in ((o.off, False), (o.on, True)):
         for name in filter(None, names.split(",")):

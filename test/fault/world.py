@@ -19,7 +19,7 @@ INGREDIENTS = {
     "drop": True,
     "rename": True,
     "cascades": False,
-    "snapshot": False,        # `millrace snapshot` of a table while it is streamed
+    "snapshot": True,        # `millrace snapshot` of a table while it is streamed
     "at-least-once": False,
 }
 
