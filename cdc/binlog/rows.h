@@ -15,6 +15,7 @@ enum rows_kind { ROWS_WRITE, ROWS_UPDATE, ROWS_DELETE };
 enum rows_flag {
 	ROWS_FLAG_STATEMENT_END =
 		0x01, /* the last row event of its statement: its table ids are forgotten */
+	ROWS_FLAG_NO_FOREIGN_KEY_CHECKS = 0x02, /* of its session: nothing cascades */
 };
 
 struct rows {

@@ -190,8 +190,6 @@ static void drop_covered(struct reconcile *r, const char *db, const char *table)
 int reconcile_want(struct reconcile *r, const char *db, const char *table, const char *where,
 		   const char *why, struct err *e)
 {
-	if (r->active != NULL && is_table(r->active, db, table))
-		reconcile_give_up(r);
 	if (reconcile_id_of(r, db, table, where) != 0)
 		return 0;
 	if (where[0] == '\0')

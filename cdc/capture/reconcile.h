@@ -42,9 +42,9 @@ void reconcile_resume(struct reconcile *r, const struct position_copy *copies, s
 
 /* Queues a reconciling copy of db.table, durable with the next position. where: SQL condition that
  * limits the rows, "" for all; why: what is healed, for people. A want that one in the queue covers
- * (the same, or one of all rows, not begun) is merged into it. An open window of the table is given
- * up, so that it may be called for DDL at any border between source transactions. ERR_CONFIG:
- * RECONCILE_WANTS_MAX are queued. */
+ * (the same, or one of all rows, not begun) is merged into it. One that has begun covers nothing:
+ * may be called inside a source transaction, whose effects no window before its end has seen.
+ * ERR_CONFIG: RECONCILE_WANTS_MAX are queued. */
 #define RECONCILE_WANTS_MAX 10000
 int reconcile_want(struct reconcile *r, const char *db, const char *table, const char *where,
 		   const char *why, struct err *e);

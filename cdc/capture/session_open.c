@@ -45,11 +45,14 @@ static void source_tables_done(struct source_tables *tables)
 	free(tables->items);
 }
 
+/* What becomes of tables that foreign keys change: capture.cascades. */
 static int check_cascades(const struct session *s, const struct catalog_name *name, struct err *e)
 {
-	if (!name->cascades)
+	const char *how = s->settings->capture_cascades;
+
+	if (!name->cascades || strcmp(how, "reconcile") == 0)
 		return 0;
-	if (strcmp(s->settings->capture_cascades, "warn") == 0) {
+	if (strcmp(how, "warn") == 0) {
 		log_warning("capture",
 			    "%s.%s is changed by foreign keys that cascade: such changes are not "
 			    "in the binlog and will be missing",
@@ -58,9 +61,9 @@ static int check_cascades(const struct session *s, const struct catalog_name *na
 	}
 	err_config(e, "table %s.%s is changed by a foreign key that cascades or sets null",
 		   name->db, name->table);
-	return err_hint(e, "The binlog does not show such changes. Drop the action from the key, "
-			   "leave the table out, or miss them knowingly: "
-			   "capture.cascades = warn.");
+	return err_hint(e, "The binlog does not show such changes. Let them be found by comparing "
+			   "(capture.cascades = reconcile), drop the action from the key, or leave "
+			   "the table out.");
 }
 
 static int read_tables(struct session *s, struct db *db, struct source_tables *tables,
@@ -84,6 +87,28 @@ static int read_tables(struct session *s, struct db *db, struct source_tables *t
 				    "%s.%s is not transactional: a copy of it may miss changes",
 				    names[i].db, names[i].table);
 	}
+	if (rc == 0 && strcmp(s->settings->capture_cascades, "reconcile") == 0)
+		rc = cascade_read(s->cascade, db, names, count, e);
+	catalog_names_free(names, count);
+	return rc;
+}
+
+static int read_cascades(struct session *s, struct db *db, struct err *e)
+{
+	struct catalog_name *names = NULL;
+	size_t count = 0;
+	int rc;
+
+	if (strcmp(s->settings->capture_cascades, "reconcile") != 0)
+		return 0;
+	rc = catalog_list(s->catalog, db, &names, &count, e);
+	if (rc < 0 && e->kind == ERR_CONFIG) { /* a table that is gone: its event is yet to come */
+		log_warning("capture", "foreign keys are not read again: %s", e->msg);
+		err_clear(e);
+		return 0;
+	}
+	if (rc == 0)
+		rc = cascade_read(s->cascade, db, names, count, e);
 	catalog_names_free(names, count);
 	return rc;
 }
@@ -96,6 +121,8 @@ int session_read_hints(struct session *s, struct err *e)
 	if (db_open(s->settings, DB_TEXT_UTF8, &db, e) < 0)
 		return -1;
 	rc = catalog_read_hints(s->catalog, db, e);
+	if (rc == 0)
+		rc = read_cascades(s, db, e);
 	db_close(db);
 	return rc;
 }
@@ -441,6 +468,7 @@ int session_open(const struct session_options *options, struct session **ret_ses
 	s->server = options->server;
 	s->catalog = catalog_new(s->settings);
 	s->group = group_new(s->settings, s->catalog);
+	s->cascade = cascade_new(s->catalog);
 	if (open_all(s, e) < 0) {
 		session_close(s);
 		return -1;
@@ -466,6 +494,7 @@ void session_close(struct session *s)
 	stream_close(s->stream);
 	copy_free(s->copy);
 	reconcile_free(s->reconcile);
+	cascade_free(s->cascade);
 	session_effects_done(s);
 	session_xa_done(s);
 	free(s->copies);

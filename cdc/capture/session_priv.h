@@ -3,6 +3,7 @@
 #ifndef CDC_CAPTURE_SESSION_PRIV_H
 #define CDC_CAPTURE_SESSION_PRIV_H
 
+#include "cdc/capture/cascade.h"
 #include "cdc/capture/commit.h"
 #include "cdc/capture/copy.h"
 #include "cdc/capture/delivery.h"
@@ -25,6 +26,7 @@ struct session {
 	struct stream *stream;
 	struct copy *copy;
 	struct reconcile *reconcile;
+	struct cascade *cascade;
 	struct command_box *commands; /* or NULL */
 	struct position_copy *copies;	 /* of both, for records */
 	struct status_copy *copy_status;

@@ -43,6 +43,9 @@ static int deliver(void *context, const struct change *change, struct err *e)
 
 	if (change->order % 1024 == 0)
 		report_turn(s->report);
+	/* what the server changed by itself in a child was a parent's change for the next level */
+	if (cascade_change(s->cascade, change, false, s->reconcile, e) < 0)
+		return -1;
 	return publisher_change(s->publisher, change, &s->seq, e);
 }
 

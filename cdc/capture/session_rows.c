@@ -34,7 +34,8 @@ static int deliver_row(struct session *s, struct group_row *row, struct err *e)
 {
 	int rc;
 
-	if (reconcile_change(s->reconcile, row, e) < 0)
+	if (cascade_change(s->cascade, &row->change, row->unchecked_keys, s->reconcile, e) < 0 ||
+	    reconcile_change(s->reconcile, row, e) < 0)
 		return -1;
 	rc = copy_change(s->copy, row, e);
 	if (rc < 0 || (rc > 0 && publisher_change(s->publisher, &row->change, &s->seq, e) < 0))
@@ -48,6 +49,9 @@ static int deliver_next(struct session *s, struct group_row *row, int gives, str
 	const struct group_info *info = group_info(s->group);
 	bool effect = gives == GROUP_GIVES_EFFECT;
 
+	if (!effect && row->watched) /* also of the part that is delivered: a want too many is none */
+		return cascade_change(s->cascade, &row->change, row->unchecked_keys, s->reconcile,
+				      e);
 	s->order = effect ? row->effect.order : row->change.order;
 	if (s->open_gtid[0] != '\0' && s->order <= s->open_changes)
 		return 0;

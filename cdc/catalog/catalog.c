@@ -35,6 +35,7 @@ struct entry {
 struct catalog {
 	struct text_list patterns;
 	struct text_list lacking; /* "db.table" */
+	struct text_list watched; /* the same */
 	struct catalog_hints hints;
 	struct entry *by_id[BUCKETS], *by_name[BUCKETS];
 	size_t count;
@@ -78,6 +79,9 @@ void catalog_free(struct catalog *c)
 	for (size_t i = 0; i < c->lacking.count; i++)
 		free(c->lacking.items[i]);
 	free(c->lacking.items);
+	for (size_t i = 0; i < c->watched.count; i++)
+		free(c->watched.items[i]);
+	free(c->watched.items);
 	catalog_hints_done(&c->hints);
 	free(c);
 }
@@ -215,6 +219,32 @@ static void drop_old(struct catalog *c)
 	}
 }
 
+static bool is_watched(const struct catalog *c, const char *db, const char *table)
+{
+	size_t n = strlen(db);
+
+	for (size_t i = 0; i < c->watched.count; i++)
+		if (strncmp(c->watched.items[i], db, n) == 0 && c->watched.items[i][n] == '.' &&
+		    strcmp(c->watched.items[i] + n + 1, table) == 0)
+			return true;
+	return false;
+}
+
+void catalog_watch(struct catalog *c, const char *db, const char *table)
+{
+	struct entry *en = find_name(c, slice_str(db), slice_str(table));
+
+	if (is_watched(c, db, table))
+		return;
+	c->watched.items = xrealloc(c->watched.items,
+				    (c->watched.count + 1) * sizeof(c->watched.items[0]));
+	c->watched.items[c->watched.count++] = xasprintf("%s.%s", db, table);
+	if (en != NULL) {
+		en->pub.watched = !en->pub.captured;
+		forget_id(c, en); /* its next TABLE_MAP gives it a shape */
+	}
+}
+
 static struct entry *add_entry(struct catalog *c, struct slice db, struct slice table)
 {
 	size_t bucket = bucket_of_name(db, table);
@@ -227,6 +257,7 @@ static struct entry *add_entry(struct catalog *c, struct slice db, struct slice 
 	en->pub.db = en->db;
 	en->pub.table = en->table;
 	en->pub.captured = catalog_captures(c, db, table);
+	en->pub.watched = !en->pub.captured && is_watched(c, en->db, en->table);
 	en->next_by_name = c->by_name[bucket];
 	c->by_name[bucket] = en;
 	c->count++;
@@ -295,7 +326,7 @@ int catalog_table_map(struct catalog *c, struct slice body, const struct catalog
 		en = find_name(c, db, table);
 		if (en == NULL)
 			en = add_entry(c, db, table);
-		if (en->pub.captured &&
+		if ((en->pub.captured || en->pub.watched) &&
 		    (en->pub.shape == NULL || !slice_equal(buf_slice(&en->body), rest)) &&
 		    take_shape(c, en, body, e) < 0)
 			return -1;

@@ -14,8 +14,9 @@ struct catalog;
 
 struct catalog_table {
 	uint64_t id;         /* table id of the stream, changes with every DDL or restart */
-	bool captured;       /* else rows are skipped undecoded */
-	struct shape *shape; /* NULL when not captured; replaced when the table changes (compare
+	bool captured;       /* else rows are skipped undecoded, unless */
+	bool watched;	     /* they are looked at (catalog_watch), and not delivered */
+	struct shape *shape; /* NULL when neither; replaced when the table changes (compare
 				pointers to notice) */
 	const char *db, *table;
 };
@@ -24,6 +25,8 @@ struct catalog *catalog_new(const struct settings *settings);
 void catalog_free(struct catalog *c);
 /* true when db.table matches capture.tables ("db.table", "db.*"); names compared exactly. */
 bool catalog_captures(const struct catalog *c, struct slice db, struct slice table);
+/* Rows of this table are decoded although it is not captured. */
+void catalog_watch(struct catalog *c, const char *db, const char *table);
 /* Takes in the body of a TABLE_MAP event (behind the common header, without checksum). ERR_DATA:
  * bytes cut short, a column type we don't support (named, with table and column), metadata that is
  * missing (hint: binlog_row_metadata=FULL). *ret_table is valid until the next call with a

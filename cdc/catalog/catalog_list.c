@@ -3,10 +3,9 @@
  * All mistakes are reported at once: every pattern that matches nothing, every table that isn't a
  * base table. Views and sequences that a db.* pattern covers are left out silently: they have no
  * row events.
- *
- * Foreign keys are read from SHOW CREATE TABLE: information_schema hides them from an account that
- * has nothing but SELECT. */
+ */
 #include "cdc/catalog/catalog_priv.h"
+#include "cdc/catalog/foreign.h"
 
 #include "core/base/mem.h"
 
@@ -106,57 +105,16 @@ static void take(struct list *l, const struct text_list *patterns, const struct 
 	};
 }
 
-/* A line of SHOW CREATE TABLE: CONSTRAINT `c` FOREIGN KEY (`p`) REFERENCES `parent` (`id`) ON
- * DELETE CASCADE ON UPDATE SET NULL */
-static bool line_cascades(struct slice line)
-{
-	static const char *const rules[] = { " ON DELETE CASCADE", " ON DELETE SET NULL",
-					     " ON UPDATE CASCADE", " ON UPDATE SET NULL" };
-
-	const char *start = "  CONSTRAINT `";
-
-	if (line.size < strlen(start) || memcmp(line.data, start, strlen(start)) != 0 ||
-	    memmem(line.data, line.size, " FOREIGN KEY (", 14) == NULL)
-		return false;
-	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
-		if (memmem(line.data, line.size, rules[i], strlen(rules[i])) != NULL)
-			return true;
-	return false;
-}
-
-static bool text_cascades(struct slice text)
-{
-	while (text.size > 0) {
-		const uint8_t *end = memchr(text.data, '\n', text.size);
-		size_t size = end == NULL ? text.size : (size_t)(end - text.data) + 1;
-
-		if (line_cascades(slice_of(text.data, size)))
-			return true;
-		text = slice_of(text.data + size, text.size - size);
-	}
-	return false;
-}
-
 static int read_cascades(struct db *db, struct catalog_name *name, struct err *e)
 {
-	struct buf sql = BUF_INIT;
-	struct db_result *r = NULL;
-	const struct slice *row;
-	int rc;
+	struct foreign_keys keys = { NULL, 0 };
+	int rc = foreign_keys_read(db, name->db, name->table, &keys, e);
 
-	buf_add_str(&sql, "SHOW CREATE TABLE ");
-	row_quote_name(name->db, &sql);
-	buf_add_u8(&sql, '.');
-	row_quote_name(name->table, &sql);
-	rc = db_query(db, buf_cstr(&sql), &r, e);
-	buf_done(&sql);
-	if (rc < 0)
-		return -1;
-	rc = db_next(r, &row, e);
-	if (rc == 1 && db_column_count(r) >= 2 && row[1].data != NULL)
-		name->cascades = text_cascades(row[1]);
-	db_result_free(r);
-	return rc < 0 ? -1 : 0;
+	name->cascades = keys.count > 0;
+	foreign_keys_done(&keys);
+	if (rc == 1) /* listed a moment ago */
+		return err_retry(e, "table %s.%s has just been dropped", name->db, name->table);
+	return rc;
 }
 
 static int judge(const struct catalog *c, struct list *l, const struct text_list *patterns,

@@ -206,13 +206,15 @@ static int scan_table_map(struct group *g, const struct event *ev, struct err *e
 	return 0;
 }
 
-static void keep(struct group *g, const struct event *ev, struct shape *shape)
+static void keep(struct group *g, const struct event *ev, const struct catalog_table *table)
 {
 	if (g->event_count == g->event_capacity) {
 		g->event_capacity = g->event_capacity * 2 + 64;
 		g->events = xrealloc(g->events, g->event_capacity * sizeof(*g->events));
 	}
-	g->events[g->event_count++] = (struct group_event){ *ev, shape_ref(shape), g->numbers };
+	g->events[g->event_count++] = (struct group_event){
+		*ev, shape_ref(table->shape), g->numbers, table->watched
+	};
 }
 
 static int scan_rows(struct group *g, const struct event *ev, struct err *e)
@@ -230,13 +232,13 @@ static int scan_rows(struct group *g, const struct event *ev, struct err *e)
 				"transaction %s: rows of table id %" PRIu64
 				" without a table map before them",
 				g->info.gtid_text, id);
-	if (!g->last_table->captured)
+	if (!g->last_table->captured && !g->last_table->watched)
 		return 0;
 	if (g->pass == GROUP_KEEPING)
-		keep(g, ev, g->last_table->shape);
+		keep(g, ev, g->last_table);
 	else if (g->pass == GROUP_AGAIN && !g->rolled_back &&
 		 !cuts_has(&g->cuts, g->numbers, &g->cut_at))
-		keep(g, ev, g->last_table->shape);
+		keep(g, ev, g->last_table);
 	g->numbers++;
 	return 0;
 }

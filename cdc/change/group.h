@@ -70,6 +70,9 @@ struct group_row {
 	struct slice before_image,
 		after_image; /* row images with all columns; size 0 when there is none */
 	bool full;           /* the images hold every column (binlog_row_image=FULL) */
+	bool watched;	     /* the table is not captured (catalog_watch): not to be delivered; its
+			      * order is that of the change before it */
+	bool unchecked_keys; /* its session had foreign_key_checks off */
 	struct group_effect effect;
 };
 

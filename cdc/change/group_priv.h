@@ -13,7 +13,8 @@ enum group_pass { GROUP_KEEPING, GROUP_LOOKING, GROUP_AGAIN };
 struct group_event {
 	struct event event;
 	struct shape *shape; /* a reference: the catalog may replace it before we come to decode */
-	uint64_t number;     /* among the captured row events of the group */
+	uint64_t number;     /* among the captured and watched row events of the group */
+	bool watched;
 };
 
 /* Stands before row event `number`; its texts are the group's. */

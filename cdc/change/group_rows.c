@@ -77,8 +77,11 @@ static int row_read(struct group *g, const struct group_event *ev, struct group_
 	change->shape = ev->shape;
 	change->transaction = g->info.gtid_text;
 	change->commit_us = g->info.commit_us;
-	change->order = ++g->order;
+	g->order += !ev->watched;
+	change->order = g->order;
 	row->full = g->before_full && g->after_full;
+	row->watched = ev->watched;
+	row->unchecked_keys = (g->rows.flags & ROWS_FLAG_NO_FOREIGN_KEY_CHECKS) != 0;
 	return 0;
 }
 

@@ -87,7 +87,7 @@ def test_a_table_that_cascades_is_refused_unless_told(database, make_setup):
     db, connection = database
     run_sql(connection, "CREATE TABLE p (id INT PRIMARY KEY)",
             "CREATE TABLE c (id INT PRIMARY KEY, p INT, FOREIGN KEY (p) REFERENCES p (id) ON DELETE CASCADE)")
-    setup = make_setup(f"{db}.*")
+    setup = make_setup(f"{db}.*", capture__cascades="refuse")
     ends_with(setup, CONFIG, f"{db}.c", "capture.cascades")
     out = setup.millrace("check")
     assert out.returncode == CONFIG and f"{db}.c" in out.stdout, out.stdout + out.stderr
