@@ -49,7 +49,7 @@ static int deliver_next(struct session *s, struct group_row *row, int gives, str
 	const struct group_info *info = group_info(s->group);
 	bool effect = gives == GROUP_GIVES_EFFECT;
 
-	if (!effect && row->watched) /* also of the part that is delivered: a want too many is none */
+	if (!effect && row->watched) /* in a part delivered before, too: a want more is harmless */
 		return cascade_change(s->cascade, &row->change, row->unchecked_keys, s->reconcile,
 				      e);
 	s->order = effect ? row->effect.order : row->change.order;
