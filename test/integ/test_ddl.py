@@ -91,10 +91,29 @@ def test_a_table_that_is_dropped_while_capture_is_away(database, make_setup):
     run.stop()
 
 
+def test_temporary_tables_never_count(shop, servers):
+    db, connection, setup, run = shop
+    for mode in ("ROW", "MIXED", "STATEMENT"):
+        other = servers.connect(database=db)
+        run_sql(other, f"SET binlog_format = {mode}", "CREATE TEMPORARY TABLE t (a INT)", "TRUNCATE t", "INSERT INTO t VALUES (1)",
+                "RENAME TABLE t TO t2", "RENAME TABLE t2 TO t", "ALTER TABLE t RENAME TO t3", "ALTER TABLE t3 RENAME TO t", "TRUNCATE TABLE t",
+                "DROP TABLE t", "CREATE TEMPORARY TABLE t (a INT)")
+        other.close()
+    settled(setup, run, connection)
+    assert set(ops(setup, f"{db}.t").values()) == {"r"}, "something was delivered although no row changed"
+    compare(setup.reader.records(setup.topic(f"{db}.t")), connection, db, "t", ["id"])
+    run.stop()
+
+
 NOTHING = ["ADD COLUMN a{n} INT", "ADD a{n} VARCHAR(9) NULL DEFAULT NULL FIRST", "ADD INDEX i{n} (v)", "ADD COLUMN (a{n} INT, b{n} INT)",
            "ALTER COLUMN v SET DEFAULT 5", "COMMENT 'MODIFY v'", "AUTO_INCREMENT = 500", "ENGINE=InnoDB", "FORCE", "ADD CHECK (v < 10000)",
            "DROP COLUMN w", "ADD a{n} INT INVISIBLE, ALGORITHM=INSTANT, LOCK=NONE", "DEFAULT CHARACTER SET latin1", "ORDER BY v",
            "ADD UNIQUE (id)"]
+CHANGES = ["ADD COLUMN c{n} INT DEFAULT 7", "ADD COLUMN c{n} INT NOT NULL", "MODIFY v BIGINT", "CHANGE v v2 INT", "RENAME COLUMN v2 TO v",
+           "ADD COLUMN g{n} INT AS (id * 2) STORED", "ADD s{n} INT AUTO_INCREMENT UNIQUE", "CONVERT TO CHARACTER SET latin1",
+           "ADD d{n} DATETIME DEFAULT CURRENT_TIMESTAMP"]
+
+
 def test_alters_that_change_nothing_are_passed_over(shop):
     """Really nothing: the topic, which got no record, still equals the table."""
     db, connection, setup, run = shop
@@ -109,6 +128,74 @@ def test_alters_that_change_nothing_are_passed_over(shop):
         want = dict(zip(columns, line))
         got = rows[(want["id"],)][0]
         assert {name: got.get(name) for name in columns} == want
+    run.stop()
+
+
+def test_alters_that_change_rows_are_healed(shop):
+    db, connection, setup, run = shop
+    for n, change in enumerate(CHANGES):
+        run_sql(connection, f"ALTER TABLE t {change.format(n=n)}", f"INSERT INTO t (id) VALUES ({100 + n})" if "s{n}" not in change else "DO 0")
+        settled(setup, run, connection)
+        fields = [name for name, in run_sql(connection, f"SELECT COLUMN_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = '{db}' AND TABLE_NAME = 't'")]
+        rows = healed_rows(setup, db)
+        for line in run_sql(connection, f"SELECT {', '.join(fields)} FROM t"):
+            want = dict(zip(fields, line))
+            got = rows[(want["id"],)]
+            assert {k: str(got.get(k)).replace("+00:00", "") for k in fields} == {k: str(want[k]) for k in fields}, change
+    check_seq(setup)
+    run.stop()
+
+
+def healed_rows(setup, db):
+    """Last image of each row; before-images of reconciling copies have the columns of their time."""
+    rows = {}
+    for _, _, _, _, v in sorted(setup.reader.records(setup.topic(f"{db}.t")), key=lambda r: r[4]["source"]["seq"]):
+        if v["op"] == "t":
+            rows = {}
+        elif v["op"] == "d":
+            del rows[(v["before"]["id"],)]
+        else:
+            rows[(v["after"]["id"],)] = v["after"]
+    return rows
+
+
+def test_online_schema_change_swaps(shop):
+    """As gh-ost and pt-online-schema-change do it: copy, swap by one RENAME, drop the old one."""
+    db, connection, setup, run = shop
+    run_sql(connection, "CREATE TABLE _t_new LIKE t", "ALTER TABLE _t_new ADD extra INT NOT NULL DEFAULT 3",
+            "INSERT INTO _t_new (id, v) SELECT id, v FROM t", "RENAME TABLE t TO _t_old, _t_new TO t", "INSERT INTO t VALUES (50, 5, 5)",
+            "UPDATE t SET v = 77 WHERE id = 3", "DROP TABLE _t_old")
+    settled(setup, run, connection)
+    assert "t" not in ops(setup, f"{db}.t").values()
+    rows = healed_rows(setup, db)
+    assert {k[0]: (v["v"], v["extra"]) for k, v in rows.items()} == {i: (v, x) for i, v, x in run_sql(connection, "SELECT id, v, extra FROM t")}
+    run_sql(connection, "ALTER TABLE t RENAME TO away")  # left, and not filled
+    settled(setup, run, connection)
+    assert healed_rows(setup, db) == {}
+    run_sql(connection, "RENAME TABLE away TO t")  # filled again, later
+    settled(setup, run, connection)
+    assert len(healed_rows(setup, db)) == 11
+    check_seq(setup)
+    run.stop()
+
+
+def test_statements_in_statement_format_are_healed(shop, servers):
+    db, connection, setup, run = shop
+    run_sql(connection, "CREATE TABLE log (n INT PRIMARY KEY)", "CREATE FUNCTION f(a INT) RETURNS INT DETERMINISTIC BEGIN INSERT INTO log VALUES (a); RETURN a; END",
+            "INSERT INTO log VALUES (0)")
+    setup.wait_delivered(source_position(connection), run)
+    other = servers.connect(database=db, local_infile=True)
+    (setup.folder / "rows.txt").write_text("500\t1\n501\t2\n")
+    run_sql(other, "SET binlog_format = STATEMENT", "UPDATE t SET v = 99 WHERE id < 4", "DELETE FROM t WHERE id = 9", "SELECT f(1)",
+            "BEGIN", "INSERT INTO t VALUES (20, f(2))", "ROLLBACK", "BEGIN", "INSERT INTO t VALUES (21, 1)", "SAVEPOINT a", "INSERT INTO t VALUES (22, 1)",
+            "ROLLBACK TO a", "COMMIT", f"LOAD DATA LOCAL INFILE '{setup.folder}/rows.txt' INTO TABLE t",
+            "SET STATEMENT max_statement_time=9 FOR UPDATE t SET v = 98 WHERE id = 4")
+    other.close()
+    settled(setup, run, connection)
+    for name, key in (("t", "id"), ("log", "n")):
+        compare(setup.reader.records(setup.topic(f"{db}.{name}")), connection, db, name, [key])
+    assert "98" not in run.log(), "row data in the log"
+    check_seq(setup)
     run.stop()
 
 
