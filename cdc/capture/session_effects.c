@@ -1,5 +1,5 @@
 /* session_effects.c - statements that change captured tables without naming rows
- * (cdc/change/group.h, "effects"), and captured tables that are gone.
+ * (cdc/change/group.h, "effects"), and captured tables that the copy doesn't know.
  *
  * Emptied: a record with op t in every partition of the row topic, in its place within the source
  * transaction. Rewritten: a reconciling copy is queued; the want is part of the position that the
@@ -16,15 +16,15 @@
 
 #include <stdlib.h>
 
-/* ---- tables that are gone ------------------------------------------------------------------- */
+/* ---- tables that the copy doesn't know ------------------------------------------------------ */
 
-void session_gone(struct session *s, const struct position_copy *known)
+void session_more_table(struct session *s, const struct position_copy *known)
 {
-	struct position_copy *gone;
+	struct position_copy *more;
 
-	s->gone = xrealloc(s->gone, (s->gone_count + 1) * sizeof(*s->gone));
-	gone = &s->gone[s->gone_count++];
-	*gone = (struct position_copy){ .db = xstrdup(known->db),
+	s->more = xrealloc(s->more, (s->more_count + 1) * sizeof(*s->more));
+	more = &s->more[s->more_count++];
+	*more = (struct position_copy){ .db = xstrdup(known->db),
 					.table = xstrdup(known->table),
 					.done = true,
 					.chunks = known->chunks,
@@ -36,11 +36,11 @@ void session_gone(struct session *s, const struct position_copy *known)
 
 void session_effects_done(struct session *s)
 {
-	for (size_t i = 0; i < s->gone_count; i++) {
-		free((char *)(uintptr_t)s->gone[i].db);
-		free((char *)(uintptr_t)s->gone[i].table);
+	for (size_t i = 0; i < s->more_count; i++) {
+		free((char *)(uintptr_t)s->more[i].db);
+		free((char *)(uintptr_t)s->more[i].table);
 	}
-	free(s->gone);
+	free(s->more);
 }
 
 /* ---- emptied -------------------------------------------------------------------------------- */
@@ -51,15 +51,6 @@ static void count(const char *kind)
 				  "Tables changed by statements that name no rows.", "kind", kind,
 				  NULL),
 		   1);
-}
-
-static int rewrite(struct session *s, const struct group_effect *effect, const char *db,
-		   const char *table, struct err *e)
-{
-	count("rewritten");
-	log_info("capture", "%s: %s: %s.%s may have changed without row events and is compared",
-		 group_info(s->group)->gtid_text, effect->why, db, table);
-	return reconcile_want(s->reconcile, db, table, "", effect->why, e);
 }
 
 /* The table's records need its schema; one that is gone, and had no row since we started, is told
@@ -114,6 +105,57 @@ static int exists(struct session *s, const char *db, const char *table, bool *re
 	buf_done(&sql);
 	free(found);
 	return rc;
+}
+
+/* Its topic and schema. */
+static int prepare(struct session *s, const char *db, const char *table, struct err *e)
+{
+	struct shape *shape = NULL;
+	struct db *source = NULL;
+	int rc = db_open(s->settings, DB_TEXT_UTF8, &source, e);
+
+	if (rc == 0)
+		rc = catalog_read_shape(source, db, table, &shape, e);
+	if (rc == 0)
+		rc = publisher_prepare(s->publisher, shape, e);
+	shape_unref(shape);
+	if (source != NULL)
+		db_close(source);
+	return rc;
+}
+
+static bool is_known(struct session *s, const char *db, const char *table)
+{
+	size_t count;
+	const struct position_copy *known = session_copies(s, &count);
+
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(known[i].db, db) == 0 && strcmp(known[i].table, table) == 0)
+			return true;
+	return false;
+}
+
+/* A table that we have never seen may have got its rows from elsewhere (RENAME); one that is gone
+ * by now has nothing that could be read: its end lies ahead. */
+static int rewrite(struct session *s, const struct group_effect *effect, const char *db,
+		   const char *table, struct err *e)
+{
+	const struct position_copy new = { .db = db, .table = table };
+	bool there = true, known = is_known(s, db, table);
+
+	if (!known && exists(s, db, table, &there, e) < 0)
+		return -1;
+	if (!there)
+		return 0;
+	if (!known) {
+		if (prepare(s, db, table, e) < 0)
+			return -1;
+		session_more_table(s, &new);
+	}
+	count("rewritten");
+	log_info("capture", "%s: %s: %s.%s may have changed without row events and is compared",
+		 group_info(s->group)->gtid_text, effect->why, db, table);
+	return reconcile_want(s->reconcile, db, table, "", effect->why, e);
 }
 
 /* ---- one effect ----------------------------------------------------------------------------- */

@@ -225,7 +225,7 @@ static void take_gone(struct session *s, const struct position_record *position,
 		    !catalog_captures(s->catalog, slice_str(known->db), slice_str(known->table)))
 			continue;
 		log_warning("capture", "%s.%s does not exist (any more)", known->db, known->table);
-		session_gone(s, known);
+		session_more_table(s, known);
 	}
 }
 

@@ -30,8 +30,8 @@ struct session {
 	struct command_box *commands; /* or NULL */
 	struct position_copy *copies;	 /* of both, for records */
 	struct status_copy *copy_status;
-	struct position_copy *gone; /* tables that were captured and are no longer there */
-	size_t gone_count;
+	struct position_copy *more; /* tables that the copy does not know */
+	size_t more_count;
 	struct position_prepared *prepared; /* XA transactions that may be committed yet */
 	size_t prepared_count;
 	struct catalog *xa_catalog; /* of their tables; NULL until one was read again */
@@ -80,8 +80,9 @@ int session_cut(struct session *s, struct err *e);
 /* ---- session_effects.c ---------------------------------------------------------------------- */
 
 int session_effect(struct session *s, const struct group_effect *effect, struct err *e);
-/* A table of the position that the source no longer has. */
-void session_gone(struct session *s, const struct position_copy *known);
+/* A table of the position that the source no longer has, or one that came by a statement: it counts
+ * as copied. */
+void session_more_table(struct session *s, const struct position_copy *known);
 void session_effects_done(struct session *s);
 
 /* ---- session_xa.c --------------------------------------------------------------------------- */

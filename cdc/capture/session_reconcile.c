@@ -102,12 +102,12 @@ const struct position_copy *session_copies(struct session *s, size_t *ret_count)
 	const struct position_copy *copies = copy_positions(s->copy, &first),
 				   *wants = reconcile_positions(s->reconcile, &second);
 
-	s->copies = xrealloc(s->copies, (first + second + s->gone_count + 1) * sizeof(*s->copies));
+	s->copies = xrealloc(s->copies, (first + second + s->more_count + 1) * sizeof(*s->copies));
 	memcpy(s->copies, copies, first * sizeof(*copies));
 	memcpy(s->copies + first, wants, second * sizeof(*wants));
-	for (size_t i = 0; i < s->gone_count; i++) {
-		if (!is_among(copies, first, &s->gone[i])) /* it has not come back */
-			s->copies[first + second++] = s->gone[i];
+	for (size_t i = 0; i < s->more_count; i++) {
+		if (!is_among(copies, first, &s->more[i])) /* it has not come back */
+			s->copies[first + second++] = s->more[i];
 	}
 	*ret_count = first + second;
 	return s->copies;

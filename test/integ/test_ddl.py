@@ -134,7 +134,7 @@ def test_alters_that_change_nothing_are_passed_over(shop):
 def test_alters_that_change_rows_are_healed(shop):
     db, connection, setup, run = shop
     for n, change in enumerate(CHANGES):
-        run_sql(connection, f"ALTER TABLE t {change.format(n=n)}", f"INSERT INTO t (id) VALUES ({100 + n})" if "s{n}" not in change else "DO 0")
+        run_sql(connection, f"ALTER TABLE t {change.format(n=n)}", "UPDATE t SET id = id WHERE id < 3")
         settled(setup, run, connection)
         fields = [name for name, in run_sql(connection, f"SELECT COLUMN_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = '{db}' AND TABLE_NAME = 't'")]
         rows = healed_rows(setup, db)
