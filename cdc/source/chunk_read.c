@@ -28,6 +28,7 @@
 #include "cdc/catalog/catalog.h"
 #include "cdc/change/key.h"
 #include "core/base/clock.h"
+#include "core/base/fault.h"
 #include "core/base/mem.h"
 #include "core/mysql/db.h"
 #include "core/value/row.h"
@@ -470,8 +471,10 @@ int chunk_read(const struct settings *settings, struct db *db, const struct chun
 		    read_border(settings, db, request, request->low, c, e) < 0)
 			goto failed;
 	} else {
-		if (read_snapshot(settings, db, request, c, e) < 0 ||
-		    (!c->cut && db_run(db, "COMMIT", e) < 0) || read_point(settings, db, c, e) < 0)
+		if (read_snapshot(settings, db, request, c, e) < 0)
+			goto failed;
+		FAULT_SLOW(slow_chunk);
+		if ((!c->cut && db_run(db, "COMMIT", e) < 0) || read_point(settings, db, c, e) < 0)
 			goto failed;
 		if (!c->cut && request->high != NULL &&
 		    read_border(settings, db, request, request->high, c, e) < 0)

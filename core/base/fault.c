@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,15 +58,30 @@ static struct fault_slot *find(const char *name)
 	return &slots[i];
 }
 
+static bool known(struct fault_slot **slot, const char *name)
+{
+	(void)pthread_once(&once, open_file); /* cannot fail */
+	if (slots == NULL)
+		return false;
+	if (__atomic_load_n(slot, __ATOMIC_ACQUIRE) == NULL)
+		__atomic_store_n(slot, find(name), __ATOMIC_RELEASE);
+	return true;
+}
+
+void fault_slow(struct fault_slot **slot, const char *name)
+{
+	if (!known(slot, name))
+		return;
+	__atomic_add_fetch(&(*slot)->passes, 1, __ATOMIC_RELAXED);
+	(void)usleep((useconds_t)(__atomic_load_n(&(*slot)->armed, __ATOMIC_ACQUIRE) * 1000));
+}
+
 void fault_pass(struct fault_slot **slot, const char *name)
 {
 	uint64_t pass, armed;
 
-	(void)pthread_once(&once, open_file); /* cannot fail */
-	if (slots == NULL)
+	if (!known(slot, name))
 		return;
-	if (__atomic_load_n(slot, __ATOMIC_ACQUIRE) == NULL)
-		__atomic_store_n(slot, find(name), __ATOMIC_RELEASE);
 	__atomic_store_n(&slots[0].passes, (uint64_t)(*slot - slots), __ATOMIC_RELAXED);
 	pass = __atomic_add_fetch(&(*slot)->passes, 1, __ATOMIC_RELAXED);
 	armed = __atomic_load_n(&(*slot)->armed, __ATOMIC_ACQUIRE);

@@ -4,6 +4,8 @@
  *   FAULT(name)   make FAULTS=1: counts the pass in the file that MILLRACE_FAULT_FILE names, and
  *                 stops the process (SIGSTOP, all its threads) when that file asks for it there.
  *                 The tests then kill it, or something else, and let it go on.
+ *   FAULT_SLOW(name)  the same builds: each pass takes as many milliseconds as the slot's `armed`
+ *                 says.
  *   BUG(name)     make BUG=name: true for that name. One deliberate mistake each, to show that the
  *                 fault tests find it (make faults-prove).
  *
@@ -33,8 +35,15 @@ void fault_pass(struct fault_slot **slot, const char *name);
 		static struct fault_slot *fault_slot_here; \
 		fault_pass(&fault_slot_here, #name);       \
 	} while (0)
+void fault_slow(struct fault_slot **slot, const char *name);
+#define FAULT_SLOW(name)                                   \
+	do {                                               \
+		static struct fault_slot *fault_slot_here; \
+		fault_slow(&fault_slot_here, #name);       \
+	} while (0)
 #else
 #define FAULT(name) ((void)0)
+#define FAULT_SLOW(name) ((void)0)
 #endif
 
 #ifdef MILLRACE_BUG

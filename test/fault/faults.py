@@ -78,7 +78,7 @@ class Slots:
         self.path = path
         path.write_bytes(bytes(SLOT.size * SLOTS))
         self.file = open(path, "r+b", buffering=0)
-        for number, name in enumerate(["process", *WINDOW_OF]):
+        for number, name in enumerate(["process", *WINDOW_OF, "slow_chunk"]):
             self.write(number, name)
 
     def write(self, number, name, passes=0, armed=0):
@@ -101,6 +101,10 @@ class Slots:
         number = self.number(point)
         self.set_armed(0, 0)
         self.set_armed(number, self.read(number)[1] + times)
+
+    def slow(self, milliseconds):
+        """The read of each chunk takes that much longer, while the stream goes on."""
+        self.set_armed(self.number("slow_chunk"), milliseconds)
 
     def disarm(self, point):
         self.set_armed(self.number(point), 0)
@@ -202,6 +206,7 @@ class Run:
         self.lock = threading.Lock()
         self.begun = time.monotonic()
         self.marks = []
+        self.slow_chunk = self.random.choice((0, 0, 20, 100))
 
     def note(self, text):
         self.notes.append(f"{time.monotonic() - self.begun:6.2f} {text}")
@@ -254,6 +259,7 @@ class Run:
     def start_capture(self, strike=None):
         """strike: it is armed before the first instruction runs."""
         instance = Instance(self, "run")
+        instance.slots.slow(self.slow_chunk)
         if strike:
             instance.slots.arm(strike[1], strike[2])
         self.captures.append(instance.start())
