@@ -75,7 +75,8 @@ static int sink_schema(void *context, const char *subject, const char *text, int
 static struct publisher *open_publisher(const struct settings *settings, struct sink_state *state,
 					struct findings *f)
 {
-	const struct publish_sink sink = { state, sink_topic, sink_send, sink_schema };
+	const struct publish_sink sink = { state, sink_topic, sink_send, sink_schema,
+					   NULL,  NULL,       NULL };
 	struct publisher *p;
 	struct err e = ERR_INIT;
 	const char *const *tables;

@@ -1,45 +1,38 @@
-/* delivery.c - the Kafka side of capture: topics, transactions, commit and position records.
+/* delivery.c - the Kafka side of capture: topics, group commits, commit and position records.
  *
- * Everything that becomes visible together goes through one transactional producer, in one thread.
- * The position is the last record of a transaction: it can never name what was not delivered.
- * Between a commit and the next transaction lie 3 ms, taken out of the time to encode, not added to
- * it. */
-#include "cdc/capture/delivery.h"
+ * exactly-once: everything that becomes visible together goes through one transactional producer,
+ * in one thread. The position is the last record of a transaction: it can never name what was not
+ * delivered. Between a commit and the next transaction lie 3 ms, taken out of the time to encode,
+ * not added to it.
+ *
+ * at-least-once: the same records without a transaction, each step acknowledged before the next:
+ *
+ *   records, and the position as "next"     void until its commit record is there
+ *   commit record                           from here on the group commit counts
+ *   position
+ *
+ * A start that finds a commit record with its "next" behind it makes that the position. What the
+ * partitions hold beyond the position is read back (delivery_tail.c) and not sent again.
+ *
+ * The brokers' limit for a batch is the topic's. A topic whose limit is below the batches that the
+ * producer makes lets the session begin anew with smaller ones: the size is the producer's, for all
+ * topics. */
+#include "cdc/capture/delivery_priv.h"
 
+#include "cdc/capture/scan.h"
 #include "core/avro/write.h"
 #include "core/base/clock.h"
 #include "core/base/fault.h"
+#include "core/base/log.h"
 #include "core/base/mem.h"
-#include "core/kafka/producer.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
-#include <uthash.h>
 #include <unistd.h>
 
-struct delivery {
-	const struct settings *settings;
-	struct admin *admin;
-	struct registry *registry;
-	struct producer *producer;
-	struct publish_sink sink;
-	struct producer_topic *commits, *position;
-	int32_t commits_id, position_id;
-	bool open;
-	int64_t committed_us;
-	void (*begun)(void *context);
-	void *begun_context;
-	struct buf value;
-	struct commit_touched *touched;
-	size_t touched_capacity;
-	struct buf topics; /* lines of the fingerprint */
-	struct delivery_topic *ensured; /* by delivery_topics */
-};
+#define BATCH_MIN 16384
 
-struct delivery_topic {
-	UT_hash_handle hh;
-	char *name;
-	int32_t partitions;
-};
+static int64_t batch_max = PRODUCER_BATCH_MAX; /* outlives a session; one thread */
 
 char *delivery_topic_name(const struct settings *settings, const char *kind)
 {
@@ -52,13 +45,41 @@ static int begin(struct delivery *d, struct err *e)
 
 	if (d->open)
 		return 0;
-	if (wait > 0)
-		clock_sleep_us(wait);
-	if (producer_begin(d->producer, e) < 0)
-		return -1;
+	if (d->exactly_once) {
+		if (wait > 0)
+			clock_sleep_us(wait);
+		if (producer_begin(d->producer, e) < 0)
+			return -1;
+	}
 	d->open = true;
 	if (d->begun != NULL)
 		d->begun(d->begun_context);
+	return 0;
+}
+
+/* ---- topics --------------------------------------------------------------------------------- */
+
+/* Largest record that the topic takes. *max: its max.message.bytes where that is known, else 0. */
+static int read_limit(struct delivery *d, const char *topic, int64_t *max, struct err *e)
+{
+	int64_t limit = *max;
+
+	if (limit == 0 && admin_message_max(d->admin, topic, &limit, e) < 0)
+		return -1;
+	if (limit < BATCH_MIN + PRODUCER_RECORD_FRAME) {
+		err_config(e, "topic %s takes no more than %" PRId64 " bytes at once", topic,
+			   limit);
+		return err_hint(e, "Set its max.message.bytes to 1048576 or more.");
+	}
+	limit -= PRODUCER_RECORD_FRAME;
+	if (limit < producer_batch_max(d->producer)) {
+		batch_max = limit;
+		return err_retry(e,
+				 "topic %s takes batches of %" PRId64
+				 " bytes: beginning anew with smaller ones",
+				 topic, limit);
+	}
+	*max = limit < producer_record_max(d->producer) ? limit : producer_record_max(d->producer);
 	return 0;
 }
 
@@ -67,16 +88,32 @@ static int sink_topic(void *context, const char *name, struct publish_topic **re
 {
 	struct delivery *d = context;
 	const struct settings *s = d->settings;
-	const struct delivery_topic *ensured;
+	struct delivery_topic *t;
+	const struct ensured *ensured;
+	int32_t partitions;
+	int64_t max = 0;
 
 	HASH_FIND_STR(d->ensured, name, ensured);
-	if (ensured != NULL)
-		*ret_partitions = ensured->partitions;
-	else if (admin_ensure_topic(d->admin, name, TOPIC_HISTORY, (int32_t)s->kafka_partitions,
-				    s->capture_history, ret_partitions, e) < 0)
+	if (ensured != NULL) {
+		partitions = ensured->partitions;
+		max = ensured->message_max;
+	} else if (admin_ensure_topic(d->admin, name, TOPIC_HISTORY, (int32_t)s->kafka_partitions,
+				      s->capture_history, &partitions, e) < 0) {
 		return -1;
-	buf_add_format(&d->topics, "topic %s partitions=%d\n", name, *ret_partitions);
-	*ret_topic = (struct publish_topic *)producer_topic(d->producer, name);
+	}
+	if (read_limit(d, name, &max, e) < 0)
+		return -1;
+	t = xcalloc(1, sizeof(*t));
+	t->topic = producer_topic(d->producer, name);
+	t->name = xstrdup(name);
+	t->partitions = partitions;
+	t->record_max = max;
+	t->next = d->data;
+	d->data = t;
+	delivery_tails_of(d, t);
+	buf_add_format(&d->topics, "topic %s partitions=%d\n", name, partitions);
+	*ret_topic = (struct publish_topic *)t;
+	*ret_partitions = partitions;
 	return 0;
 }
 
@@ -84,12 +121,13 @@ int delivery_topics(struct delivery *d, const char *const *names, size_t count, 
 {
 	const struct settings *s = d->settings;
 	int32_t *partitions = xcalloc(count + 1, sizeof(*partitions));
+	int64_t *limits = xcalloc(count + 1, sizeof(*limits));
 	int rc = admin_ensure_topics(d->admin, names, count, TOPIC_HISTORY,
 				     (int32_t)s->kafka_partitions, s->capture_history, partitions,
-				     e);
+				     limits, e);
 
 	for (size_t i = 0; i < count && rc == 0; i++) {
-		struct delivery_topic *t;
+		struct ensured *t;
 
 		HASH_FIND_STR(d->ensured, names[i], t);
 		if (t != NULL)
@@ -97,15 +135,17 @@ int delivery_topics(struct delivery *d, const char *const *names, size_t count, 
 		t = xcalloc(1, sizeof(*t));
 		t->name = xstrdup(names[i]);
 		t->partitions = partitions[i];
+		t->message_max = limits[i];
 		HASH_ADD_KEYPTR(hh, d->ensured, t->name, strlen(t->name), t);
 	}
+	free(limits);
 	free(partitions);
 	return rc;
 }
 
 void delivery_topics_done(struct delivery *d)
 {
-	struct delivery_topic *t, *next;
+	struct ensured *t, *next;
 
 	HASH_ITER(hh, d->ensured, t, next)
 	{
@@ -118,17 +158,47 @@ void delivery_topics_done(struct delivery *d)
 static int sink_send(void *context, struct publish_topic *topic, int32_t partition,
 		     struct slice key, struct slice value, struct err *e)
 {
+	struct delivery_topic *t = (struct delivery_topic *)topic;
 	struct delivery *d = context;
 
 	if (!d->open && begin(d, e) < 0)
 		return -1;
-	return producer_send(d->producer, (struct producer_topic *)topic, partition, key, value, e);
+	if (t->tails != NULL && delivery_is_there(t, partition, value))
+		return 0;
+	return producer_send(d->producer, t->topic, partition, key, value, e);
 }
 
 static int sink_schema(void *context, const char *subject, const char *text, int32_t *ret_id,
 		       struct err *e)
 {
 	return registry_register(((struct delivery *)context)->registry, subject, text, ret_id, e);
+}
+
+static int64_t sink_record_max(void *context, const struct publish_topic *topic)
+{
+	(void)context;
+	return ((const struct delivery_topic *)topic)->record_max;
+}
+
+static int sink_park(void *context, const struct publish_parked *record, struct buf *ret_where,
+		     struct err *e)
+{
+	const struct delivery_topic *t = (const struct delivery_topic *)record->topic;
+	const struct tail *tail = t->tails != NULL ? t->tails[record->partition] : NULL;
+	struct delivery *d = context;
+
+	if (!d->open && begin(d, e) < 0)
+		return -1;
+	/* its stand-in is there, and says where the pieces are: they must stay */
+	if (record->stand_in && tail != NULL && record->seq <= tail->seq)
+		return 0;
+	return parked_put(d->parked, record, ret_where, e);
+}
+
+static bool sink_blocks(void *context, const struct publish_topic *topic, struct slice key)
+{
+	return parked_blocks(((struct delivery *)context)->parked,
+			     ((const struct delivery_topic *)topic)->name, key);
 }
 
 /* One of our own topics: one partition; its schema; its handle. */
@@ -138,10 +208,12 @@ static int own_topic(struct delivery *d, const char *kind, enum topic_keep keep,
 {
 	char *name = delivery_topic_name(d->settings, kind), *subject = xasprintf("%s-value", name);
 	int32_t partitions;
+	int64_t max = 0;
 	int rc = -1;
 
 	if (admin_ensure_topic(d->admin, name, keep, 1, d->settings->capture_history, &partitions,
-			       e) < 0)
+			       e) < 0 ||
+	    read_limit(d, name, &max, e) < 0)
 		goto out;
 	if (partitions != 1) {
 		err_config(e, "topic %s has %d partitions, it must have one", name, partitions);
@@ -152,6 +224,8 @@ static int own_topic(struct delivery *d, const char *kind, enum topic_keep keep,
 		goto out;
 	if (ret_topic != NULL)
 		*ret_topic = producer_topic(d->producer, name);
+	if (record == RECORD_PARKED)
+		d->parked_max = max;
 	rc = 0;
 out:
 	free(subject);
@@ -159,46 +233,109 @@ out:
 	return rc;
 }
 
+/* ---- opening and closing -------------------------------------------------------------------- */
+
+static int open_producer(struct delivery *d, bool transactional, struct producer **ret_producer,
+			 struct err *e)
+{
+	const struct settings *s = d->settings;
+	struct producer_options options = {
+		.transactional_id = transactional ? s->name : NULL,
+		.queue_bytes_max = s->capture_memory / 4 < 4 * 1024 * 1024 ? 4 * 1024 * 1024
+									   : s->capture_memory / 4,
+		.linger_ms = 5,
+		.batch_bytes_max = batch_max,
+		.gapless = !transactional,
+	};
+	char *fenceless = NULL;
+	int rc;
+
+	if (BUG(fence))
+		options.transactional_id = fenceless = xasprintf("%s.%d", s->name, (int)getpid());
+	rc = producer_open(s, &options, ret_producer, e);
+	free(fenceless);
+	return rc;
+}
+
+/* at-least-once writes without transactions, but an instance before it may have left one open, at
+ * whose begin all readers would wait. */
+static int end_transactions(struct delivery *d, struct err *e)
+{
+	struct producer *p = NULL;
+
+	if (open_producer(d, true, &p, e) < 0) {
+		if (e->kind != ERR_CONFIG)
+			return -1;
+		log_debug("capture", "%s", e->msg); /* may not use transactions: there was none */
+		err_clear(e);
+	}
+	producer_close(p);
+	return 0;
+}
+
+static void open_parked(struct delivery *d)
+{
+	int64_t room = d->parked_max - PARKED_KEY_MAX - 4096;
+	struct parked_options options = {
+		.settings = d->settings,
+		.producer = d->producer,
+		.topic = d->parked_topic,
+		.index = d->position,
+		.schema_id = d->parked_id,
+		.piece_max = room < PARKED_PIECE_MAX ? room : PARKED_PIECE_MAX,
+	};
+
+	if (options.piece_max < BATCH_MIN / 2)
+		options.piece_max = BATCH_MIN / 2; /* records with large keys may be refused */
+	d->parked = parked_new(&options);
+}
+
 int delivery_open(const struct settings *settings, struct admin *admin, struct registry *registry,
 		  struct delivery **ret_delivery, struct err *e)
 {
-	struct producer_options options = {
-		.transactional_id = settings->name,
-		.queue_bytes_max = settings->capture_memory / 4 < 4 * 1024 * 1024
-					   ? 4 * 1024 * 1024
-					   : settings->capture_memory / 4,
-		.linger_ms = 5,
-	};
 	struct delivery *d = xcalloc(1, sizeof(*d));
-	char *fenceless = NULL;
 
-	if (BUG(fence))
-		options.transactional_id = fenceless =
-			xasprintf("%s.%d", settings->name, (int)getpid());
 	d->settings = settings;
 	d->admin = admin;
 	d->registry = registry;
-	d->sink = (struct publish_sink){ d, sink_topic, sink_send, sink_schema };
-	if (producer_open(settings, &options, &d->producer, e) < 0 ||
+	d->exactly_once = strcmp(settings->capture_delivery, "at-least-once") != 0;
+	d->sink = (struct publish_sink){ d,           sink_topic,      sink_send,
+					 sink_schema, sink_record_max, sink_park,
+					 sink_blocks };
+	if ((!d->exactly_once && end_transactions(d, e) < 0) ||
+	    open_producer(d, d->exactly_once, &d->producer, e) < 0 ||
 	    own_topic(d, "commits", TOPIC_HISTORY, RECORD_COMMIT, &d->commits, &d->commits_id, e) <
 		    0 ||
 	    own_topic(d, "position", TOPIC_COMPACTED, RECORD_POSITION, &d->position,
-		      &d->position_id, e) < 0) {
-		free(fenceless);
+		      &d->position_id, e) < 0 ||
+	    own_topic(d, "parked", TOPIC_COMPACTED, RECORD_PARKED, &d->parked_topic, &d->parked_id,
+		      e) < 0) {
 		delivery_close(d);
 		return -1;
 	}
-	free(fenceless);
+	open_parked(d);
 	*ret_delivery = d;
 	return 0;
 }
 
 void delivery_close(struct delivery *d)
 {
+	struct delivery_topic *t;
+
 	if (d == NULL)
 		return;
 	producer_close(d->producer);
 	delivery_topics_done(d);
+	position_writer_free(d->writer);
+	parked_free(d->parked);
+	while ((t = d->data) != NULL) {
+		d->data = t->next;
+		free(t->tails);
+		free(t->name);
+		free(t);
+	}
+	delivery_tails_free(d);
+	buf_done(&d->key);
 	buf_done(&d->value);
 	buf_done(&d->topics);
 	free(d->touched);
@@ -208,6 +345,16 @@ void delivery_close(struct delivery *d)
 const struct publish_sink *delivery_sink(struct delivery *d)
 {
 	return &d->sink;
+}
+
+struct parked *delivery_parked(struct delivery *d)
+{
+	return d->parked;
+}
+
+bool delivery_exactly_once(const struct delivery *d)
+{
+	return d->exactly_once;
 }
 
 void delivery_fingerprint(const struct delivery *d, struct buf *out)
@@ -246,9 +393,10 @@ void delivery_on_begin(struct delivery *d, void (*begun)(void *context), void *c
 	d->begun_context = context;
 }
 
+/* ---- group commits -------------------------------------------------------------------------- */
+
 /* The mistake that BUG(position) stands for: the broker has the position before the records. */
-static int position_ahead(struct delivery *d, const struct position_record *position,
-			  struct err *e)
+static int position_ahead(struct delivery *d, const struct position_record *position, struct err *e)
 {
 	struct producer_options options = { .queue_bytes_max = 1024 * 1024 };
 	char *name = delivery_topic_name(d->settings, "position");
@@ -282,6 +430,61 @@ static void add_touched(struct delivery *d, const struct publish_touched *touche
 	commit->partition_count = count;
 }
 
+static int send_position(void *context, struct slice key, struct slice value, struct err *e)
+{
+	struct delivery *d = context;
+
+	return producer_send(d->producer, d->position, 0, key, value, e);
+}
+
+static int send_commit(struct delivery *d, const struct commit_record *commit, struct err *e)
+{
+	buf_reset(&d->value);
+	write_wire_header(&d->value, d->commits_id);
+	records_write_commit(commit, &d->value);
+	return producer_send(d->producer, d->commits, 0, slice_of(NULL, 0), buf_slice(&d->value),
+			     e);
+}
+
+static int commit_transaction(struct delivery *d, const struct commit_record *commit,
+			      const struct position_record *position, struct err *e)
+{
+	if (send_commit(d, commit, e) < 0)
+		return -1;
+	FAULT(commit_record);
+	if (position_write(d->writer, position, send_position, d, e) < 0)
+		return -1;
+	FAULT(position_record);
+	return producer_commit(d->producer, e);
+}
+
+/* Each step is acknowledged before the next. */
+static int commit_in_steps(struct delivery *d, const struct commit_record *commit,
+			   const struct position_record *position, struct err *e)
+{
+	if (position_write_next(d->writer, position, send_position, d, e) < 0 ||
+	    producer_flush(d->producer, e) < 0)
+		return -1;
+	FAULT(next_record);
+	if (send_commit(d, commit, e) < 0 || producer_flush(d->producer, e) < 0)
+		return -1;
+	FAULT(commit_record);
+	if (position_write(d->writer, position, send_position, d, e) < 0 ||
+	    producer_flush(d->producer, e) < 0)
+		return -1;
+	FAULT(position_record);
+	return 0;
+}
+
+int delivery_position(struct delivery *d, const struct position_record *position, struct err *e)
+{
+	if (d->exactly_once && producer_begin(d->producer, e) < 0)
+		return -1;
+	if (position_write(d->writer, position, send_position, d, e) < 0)
+		return -1;
+	return d->exactly_once ? producer_commit(d->producer, e) : producer_flush(d->producer, e);
+}
+
 int delivery_commit(struct delivery *d, struct commit_record *commit,
 		    const struct position_record *position, const struct publish_touched *touched,
 		    size_t touched_count, struct err *e)
@@ -291,21 +494,8 @@ int delivery_commit(struct delivery *d, struct commit_record *commit,
 	if (BUG(position) && position_ahead(d, position, e) < 0)
 		return -1;
 	add_touched(d, touched, touched_count, commit);
-	buf_reset(&d->value);
-	write_wire_header(&d->value, d->commits_id);
-	records_write_commit(commit, &d->value);
-	if (producer_send(d->producer, d->commits, 0, slice_of(NULL, 0), buf_slice(&d->value), e) <
-	    0)
-		return -1;
-	FAULT(commit_record);
-	buf_reset(&d->value);
-	write_wire_header(&d->value, d->position_id);
-	records_write_position(position, &d->value);
-	if (producer_send(d->producer, d->position, 0, slice_str(d->settings->name),
-			  buf_slice(&d->value), e) < 0)
-		return -1;
-	FAULT(position_record);
-	if (producer_commit(d->producer, e) < 0)
+	if ((d->exactly_once ? commit_transaction(d, commit, position, e)
+			     : commit_in_steps(d, commit, position, e)) < 0)
 		return -1;
 	d->open = false;
 	d->committed_us = clock_monotonic_us();

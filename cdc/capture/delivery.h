@@ -6,6 +6,7 @@
 #ifndef CDC_CAPTURE_DELIVERY_H
 #define CDC_CAPTURE_DELIVERY_H
 
+#include "cdc/capture/position_store.h"
 #include "cdc/publish/publisher.h"
 #include "core/avro/records.h"
 #include "core/kafka/admin.h"
@@ -20,6 +21,12 @@ int delivery_open(const struct settings *settings, struct admin *admin, struct r
 		  struct delivery **ret_delivery, struct err *e);
 void delivery_close(struct delivery *d); /* aborts what is open; NULL is fine */
 const struct publish_sink *delivery_sink(struct delivery *d);
+/* Goes on from what position_read found: before anything is sent. at-least-once: a group commit
+ * that lacked only its position is completed in *stored; what lies beyond is known and not sent
+ * again. ERR_CONFIG: the position and the topics don't belong together. */
+int delivery_resume(struct delivery *d, struct position_stored *stored, struct err *e);
+struct parked *delivery_parked(struct delivery *d);
+bool delivery_exactly_once(const struct delivery *d);
 /* Called in a new transaction, before its first record. */
 void delivery_on_begin(struct delivery *d, void (*begun)(void *context), void *context);
 /* Writes both records into the transaction (beginning one if none is open) and commits it. Its

@@ -1,42 +1,11 @@
-/* position.c - reads the last position, and refuses to go on where that could lose or repeat
- * something.
- *
- * The topic is compacted, so reading it from its first record to its end is short. read_committed:
- * the end is what the fenced producer before us has committed, as the caller opens its own producer
- * first. */
+/* position.c - refuses to go on where that could lose or repeat something. */
 #include "cdc/capture/position.h"
 
 #include "cdc/capture/delivery.h"
+#include "cdc/capture/scan.h"
 #include "core/base/mem.h"
-#include "core/kafka/consumer.h"
 
 #include <stdlib.h>
-
-/* take: 0 to go on, 1 to stop, -1 with *e filled. */
-typedef int (*take_fn)(void *context, const struct consumer_message *message, struct err *e);
-
-static int read_to_end(const struct settings *settings, const char *topic, int32_t number,
-		       int64_t offset, take_fn take, void *context, struct err *e)
-{
-	struct consumer_options options = { .queue_bytes_max = 1024 * 1024, .stop_at_end = true };
-	struct consumer_partition partition = { topic, number, offset };
-	struct consumer *consumer = NULL;
-	int rc;
-
-	if (consumer_open(settings, &options, &consumer, e) < 0)
-		return -1;
-	rc = consumer_assign(consumer, &partition, 1, e);
-	while (rc == 0 && !consumer_at_end(consumer)) {
-		const struct consumer_message *messages;
-		size_t count = 0;
-
-		rc = consumer_poll(consumer, 1000, &messages, &count, e);
-		for (size_t i = 0; i < count && rc == 0; i++)
-			rc = take(context, &messages[i], e);
-	}
-	consumer_close(consumer);
-	return rc < 0 ? -1 : 0;
-}
 
 static int lookup(void *context, int32_t id, const char **ret_text, struct err *e)
 {
@@ -49,44 +18,49 @@ static int lookup(void *context, int32_t id, const char **ret_text, struct err *
 }
 
 struct reading {
-	const char *name;
 	struct records_reader *reader;
 	bool found;
-	struct position_record position;
-	int64_t seq;
+	struct commit_record commit;
 };
 
-static int take_position(void *context, const struct consumer_message *message, struct err *e)
+static int take_commit(void *context, const struct consumer_message *message, struct err *e)
 {
 	struct reading *r = context;
 
-	if (message->key.data == NULL || !slice_is(message->key, r->name))
-		return 0;
-	if (r->found)
-		records_done_position(&r->position);
-	r->found = false;
 	if (message->value.data == NULL)
 		return 0;
-	if (records_read_position(r->reader, message->value, &r->position, e) < 0)
-		return err_wrap(e, "position of %s, offset %lld", r->name,
+	if (r->found)
+		records_done_commit(&r->commit);
+	r->found = false;
+	if (records_read_commit(r->reader, message->value, &r->commit, e) < 0)
+		return err_wrap(e, "topic %s, offset %lld", message->topic,
 				(long long)message->offset);
 	r->found = true;
 	return 0;
 }
 
-int position_read(const struct settings *settings, struct registry *registry, bool *ret_found,
-		  struct position_record *ret_position, struct err *e)
+/* Some of the last offsets hold transaction markers, so go back far enough. */
+int position_last_commit(const struct settings *settings, struct admin *admin,
+			 struct registry *registry, bool *ret_found,
+			 struct commit_record *ret_commit, struct err *e)
 {
-	struct reading r = { .name = settings->name,
-			     .reader = records_reader_new(lookup, registry) };
-	char *topic = delivery_topic_name(settings, "position");
-	int rc = read_to_end(settings, topic, 0, CONSUMER_BEGIN, take_position, &r, e);
+	struct reading r = { .reader = records_reader_new(lookup, registry) };
+	char *topic = delivery_topic_name(settings, "commits");
+	int64_t low, high, from;
+	int rc = admin_watermarks(admin, topic, 0, &low, &high, e);
 
+	for (int64_t back = 100; rc == 0 && !r.found; back *= 10) {
+		from = high - back > low ? high - back : low;
+		rc = scan_partition(settings, topic, 0, from, take_commit, &r, e);
+		if (from == low)
+			break;
+	}
 	if (rc == 0) {
 		*ret_found = r.found;
-		*ret_position = r.position;
+		if (r.found)
+			*ret_commit = r.commit;
 	} else if (r.found) {
-		records_done_position(&r.position);
+		records_done_commit(&r.commit);
 	}
 	records_reader_free(r.reader);
 	free(topic);
@@ -94,45 +68,6 @@ int position_read(const struct settings *settings, struct registry *registry, bo
 }
 
 /* ---- without a position --------------------------------------------------------------------- */
-
-static int take_commit(void *context, const struct consumer_message *message, struct err *e)
-{
-	struct reading *r = context;
-	struct commit_record commit;
-
-	if (message->value.data == NULL)
-		return 0;
-	if (records_read_commit(r->reader, message->value, &commit, e) < 0)
-		return err_wrap(e, "commits of %s, offset %lld", r->name,
-				(long long)message->offset);
-	r->seq = commit.seq;
-	records_done_commit(&commit);
-	return 0;
-}
-
-/* The last of the commit records: some of the last offsets hold transaction markers, so go back far
- * enough. */
-static int last_seq(const struct settings *settings, struct admin *admin, struct registry *registry,
-		    int64_t *ret_seq, struct err *e)
-{
-	struct reading r = { .name = settings->name,
-			     .reader = records_reader_new(lookup, registry) };
-	char *topic = delivery_topic_name(settings, "commits");
-	int64_t low, high, from;
-	int rc = admin_watermarks(admin, topic, 0, &low, &high, e);
-
-	for (int64_t back = 100; rc == 0 && r.seq == 0; back *= 10) {
-		from = high - back > low ? high - back : low;
-		rc = read_to_end(settings, topic, 0, from, take_commit, &r, e);
-		if (from == low)
-			break;
-	}
-	if (rc == 0)
-		*ret_seq = r.seq;
-	records_reader_free(r.reader);
-	free(topic);
-	return rc;
-}
 
 static int take_any(void *context, const struct consumer_message *message, struct err *e)
 {
@@ -159,8 +94,8 @@ static int holds_records(const struct settings *settings, struct admin *admin, c
 			return -1;
 		if (low > 0) /* there were some */
 			holds = true;
-		else if (high > 0 &&
-			 read_to_end(settings, topic, p, CONSUMER_BEGIN, take_any, &holds, e) < 0)
+		else if (high > 0 && scan_partition(settings, topic, p, CONSUMER_BEGIN, take_any,
+						    &holds, e) < 0)
 			return -1;
 	}
 	*ret_holds = holds;
@@ -207,7 +142,22 @@ static bool is_data(const struct settings *settings, const char *topic)
 	const char *rest = topic + strlen(settings->name) + 1;
 
 	return strcmp(rest, "position") != 0 && strcmp(rest, "status") != 0 &&
+	       strcmp(rest, "parked") != 0 &&
 	       strcmp(topic, settings->kafka_schemas_topic) != 0;
+}
+
+static int last_seq(const struct settings *settings, struct admin *admin, struct registry *registry,
+		    int64_t *ret_seq, struct err *e)
+{
+	struct commit_record last;
+	bool found;
+
+	if (position_last_commit(settings, admin, registry, &found, &last, e) < 0)
+		return -1;
+	*ret_seq = found ? last.seq : 0;
+	if (found)
+		records_done_commit(&last);
+	return 0;
 }
 
 int position_adopt(const struct settings *settings, struct admin *admin, struct registry *registry,

@@ -1,5 +1,5 @@
-/* position.h - where capture stands: read from the position topic at start, and compared with the
- * configuration. */
+/* position.h - may capture go on from where it stands? What the topics hold and what the
+ * configuration says is compared with the position. */
 #ifndef CDC_CAPTURE_POSITION_H
 #define CDC_CAPTURE_POSITION_H
 
@@ -9,10 +9,11 @@
 #include "core/kafka/admin.h"
 #include "core/registry/registry.h"
 
-/* The last position of this capture's name, committed transactions only. *ret_found false: there is
- * none. Else to be released with records_done_position(). The topic must exist. */
-int position_read(const struct settings *settings, struct registry *registry, bool *ret_found,
-		  struct position_record *ret_position, struct err *e);
+/* The last record on the commits topic; *ret_found false: there is none, *ret_commit is as it was.
+ * To be released with records_done_commit(). */
+int position_last_commit(const struct settings *settings, struct admin *admin,
+			 struct registry *registry, bool *ret_found,
+			 struct commit_record *ret_commit, struct err *e);
 
 /* Without a position: ERR_CONFIG when there are data topics of this name, or `topics` (published
  * events), that hold records, unless capture.adopt. *ret_seq: last seq by the commits topic, 0 when

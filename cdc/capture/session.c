@@ -238,7 +238,8 @@ static int deliver_chunk(struct session *s, struct err *e)
 	int64_t commit_us = s->commit_us != 0 ? s->commit_us : clock_now_us();
 	const char *ended = NULL;
 
-	if (copy_emit(s->copy, commit_us, deliver_copied, s, &ended, e) < 0)
+	if (session_apart(s, e) < 0 ||
+	    copy_emit(s->copy, commit_us, deliver_copied, s, &ended, e) < 0)
 		return -1;
 	if (s->seq > s->part_seq)
 		commit_batch_add(&s->batch, copy_chunk_name(s->copy), s->seq - s->part_seq,
@@ -246,11 +247,12 @@ static int deliver_chunk(struct session *s, struct err *e)
 	else
 		commit_batch_move(&s->batch);
 	s->part_seq = s->seq;
-	if (ended == NULL)
-		return 0;
-	commit_batch_copied(&s->batch, ended);
-	log_info("copy", "%s is copied%s", ended, copy_all_done(s->copy) ? "; all tables are" : "");
-	return 0;
+	if (ended != NULL) {
+		commit_batch_copied(&s->batch, ended);
+		log_info("copy", "%s is copied%s", ended,
+			 copy_all_done(s->copy) ? "; all tables are" : "");
+	}
+	return session_apart(s, e);
 }
 
 static int at_border(struct session *s, struct err *e)

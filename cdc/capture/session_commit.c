@@ -72,6 +72,13 @@ int session_commit(struct session *s, struct err *e)
 	return 0;
 }
 
+int session_apart(struct session *s, struct err *e)
+{
+	if (delivery_exactly_once(s->delivery) || s->batch.begun_us == 0)
+		return 0;
+	return session_commit(s, e);
+}
+
 void session_progress(struct session *s, bool now)
 {
 	int64_t now_us = clock_monotonic_us();

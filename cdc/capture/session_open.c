@@ -417,26 +417,28 @@ static int open_kafka(struct session *s, struct err *e)
 
 static int open_all(struct session *s, struct err *e)
 {
-	struct position_record position;
+	struct position_stored stored = { .found = false };
+	struct position_record *position;
 	struct db *db = NULL;
-	bool found = false;
 	int rc;
 
 	if (open_kafka(s, e) < 0 || leader_check(s->leader, e) < 0 ||
-	    position_read(s->settings, s->registry, &found, &position, e) < 0)
+	    position_read(s->settings, s->registry, &stored, e) < 0)
 		return -1;
 	FAULT(position_read);
-	rc = copy_new(s->settings, &s->copy, e);
+	rc = delivery_resume(s->delivery, &stored, e);
+	position = stored.found ? &stored.position : NULL;
 	if (rc == 0)
-		rc = session_reconcile_open(s, found ? &position : NULL, e);
+		rc = copy_new(s->settings, &s->copy, e);
+	if (rc == 0)
+		rc = session_reconcile_open(s, position, e);
 	if (rc == 0)
 		rc = db_open(s->settings, DB_TEXT_UTF8, &db, e);
 	if (rc == 0)
-		rc = open_source(s, db, found ? &position : NULL, e);
+		rc = open_source(s, db, position, e);
 	if (db != NULL)
 		db_close(db);
-	if (found)
-		records_done_position(&position);
+	position_stored_done(&stored);
 	return rc < 0 ? -1 : session_stream(s, e);
 }
 

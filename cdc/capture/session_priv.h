@@ -62,6 +62,9 @@ struct session {
 
 /* What is in hand becomes visible, with the position behind it. */
 int session_commit(struct session *s, struct err *e);
+/* at-least-once: commits what is in hand. Called before and behind what can't be made again by
+ * reading the source again (a chunk), so that it is alone in its group commit. */
+int session_apart(struct session *s, struct err *e);
 /* (Re)opens the stream at gtid_set. */
 int session_stream(struct session *s, struct err *e);
 /* What table maps can't say, after DDL on a captured table: by a short connection of its own. */

@@ -54,7 +54,8 @@ static int deliver_differences(struct session *s, struct err *e)
 	int64_t commit_us = s->commit_us != 0 ? s->commit_us : clock_now_us();
 	const char *ended = NULL;
 
-	if (reconcile_emit(s->reconcile, commit_us, deliver, s, &ended, e) < 0)
+	if (session_apart(s, e) < 0 ||
+	    reconcile_emit(s->reconcile, commit_us, deliver, s, &ended, e) < 0)
 		return -1;
 	if (s->seq > s->part_seq)
 		commit_batch_add(&s->batch, reconcile_chunk_name(s->reconcile),
@@ -64,7 +65,7 @@ static int deliver_differences(struct session *s, struct err *e)
 	s->part_seq = s->seq;
 	if (ended != NULL) /* readers wait for its name to leave `reconciling` */
 		return session_commit(s, e);
-	return 0;
+	return session_apart(s, e);
 }
 
 int session_reconcile(struct session *s, const struct copy_place *place, struct err *e)

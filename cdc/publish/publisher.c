@@ -30,6 +30,7 @@ struct topic {
 	char *name;
 	struct publish_topic *handle;
 	int32_t partitions;
+	int64_t record_max;
 	uint32_t *slots; /* per partition, for touched_add */
 	UT_hash_handle hh;
 };
@@ -59,7 +60,7 @@ struct publisher {
 	struct plan *plans;
 	struct plan *last; /* the plan used last: most changes come in runs */
 	struct touched touched;
-	struct buf key, value;
+	struct buf key, value, where;
 	int64_t events, inexact; /* since the last commit */
 	struct metric *events_total, *inexact_total;
 	int64_t now_ms;
@@ -173,6 +174,7 @@ void publisher_free(struct publisher *p)
 	event_files_done(&p->files);
 	buf_done(&p->key);
 	buf_done(&p->value);
+	buf_done(&p->where);
 	free(p);
 }
 
@@ -193,6 +195,9 @@ static int find_topic(struct publisher *p, const char *name, struct topic **ret_
 		topic->name = xstrdup(name);
 		topic->handle = handle;
 		topic->partitions = partitions;
+		topic->record_max = p->sink.record_max != NULL
+					    ? p->sink.record_max(p->sink.context, handle)
+					    : INT64_MAX;
 		topic->slots = xcalloc((size_t)partitions, sizeof(*topic->slots));
 		HASH_ADD_KEYPTR(hh, p->topics, topic->name, strlen(topic->name), topic);
 	}
@@ -361,12 +366,17 @@ int publisher_prepare(struct publisher *p, struct shape *shape, struct err *e)
 
 /* ---- sending ---- */
 
-/* p->key holds wire header and key datum (or nothing: null key), p->value wire header and datum. */
-static int send_to(struct publisher *p, struct topic *topic, int32_t partition, int64_t seq,
-		   struct err *e)
-{
-	struct slice key = p->key.size > 0 ? buf_slice(&p->key) : slice_of(NULL, 0);
+/* What a record was made from. */
+struct origin {
+	const struct plan *plan;
+	const struct row_meta *meta;
+	unsigned number; /* 0: the row record */
+};
 
+/* p->key holds wire header and key datum (or nothing: null key), p->value wire header and datum. */
+static int send_to(struct publisher *p, struct topic *topic, int32_t partition, struct slice key,
+		   int64_t seq, struct err *e)
+{
 	if (p->sink.send(p->sink.context, topic->handle, partition, key, buf_slice(&p->value), e) <
 	    0)
 		return err_wrap(e, "topic %s partition %d", topic->name, (int)partition);
@@ -375,16 +385,65 @@ static int send_to(struct publisher *p, struct topic *topic, int32_t partition, 
 	return 0;
 }
 
-static int send_record(struct publisher *p, struct topic *topic, int64_t seq, struct err *e)
+/* The record is kept elsewhere. A row's topic gets a stand-in, so that key order and counts stay
+ * true; an event has none, and later ones with its key have to wait. */
+static int park(struct publisher *p, struct topic *topic, int32_t partition, struct slice key,
+		const struct origin *o, const char *reason, struct err *e)
+{
+	const char op[2] = { (char)o->meta->op, '\0' };
+	bool is_row = o->number == 0;
+	struct publish_parked record = { .topic = topic->handle,
+					 .topic_name = topic->name,
+					 .partition = partition,
+					 .key = key,
+					 .value = buf_slice(&p->value),
+					 .seq = o->meta->seq,
+					 .number = o->number,
+					 .op = is_row ? op : "",
+					 .stand_in = is_row,
+					 .transaction = o->meta->transaction,
+					 .commit_us = o->meta->commit_us,
+					 .reason = reason };
+
+	buf_reset(&p->where);
+	if (p->sink.park(p->sink.context, &record, &p->where, e) < 0)
+		return err_wrap(e, "parking for topic %s", topic->name);
+	p->touched.bytes += (int64_t)p->value.size;
+	buf_done(&p->value); /* as large as the record: given back */
+	if (!is_row)
+		return 0;
+	write_wire_header(&p->value, o->plan->value_id);
+	row_plan_stand_in(o->plan->rows, o->meta, buf_cstr(&p->where), &p->value);
+	if ((int64_t)(key.size + p->value.size) > topic->record_max)
+		return err_data(e, "topic %s takes %lld bytes: not even a stand-in", topic->name,
+				(long long)topic->record_max);
+	return send_to(p, topic, partition, key, o->meta->seq, e);
+}
+
+static int send_record(struct publisher *p, struct topic *topic, const struct origin *o,
+		       struct err *e)
 {
 	struct slice key = buf_slice(&p->key);
 	int32_t partition = 0;
+	char reason[160];
 
 	if (key.size > 0)
 		partition = producer_partition(
 			slice_of(key.data + WIRE_HEADER_SIZE, key.size - WIRE_HEADER_SIZE),
 			topic->partitions);
-	return send_to(p, topic, partition, seq, e);
+	else
+		key = slice_of(NULL, 0);
+	if ((int64_t)(key.size + p->value.size) > topic->record_max) {
+		(void)snprintf(reason, sizeof(reason), /* numbers only: fits */
+			       "%zu bytes are more than its topic takes (%lld)",
+			       key.size + p->value.size, (long long)topic->record_max);
+		return park(p, topic, partition, key, o, reason, e);
+	}
+	if (o->number != 0 && p->sink.blocks != NULL &&
+	    p->sink.blocks(p->sink.context, topic->handle, key))
+		return park(p, topic, partition, key, o,
+			    "an earlier event with the same key is parked", e);
+	return send_to(p, topic, partition, key, o->meta->seq, e);
 }
 
 static struct row_meta meta_of(const struct publisher *p, const struct change *change, int64_t seq)
@@ -408,7 +467,7 @@ static int send_truncate(struct publisher *p, struct plan *plan, const struct ch
 	write_wire_header(&p->value, plan->value_id);
 	(void)row_plan_envelope(plan->rows, &meta, NULL, NULL, &p->value);
 	for (int32_t i = 0; i < plan->topic->partitions; i++)
-		if (send_to(p, plan->topic, i, *seq + 1, e) < 0)
+		if (send_to(p, plan->topic, i, slice_of(NULL, 0), *seq + 1, e) < 0)
 			return -1;
 	*seq += 1;
 	return 0;
@@ -418,6 +477,7 @@ static int send_row(struct publisher *p, struct plan *plan, const struct change 
 		    int64_t seq, struct err *e)
 {
 	const struct row_meta meta = meta_of(p, change, seq);
+	const struct origin origin = { plan, &meta, 0 };
 
 	buf_reset(&p->key);
 	buf_reset(&p->value);
@@ -430,12 +490,15 @@ static int send_row(struct publisher *p, struct plan *plan, const struct change 
 	write_wire_header(&p->value, plan->value_id);
 	p->inexact += (int64_t)row_plan_envelope(plan->rows, &meta, change->before, change->after,
 						 &p->value);
-	return send_record(p, plan->topic, seq, e);
+	return send_record(p, plan->topic, &origin, e);
 }
 
-static int send_event(struct publisher *p, struct event_plan *event, const struct change *change,
-		      int64_t seq, struct err *e)
+static int send_event(struct publisher *p, struct plan *plan, size_t number,
+		      const struct change *change, int64_t seq, struct err *e)
 {
+	const struct row_meta meta = meta_of(p, change, seq);
+	const struct origin origin = { plan, &meta, (unsigned)number + 1 };
+	struct event_plan *event = &plan->events[number];
 	enum event_image image;
 	const struct cell *row;
 
@@ -456,7 +519,7 @@ static int send_event(struct publisher *p, struct event_plan *event, const struc
 	    event_bind_fields(event->bind, row, &p->value, e) < 0)
 		return -1;
 	p->events++;
-	return send_record(p, event->topic, seq, e);
+	return send_record(p, event->topic, &origin, e);
 }
 
 static int send_change(struct publisher *p, struct plan *plan, const struct change *change,
@@ -465,7 +528,7 @@ static int send_change(struct publisher *p, struct plan *plan, const struct chan
 	if (send_row(p, plan, change, seq, e) < 0)
 		return -1;
 	for (size_t i = 0; i < plan->event_count; i++) {
-		if (send_event(p, &plan->events[i], change, seq, e) < 0)
+		if (send_event(p, plan, i, change, seq, e) < 0)
 			return -1;
 	}
 	return 0;
@@ -517,6 +580,30 @@ int publisher_change(struct publisher *p, const struct change *change, int64_t *
 		return err_wrap(e, "table %s.%s, transaction %s", change->shape->db,
 				change->shape->table, change->transaction);
 	return 0;
+}
+
+int publisher_record_max(struct publisher *p, const char *topic, int64_t *ret_max, struct err *e)
+{
+	struct topic *t;
+
+	if (find_topic(p, topic, &t, e) < 0)
+		return -1;
+	*ret_max = t->record_max;
+	return 0;
+}
+
+int publisher_resend(struct publisher *p, const char *topic, int32_t partition, struct slice key,
+		     struct slice value, int64_t seq, struct err *e)
+{
+	struct topic *t;
+
+	if (find_topic(p, topic, &t, e) < 0)
+		return -1;
+	if (partition < 0 || partition >= t->partitions)
+		return err_data(e, "topic %s has no partition %d", topic, (int)partition);
+	buf_reset(&p->value);
+	buf_add_slice(&p->value, value);
+	return send_to(p, t, partition, key, seq, e);
 }
 
 const struct publish_touched *publisher_touched(const struct publisher *p, size_t *ret_count)

@@ -16,6 +16,20 @@
 struct publisher;
 struct publish_topic; /* sink's own handle */
 
+struct publish_parked { /* a record that is to be parked */
+	struct publish_topic *topic;
+	const char *topic_name;
+	int32_t partition;
+	struct slice key, value; /* key.data NULL: none; both with their wire headers */
+	int64_t seq;
+	unsigned number; /* of the records made from this change; 0 is the row's */
+	const char *op;  /* of a row record; "": a published event */
+	bool stand_in;   /* something takes its place in the topic */
+	const char *transaction;
+	int64_t commit_us;
+	const char *reason;
+};
+
 struct publish_sink {
 	void *context;
 	/* Creates the topic if need be and gives its handle and number of partitions. */
@@ -25,6 +39,14 @@ struct publish_sink {
 		    struct slice value, struct err *e);
 	int (*schema)(void *context, const char *subject, const char *text, int32_t *ret_id,
 		      struct err *e);
+	/* Largest key and value together that the topic takes. NULL: no limit, and what follows is
+	 * not asked. */
+	int64_t (*record_max)(void *context, const struct publish_topic *topic);
+	/* Keeps a record elsewhere; *ret_where gets what its stand-in says. */
+	int (*park)(void *context, const struct publish_parked *record, struct buf *ret_where,
+		    struct err *e);
+	/* A parked event with this key has to go out first. */
+	bool (*blocks)(void *context, const struct publish_topic *topic, struct slice key);
 };
 
 struct publish_touched { /* for the commit record: since the last publisher_commit */
@@ -47,6 +69,11 @@ int publisher_prepare(struct publisher *p, struct shape *shape, struct err *e);
  * op t is one seq and a record in every partition of the row topic, without key and images; no
  * event is made of it. */
 int publisher_change(struct publisher *p, const struct change *change, int64_t *seq, struct err *e);
+/* A record that was parked, as it goes out now: bytes with their wire headers. seq is the one in
+ * value. */
+int publisher_resend(struct publisher *p, const char *topic, int32_t partition, struct slice key,
+		     struct slice value, int64_t seq, struct err *e);
+int publisher_record_max(struct publisher *p, const char *topic, int64_t *ret_max, struct err *e);
 const struct publish_touched *publisher_touched(const struct publisher *p, size_t *ret_count);
 int64_t publisher_bytes(const struct publisher *p); /* of records since the last publisher_commit */
 void publisher_commit(struct publisher *p);         /* forget what was touched */

@@ -156,6 +156,7 @@ void setting_meanings_check(const struct settings *s, struct mistakes *m)
 {
 	static const char *const levels[] = { "debug", "info", "warning", "error" };
 	static const char *const cascades[] = { "reconcile", "refuse", "warn" };
+	static const char *const deliveries[] = { "exactly-once", "at-least-once" };
 	static const char *const formats[] = { "logfmt", "json" };
 
 	check_name(s, m);
@@ -164,6 +165,7 @@ void setting_meanings_check(const struct settings *s, struct mistakes *m)
 	check_tables(s, m);
 	check_listen(s, m);
 	check_word(s, "capture", "cascades", s->capture_cascades, cascades, 3, m);
+	check_word(s, "capture", "delivery", s->capture_delivery, deliveries, 2, m);
 	check_word(s, "log", "level", s->log_level, levels, 4, m);
 	check_word(s, "log", "format", s->log_format, formats, 2, m);
 }

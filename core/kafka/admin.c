@@ -10,6 +10,7 @@
  */
 #include "core/kafka/admin_priv.h"
 #include "core/base/clock.h"
+#include "core/base/log.h"
 #include "core/base/mem.h"
 
 #include <stdlib.h>
@@ -123,6 +124,8 @@ static void note_config(const rd_kafka_ConfigEntry_t *entry, struct topic_info *
 		info->retention_bytes = strtoll(value, NULL, 10);
 	else if (strcmp(name, "max.message.bytes") == 0)
 		info->message_bytes_max = strtoll(value, NULL, 10);
+	else if (strcmp(name, "segment.bytes") == 0)
+		info->segment_bytes = strtoll(value, NULL, 10);
 }
 
 rd_kafka_event_t *admin_await(struct admin *a, rd_kafka_queue_t *queue)
@@ -423,6 +426,62 @@ int admin_watermarks(struct admin *a, const char *topic, int32_t partition, int6
 	*ret_low = low;
 	*ret_high = high;
 	return 0;
+}
+
+int64_t admin_limit_of(const struct topic_info *info)
+{
+	int64_t max = info->message_bytes_max > 0 ? info->message_bytes_max : ADMIN_MESSAGE_DEFAULT;
+
+	/* a batch lies in one segment */
+	return info->segment_bytes > 0 && info->segment_bytes < max ? info->segment_bytes : max;
+}
+
+int admin_message_max(struct admin *a, const char *topic, int64_t *ret_bytes, struct err *e)
+{
+	struct topic_info info;
+
+	memset(&info, 0, sizeof(info));
+	if (describe(a, topic, &info, e) < 0) {
+		if (e->kind != ERR_CONFIG)
+			return -1;
+		log_debug("kafka", "%s", e->msg); /* not allowed to know: the default it is */
+		err_clear(e);
+	}
+	*ret_bytes = admin_limit_of(&info);
+	return 0;
+}
+
+static int take_offsets(struct admin *a, const rd_kafka_topic_partition_list_t *list,
+			struct admin_offset *offsets, struct err *e)
+{
+	for (int i = 0; i < list->cnt; i++) {
+		const rd_kafka_topic_partition_t *p = &list->elems[i];
+
+		if (p->err != RD_KAFKA_RESP_ERR_NO_ERROR)
+			return kafka_fail(&a->client, p->err, e, "topic %s, partition %d", p->topic,
+					  (int)p->partition);
+		offsets[i].offset = p->offset < 0 ? -1 : p->offset; /* -1 is also its "end" */
+	}
+	return 0;
+}
+
+int admin_offsets_at(struct admin *a, int64_t ms, struct admin_offset *offsets, size_t count,
+		     struct err *e)
+{
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)count);
+	rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
+	int rc;
+
+	for (size_t i = 0; i < count; i++)
+		rd_kafka_topic_partition_list_add(list, offsets[i].topic, offsets[i].partition)
+			->offset = ms;
+	if (count > 0)
+		code = rd_kafka_offsets_for_times(a->client.rk, list, (int)a->client.timeout_ms);
+	rc = code != RD_KAFKA_RESP_ERR_NO_ERROR
+		     ? kafka_fail(&a->client, code, e, "offsets of %zu partitions", count)
+		     : take_offsets(a, list, offsets, e);
+	rd_kafka_topic_partition_list_destroy(list);
+	return rc;
 }
 
 int admin_list(struct admin *a, const char *prefix, char ***ret_names, size_t *ret_count,

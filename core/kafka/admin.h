@@ -17,7 +17,7 @@ struct topic_info {
 	int32_t replication;
 	char cleanup_policy[64];               /* "delete", "compact", "compact,delete" */
 	int64_t retention_ms, retention_bytes; /* -1: no limit */
-	int64_t message_bytes_max;
+	int64_t message_bytes_max, segment_bytes;
 };
 
 int admin_open(const struct settings *settings, struct admin **ret_admin, struct err *e);
@@ -40,10 +40,24 @@ int admin_partitions(struct admin *a, const char *topic, bool *ret_exists, int32
 int admin_ensure_topic(struct admin *a, const char *topic, enum topic_keep keep, int32_t partitions,
 		       bool strict, int32_t *ret_partitions, struct err *e);
 /* The same for many topics in few requests: thousands take seconds. names: no name twice.
- * ret_partitions: one for each name. */
+ * ret_partitions and ret_message_max (as admin_message_max gives it; 0: not known, unless `strict`)
+ * have one for each name. */
 int admin_ensure_topics(struct admin *a, const char *const *names, size_t count,
 			enum topic_keep keep, int32_t partitions, bool strict,
-			int32_t *ret_partitions, struct err *e);
+			int32_t *ret_partitions, int64_t *ret_message_max, struct err *e);
+/* The broker's limit for a batch of records of this topic (max.message.bytes). Kafka's default when
+ * its configuration may not be read. */
+int admin_message_max(struct admin *a, const char *topic, int64_t *ret_bytes, struct err *e);
+#define ADMIN_MESSAGE_DEFAULT 1048588
+/* Fills the offsets: of the first record that was written at `ms` (wall clock) or later; -1: there
+ * is none. One request to each broker, however many partitions. ERR_CONFIG: an unknown one. */
+struct admin_offset {
+	const char *topic;
+	int32_t partition;
+	int64_t offset;
+};
+int admin_offsets_at(struct admin *a, int64_t ms, struct admin_offset *offsets, size_t count,
+		     struct err *e);
 /* low: first offset still there; high: next offset to be written (transactions still open
  * included). */
 int admin_watermarks(struct admin *a, const char *topic, int32_t partition, int64_t *ret_low,

@@ -25,6 +25,7 @@ struct wanted {
 	size_t index; /* the caller's */
 	bool exists, made, leads;
 	int32_t partitions;
+	int64_t message_max; /* 0: not known */
 };
 
 struct many {
@@ -193,6 +194,7 @@ static int read_described(struct many *m, rd_kafka_event_t *event, struct err *e
 	for (size_t i = 0; i < count; i++) {
 		const char *name = rd_kafka_ConfigResource_name(resources[i]);
 		struct topic_info info = { .exists = true };
+		struct wanted *w;
 
 		code = rd_kafka_ConfigResource_error(resources[i]);
 		if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
@@ -200,6 +202,9 @@ static int read_described(struct many *m, rd_kafka_event_t *event, struct err *e
 		admin_note_config(resources[i], &info);
 		if (admin_judge(m->admin, name, m->keep, &info, e) < 0)
 			return -1;
+		w = find(m, name);
+		if (w != NULL)
+			w->message_max = admin_limit_of(&info);
 	}
 	return 0;
 }
@@ -248,7 +253,7 @@ static int judge_all(struct many *m, struct err *e)
 
 int admin_ensure_topics(struct admin *a, const char *const *names, size_t count,
 			enum topic_keep keep, int32_t partitions, bool strict,
-			int32_t *ret_partitions, struct err *e)
+			int32_t *ret_partitions, int64_t *ret_message_max, struct err *e)
 {
 	struct many m = { .admin = a, .keep = keep, .partitions = partitions, .count = count };
 	int brokers, rc = -1;
@@ -260,8 +265,12 @@ int admin_ensure_topics(struct admin *a, const char *const *names, size_t count,
 	if (admin_ping(a, &brokers, e) == 0 && look(&m, e) == 0 && create_missing(&m, e) == 0 &&
 	    await_leaders(&m, e) == 0 && (!strict || judge_all(&m, e) == 0))
 		rc = 0;
-	for (size_t i = 0; i < count; i++)
-		ret_partitions[m.wanted[i].index] = m.wanted[i].partitions;
+	for (size_t i = 0; i < count; i++) {
+		const struct wanted *w = &m.wanted[i];
+
+		ret_partitions[w->index] = w->partitions;
+		ret_message_max[w->index] = w->made ? KAFKA_MESSAGE_MAX : w->message_max;
+	}
 	free(m.wanted);
 	return rc;
 }

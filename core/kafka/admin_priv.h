@@ -23,6 +23,8 @@ int admin_describe_failed(struct admin *a, const char *topic, rd_kafka_resp_err_
 /* May the topic lose what it must keep? ERR_CONFIG. */
 int admin_judge(struct admin *a, const char *topic, enum topic_keep keep,
 		const struct topic_info *info, struct err *e);
+/* Largest batch that the topic takes, by its configuration. */
+int64_t admin_limit_of(const struct topic_info *info);
 rd_kafka_AdminOptions_t *admin_options_for(struct admin *a, rd_kafka_admin_op_t op);
 /* Waits for the one answer of an admin request. NULL after the time limit (cannot happen: the
  * library has its own). */

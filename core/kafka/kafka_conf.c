@@ -269,8 +269,9 @@ rd_kafka_conf_t *kafka_conf_begin(struct kafka_client *client, const struct sett
 	kafka_conf_put(conf, "socket.timeout.ms", "%lld", (long long)socket_ms);
 	kafka_conf_put(conf, "reconnect.backoff.max.ms", "2000");
 	kafka_conf_put(conf, "topic.metadata.refresh.interval.ms", "60000");
-	if (role != KAFKA_PRODUCER)
-		kafka_conf_put(conf, "allow.auto.create.topics", "false");
+	/* nor may a producer: a topic that was deleted under us must not come back empty */
+	kafka_conf_put(conf, "allow.auto.create.topics", "false");
+	(void)role; /* whose own settings come after these */
 	return conf;
 }
 
@@ -332,6 +333,12 @@ int kafka_client_start(struct kafka_client *client, const struct settings *setti
 		return -1;
 	}
 	if (role == KAFKA_PRODUCER) {
+		client->message_max = read_number(conf, "message.max.bytes");
+		client->batch_max = read_number(conf, "batch.size");
+		/* one record of any size that is allowed fits the library's queue */
+		kafka_conf_put(conf, "queue.buffering.max.kbytes", "%lld",
+			       (long long)(read_number(conf, "queue.buffering.max.kbytes") +
+					   client->message_max / 1024));
 		/* a record that outlives its transaction can only do harm */
 		client->transaction_ms = read_number(conf, "transaction.timeout.ms");
 		if (!user_set(settings, "message.timeout.ms", "delivery.timeout.ms"))

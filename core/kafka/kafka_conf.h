@@ -5,8 +5,9 @@
 
 #include "core/base/settings.h"
 
-#define KAFKA_MESSAGE_MAX (16 * 1024 * 1024) /* message limit of the topics that Millrace creates \
-					      */
+#define KAFKA_MESSAGE_MAX                                                       \
+	(16 * 1024 * 1024) /* message limit of the topics that Millrace creates \
+			    */
 
 /* All kafka.<property> settings are known to the library and well-formed; ERR_CONFIG lists every
  * bad one. */

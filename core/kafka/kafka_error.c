@@ -56,10 +56,11 @@ static const struct sorted sorted[] = {
 	{ RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE, ERR_CONFIG,
 	  "Millrace needs Apache Kafka 2.5 or newer." },
 	{ RD_KAFKA_RESP_ERR__INVALID_ARG, ERR_CONFIG, NULL },
-	{ RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, ERR_DATA,
-	  "Raise the topic's max.message.bytes (kafka-configs.sh --alter --add-config max.message.bytes=16777216)." },
-	{ RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE, ERR_DATA, NULL },
-	{ RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE, ERR_DATA, NULL },
+	/* no more than the limits allowed when they were read: opening anew reads them again */
+	{ RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, ERR_RETRY,
+	  "The topic's max.message.bytes was lowered; records that are larger will be parked." },
+	{ RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE, ERR_RETRY, NULL },
+	{ RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE, ERR_RETRY, NULL },
 	{ RD_KAFKA_RESP_ERR_INVALID_RECORD, ERR_DATA,
 	  "A compacted topic takes no record without a key." },
 	{ RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE, ERR_DATA, NULL },
@@ -94,6 +95,8 @@ static int fail_sorted(const struct sorted *s, const char *what, const char *tex
 {
 	if (s->kind == ERR_DATA)
 		err_data(e, "%s: %s", what, text);
+	else if (s->kind == ERR_RETRY)
+		err_retry(e, "%s: %s", what, text);
 	else
 		err_config(e, "%s: %s", what, text);
 	if (s->hint != NULL)

@@ -17,10 +17,11 @@ enum kafka_role { KAFKA_PRODUCER, KAFKA_CONSUMER, KAFKA_ADMIN };
  * library keeps it. */
 struct kafka_client {
 	rd_kafka_t *rk;
-	char *brokers;          /* as configured, for messages */
-	int64_t timeout_ms;     /* kafka.timeout */
-	int64_t transaction_ms; /* producers: transaction.timeout.ms as it is in force */
-	pthread_mutex_t lock;   /* of what follows: callbacks come from any thread */
+	char *brokers;                  /* as configured, for messages */
+	int64_t timeout_ms;             /* kafka.timeout */
+	int64_t transaction_ms;         /* producers: transaction.timeout.ms as it is in force */
+	int64_t message_max, batch_max; /* producers: message.max.bytes, batch.size */
+	pthread_mutex_t lock;           /* of what follows: callbacks come from any thread */
 	rd_kafka_resp_err_t trouble_code;
 	char trouble[256];    /* the last connection problem, in the library's words; "" */
 	bool all_down;        /* no broker was reachable when last heard of */

@@ -30,7 +30,6 @@
 #define POLL_EVERY 256 /* records sent between two looks at delivery reports */
 #define ID_MAX \
 	249 /* of a transactional.id; the broker's limit for topic names, taken for these too */
-#define RECORD_FRAME_MAX 256 /* batch header and varints around one record */
 
 struct producer_topic {
 	struct producer_topic *next;
@@ -49,6 +48,7 @@ struct producer {
 	rd_kafka_resp_err_t failed; /* first failed delivery since begin */
 	char failed_topic[256];
 	int32_t failed_partition;
+	int64_t watched; /* offset of the record that producer_send_offset waits for; -1: not yet */
 };
 
 static int64_t cost_of(size_t key, size_t value)
@@ -63,6 +63,8 @@ static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *m, void *opaqu
 	(void)rk;
 	p->pending--;
 	p->pending_bytes -= cost_of(m->key_len, m->len);
+	if (m->_private != NULL && m->err == RD_KAFKA_RESP_ERR_NO_ERROR)
+		p->watched = m->offset;
 	if (m->err == RD_KAFKA_RESP_ERR_NO_ERROR || p->failed != RD_KAFKA_RESP_ERR_NO_ERROR)
 		return;
 	p->failed = m->err;
@@ -89,13 +91,17 @@ static rd_kafka_conf_t *make_conf(struct producer *p, const struct settings *set
 	kafka_conf_put(conf, "acks", "all");
 	kafka_conf_put(conf, "compression.type", "lz4");
 	kafka_conf_put(conf, "linger.ms", "%d", options->linger_ms);
-	kafka_conf_put(conf, "batch.size", "1000000");
+	kafka_conf_put(conf, "batch.size", "%lld",
+		       (long long)(options->batch_bytes_max > 0 ? options->batch_bytes_max
+								: PRODUCER_BATCH_MAX));
 	kafka_conf_put(conf, "batch.num.messages", "100000");
 	kafka_conf_put(conf, "message.max.bytes", "%d", KAFKA_MESSAGE_MAX);
 	/* our own count is what limits; these only must not come first */
 	kafka_conf_put(conf, "queue.buffering.max.kbytes", "%lld",
 		       (long long)(kbytes < 1024 ? 1024 : kbytes));
 	kafka_conf_put(conf, "queue.buffering.max.messages", "10000000");
+	if (options->gapless)
+		kafka_conf_put(conf, "enable.gapless.guarantee", "true");
 	if (options->transactional_id != NULL)
 		kafka_conf_put(conf, "transactional.id", "%s", options->transactional_id);
 	return conf;
@@ -186,6 +192,16 @@ struct producer_topic *producer_topic(struct producer *p, const char *topic)
  * -----------------------------------------------------------------------------------------------
  */
 
+int64_t producer_record_max(const struct producer *p)
+{
+	return p->client.message_max - PRODUCER_RECORD_FRAME;
+}
+
+int64_t producer_batch_max(const struct producer *p)
+{
+	return p->client.batch_max;
+}
+
 int64_t producer_pending(const struct producer *p)
 {
 	return p->pending;
@@ -272,16 +288,17 @@ static int wait_for_room(struct producer *p, int64_t bytes, struct err *e)
 	return 0;
 }
 
-int producer_send(struct producer *p, struct producer_topic *topic, int32_t partition,
-		  struct slice key, struct slice value, struct err *e)
+/* mark: the library hands it to the delivery report. */
+static int send_marked(struct producer *p, struct producer_topic *topic, int32_t partition,
+		       struct slice key, struct slice value, void *mark, struct err *e)
 {
 	int64_t cost = cost_of(key.size, value.size);
 	rd_kafka_resp_err_t code;
 
-	if (key.size + value.size > KAFKA_MESSAGE_MAX - RECORD_FRAME_MAX)
-		return err_data(e, "topic %s: a record of %zu bytes is over the limit of %d",
+	if ((int64_t)(key.size + value.size) > producer_record_max(p))
+		return err_data(e, "topic %s: a record of %zu bytes is over the limit of %lld",
 				topic->name, key.size + value.size,
-				KAFKA_MESSAGE_MAX - RECORD_FRAME_MAX);
+				(long long)producer_record_max(p));
 	if (topic->rkt == NULL)
 		return err_config(e, "topic name of %zu bytes: Kafka allows 249",
 				  strlen(topic->name));
@@ -292,7 +309,7 @@ int producer_send(struct producer *p, struct producer_topic *topic, int32_t part
 	/* the library's parameters lack const; with F_COPY it only reads */
 	if (rd_kafka_produce(topic->rkt, partition, RD_KAFKA_MSG_F_COPY,
 			     (void *)(uintptr_t)value.data, value.size, key.data, key.size,
-			     NULL) == 0) {
+			     mark) == 0) {
 		p->pending++;
 		p->pending_bytes += cost;
 		return 0;
@@ -304,6 +321,25 @@ int producer_send(struct producer *p, struct producer_topic *topic, int32_t part
 		return why_purged(p, e);
 	return kafka_fail(&p->client, code, e, "topic %s, partition %d", topic->name,
 			  (int)partition);
+}
+
+int producer_send(struct producer *p, struct producer_topic *topic, int32_t partition,
+		  struct slice key, struct slice value, struct err *e)
+{
+	return send_marked(p, topic, partition, key, value, NULL, e);
+}
+
+int producer_send_offset(struct producer *p, struct producer_topic *topic, int32_t partition,
+			 struct slice key, struct slice value, int64_t *ret_offset, struct err *e)
+{
+	p->watched = -1;
+	if (send_marked(p, topic, partition, key, value, p, e) < 0 || producer_flush(p, e) < 0)
+		return -1;
+	if (p->watched < 0) /* acknowledged as a repetition: the broker no longer knows where */
+		return err_retry(e, "topic %s, partition %d: the broker did not say the offset",
+				 topic->name, (int)partition);
+	*ret_offset = p->watched;
+	return 0;
 }
 
 int producer_flush(struct producer *p, struct err *e)

@@ -22,7 +22,16 @@ struct producer_options {
 	 * what they cost in memory. A single larger record is let in when it is alone. */
 	int64_t queue_bytes_max;
 	int linger_ms; /* 5 for throughput; a commit or flush does not wait for it */
+	/* Records that go out together; 0: PRODUCER_BATCH_MAX. The broker's limit for a topic is
+	 * for such a batch as it arrives, compressed. */
+	int64_t batch_bytes_max;
+	/* Without transactions: after a record that failed nothing more arrives in its partition,
+	 * and the producer is of no more use. */
+	bool gapless;
 };
+
+#define PRODUCER_BATCH_MAX 1000000
+#define PRODUCER_RECORD_FRAME 256 /* at most: batch header and varints around one record */
 
 /* What the library holds for a record beside key and value (measured with 2.0.2: message, list
  * entry, malloc). */
@@ -40,6 +49,12 @@ struct producer_topic *producer_topic(struct producer *p, const char *topic);
  * When the queue is full it waits (serving callbacks) up to kafka.timeout, then ERR_RETRY. */
 int producer_send(struct producer *p, struct producer_topic *topic, int32_t partition,
 		  struct slice key, struct slice value, struct err *e);
+/* The same, and waits until it (and all before it) is acknowledged: *ret_offset is where. */
+int producer_send_offset(struct producer *p, struct producer_topic *topic, int32_t partition,
+			 struct slice key, struct slice value, int64_t *ret_offset, struct err *e);
+/* Largest key and value together that producer_send takes (message.max.bytes: 16 MB). */
+int64_t producer_record_max(const struct producer *p);
+int64_t producer_batch_max(const struct producer *p);     /* batch.size as it is in force */
 int64_t producer_pending(const struct producer *p);       /* records not yet acknowledged */
 int64_t producer_pending_bytes(const struct producer *p); /* what they hold of queue_bytes_max */
 /* The broker aborts a transaction that is older than this (transaction.timeout.ms). */

@@ -129,7 +129,8 @@ static void report(const struct state *s, uint64_t bytes)
 int main(int argc, char **argv)
 {
 	uint64_t bytes = 0;
-	const struct publish_sink sink = { &bytes, sink_topic, sink_send, sink_schema };
+	const struct publish_sink sink = { &bytes, sink_topic, sink_send, sink_schema,
+					   NULL,   NULL,       NULL };
 	struct err e = ERR_INIT;
 	struct settings *settings;
 	struct catalog *catalog;

@@ -88,6 +88,7 @@ extern char script_doing[200]; /* for messages: what the test is at */
 
 /* Settings, answers and a history of golden.a; returns the history, which may be changed. `big`:
  * with the big transaction. */
+extern const char *script_delivery; /* capture.delivery of the next setup */
 struct script_binlog *script_run_setup(bool big);
 void script_run_teardown(void);
 struct err;

@@ -182,7 +182,8 @@ int admin_topic(struct admin *a, const char *topic, struct topic_info *ret_info,
 	t = find(topic);
 	*ret_info = (struct topic_info){ .exists = t != NULL };
 	if (t != NULL) {
-		*ret_info = (struct topic_info){ true, t->count, 1, "delete", -1, -1, 16777216 };
+		*ret_info = (struct topic_info){ true, t->count, 1,        "delete",
+						 -1,   -1,       16777216, 1 << 30 };
 		if (t->keep == TOPIC_COMPACTED)
 			snprintf(ret_info->cleanup_policy, sizeof(ret_info->cleanup_policy),
 				 "compact");
@@ -227,12 +228,14 @@ int admin_ensure_topic(struct admin *a, const char *topic, enum topic_keep keep,
 
 int admin_ensure_topics(struct admin *a, const char *const *names, size_t count,
 			enum topic_keep keep, int32_t partitions, bool strict,
-			int32_t *ret_partitions, struct err *e)
+			int32_t *ret_partitions, int64_t *ret_message_max, struct err *e)
 {
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
+		ret_message_max[i] = 16777216;
 		if (admin_ensure_topic(a, names[i], keep, partitions, strict, &ret_partitions[i],
 				       e) < 0)
 			return -1;
+	}
 	return 0;
 }
 
@@ -249,6 +252,31 @@ int admin_watermarks(struct admin *a, const char *topic, int32_t partition, int6
 	*ret_high = t != NULL ? (int64_t)t->partitions[partition].count : 0;
 	pthread_mutex_unlock(&lock);
 	return t != NULL ? 0 : err_config(e, "there is no topic %s", topic);
+}
+
+int admin_message_max(struct admin *a, const char *topic, int64_t *ret_bytes, struct err *e)
+{
+	struct topic_info info;
+
+	if (admin_topic(a, topic, &info, e) < 0)
+		return -1;
+	*ret_bytes = info.message_bytes_max;
+	return 0;
+}
+
+/* Records have no time: what is there at all is new. */
+int admin_offsets_at(struct admin *a, int64_t ms, struct admin_offset *offsets, size_t count,
+		     struct err *e)
+{
+	(void)ms;
+	for (size_t i = 0; i < count; i++) {
+		int64_t low, high;
+
+		if (admin_watermarks(a, offsets[i].topic, offsets[i].partition, &low, &high, e) < 0)
+			return -1;
+		offsets[i].offset = high > 0 ? 0 : -1;
+	}
+	return 0;
 }
 
 int admin_list(struct admin *a, const char *prefix, char ***ret_names, size_t *ret_count,
@@ -268,14 +296,18 @@ int admin_list(struct admin *a, const char *prefix, char ***ret_names, size_t *r
 	return 0;
 }
 
-/* ---- consumer: one partition at a time is all that capture reads -------------------------------
- */
+/* ---- consumer -------------------------------------------------------------------------------- */
+
+struct reading {
+	struct consumer_partition at;
+	struct partition *partition;
+	int64_t next, end;
+};
 
 struct consumer {
 	bool counted;
-	struct consumer_partition at;
-	struct topic *topic;
-	int64_t next, end;
+	struct reading *readings;
+	size_t count;
 	struct consumer_message messages[POLL_MAX];
 };
 
@@ -294,33 +326,65 @@ int consumer_open(const struct settings *settings, const struct consumer_options
 
 void consumer_close(struct consumer *c)
 {
+	if (c != NULL)
+		free(c->readings);
 	free(c);
+}
+
+/* With the lock held. */
+static bool assign_one(struct reading *r)
+{
+	struct topic *t = find(r->at.topic);
+
+	if (t == NULL || r->at.partition >= t->count)
+		return false;
+	r->partition = &t->partitions[r->at.partition];
+	for (r->end = 0; r->end < (int64_t)r->partition->count &&
+			 r->partition->records[r->end].outcome != OPEN;)
+		r->end++;
+	r->next = r->at.offset == CONSUMER_BEGIN ? 0
+		  : r->at.offset == CONSUMER_END ? r->end
+						 : r->at.offset;
+	return true;
 }
 
 int consumer_assign(struct consumer *c, const struct consumer_partition *partitions, size_t count,
 		    struct err *e)
 {
+	const char *missing = NULL;
+
 	if (script_fault_before(SCRIPT_CONSUMER_ASSIGN, c->counted, e) < 0)
 		return -1;
-	c->topic = NULL;
-	if (count == 0)
-		return 0;
-	if (count > 1)
-		return err_fatal(e, "the script reads one partition at a time");
+	c->readings = xrealloc(c->readings, (count + 1) * sizeof(*c->readings));
+	c->count = count;
 	pthread_mutex_lock(&lock);
-	c->at = partitions[0];
-	c->topic = find(c->at.topic);
-	if (c->topic != NULL) {
-		const struct partition *p = &c->topic->partitions[c->at.partition];
-
-		for (c->end = 0; c->end < (int64_t)p->count && p->records[c->end].outcome != OPEN;)
-			c->end++;
-		c->next = c->at.offset == CONSUMER_BEGIN ? 0
-			  : c->at.offset == CONSUMER_END ? c->end
-							 : c->at.offset;
+	for (size_t i = 0; i < count; i++) {
+		c->readings[i] = (struct reading){ .at = partitions[i] };
+		if (!assign_one(&c->readings[i]))
+			missing = partitions[i].topic;
 	}
 	pthread_mutex_unlock(&lock);
-	return c->topic != NULL ? 0 : err_config(e, "there is no topic %s", c->at.topic);
+	return missing == NULL ? 0 : err_config(e, "there is no topic %s", missing);
+}
+
+static size_t take_messages(struct consumer *c, size_t index, size_t count)
+{
+	struct reading *r = &c->readings[index];
+
+	for (; r->next < r->end && count < POLL_MAX; r->next++) {
+		const struct record *record = &r->partition->records[r->next];
+
+		if (record->outcome == COMMITTED)
+			c->messages[count++] = (struct consumer_message){
+				.topic = r->at.topic,
+				.index = index,
+				.partition = r->at.partition,
+				.offset = r->next,
+				.key = part_of(&record->key, record->has_key),
+				.value = part_of(&record->value, record->has_value),
+			};
+	}
+	return count;
 }
 
 int consumer_poll(struct consumer *c, int timeout_ms, const struct consumer_message **ret_messages,
@@ -332,18 +396,8 @@ int consumer_poll(struct consumer *c, int timeout_ms, const struct consumer_mess
 	if (script_fault_before(SCRIPT_CONSUMER_POLL, c->counted, e) < 0)
 		return -1;
 	pthread_mutex_lock(&lock);
-	for (; c->next < c->end && count < POLL_MAX; c->next++) {
-		const struct record *r = &c->topic->partitions[c->at.partition].records[c->next];
-
-		if (r->outcome == COMMITTED)
-			c->messages[count++] = (struct consumer_message){
-				.topic = c->at.topic,
-				.partition = c->at.partition,
-				.offset = c->next,
-				.key = part_of(&r->key, r->has_key),
-				.value = part_of(&r->value, r->has_value),
-			};
-	}
+	for (size_t i = 0; i < c->count; i++)
+		count = take_messages(c, i, count);
 	pthread_mutex_unlock(&lock);
 	*ret_messages = c->messages;
 	*ret_count = count;
@@ -352,13 +406,15 @@ int consumer_poll(struct consumer *c, int timeout_ms, const struct consumer_mess
 
 int64_t consumer_next(const struct consumer *c, size_t index)
 {
-	(void)index;
-	return c->next;
+	return c->readings[index].next;
 }
 
 bool consumer_at_end(const struct consumer *c)
 {
-	return c->next >= c->end;
+	for (size_t i = 0; i < c->count; i++)
+		if (c->readings[i].next < c->readings[i].end)
+			return false;
+	return true;
 }
 
 int consumer_pause(struct consumer *c, size_t index, bool paused, struct err *e)
@@ -487,6 +543,8 @@ int producer_send(struct producer *p, struct producer_topic *topic, int32_t part
 		return -1;
 	if (p->transactional && !p->open)
 		return err_fatal(e, "a record outside of a transaction");
+	if (p->later.kind != ERR_NONE) /* no gap: nothing arrives behind what failed */
+		return 0;
 	if (script_fault_before(SCRIPT_PRODUCER_LATER, p->counted, &p->later) < 0)
 		return 0;
 	pthread_mutex_lock(&lock);
@@ -497,6 +555,32 @@ int producer_send(struct producer *p, struct producer_topic *topic, int32_t part
 	if (t == NULL)
 		return err_config(e, "there is no topic %s", topic->name);
 	return script_fault_after(SCRIPT_PRODUCER_SEND, p->counted, e);
+}
+
+int producer_send_offset(struct producer *p, struct producer_topic *topic, int32_t partition,
+			 struct slice key, struct slice value, int64_t *ret_offset, struct err *e)
+{
+	struct topic *t;
+
+	if (producer_send(p, topic, partition, key, value, e) < 0 || producer_flush(p, e) < 0)
+		return -1;
+	pthread_mutex_lock(&lock);
+	t = find(topic->name);
+	*ret_offset = (int64_t)t->partitions[partition].count - 1;
+	pthread_mutex_unlock(&lock);
+	return 0;
+}
+
+int64_t producer_record_max(const struct producer *p)
+{
+	(void)p;
+	return 16777216 - PRODUCER_RECORD_FRAME;
+}
+
+int64_t producer_batch_max(const struct producer *p)
+{
+	(void)p;
+	return PRODUCER_BATCH_MAX;
 }
 
 int64_t producer_pending(const struct producer *p)
@@ -535,6 +619,8 @@ int producer_flush(struct producer *p, struct err *e)
 	if (script_fault_before(SCRIPT_PRODUCER_FLUSH, p->counted, e) < 0 ||
 	    producer_error(p, e) < 0)
 		return -1;
+	if (p->counted && !p->transactional && on_commit != NULL)
+		on_commit();
 	return script_fault_after(SCRIPT_PRODUCER_FLUSH, p->counted, e);
 }
 

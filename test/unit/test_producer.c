@@ -173,7 +173,7 @@ START_TEST(test_faults_are_sorted)
 		   "ACL");
 	want_fault(26, RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED, ERR_CONFIG,
 		   EXIT_CONFIG, "transactional");
-	want_fault(0, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, ERR_DATA, EXIT_DATA,
+	want_fault(0, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, ERR_RETRY, EXIT_UNREACHABLE,
 		   "max.message.bytes");
 	want_fault(26, RD_KAFKA_RESP_ERR_PRODUCER_FENCED, ERR_FATAL, EXIT_FENCED,
 		   "another instance");

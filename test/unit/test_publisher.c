@@ -66,7 +66,52 @@ static int sink_schema(void *context, const char *subject, const char *text, int
 	return 0;
 }
 
-static const struct publish_sink sink = { NULL, sink_topic, sink_send, sink_schema };
+/* Parking: records beyond `record_max` go here; events of a parked key wait. */
+static struct {
+	int64_t record_max; /* 0: no limit */
+	struct sent sent[SENT_MAX];
+	struct publish_parked records[SENT_MAX];
+	char ops[SENT_MAX];
+	size_t count;
+	struct buf blocked; /* the key that waits */
+} park;
+
+static int64_t sink_record_max(void *context, const struct publish_topic *topic)
+{
+	(void)context, (void)topic;
+	return park.record_max != 0 ? park.record_max : INT64_MAX;
+}
+
+static int sink_park(void *context, const struct publish_parked *record, struct buf *ret_where,
+		     struct err *e)
+{
+	struct sent *s = &park.sent[park.count];
+
+	(void)context, (void)e;
+	park.ops[park.count] = record->op[0];
+	park.records[park.count++] = *record;
+	snprintf(s->topic, sizeof(s->topic), "%s", record->topic_name);
+	s->partition = record->partition;
+	buf_reset(&s->value);
+	buf_add_slice(&s->value, record->value);
+	if (!record->stand_in) {
+		buf_reset(&park.blocked);
+		buf_add_slice(&park.blocked, record->key);
+	}
+	buf_add_format(ret_where, "cap.parked:0:%zu", park.count);
+	return 0;
+}
+
+static bool sink_blocks(void *context, const struct publish_topic *topic, struct slice key)
+{
+	(void)context, (void)topic;
+	return park.blocked.size == key.size && /* another publisher, other schema ids */
+	       memcmp(key.data + 5, park.blocked.data + 5, key.size - 5) == 0;
+}
+
+static const struct publish_sink sink = { NULL,        sink_topic,      sink_send,
+					  sink_schema, sink_record_max, sink_park,
+					  sink_blocks };
 
 /* ---- a table and its rows ---- */
 
@@ -324,6 +369,65 @@ START_TEST(a_key_changes)
 }
 END_TEST
 
+/* A row leaves a stand-in, an event nothing; later events of its key wait, others don't. What is
+ * parked is not counted as written. */
+START_TEST(too_large_is_parked)
+{
+	static const char long_name[] =
+		"a name that has about seventy bytes, which is more than fits in here..";
+	struct shape *shape = make_shape();
+	struct row a = { 0 }, b = { 0 };
+	struct publisher *p;
+	const struct publish_touched *touched;
+	int64_t seq = 0, written = 0;
+	size_t n;
+	char *json;
+
+	park.record_max = 210;
+	p = open_lives();
+	change(p, shape, CHANGE_UPDATE, ROW(&a, "7", long_name, "2", NULL, "3"),
+	       ROW(&b, "7", long_name, "2", NULL, "3"), &seq);
+	ck_assert_uint_eq(park.count, 1);
+	ck_assert(park.records[0].stand_in && park.records[0].number == 0 &&
+		  park.records[0].seq == 1);
+	ck_assert_int_eq(park.ops[0], 'u');
+	json = as_json(&park.sent[0].value);
+	ck_assert_ptr_nonnull(strstr(json, long_name));
+	ck_assert_ptr_nonnull(strstr(json, "\"parked\": null"));
+	free(json);
+	ck_assert_uint_eq(broker.count, 1);
+	EXPECT(0, "cap.db.tab", "\"seq\": 1", "\"op\": \"u\"", "\"before\": null",
+	       "\"after\": null", "\"parked\": {\"string\": \"cap.parked:0:1\"}",
+	       "\"id\": \"0-1-7\"");
+	ck_assert_int_eq(broker.sent[0].partition, park.sent[0].partition);
+	publisher_free(p);
+
+	park.record_max = 90; /* now events, too: only those with the name */
+	park.count = 0;
+	p = open_lives();
+	change(p, shape, CHANGE_UPDATE, ROW(&a, "7", "ann", "2", NULL, "3"),
+	       ROW(&b, "7", long_name, "2", NULL, "3"), &seq);
+	ck_assert_uint_eq(park.count, 2);
+	ck_assert(!park.records[1].stand_in && park.records[1].number > 0);
+	ck_assert_int_eq(park.ops[1], '\0');
+	ck_assert_uint_eq(broker.count, 1); /* the stand-in alone */
+	park.record_max = 0;
+	publisher_free(p);
+	p = open_lives();
+	change(p, shape, CHANGE_CREATE, NULL, ROW(&b, "8", "bob", "2", NULL, "3"), &seq);
+	ck_assert_uint_eq(park.count, 3); /* small, but behind the parked one */
+	ck_assert_uint_eq(broker.count, 1);
+	change(p, shape, CHANGE_CREATE, NULL, ROW(&b, "9", "eve", "2", NULL, "4"), &seq);
+	ck_assert_uint_eq(park.count, 3); /* another key */
+	ck_assert_uint_eq(broker.count, 2);
+	touched = publisher_touched(p, &n);
+	for (size_t i = 0; i < n; i++)
+		written += touched[i].records;
+	ck_assert_int_eq(written, 3);
+	end_lives(p, shape, &a, &b);
+}
+END_TEST
+
 START_TEST(a_commit_says_what_was_touched)
 {
 	struct shape *shape = make_shape();
@@ -412,8 +516,7 @@ START_TEST(an_event_never_says_null_for_a_column_that_is_not_there)
 		.op = CHANGE_CREATE, .shape = shape, .transaction = "0-1-9", .order = 1
 	};
 
-	write_event("Came", "enters", NULL,
-		    ",{\"name\":\"name\",\"type\":[\"null\",\"string\"]}");
+	write_event("Came", "enters", NULL, ",{\"name\":\"name\",\"type\":[\"null\",\"string\"]}");
 	p = open_publisher(&e);
 	ck_assert_msg(p != NULL, "%s", e.msg);
 	c.after = ROW(&a, "7", "Ann", "1", NULL, "3");
@@ -490,6 +593,7 @@ int main(void)
 	tcase_add_test(t, a_row_enters_and_changes);
 	tcase_add_test(t, a_key_changes);
 	tcase_add_test(t, a_commit_says_what_was_touched);
+	tcase_add_test(t, too_large_is_parked);
 	tcase_add_test(t, inexact_and_absent_are_said);
 	tcase_add_test(t, a_field_that_cannot_be_filled_stops);
 	tcase_add_test(t, an_event_never_says_null_for_a_column_that_is_not_there);

@@ -86,10 +86,11 @@ static int64_t sweep_call(enum script_call call, int64_t count)
 	return struck;
 }
 
-START_TEST(test_sweep)
+static void sweep(const char *delivery)
 {
 	int64_t counts[SCRIPT_CALL_COUNT], struck = 0, runs = 0;
 
+	script_delivery = delivery;
 	(void)script_run_setup(true);
 	run();
 	for (enum script_call c = 0; c < SCRIPT_CALL_COUNT; c++)
@@ -107,12 +108,26 @@ START_TEST(test_sweep)
 	buf_done(&reference);
 	script_run_teardown();
 }
+
+START_TEST(test_sweep)
+{
+	sweep("exactly-once");
+}
+END_TEST
+
+/* Without transactions: between the acknowledged steps of a group commit lie windows that only the
+ * reading back of what is there can close. */
+START_TEST(test_sweep_in_steps)
+{
+	sweep("at-least-once");
+}
 END_TEST
 
 int main(void)
 {
 	Suite *s = suite_create("sweep");
 
-	unit_test_slow(s, test_sweep, 120);
+	unit_test_slow(s, test_sweep, 240);
+	unit_test_slow(s, test_sweep_in_steps, 240);
 	return unit_run(s);
 }
