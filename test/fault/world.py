@@ -18,7 +18,7 @@ INGREDIENTS = {
     "truncate": True,
     "drop": True,
     "rename": True,
-    "cascades": False,
+    "cascades": True,
     "snapshot": True,        # `millrace snapshot` of a table while it is streamed
     "at-least-once": False,
 }

@@ -14,6 +14,7 @@ class Writer(threading.Thread):
         self.connection = self.failure = None
         self.done = self.refused = self.lost = 0
         self.hurry = False          # no more pauses
+        self.left = []              # [(step at which it ends, xid, commit or rollback)]: prepared, and left to another session
 
     def run(self):
         try:
@@ -39,7 +40,7 @@ class Writer(threading.Thread):
             try:
                 self.connection = self.servers.connect(database=self.db, connect_timeout=60)
                 with self.connection.cursor() as cursor:
-                    cursor.execute("SET innodb_lock_wait_timeout = 3")
+                    cursor.execute("SET innodb_lock_wait_timeout = 1")
             except (pymysql.err.Error, OSError):
                 self.close()
                 if time.monotonic() > give_up:
@@ -52,6 +53,7 @@ class Writer(threading.Thread):
         self.connect()
         try:
             with self.connection.cursor() as cursor:
+                self.end_left(cursor)
                 getattr(self, kind)(cursor, statements, end)
         except (pymysql.err.OperationalError, pymysql.err.InterfaceError, pymysql.err.InternalError, pymysql.err.IntegrityError,
                 pymysql.err.ProgrammingError, pymysql.err.DataError, OSError) as error:
@@ -65,6 +67,11 @@ class Writer(threading.Thread):
                 self.close()
             else:
                 raise
+
+    def end_left(self, cursor):
+        while self.left and self.left[0][0] <= self.done:
+            _, name, verb = self.left.pop(0)
+            cursor.execute(f"XA {verb} {name}")
 
     def take_back(self, kind, end):
         if kind == "xa":        # an XA transaction is ended before it can be taken back; a new session forgets what was not prepared
@@ -97,7 +104,8 @@ class Writer(threading.Thread):
             cursor.execute(f"XA COMMIT {name} ONE PHASE")
             return
         cursor.execute(f"XA PREPARE {name}")
-        if how == "left":           # until somebody finds it at the end
+        if how == "left":           # its locks are held until a later session ends it
+            self.left.append((self.done + 3, name, "COMMIT" if len(name) % 2 else "ROLLBACK"))
             self.close()
             return
         time.sleep(0 if self.hurry else 0.02)
