@@ -4,6 +4,8 @@
 #include "core/base/clock.h"
 #include "core/base/mem.h"
 
+#include <stdio.h>
+
 static const struct copy_table *find(const struct copy *c, const char *db, const char *table)
 {
 	for (size_t i = 0; i < c->table_count; i++)
@@ -43,9 +45,9 @@ const struct position_copy *copy_positions(struct copy *c, size_t *ret_count)
 							  .chunks = t->chunks,
 							  .rows = t->rows,
 							  .kind = "first" };
-		if (t->low.literals.size > 0 && !fold_done(t->fold))
+		if (t->has_low)
 			c->positions[i].last_key =
-				(struct record_texts){ t->last_key, t->shape->key_count };
+				(struct record_texts){ t->last_key, t->shape->key_count + 1u };
 	}
 	*ret_count = c->table_count;
 	return c->positions;
@@ -69,17 +71,31 @@ const struct status_copy *copy_status(struct copy *c, size_t *ret_count)
 	c->status = xrealloc(c->status, (c->table_count + 1) * sizeof(*c->status));
 	for (size_t i = 0; i < c->table_count; i++) {
 		const struct copy_table *t = c->tables[i];
-		bool running = t == c->active && t->started_us != 0 && now > t->started_us;
+		bool running = !fold_done(t->fold) && t->started_us != 0 && now > t->started_us;
 
-		c->status[i] = (struct status_copy){ .table = t->name,
-						     .rows = t->rows,
-						     .done = fold_done(t->fold),
-						     .rows_estimate = t->rows_estimate,
-						     .kind = "first" };
+		c->status[i] = (struct status_copy){
+			.table = t->name,
+			.rows = t->rows,
+			.done = fold_done(t->fold),
+			.rows_estimate = t->rows_estimate,
+			.kind = "first",
+			.why = fold_done(t->fold) ? "" : copy_paused(c),
+			.paused = c->pace.loaded != 0 && !fold_done(t->fold)
+		};
 		if (running)
 			c->status[i].rate = (double)(t->rows - t->rows_at_start) * 1e6 /
 					    (double)(now - t->started_us);
 	}
 	*ret_count = c->table_count;
 	return c->status;
+}
+
+const char *copy_paused(struct copy *c)
+{
+	c->paused[0] = '\0';
+	if (c->pace.loaded != 0)
+		(void)snprintf(c->paused, sizeof(c->paused),
+			       "%lld threads run on the source (copy.max_load = %lld)",
+			       (long long)c->pace.loaded, (long long)c->settings->copy_max_load);
+	return c->paused;
 }

@@ -27,7 +27,6 @@
 #define BUSY_WAIT_MS 4
 #define RELEASE_BYTES 65536
 #define TURN_PACKETS 256 /* packets between two looks at what time demands */
-#define ORDER_CHECK 1024 /* changes between looks at the clock inside a group */
 
 /* ---- rows ----------------------------------------------------------------------------------- */
 
@@ -136,7 +135,7 @@ static int take_packet(struct session *s, struct slice packet, struct err *e)
 		release(s);
 		return 0;
 	}
-	if (!was_open && group_begin(s, e) < 0)
+	if (!was_open && (session_copy_hold(s, e) < 0 || group_begin(s, e) < 0))
 		return -1;
 	if (group_is_again(s->group) && session_deliver_rows(s, s->group, e) < 0)
 		return -1;
@@ -221,49 +220,12 @@ static int next_packet(struct session *s, struct err *e)
 
 /* ---- between two source transactions -------------------------------------------------------- */
 
-static int deliver_copied(void *context, const struct change *change, struct err *e)
-{
-	struct session *s = context;
-
-	if (change->order % ORDER_CHECK == 0) {
-		notify_watchdog();
-		report_turn(s->report);
-	}
-	FAULT(chunk_row);
-	return publisher_change(s->publisher, change, &s->seq, e);
-}
-
-static int deliver_chunk(struct session *s, struct err *e)
-{
-	int64_t commit_us = s->commit_us != 0 ? s->commit_us : clock_now_us();
-	const char *ended = NULL;
-
-	if (session_apart(s, e) < 0 ||
-	    copy_emit(s->copy, commit_us, deliver_copied, s, &ended, e) < 0)
-		return -1;
-	if (s->seq > s->part_seq)
-		commit_batch_add(&s->batch, copy_chunk_name(s->copy), s->seq - s->part_seq,
-				 commit_us);
-	else
-		commit_batch_move(&s->batch);
-	s->part_seq = s->seq;
-	if (ended != NULL) {
-		commit_batch_copied(&s->batch, ended);
-		log_info("copy", "%s is copied%s", ended,
-			 copy_all_done(s->copy) ? "; all tables are" : "");
-	}
-	return session_apart(s, e);
-}
-
 static int at_border(struct session *s, struct err *e)
 {
 	struct copy_place place = { &s->gtid_set, s->file, s->file_position };
-	int rc = 0;
+	int rc;
 
-	if (!copy_all_done(s->copy) && s->open_gtid[0] == '\0')
-		rc = copy_step(s->copy, &place, e);
-	if (rc > 0)
-		rc = deliver_chunk(s, e);
+	rc = session_copy(s, &place, e);
 	if (rc == 0 && s->open_gtid[0] == '\0')
 		rc = session_reconcile(s, &place, e);
 	if (rc == 0 && s->commands != NULL)

@@ -72,6 +72,16 @@ static int send_emptied(struct session *s, const struct group_effect *effect, co
 	return rc;
 }
 
+/* All that is to come of it is in the stream. */
+static void end_copy(struct session *s, const char *db, const char *table)
+{
+	char *name = xasprintf("%s.%s", db, table);
+
+	commit_batch_copied(&s->batch, name);
+	log_info("copy", "%s was emptied while it was copied: its copy has ended", name);
+	free(name);
+}
+
 static int emptied(struct session *s, const struct group_effect *effect, const char *db,
 		   const char *table, struct err *e)
 {
@@ -79,7 +89,7 @@ static int emptied(struct session *s, const struct group_effect *effect, const c
 	log_info("capture", "%s: %s: %s.%s is empty", group_info(s->group)->gtid_text, effect->why,
 		 db, table);
 	if (copy_emptied(s->copy, db, table))
-		log_info("copy", "%s.%s was emptied while it is copied", db, table);
+		end_copy(s, db, table);
 	reconcile_emptied(s->reconcile, db, table);
 	return send_emptied(s, effect, db, table, e);
 }

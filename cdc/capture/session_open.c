@@ -30,7 +30,7 @@
 /* A table of the source, as it is now. */
 struct source_table {
 	struct shape *shape;
-	int64_t rows_estimate;
+	struct copy_source source;
 };
 
 struct source_tables {
@@ -79,13 +79,10 @@ static int read_tables(struct session *s, struct db *db, struct source_tables *t
 					e);
 		if (rc < 0)
 			break;
-		tables->items[i].rows_estimate = names[i].rows_estimate;
+		tables->items[i].source =
+			(struct copy_source){ names[i].rows_estimate, names[i].transactional };
 		tables->count++;
 		rc = check_cascades(s, &names[i], e);
-		if (!names[i].transactional)
-			log_warning("capture",
-				    "%s.%s is not transactional: a copy of it may miss changes",
-				    names[i].db, names[i].table);
 	}
 	if (rc == 0 && strcmp(s->settings->capture_cascades, "reconcile") == 0)
 		rc = cascade_read(s->cascade, db, names, count, e);
@@ -188,21 +185,21 @@ static int compare_configuration(struct session *s, const char *stored, struct e
 	return rc;
 }
 
-/* A table that the position doesn't know: copied if this capture began with a copy. */
+/* A table that the position doesn't know is copied, unless it is not wanted. */
 static int new_table(struct session *s, const struct source_table *table, struct err *e)
 {
-	bool copied = strcmp(s->settings->source_start, "snapshot") != 0;
+	bool copied = !s->settings->copy_new_tables;
 	char *topic = publisher_row_topic(s->publisher, table->shape);
 	int rc = position_new_table(s->settings, s->admin, topic, e);
 
 	if (rc == 0 && copied)
 		log_warning("capture",
-			    "%s.%s is new: without a copy (source.start = %s), its topic begins "
+			    "%s.%s is new: without a copy (copy.new_tables = off), its topic begins "
 			    "with the next change",
-			    table->shape->db, table->shape->table, s->settings->source_start);
+			    table->shape->db, table->shape->table);
 	free(topic);
 	return rc < 0 ? -1
-		      : copy_table(s->copy, table->shape, table->rows_estimate, NULL, copied, e);
+		      : copy_table(s->copy, table->shape, &table->source, NULL, copied, e);
 }
 
 static bool is_there(const struct source_tables *tables, const struct position_copy *known)
@@ -239,7 +236,7 @@ static int take_tables(struct session *s, const struct position_record *position
 
 		if (known == NULL
 			    ? new_table(s, t, e) < 0
-			    : copy_table(s->copy, t->shape, t->rows_estimate, known, false, e) < 0)
+			    : copy_table(s->copy, t->shape, &t->source, known, false, e) < 0)
 			return -1;
 	}
 	return 0;
@@ -303,8 +300,8 @@ static int first_position(struct session *s, struct db *db, const struct source_
 	if (starting_point(s, db, &copied, e) < 0)
 		return -1;
 	for (size_t i = 0; i < tables->count; i++)
-		if (copy_table(s->copy, tables->items[i].shape, tables->items[i].rows_estimate,
-			       NULL, copied, e) < 0)
+		if (copy_table(s->copy, tables->items[i].shape, &tables->items[i].source, NULL,
+			       copied, e) < 0)
 			return -1;
 	return 0;
 }

@@ -100,6 +100,13 @@ void session_xa_rollback(struct session *s);
 void session_xa_resume(struct session *s, const struct position_record *position);
 void session_xa_done(struct session *s);
 
+/* ---- session_copy.c ------------------------------------------------------------------------- */
+
+/* Between two source transactions: a step of the first copy, and the chunk that is ready. */
+int session_copy(struct session *s, const struct copy_place *place, struct err *e);
+/* A group begins: rests as long as the copy of a table without a key needs it to. */
+int session_copy_hold(struct session *s, struct err *e);
+
 /* ---- session_reconcile.c -------------------------------------------------------------------- */
 
 /* Goes on with what the position holds; NULL: there is none. */

@@ -9,6 +9,7 @@
 #include "core/mysql/db.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 /* A border that is a date like 2024-02-31 must stay one; keys of TEXT columns may be longer than
@@ -31,6 +32,9 @@ struct chunk_reader {
 	struct key_border low, high;
 	struct gtid_set seen;
 	struct shape *key_shape;
+
+	char place_file[CHUNK_FILE_SIZE]; /* "": not known */
+	uint64_t place_position;
 
 	struct chunk *chunk;
 	struct err failure;
@@ -68,6 +72,30 @@ static int connect_source(struct chunk_reader *r, struct err *e)
 	r->db = db;
 	pthread_mutex_unlock(&r->lock);
 	return stopping ? err_retry(e, "stopping") : 0;
+}
+
+static void placed(void *context, const char *file, uint64_t position)
+{
+	struct chunk_reader *r = context;
+
+	pthread_mutex_lock(&r->lock);
+	(void)snprintf(r->place_file, sizeof(r->place_file), "%s", file); /* same size */
+	r->place_position = position;
+	pthread_mutex_unlock(&r->lock);
+}
+
+bool chunk_place(struct chunk_reader *r, char *file, uint64_t *ret_position)
+{
+	bool known;
+
+	pthread_mutex_lock(&r->lock);
+	known = r->place_file[0] != '\0';
+	if (known) {
+		memcpy(file, r->place_file, sizeof(r->place_file));
+		*ret_position = r->place_position;
+	}
+	pthread_mutex_unlock(&r->lock);
+	return known;
 }
 
 static void work(struct chunk_reader *r)
@@ -178,6 +206,9 @@ void chunk_request(struct chunk_reader *r, const struct chunk_request *request)
 	r->request.seen = &r->seen;
 	if (request->key_shape != NULL)
 		r->key_shape = shape_ref((struct shape *)(uintptr_t)request->key_shape);
+	r->request.placed = placed;
+	r->request.context = r;
+	r->place_file[0] = '\0';
 	r->job = JOB_ASKED;
 	pthread_cond_signal(&r->changed);
 	pthread_mutex_unlock(&r->lock);

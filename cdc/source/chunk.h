@@ -4,13 +4,20 @@
  * A chunk is what one short consistent-snapshot transaction sees of the keys (low, high]. It comes
  * with a point of the binlog that holds everything it sees. The snapshot is taken again until it
  * sees all that the stream had read when it was asked for. One request at a time: chunk_request(),
- * then chunk_poll() until it answers. */
+ * then chunk_poll() until it answers.
+ *
+ * A table without a key has no chunks: all of it is read from one snapshot into a spool, whose
+ * place in the binlog chunk_place() tells as soon as it is known. */
 #ifndef CDC_SOURCE_CHUNK_H
 #define CDC_SOURCE_CHUNK_H
 
 #include "cdc/source/collator.h"
+#include "cdc/source/spool.h"
 #include "core/base/gtid.h"
+#include "core/mysql/db_watch.h"
 #include "core/value/shape.h"
+
+#define CHUNK_FILE_SIZE 512
 
 struct chunk_reader;
 
@@ -18,10 +25,13 @@ struct chunk_request {
 	const char *db, *table;
 	const char *where; /* only rows for which this SQL condition holds; NULL or "": all */
 	bool bound_only;   /* read no rows: only the first border */
+	bool rows_only;    /* don't ask for the border of the next chunk */
 	const struct key_border *low, *high; /* copied; NULL: from the first row, to the last one */
 	/* the shape the borders were made with; NULL when there is none yet */
 	const struct shape *key_shape;
-	struct collator *collator; /* must live as long as the reader */
+	bool spool;                /* no key: everything, into a file */
+	struct collator *collator; /* these two must live as long as the reader */
+	struct db_watch *watch;    /* NULL: the read gives way to nobody */
 	int64_t rows;              /* of the next chunk */
 	size_t bytes_max;          /* of images and keys; the chunk is cut there */
 	/* What the snapshot must see: the stream's position, and its place in the binlog files (""
@@ -29,6 +39,9 @@ struct chunk_request {
 	const struct gtid_set *seen;
 	const char *seen_file;
 	uint32_t seen_position;
+	/* chunk_read() only: called when the snapshot of a spool is open. */
+	void (*placed)(void *context, const char *file, uint64_t position);
+	void *context;
 };
 
 struct chunk_row {
@@ -43,6 +56,9 @@ struct chunk {
 	struct chunk_row *rows; /* in key order */
 	size_t row_count;
 	struct buf bytes;
+	struct spool *spool; /* instead of rows */
+	/* The key is not that of key_shape (any more): nothing was read. shape is as of `point`. */
+	bool rekeyed;
 	bool cut; /* bytes_max was reached: it goes only to `high` */
 	struct key_border high;
 	bool has_next; /* border of the next chunk; else that one has an open end */
@@ -67,6 +83,9 @@ void chunk_request(struct chunk_reader *r, const struct chunk_request *request);
 /* 1: the answer, to be freed with chunk_free(); 0: not yet, or nothing was asked; -1: it failed.
  * ERR_RETRY: the same request may be given again (with fewer rows). */
 int chunk_poll(struct chunk_reader *r, struct chunk **ret_chunk, struct err *e);
+/* Of the request for a spool that is under way. false: not known yet. `file` has CHUNK_FILE_SIZE
+ * bytes. */
+bool chunk_place(struct chunk_reader *r, char *file, uint64_t *ret_position);
 void chunk_free(struct chunk *c);
 
 /* ---- without a thread ----------------------------------------------------------------------- */

@@ -7,7 +7,9 @@
  *   SELECT columns WHERE key in (low, high]      with the server's own time limit
  *   COMMIT
  *   @@gtid_binlog_pos                            read last: holds all that the SELECT saw
- *   SELECT key ... LIMIT 1 OFFSET n-1            border of the next chunk, consistent with nothing
+ *
+ *   SELECT key ... LIMIT 1 OFFSET n-1            a border, asked for by itself; consistent with
+ *                                                nothing
  *
  * Whether the snapshot sees what the stream has seen is answered by the place in the binlog file
  * where the stream stands. Before the stream has read anything on this connection only its GTID
@@ -45,6 +47,7 @@ void chunk_free(struct chunk *c)
 	if (c == NULL)
 		return;
 	shape_unref(c->shape);
+	spool_free(c->spool);
 	gtid_set_done(&c->point);
 	free(c->rows);
 	buf_done(&c->bytes);
@@ -56,7 +59,7 @@ void chunk_free(struct chunk *c)
 /* ---- the snapshot --------------------------------------------------------------------------- */
 
 struct place {
-	char file[512];
+	char file[CHUNK_FILE_SIZE];
 	uint64_t position;
 };
 
@@ -70,7 +73,7 @@ static int snapshot_place(struct db *db, struct place *place, struct err *e)
 	if (db_query(db, "SHOW STATUS LIKE 'binlog\\_snapshot\\_%'", &result, e) < 0)
 		return -1;
 	while ((rc = db_next(result, &row, e)) == 1) {
-		char text[512];
+		char text[CHUNK_FILE_SIZE];
 
 		(void)snprintf(text, sizeof(text), "%.*s", (int)row[1].size,
 			       (const char *)row[1].data); /* names are shorter */
@@ -145,8 +148,11 @@ static int snapshot_open(struct db *db, const struct chunk_request *request, str
 		    snapshot_place(db, &place, e) < 0 ||
 		    sees_enough(db, request, &place, &enough, e) < 0)
 			return -1;
-		if (enough)
+		if (enough) {
+			if (request->spool && request->placed != NULL)
+				request->placed(request->context, place.file, place.position);
 			return 0;
+		}
 		if (clock_monotonic_us() > give_up)
 			return err_retry(e,
 					 "table %s.%s: a snapshot of the source (%s:%" PRIu64
@@ -373,6 +379,50 @@ static int read_rows(const struct settings *settings, struct db *db,
 	return rc;
 }
 
+/* ---- all rows of a table without a key ------------------------------------------------------ */
+
+static int spool_result(struct db_result *result, struct chunk *c, struct err *e)
+{
+	const struct slice *text;
+	struct buf image = BUF_INIT;
+	int rc = 0;
+
+	if (db_column_count(result) != c->shape->column_count)
+		return err_fatal(e, "copy of %s.%s: the source gave %zu columns for %u",
+				 c->shape->db, c->shape->table, db_column_count(result),
+				 c->shape->column_count);
+	while (rc >= 0 && (rc = db_next(result, &text, e)) == 1) {
+		buf_reset(&image);
+		if (row_image_from_text(c->shape, text, &image, e) < 0 ||
+		    spool_add(c->spool, buf_slice(&image), e) < 0)
+			rc = -1;
+	}
+	buf_done(&image);
+	return rc;
+}
+
+static int read_spool(const struct settings *settings, struct db *db,
+		      const struct chunk_request *request, struct chunk *c, struct err *e)
+{
+	struct db_result *result = NULL;
+	struct buf sql = BUF_INIT;
+	int rc = spool_new(settings->state_dir, &c->spool, e);
+
+	add_limit(settings, &sql);
+	buf_add_str(&sql, "SELECT ");
+	row_select_list(c->shape, &sql);
+	add_from(request, &sql);
+	if (rc == 0)
+		rc = db_query(db, buf_cstr(&sql), &result, e);
+	if (rc == 0)
+		rc = spool_result(result, c, e);
+	db_result_free(result);
+	buf_done(&sql);
+	return rc == 0 ? spool_rewind(c->spool, e) : -1;
+}
+
+/* ---- the border ----------------------------------------------------------------------------- */
+
 /* The key n rows behind `low`. */
 static int read_border(const struct settings *settings, struct db *db,
 		       const struct chunk_request *request, const struct key_border *low,
@@ -415,17 +465,17 @@ static int read_shape(struct db *db, const struct chunk_request *request, struct
 	if (catalog_read_shape(db, request->db, request->table, &c->shape, e) < 0)
 		return -1;
 	refused = key_refused(c->shape);
+	c->rekeyed = request->key_shape != NULL && !key_equal_columns(request->key_shape, c->shape);
+	if (c->rekeyed || request->spool)
+		return 0;
 	if (refused != NULL)
-		return err_data(e, "table %s.%s changed while it is copied: %s", request->db,
-				request->table, refused);
-	if (request->key_shape != NULL && !key_equal_columns(request->key_shape, c->shape))
-		return err_data(e, "the primary key of %s.%s changed while the table is copied",
-				request->db, request->table);
+		return err_data(e, "table %s.%s: %s", request->db, request->table, refused);
 	return collator_prepare(request->collator, c->shape, e);
 }
 
-static int read_snapshot(const struct settings *settings, struct db *db,
-			 const struct chunk_request *request, struct chunk *c, struct err *e)
+/* The metadata lock is held from the first statement on the table until the transaction's end. */
+static int read_locked(const struct settings *settings, struct db *db,
+		       const struct chunk_request *request, struct chunk *c, struct err *e)
 {
 	struct buf sql = BUF_INIT;
 	int rc;
@@ -433,12 +483,30 @@ static int read_snapshot(const struct settings *settings, struct db *db,
 	buf_add_str(&sql, "SELECT 1");
 	add_from(request, &sql);
 	buf_add_str(&sql, " LIMIT 0");
-	rc = snapshot_open(db, request, e) < 0 || db_run(db, buf_cstr(&sql), e) < 0 ||
-			     read_shape(db, request, c, e) < 0 ||
-			     read_rows(settings, db, request, c, e) < 0
-		     ? -1
-		     : 0;
+	rc = db_run(db, buf_cstr(&sql), e) < 0 || read_shape(db, request, c, e) < 0 ? -1 : 0;
 	buf_done(&sql);
+	if (rc < 0 || c->rekeyed)
+		return rc;
+	return request->spool ? read_spool(settings, db, request, c, e)
+			      : read_rows(settings, db, request, c, e);
+}
+
+static int read_snapshot(const struct settings *settings, struct db *db,
+			 const struct chunk_request *request, struct chunk *c, struct err *e)
+{
+	int watched = -1, rc;
+
+	if (snapshot_open(db, request, e) < 0)
+		return -1;
+	if (request->watch != NULL)
+		watched = db_watch_begin(request->watch, db, request->db, request->table);
+	rc = read_locked(settings, db, request, c, e);
+	if (watched >= 0 && db_watch_end(request->watch, watched) && rc < 0 &&
+	    e->kind == ERR_RETRY) {
+		*e = (struct err)ERR_INIT;
+		rc = err_retry(e, "reading %s.%s gave way to a session that waits for the table",
+			       request->db, request->table);
+	}
 	return rc;
 }
 
@@ -468,16 +536,14 @@ int chunk_read(const struct settings *settings, struct db *db, const struct chun
 
 	if (request->bound_only) {
 		if (read_shape(db, request, c, e) < 0 ||
-		    read_border(settings, db, request, request->low, c, e) < 0)
+		    (c->rekeyed ? read_point(settings, db, c, e)
+				: read_border(settings, db, request, request->low, c, e)) < 0)
 			goto failed;
 	} else {
 		if (read_snapshot(settings, db, request, c, e) < 0)
 			goto failed;
 		FAULT_SLOW(slow_chunk);
 		if ((!c->cut && db_run(db, "COMMIT", e) < 0) || read_point(settings, db, c, e) < 0)
-			goto failed;
-		if (!c->cut && request->high != NULL &&
-		    read_border(settings, db, request, request->high, c, e) < 0)
 			goto failed;
 	}
 	*ret_chunk = c;

@@ -216,6 +216,11 @@ int db_get_text(struct db *db, const char *sql, char **ret_text, struct err *e)
 	return 0;
 }
 
+unsigned db_error_number(const struct db *db)
+{
+	return mysql_errno(db->mysql);
+}
+
 bool db_is_mariadb(const struct db *db)
 {
 	return mariadb_connection(db->mysql) != 0;

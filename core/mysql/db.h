@@ -36,6 +36,8 @@ struct value_source_type db_column_type(const struct db_result *r, size_t column
 void db_result_free(struct db_result *r); /* reads and drops what is left; NULL is fine */
 /* First column of the first row, malloced text; NULL when there is no row or it is NULL. */
 int db_get_text(struct db *db, const char *sql, char **ret_text, struct err *e);
+/* Number of the last error (MariaDB knowledge base, "MariaDB Error Codes"); 0: none. */
+unsigned db_error_number(const struct db *db);
 bool db_is_mariadb(const struct db *db);
 uint64_t db_connection_id(const struct db *db);
 const char *db_server_version(const struct db *db);

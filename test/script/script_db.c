@@ -157,6 +157,12 @@ int db_get_text(struct db *db, const char *sql, char **ret_text, struct err *e)
 	return 0;
 }
 
+unsigned db_error_number(const struct db *db)
+{
+	(void)db;
+	return 0;
+}
+
 bool db_is_mariadb(const struct db *db)
 {
 	(void)db;

@@ -17,6 +17,7 @@
 
 #define KEYS 60
 #define CHANGES 4000
+#define WINDOWS 4
 
 struct model_change {
 	int before, after; /* keys, -1: none */
@@ -30,11 +31,14 @@ struct model {
 	struct model_change log[CHANGES];
 	size_t log_count, read;
 	struct fold *fold;
-	/* the open chunk */
-	bool open, selected;
-	size_t point;  /* its SELECT's place in the log */
-	int low, high; /* high KEYS: open end */
-	uint32_t snapshot[KEYS];
+	int low; /* the last key copied */
+	struct window {
+		bool selected;
+		size_t point;  /* its SELECT's place in the log */
+		int low, high; /* high KEYS: open end */
+		uint32_t snapshot[KEYS];
+	} windows[WINDOWS]; /* open, from the first to the last */
+	size_t window_count;
 	int64_t creates, reads;
 };
 
@@ -152,36 +156,53 @@ static void read_change(struct model *m)
 	check_copied(m);
 }
 
+static int edge_of(const struct model *m)
+{
+	return m->window_count > 0 ? m->windows[m->window_count - 1].high : m->low;
+}
+
 static void open_window(struct model *m)
 {
+	struct window *w = &m->windows[m->window_count];
 	uint8_t bytes[3];
 	struct slice high = { bytes, 0 };
 
-	m->high = m->low + 1 + (int)unit_random_below(15);
-	if (m->high >= KEYS - 1)
-		m->high = KEYS;
+	w->low = edge_of(m);
+	w->high = w->low + 1 + (int)unit_random_below(15);
+	if (w->high >= KEYS - 1)
+		w->high = KEYS;
 	else
-		high.size = key_bytes(m->high, bytes);
-	fold_open(m->fold, m->high == KEYS ? NULL : &high);
-	m->open = true;
-	m->selected = false;
+		high.size = key_bytes(w->high, bytes);
+	w->selected = false;
+	(void)fold_open(m->fold, w->high == KEYS ? NULL : &high, m);
+	m->window_count++;
+}
+
+/* Those behind it go first. */
+static void give_up(struct model *m, size_t window)
+{
+	while (m->window_count > window) {
+		fold_abandon_last(m->fold);
+		m->window_count--;
+	}
 }
 
 /* The head is between the window's opening and now; the reader may be anywhere before it. */
-static void take_snapshot(struct model *m)
+static void take_snapshot(struct model *m, size_t window)
 {
-	memcpy(m->snapshot, m->head, sizeof(m->snapshot));
-	m->point = m->log_count;
-	m->selected = true;
-	if (unit_random_below(4) == 0 &&
-	    m->high > m->low + 2) { /* too many bytes: a smaller chunk */
-		uint8_t bytes[3];
+	struct window *w = &m->windows[window];
+	uint8_t bytes[3];
 
-		m->high = m->low + 1 +
-			  (int)unit_random_below(
-				  (uint64_t)((m->high < KEYS ? m->high : KEYS - 1) - m->low - 1));
-		fold_narrow(m->fold, slice_of(bytes, key_bytes(m->high, bytes)));
-	}
+	memcpy(w->snapshot, m->head, sizeof(w->snapshot));
+	w->point = m->log_count;
+	w->selected = true;
+	if (unit_random_below(4) != 0 || w->high <= w->low + 2)
+		return;
+	give_up(m, window + 1); /* too many bytes: a smaller chunk */
+	w->high = w->low + 1 +
+		  (int)unit_random_below(
+			  (uint64_t)((w->high < KEYS ? w->high : KEYS - 1) - w->low - 1));
+	fold_narrow(m->fold, fold_last(m->fold), slice_of(bytes, key_bytes(w->high, bytes)));
 }
 
 static void emit(struct model *m)
@@ -189,36 +210,50 @@ static void emit(struct model *m)
 	static uint8_t keys[KEYS][3];
 	static uint32_t images[KEYS][2];
 	struct fold_select rows[KEYS];
+	struct window *w = &m->windows[0];
 	size_t count = 0;
 
-	for (int k = m->low + 1; k <= m->high && k < KEYS; k++) {
-		if (m->snapshot[k] == 0)
+	for (int k = w->low + 1; k <= w->high && k < KEYS; k++) {
+		if (w->snapshot[k] == 0)
 			continue;
 		images[k][0] = (uint32_t)k;
-		images[k][1] = m->snapshot[k];
+		images[k][1] = w->snapshot[k];
 		rows[count].key = slice_of(keys[k], key_bytes(k, keys[k]));
 		rows[count++].image = slice_of(images[k], sizeof(images[k]));
 	}
 	ck_assert_int_eq(fold_merge(m->fold, rows, count, read_row, m, NULL), 0);
+	m->low = w->high;
 	fold_close(m->fold);
-	m->low = m->high;
-	m->open = false;
 	check_copied(m);
+}
+
+/* The windows behind it stay open: the model's list moves up. */
+static void take_out_first(struct model *m)
+{
+	emit(m);
+	m->window_count--;
+	memmove(m->windows, m->windows + 1, m->window_count * sizeof(m->windows[0]));
 }
 
 static void step_copy(struct model *m)
 {
+	size_t at;
+
 	if (fold_done(m->fold))
 		return;
-	if (!m->open)
+	if (m->window_count < WINDOWS && edge_of(m) != KEYS && unit_random_below(2) == 0) {
 		open_window(m);
-	else if (!m->selected)
-		take_snapshot(m);
-	else if (unit_random_below(10) == 0) {
-		fold_abandon(m->fold);
-		m->open = false;
-	} else if (m->read >= m->point)
-		emit(m);
+		return;
+	}
+	if (m->window_count == 0)
+		return;
+	at = unit_random_below(m->window_count);
+	if (!m->windows[at].selected)
+		take_snapshot(m, at);
+	else if (unit_random_below(10) == 0)
+		give_up(m, at);
+	else if (m->windows[0].selected && m->read >= m->windows[0].point)
+		take_out_first(m);
 }
 
 static void run_model(void)
@@ -258,14 +293,14 @@ END_TEST
 START_TEST(test_fold_is_packed)
 {
 	struct fold *f = fold_new();
+	struct fold_window *w = fold_open(f, NULL, NULL);
 	uint8_t image[1000] = { 0 };
 	struct slice key = slice_str("k");
 
-	fold_open(f, NULL);
 	for (size_t i = 0; i < 10000; i++)
 		ck_assert_int_eq(fold_change(f, &key, &key, slice_of(image, sizeof(image))),
 				 FOLD_DROP);
-	ck_assert_uint_lt(fold_bytes(f), 200000);
+	ck_assert_uint_lt(fold_bytes(w), 200000);
 	fold_free(f);
 }
 END_TEST
