@@ -157,14 +157,19 @@ static void print_line(FILE *out, const char *label, const char *unit, const jso
 static void print_copies(const json_t *capture, FILE *out)
 {
 	const json_t *copies = json_object_get(capture, "copies"), *copy;
+	const char *paused = "";
 	size_t i, done = 0;
 
+	json_array_foreach(copies, i, copy) if (json_is_true(json_object_get(copy, "paused")))
+		paused = text(copy, "why");
 	json_array_foreach(copies, i, copy) done += json_is_true(json_object_get(copy, "done"));
 	if (done == json_array_size(copies))
 		return;
 	fprintf(out, "\nfirst copy: %zu of %zu tables done\n", done, json_array_size(copies));
 	json_array_foreach(copies, i, copy) if (!json_is_true(json_object_get(copy, "done")))
 		print_line(out, text(copy, "table"), "rows", copy, "rows", "rows_estimate");
+	if (paused[0] != '\0')
+		fprintf(out, "  paused: %s\n", paused);
 }
 
 static void print_version(const json_t *version, FILE *out)

@@ -58,6 +58,7 @@ int64_t copy_pace_rows(const struct copy *c, int64_t rows)
 void copy_pace_report(struct copy *c)
 {
 	int64_t now = clock_monotonic_us(), rows = 0, estimate = 0;
+	double rate;
 	int percent;
 
 	if (copy_all_done(c) || now - c->pace.reported_us < 1000000)
@@ -73,10 +74,17 @@ void copy_pace_report(struct copy *c)
 	if (c->pace.reported_us != 0 && now - c->pace.reported_us < REPORT_US &&
 	    percent < c->pace.reported_percent + REPORT_PERCENT)
 		return;
+	rate = c->pace.reported_us == 0 ? 0
+					: (double)(rows - c->pace.reported_rows) * 1e6 /
+						  (double)(now - c->pace.reported_us);
 	if (c->pace.reported_us != 0)
-		log_info("copy", "%zu of %zu tables, %lld rows of about %lld (%d %%)%s%s",
+		log_info("copy",
+			 "%zu of %zu tables, %lld rows of about %lld (%d %%), %.0f rows/s, about "
+			 "%.0f s to go%s%s",
 			 c->done_count, c->table_count, (long long)rows, (long long)estimate,
-			 percent, c->pace.loaded != 0 ? ", paused: " : "", copy_paused(c));
+			 percent, rate, rate > 0 ? (double)(estimate - rows) / rate : 0,
+			 c->pace.loaded != 0 ? ", paused: " : "", copy_paused(c));
+	c->pace.reported_rows = rows;
 	c->pace.reported_us = now;
 	c->pace.reported_percent = percent;
 }

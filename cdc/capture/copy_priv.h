@@ -85,9 +85,9 @@ struct copy_seen {
 };
 
 struct copy_pace {
-	int64_t next_us;     /* rate: no read begins before */
-	int64_t loaded;      /* threads that run on the source, when that is too many; else 0 */
-	int64_t reported_us; /* progress in the log */
+	int64_t next_us; /* rate: no read begins before */
+	int64_t loaded;  /* threads that run on the source, when that is too many; else 0 */
+	int64_t reported_us, reported_rows; /* progress in the log */
 	int reported_percent;
 };
 

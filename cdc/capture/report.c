@@ -32,7 +32,7 @@
 struct metrics {
 	struct metric *rows, *transactions, *bytes, *commits, *commit_seconds, *seq, *up, *leads;
 	struct metric *lag_transactions[2], *lag_bytes[2], *lag_seconds[2]; /* read, delivered */
-	struct metric *copy_rows, *copying;
+	struct metric *copy_rows, *copying, *copy_rate, *copy_left, *copy_paused;
 };
 
 struct head {
@@ -100,6 +100,13 @@ static void make_metrics(struct metrics *m)
 				"1 while this instance leads, 0 while it stands by.", NULL);
 	m->copy_rows = metric_gauge("millrace_capture_copied_rows",
 				    "Rows delivered by first copies.", NULL);
+	m->copy_rate = metric_gauge("millrace_capture_copy_rows_per_second",
+				    "Rows a second of the copies under way.", NULL);
+	m->copy_left = metric_gauge("millrace_capture_copy_rows_left",
+				    "Rows that copies have yet to read, by the source's estimate.",
+				    NULL);
+	m->copy_paused = metric_gauge("millrace_capture_copy_paused",
+				      "1 while copies wait for the source's load to fall.", NULL);
 	m->copying = metric_gauge("millrace_capture_copying_tables",
 				  "Tables whose first copy has not ended.", NULL);
 	for (size_t i = 0; i < 2; i++) {
@@ -447,8 +454,10 @@ int report_new(const struct settings *settings, struct report **ret_report, stru
 
 static void free_copies(struct report *r)
 {
-	for (size_t i = 0; i < r->copy_count; i++)
+	for (size_t i = 0; i < r->copy_count; i++) {
 		free((char *)(uintptr_t)r->copies[i].table);
+		free((char *)(uintptr_t)r->copies[i].why);
+	}
 	free(r->copies);
 }
 
@@ -540,7 +549,9 @@ void report_finish(struct report *r)
 
 static void take_copies(struct report *r, const struct report_progress *progress)
 {
-	int64_t rows = 0, copying = 0;
+	int64_t rows = 0, copying = 0, left = 0;
+	bool paused = false;
+	double rate = 0;
 
 	free_copies(r);
 	r->copies = xcalloc(progress->copy_count + 1, sizeof(*r->copies));
@@ -548,9 +559,20 @@ static void take_copies(struct report *r, const struct report_progress *progress
 	for (size_t i = 0; i < progress->copy_count; i++) {
 		r->copies[i] = progress->copies[i];
 		r->copies[i].table = xstrdup(progress->copies[i].table);
+		r->copies[i].why =
+			xstrdup(progress->copies[i].why != NULL ? progress->copies[i].why : "");
 		rows += progress->copies[i].rows;
 		copying += !progress->copies[i].done;
+		if (progress->copies[i].done)
+			continue;
+		paused = paused || progress->copies[i].paused;
+		rate += progress->copies[i].rate;
+		if (progress->copies[i].rows_estimate > progress->copies[i].rows)
+			left += progress->copies[i].rows_estimate - progress->copies[i].rows;
 	}
+	metric_set(r->metrics.copy_rate, rate);
+	metric_set(r->metrics.copy_left, (double)left);
+	metric_set(r->metrics.copy_paused, paused ? 1 : 0);
 	metric_set(r->metrics.copy_rows, (double)rows);
 	metric_set(r->metrics.copying, (double)copying);
 }

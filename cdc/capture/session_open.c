@@ -192,6 +192,9 @@ static int new_table(struct session *s, const struct source_table *table, struct
 	char *topic = publisher_row_topic(s->publisher, table->shape);
 	int rc = position_new_table(s->settings, s->admin, topic, e);
 
+	if (rc == 0 && !copied)
+		log_info("capture", "%s.%s is new: it is copied", table->shape->db,
+			 table->shape->table);
 	if (rc == 0 && copied)
 		log_warning("capture",
 			    "%s.%s is new: without a copy (copy.new_tables = off), its topic begins "

@@ -127,7 +127,7 @@ def test_a_first_commit_that_was_aborted(servers, table, make_setup):  # noqa: F
     compare(again.reader.records(again.topic(f"{db}.t")), connection, db, "t", ["id"])
 
 
-def test_start_now_and_a_table_that_cannot_be_copied(database, make_setup):
+def test_start_now_and_a_table_that_comes_later(database, make_setup):
     db, connection = database
     run_sql(connection, "CREATE TABLE a (id INT PRIMARY KEY)")
     setup = make_setup(f"{db}.*", source__start="now")
