@@ -1,9 +1,10 @@
 /* reconcile_emit.c - a chunk against the delivered state: what differs, as changes.
  *
- * Both come in key order and are merged. A row that only the state has is gone, one that only the
- * chunk has is new, and where both have it their cells are compared byte for byte, in the table's
- * present shape. The before-image is the row as it was delivered, so that consumers see a change of
- * what they have. Keys that the stream has changed since the window opened are left to it. */
+ * Both come in key order and are merged (with a condition, looked up). A row that only the state
+ * has is gone, one that only the chunk has is new, and where both have it their cells are compared
+ * byte for byte, in the table's present shape. The before-image is the row as it was delivered, so
+ * that consumers see a change of what they have. Keys that the stream has changed since the window
+ * opened are left to it. */
 #include "cdc/capture/reconcile_priv.h"
 
 #include "cdc/change/key.h"
@@ -135,6 +136,37 @@ static int merge(struct emitting *out, struct err *e)
 	return rc;
 }
 
+/* With a condition only the rows that were read: of those that were not, nothing says whether they
+ * are gone or just don't meet it. */
+static int look_up(struct emitting *out, struct err *e)
+{
+	const struct chunk *chunk = out->r->chunk;
+
+	for (size_t i = 0; i < chunk->row_count; i++) {
+		struct slice key = chunk_key(chunk, i), image = chunk_image(chunk, i);
+		struct state_row old;
+		int rc = state_find(out->r->state, key, &old, e);
+
+		if (rc == 1)
+			rc = stayed(out, &old, image, e);
+		else if (rc == 0)
+			rc = came(out, key, image, e);
+		if (rc < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int compare_all(struct emitting *out, const struct slice *low, const struct slice *high,
+		       struct err *e)
+{
+	if (out->w->where[0] != '\0')
+		return look_up(out, e);
+	if (state_seek(out->r->state, low, high, e) < 0)
+		return -1;
+	return merge(out, e);
+}
+
 /* ---- all of it ------------------------------------------------------------------------------ */
 
 const char *reconcile_chunk_name(const struct reconcile *r)
@@ -228,8 +260,7 @@ int reconcile_emit(struct reconcile *r, int64_t commit_us,
 				      .transaction = r->chunk_name,
 				      .commit_us = commit_us };
 	if (state_reshape(r->state, r->shape, e) < 0 ||
-	    state_seek(r->state, r->has_low ? &low : NULL, end != NULL ? &high : NULL, e) < 0 ||
-	    merge(&out, e) < 0)
+	    compare_all(&out, r->has_low ? &low : NULL, end != NULL ? &high : NULL, e) < 0)
 		return err_wrap(e, "reconciling %s", r->active->name);
 	*ret_ended = advance(r);
 	return 0;

@@ -71,6 +71,7 @@ static void open_window(struct reconcile *r, const struct copy_place *place)
 	struct chunk_request request = {
 		.db = w->db,
 		.table = w->table,
+		.where = w->where,
 		.low = r->has_low ? &r->low : NULL,
 		.high = r->has_high ? &r->high : NULL,
 		.key_shape = r->shape,
@@ -220,6 +221,7 @@ static void ask_border(struct reconcile *r, const struct copy_place *place)
 	struct chunk_request request = {
 		.db = r->active->db,
 		.table = r->active->table,
+		.where = r->active->where,
 		.bound_only = true,
 		.low = r->has_low ? &r->low : NULL,
 		.key_shape = r->has_low ? r->shape : NULL,

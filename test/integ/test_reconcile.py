@@ -6,7 +6,8 @@ import time
 
 from fold import check_seq, compare
 from harness import run_sql, source_position, wait_until
-from test_rows import ALL_TYPES, random_row, traffic
+from test_rows import ALL_TYPES, traffic
+from test_views import start, verify
 
 
 def snapshot(setup, *words, code=0):
@@ -174,3 +175,77 @@ def test_what_may_be_asked(database, make_setup):
     run.stop()
     out = setup.millrace("snapshot", f"{db}.t")
     assert out.returncode == 5 and "millrace run" in out.stderr
+
+
+def test_a_condition_limits_the_rows(database, make_setup):
+    db, connection = database
+    run_sql(connection, "CREATE TABLE t (id INT PRIMARY KEY, v INT)", "INSERT INTO t SELECT seq, seq FROM seq_1_to_100")
+    setup = make_setup(f"{db}.t", copy__chunk_rows=10)
+    run = started(setup, connection)
+    silently(connection, "UPDATE t SET v = v + 1000 WHERE id % 2 = 0", "INSERT INTO t VALUES (1001, 1), (1002, 2)")
+    one = outcome(setup, f"{db}.t", "--where", "id % 4 = 0 OR id = 1001")[f"{db}.t"]
+    assert (one["rows"], one["created"], one["updated"], one["deleted"]) == (26, 1, 25, 0), one
+    one = outcome(setup, f"{db}.t")[f"{db}.t"]
+    assert (one["rows"], one["created"], one["updated"], one["deleted"]) == (102, 1, 25, 0), one
+    compare(setup.reader.records(setup.topic(f"{db}.t")), connection, db, "t", ["id"])
+    run.stop()
+
+
+def test_pause_resume_stop(database, make_setup):
+    db, connection = database
+    run_sql(connection, "CREATE TABLE t (id INT PRIMARY KEY, v INT)", "INSERT INTO t SELECT seq, seq FROM seq_1_to_200")
+    setup = make_setup(f"{db}.t", copy__chunk_rows=10)
+    run = started(setup, connection)
+    silently(connection, "UPDATE t SET v = -1")
+    assert "queued" in snapshot(setup, f"{db}.t", "--detach")
+    assert "paused" in snapshot(setup, f"{db}.t", "--pause")
+    assert setup.commits()[-1]["reconciling"] == [f"{db}.t"]
+    run.kill()
+    run.start()
+    setup.wait_delivered(source_position(connection), run)
+    run_sql(connection, "INSERT INTO t VALUES (5000, 1)")
+    setup.wait_delivered(source_position(connection), run)
+    assert setup.commits()[-1]["reconciling"] == [f"{db}.t"]  # it rests, also after a restart
+    assert "goes on" in snapshot(setup, f"{db}.t", "--resume")
+    wait_until("the end", lambda: not setup.commits()[-1]["reconciling"], 90, 0.5)
+    assert compare(setup.reader.records(setup.topic(f"{db}.t")), connection, db, "t", ["id"]) == 201
+    silently(connection, "UPDATE t SET v = -2")
+    snapshot(setup, f"{db}.t", "--detach")
+    assert "stopped" in snapshot(setup, f"{db}.t", "--stop")
+    assert not setup.commits()[-1]["reconciling"]
+    assert "no copy" in snapshot(setup, f"{db}.t", "--resume")
+    run.stop()
+
+
+def test_a_copy_that_fails_pauses(database, make_setup):
+    db, connection = database
+    run_sql(connection, "CREATE TABLE t (id INT PRIMARY KEY, v INT)", "INSERT INTO t SELECT seq, seq FROM seq_1_to_200")
+    setup = make_setup(f"{db}.t", copy__chunk_rows=10)
+    run = started(setup, connection)
+    snapshot(setup, f"{db}.t", "--detach", "--where", "v > 0")
+    snapshot(setup, f"{db}.t", "--pause")
+    run_sql(connection, "ALTER TABLE t DROP COLUMN v")
+    snapshot(setup, f"{db}.t", "--resume")
+    wait_until("the pause", lambda: "pauses" in run.log(), 60)
+    assert "Unknown column 'v'" in run.log()
+    run_sql(connection, "INSERT INTO t VALUES (5000)")
+    setup.wait_delivered(source_position(connection), run)  # all else flows on
+    snapshot(setup, f"{db}.t", "--stop")
+    wait_until("nothing to compare", lambda: not setup.commits()[-1]["reconciling"], 90, 0.5)
+    run.stop()
+
+
+def test_views_and_events_are_healed(site):
+    setup, connection = site.setup, site.connection
+    run, project = start(site)
+    silently(connection, "USE chapstick", "UPDATE group_member SET status = 'left' WHERE member_id % 7 = 1 AND status = 'active'",
+             "UPDATE group_member SET status = 'active' WHERE member_id % 7 = 2 AND status <> 'active'",
+             "DELETE FROM group_member WHERE member_id % 7 = 3")
+    code, _ = verify(site, "group_members")
+    assert code == 1
+    found = outcome(setup, "chapstick.group_member")["chapstick.group_member"]
+    assert found["updated"] > 0 and found["deleted"] > 0
+    code, said = verify(site, "group_members")
+    assert code == 0, said
+    project.stop()
+    run.stop()
