@@ -186,6 +186,7 @@ class Commits:
         self.order = []                     # (gtid, first seq, last seq), in order; parts of one transaction are joined
         self.counts = collections.Counter()
         self.last = {}
+        self.begun = values[0]["gtid_set"] if values else ""        # the starting point: the first commit has nothing else
         self.copied = {}                    # table -> last GTID of the group commit that ended its copy
         end = 0
         for c in values:
@@ -393,7 +394,8 @@ class Judge:
             if any(k is not None or v["before"] is not None or v["after"] is not None or v["source"]["gtid"] != gtid for _, k, v in records):
                 self.problems.add("wrong", f"{table}: t of {gtid} (seq {seq}): {records}")
             out.append((place, gtid, value))
-        said, wanted = [g for _, g, _ in out], [g for _, g in truth.emptied[table]]
+        begun = truth.place_of(self.commits.begun) if self.commits.begun else 0
+        said, wanted = [g for _, g, _ in out], [g for place, g in truth.emptied[table] if place > begun]
         for gtid in set(said) | set(wanted):
             if said.count(gtid) != wanted.count(gtid):
                 kind = "lost" if said.count(gtid) < wanted.count(gtid) else "repeated" if gtid in wanted else "wrong"

@@ -115,7 +115,7 @@ def verdict(records, commits=None):
 
     rows = [(0, n, {"id": (r[3] or r[4])["id"]}, "n.d.ddl.Envelope", envelope(*r)) for n, r in enumerate(records)]
     commits = commits if commits is not None else [
-        {"seq": r[0], "first_seq": r[0], "transactions": [{"gtid": r[1], "changes": 1}], "copied": [], "gtid_set": r[1], "partitions": [
+        {"seq": r[0], "first_seq": r[0], "transactions": [{"gtid": r[1], "changes": 1}], "copied": [], "gtid_set": "", "partitions": [
             {"topic": "n.d.ddl", "partition": 0, "records": 1, "last_seq": r[0]}]} for r in records]
     problems = judge.Problems()
     j = judge.Judge(Topics({"n.commits": [(0, n, None, "Commit", c) for n, c in enumerate(commits)], "n.d.ddl": rows}), "n", "d",
