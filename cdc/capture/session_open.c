@@ -11,6 +11,7 @@
 #include "cdc/capture/session_priv.h"
 
 #include "cdc/capture/position.h"
+#include "cdc/capture/position_topics.h"
 #include "cdc/capture/prepare.h"
 #include "cdc/capture/source_check.h"
 #include "core/base/clock.h"
@@ -370,6 +371,28 @@ static void begin_batch(struct session *s)
 	delivery_on_begin(s->delivery, on_begin, s);
 }
 
+/* Asked before those that are missing are made. */
+static int check_topics(struct session *s, const struct position_record *position,
+			const struct source_tables *tables, struct err *e)
+{
+	size_t events, count = tables->count;
+	char **topics;
+	int rc;
+
+	(void)publisher_event_tables(s->publisher, &events); /* for the count */
+	topics = xcalloc(count + events + 1, sizeof(*topics));
+	for (size_t i = 0; i < count; i++)
+		topics[i] = publisher_row_topic(s->publisher, tables->items[i].shape);
+	for (size_t i = 0; i < events; i++)
+		topics[count + i] = xstrdup(publisher_event_topic(s->publisher, i));
+	rc = position_check_data(s->settings, s->admin, position->fingerprint, topics,
+				 count + events, e);
+	for (size_t i = 0; i < count + events; i++)
+		free(topics[i]);
+	free(topics);
+	return rc;
+}
+
 static int open_source(struct session *s, struct db *db, const struct position_record *position,
 		       struct err *e)
 {
@@ -381,7 +404,8 @@ static int open_source(struct session *s, struct db *db, const struct position_r
 	if (check_source(s, db, e) < 0 || read_tables(s, db, &tables, e) < 0 ||
 	    catalog_read_hints(s->catalog, db, e) < 0)
 		goto out;
-	if ((position == NULL && adopt(s, e) < 0) || prepare_all(s, &tables, e) < 0)
+	if ((position == NULL ? adopt(s, e) : check_topics(s, position, &tables, e)) < 0 ||
+	    prepare_all(s, &tables, e) < 0)
 		goto out;
 	make_fingerprint(s);
 	if ((position != NULL ? take_position(s, position, &tables, e)
@@ -407,6 +431,7 @@ static int open_kafka(struct session *s, struct err *e)
 
 	if (admin_open(s->settings, &s->admin, e) < 0 ||
 	    registry_open(s->settings, true, &s->registry, e) < 0 ||
+	    position_check_own(s->settings, s->admin, s->registry, e) < 0 ||
 	    delivery_open(s->settings, s->admin, s->registry, &s->delivery, e) < 0 ||
 	    delivery_status_topic(s->delivery, &status_id, e) < 0)
 		return -1;
@@ -459,8 +484,7 @@ int session_stream(struct session *s, struct err *e)
 	return 0;
 }
 
-int session_open(const struct session_options *options, struct session **ret_session,
-		 struct err *e)
+int session_open(const struct session_options *options, struct session **ret_session, struct err *e)
 {
 	struct session *s = xcalloc(1, sizeof(*s));
 

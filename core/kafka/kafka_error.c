@@ -169,6 +169,9 @@ int kafka_fail_object(struct kafka_client *client, rd_kafka_error_t *error, stru
 	if (code == RD_KAFKA_RESP_ERR__FATAL)
 		code = rd_kafka_fatal_error(client->rk, text, sizeof(text));
 	rd_kafka_error_destroy(error);
+	/* a topic in use is gone, or a broker has not heard of it yet: to open anew tells */
+	if (code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
+		return err_retry(e, "%s: %s", what, text);
 	if (retriable && find(code) == NULL && !is_fenced(code) && !is_silence(code))
 		return err_retry(e, "%s: %s", what, text);
 	return fail_text(client, code, text, what, e);
