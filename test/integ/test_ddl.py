@@ -217,3 +217,21 @@ def test_truncate_in_the_middle_of_a_first_copy(servers, database, make_setup):
     compare(setup.reader.records(setup.topic(f"{db}.t")), connection, db, "t", ["id"])
     check_seq(setup)
     run.stop()
+
+
+def test_drop_in_the_middle_of_a_first_copy(database, make_setup):
+    db, connection = database
+    run_sql(connection, "CREATE TABLE t (id INT PRIMARY KEY, v INT)", "INSERT INTO t SELECT seq, seq FROM seq_1_to_20000",
+            "CREATE TABLE u (id INT PRIMARY KEY)", "INSERT INTO u VALUES (1)")
+    setup = make_setup(f"{db}.t, {db}.u", copy__chunk_rows=20)
+    run = setup.daemon("run").start()
+    wait_until("the first chunk", lambda: any(c["seq"] > 0 for c in setup.commits()) if f"{setup.name}.commits" in setup.reader.topics() else False)
+    run_sql(connection, "DROP TABLE t")
+    setup.wait_delivered(source_position(connection), run)
+    assert fold(setup.reader.records(setup.topic(f"{db}.t")), ["id"]) == {}
+    run_sql(connection, "CREATE TABLE t (id INT PRIMARY KEY, w VARCHAR(3))", "INSERT INTO t VALUES (1, 'new'), (15000, 'old')")
+    setup.wait_delivered(source_position(connection), run)
+    assert compare(setup.reader.records(setup.topic(f"{db}.t")), connection, db, "t", ["id"]) == 2
+    compare(setup.reader.records(setup.topic(f"{db}.u")), connection, db, "u", ["id"])
+    check_seq(setup)
+    run.stop()
