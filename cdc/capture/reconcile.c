@@ -23,7 +23,9 @@ int reconcile_new(const struct reconcile_options *options, struct reconcile **re
 	r->chunk_rows = options->settings->copy_chunk_rows;
 	r->bytes_max = (size_t)options->settings->capture_memory / MEMORY_SHARE;
 	r->collator = collator_new(options->settings);
-	if (chunk_reader_open(options->settings, &r->reader, e) < 0) {
+	if (db_watch_open(options->settings, false, &r->watch, e) < 0 ||
+	    chunk_reader_open(options->settings, &r->reader, e) < 0) {
+		db_watch_close(r->watch);
 		collator_free(r->collator);
 		free(r);
 		return -1;
@@ -61,6 +63,7 @@ void reconcile_free(struct reconcile *r)
 	if (r == NULL)
 		return;
 	chunk_reader_close(r->reader);
+	db_watch_close(r->watch);
 	state_close(r->state);
 	collator_free(r->collator);
 	reconcile_close_window(r);

@@ -57,13 +57,15 @@ struct reconcile {
 	/* the active table */
 	enum reconcile_place place;
 	struct chunk_reader *reader;
+	struct db_watch *watch;
 	struct state *state;
 	char *state_table;   /* db.table that the state is of */
 	struct shape *shape; /* as last read from the source; shared by all chunks while equal */
 	struct chunk *chunk;
 	bool state_there;
-	unsigned discard; /* answers of the reader that belong to a window given up */
-	bool state_busy, state_discard;
+	bool asked;   /* the reader owes an answer */
+	bool discard; /* it belongs to a window that was given up */
+	bool state_busy;
 	bool has_low, has_high; /* of the next chunk */
 	struct key_border low, high;
 	struct collator *collator;

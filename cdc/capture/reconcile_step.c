@@ -44,8 +44,7 @@ void reconcile_close_window(struct reconcile *r)
 /* Answers that are still to come are dropped when they do. */
 static void discard_answers(struct reconcile *r)
 {
-	if (r->place == RECONCILE_ASKED || (r->place == RECONCILE_READING && r->chunk == NULL))
-		r->discard++;
+	r->discard = r->asked;
 }
 
 void reconcile_give_up(struct reconcile *r)
@@ -65,6 +64,14 @@ static void try_again(struct reconcile *r)
 	r->place = RECONCILE_BORDER;
 }
 
+/* The table has another key: what was compared by the old one says nothing about the rest. */
+static void begin_again(struct reconcile *r)
+{
+	reconcile_forget_key(r->active);
+	r->active->chunks = 0;
+	reconcile_give_up(r);
+}
+
 static void open_window(struct reconcile *r, const struct copy_place *place)
 {
 	const struct reconcile_want *w = r->active;
@@ -76,6 +83,7 @@ static void open_window(struct reconcile *r, const struct copy_place *place)
 		.high = r->has_high ? &r->high : NULL,
 		.key_shape = r->shape,
 		.collator = r->collator,
+		.watch = r->watch,
 		.rows = r->chunk_rows,
 		.bytes_max = r->bytes_max,
 		.seen = place->gtid_set,
@@ -93,6 +101,7 @@ static void open_window(struct reconcile *r, const struct copy_place *place)
 	state_catch_up(r->state, topic != NULL ? topic->seqs : NULL,
 		       topic != NULL ? topic->partitions : 0);
 	chunk_request(r->reader, &request);
+	r->asked = true;
 	r->place = RECONCILE_READING;
 }
 
@@ -226,6 +235,7 @@ static void ask_border(struct reconcile *r, const struct copy_place *place)
 		.low = r->has_low ? &r->low : NULL,
 		.key_shape = r->has_low ? r->shape : NULL,
 		.collator = r->collator,
+		.watch = r->watch,
 		.rows = r->chunk_rows,
 		.bytes_max = r->bytes_max,
 		.seen = place->gtid_set,
@@ -234,6 +244,7 @@ static void ask_border(struct reconcile *r, const struct copy_place *place)
 	};
 
 	chunk_request(r->reader, &request);
+	r->asked = true;
 	r->place = RECONCILE_ASKED;
 }
 
@@ -300,6 +311,10 @@ static void begin(struct reconcile *r)
 /* The first answer brings the shape; where an earlier run stopped can only be read with it. */
 static int take_border(struct reconcile *r, struct chunk *chunk, struct err *e)
 {
+	if (chunk->rekeyed) {
+		begin_again(r);
+		return 0;
+	}
 	take_shape(r, chunk->shape);
 	if (r->active->started_us == 0) {
 		if (take_low(r, e) < 0 || open_state(r, e) < 0)
@@ -339,8 +354,9 @@ static int poll_reader(struct reconcile *r, struct err *e)
 
 	if (rc == 0)
 		return 0;
-	if (r->discard > 0) {
-		r->discard--;
+	r->asked = false;
+	if (r->discard) {
+		r->discard = false;
 		chunk_free(chunk);
 		err_clear(e);
 		return 0;
@@ -372,8 +388,8 @@ static bool is_ready(struct reconcile *r, const struct copy_place *place)
 {
 	if (!gtid_set_contains_set(place->gtid_set, &r->chunk->point))
 		return false;
-	if (!key_equal_columns(r->shape, r->chunk->shape)) {
-		reconcile_give_up(r); /* begins again with the new key */
+	if (r->chunk->rekeyed || !key_equal_columns(r->shape, r->chunk->shape)) {
+		begin_again(r);
 		return false;
 	}
 	if (r->stream_shape != NULL && !shape_equal(r->stream_shape, r->chunk->shape)) {
@@ -387,14 +403,13 @@ static bool is_ready(struct reconcile *r, const struct copy_place *place)
 /* Something of an earlier window is still read: nothing can be asked for before it came. */
 static bool is_busy(const struct reconcile *r)
 {
-	return r->discard > 0 || (r->state_busy && r->place != RECONCILE_READING);
+	return r->discard || (r->state_busy && r->place != RECONCILE_READING);
 }
 
 static int step(struct reconcile *r, const struct copy_place *place, bool uncommitted,
 		enum reconcile_answer *answer, struct err *e)
 {
-	if ((r->discard > 0 || r->place == RECONCILE_ASKED || r->place == RECONCILE_READING) &&
-	    poll_reader(r, e) < 0)
+	if (r->asked && poll_reader(r, e) < 0)
 		return -1;
 	if (r->state_busy && poll_state(r, e) < 0)
 		return -1;
@@ -445,7 +460,7 @@ int reconcile_step(struct reconcile *r, const struct copy_place *place, bool unc
 
 int reconcile_wait_ms(const struct reconcile *r)
 {
-	if (r->active == NULL && r->discard == 0 && !r->state_busy) {
+	if (r->active == NULL && !r->asked && !r->state_busy) {
 		for (size_t i = 0; i < r->want_count; i++)
 			if (!r->wants[i]->paused)
 				return WAIT_MS;
