@@ -43,6 +43,10 @@ int verb_usage_error(const struct verb *verb, const char *format, ...)
 /* Prints the error (message and hint) to stderr as "millrace: ...". Returns its exit code. */
 int verb_fail(const struct err *e);
 
+/* Where the running capture daemon serves its API, by the status topic; malloced. ERR_RETRY: there
+ * is none. (verb_snapshot.c) */
+int verb_capture_address(const struct settings *settings, char **ret_address, struct err *e);
+
 /* verb_<name>.c, one each */
 extern const struct verb verb_check, verb_config, verb_lag, verb_parked, verb_project, verb_replay,
 	verb_run, verb_snapshot, verb_tail, verb_verify, verb_view;

@@ -10,12 +10,15 @@
 #include "core/avro/schema.h"
 #include "core/base/clock.h"
 #include "core/base/progress.h"
+#include "core/base/quote.h"
 #include "core/base/table.h"
+#include "core/http/http_client.h"
 #include "core/kafka/admin.h"
 
 #include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 struct parked_verb {
 	const struct settings *settings;
@@ -148,6 +151,35 @@ static int show(struct parked_verb *v, const char *id, struct err *e)
 	return rc;
 }
 
+/* ---- retry and drop ------------------------------------------------------------------------- */
+
+static int ask(struct parked_verb *v, const char *action, const char *id, struct err *e)
+{
+	struct http_call call = { .method = "POST",
+				  .path = "/api/parked",
+				  .token = v->settings->http_token,
+				  .timeout_ms = 60000 };
+	struct http_answer answer;
+	struct buf body = BUF_INIT;
+	char *address = NULL;
+	int rc = verb_capture_address(v->settings, &address, e);
+
+	buf_add_format(&body, "{\"action\":\"%s\",\"id\":", action);
+	quote_json(&body, slice_str(id));
+	buf_add_str(&body, v->force ? ",\"force\":\"yes\"}" : "}");
+	call.address = address;
+	call.body = buf_cstr(&body);
+	if (rc == 0)
+		rc = http_client_ask(&call, &answer, e);
+	if (rc == 0) {
+		printf("%s\n", (const char *)answer.body.data);
+		http_client_done(&answer);
+	}
+	buf_done(&body);
+	free(address);
+	return rc;
+}
+
 /* ---- all of it ------------------------------------------------------------------------------ */
 
 static int open_topics(struct parked_verb *v, struct err *e)
@@ -186,7 +218,10 @@ static int run(const struct settings *settings, int argc, char **argv)
 	const struct verb_option options[] = {
 		{ "--json", &v.json, NULL },
 		{ "--raw", NULL, &v.raw },
+		{ "--force", &v.force, NULL },
 	};
+	struct err e = ERR_INIT;
+	bool change;
 	int count = verb_options(&verb_parked, argc, argv, options,
 				 sizeof(options) / sizeof(options[0]));
 
@@ -194,23 +229,32 @@ static int run(const struct settings *settings, int argc, char **argv)
 		return EXIT_USAGE;
 	if (count == 0 || (count == 1 && strcmp(argv[0], "list") == 0))
 		return act(&v, "list", NULL);
-	if (strcmp(argv[0], "show") != 0)
-		return verb_usage_error(&verb_parked, "list or show, not '%s'", argv[0]);
+	change = strcmp(argv[0], "retry") == 0 || strcmp(argv[0], "drop") == 0;
+	if (!change && strcmp(argv[0], "show") != 0)
+		return verb_usage_error(&verb_parked, "list, show, retry or drop, not '%s'",
+					argv[0]);
 	if (count != 2)
 		return verb_usage_error(&verb_parked, "which record? (`millrace parked list`)");
-	return act(&v, "show", argv[1]);
+	if (!change)
+		return act(&v, "show", argv[1]);
+	return ask(&v, argv[0], argv[1], &e) < 0 ? verb_fail(&e) : EXIT_OK;
 }
 
 const struct verb verb_parked = {
 	.name = "parked",
-	.summary = "list and show what could not be delivered as it is",
+	.summary = "list, show, retry or drop what could not be delivered as it is",
 	.usage =
 		"list [--json]\n"
-		"       millrace parked show ID [--raw FILE]\n\n"
+		"       millrace parked show ID [--raw FILE]\n"
+		"       millrace parked retry|drop ID [--force]\n\n"
 		"  list       what is parked, why, and since when\n"
 		"  show       the whole record as JSON\n"
 		"  --raw      its bytes, as they would stand in the topic, into a file (-: stdout)\n"
-		"  --json     as JSON\n",
+		"  --json     as JSON\n"
+		"  retry      send it again, under a new seq, now that its topic takes it\n"
+		"  drop       do without it; events that wait behind it go out\n"
+		"  --force    retry: although something newer of its key was delivered;\n"
+		"             drop: of a row, whose stand-in then leads nowhere\n",
 	.run = run,
 	.needs = VERB_NEEDS_NAME,
 };

@@ -44,7 +44,7 @@ static int64_t number(const json_t *o, const char *key)
 
 /* ---- the daemon ----------------------------------------------------------------------------- */
 
-static int find_daemon(const struct settings *settings, char **ret_address, struct err *e)
+int verb_capture_address(const struct settings *settings, char **ret_address, struct err *e)
 {
 	struct buf status = BUF_INIT;
 	const json_t *p, *found = NULL;
@@ -64,7 +64,7 @@ static int find_daemon(const struct settings *settings, char **ret_address, stru
 	    strcmp(text(found, "state"), "stopped") == 0 ||
 	    strcmp(text(found, "state"), "failed") == 0) {
 		err_retry(e, "no capture daemon of %s is running", settings->name);
-		err_hint(e, "Start it with `millrace run`: it does the copying.");
+		err_hint(e, "Start it with `millrace run`: it does the work.");
 	} else if (text(found, "http")[0] == '\0') {
 		err_config(e, "the capture daemon of %s serves no API", settings->name);
 		err_hint(e, "It was started with http.listen = off.");
@@ -325,7 +325,7 @@ static int snapshot(const struct settings *settings, struct asked *asked)
 	int code = EXIT_OK;
 
 	asked->token = settings->http_token;
-	if (find_daemon(settings, &asked->address, &e) < 0 || send(asked, &e) < 0)
+	if (verb_capture_address(settings, &asked->address, &e) < 0 || send(asked, &e) < 0)
 		code = verb_fail(&e);
 	else if (asked->pause || asked->resume || asked->stop || asked->detach)
 		print_changed(asked);

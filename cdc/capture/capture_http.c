@@ -154,11 +154,29 @@ static void post_copies(void *context, const struct http_request *request,
 	ask(api, "copies", fields, 3, response);
 }
 
+static void post_parked(void *context, const struct http_request *request,
+			struct http_response *response)
+{
+	const char *action = http_field(request, "action"), *id = http_field(request, "id");
+	struct command_field fields[] = { { "id", id },
+					  { "action", action },
+					  { "force", http_field(request, "force") } };
+
+	if (id == NULL || action == NULL ||
+	    (strcmp(action, "retry") != 0 && strcmp(action, "drop") != 0)) {
+		http_fail(response, 400,
+			  "a parked record needs \"id\" and \"action\": retry or drop");
+		return;
+	}
+	ask(context, "parked", fields, 3, response);
+}
+
 const struct http_route *capture_routes(struct capture_api *api, size_t *ret_count)
 {
 	static struct http_route routes[] = {
 		{ "GET", "/api/copies", get_copies, NULL, false },
 		{ "POST", "/api/copies", post_copies, NULL, false },
+		{ "POST", "/api/parked", post_parked, NULL, false },
 	};
 
 	for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++)

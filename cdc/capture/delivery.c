@@ -393,6 +393,24 @@ void delivery_on_begin(struct delivery *d, void (*begun)(void *context), void *c
 	d->begun_context = context;
 }
 
+int delivery_begin(struct delivery *d, struct err *e)
+{
+	return begin(d, e);
+}
+
+int delivery_record_max(struct delivery *d, const char *topic, int64_t *ret_max, struct err *e)
+{
+	int64_t max = 0;
+
+	if (read_limit(d, topic, &max, e) < 0)
+		return -1;
+	for (struct delivery_topic *t = d->data; t != NULL; t = t->next)
+		if (strcmp(t->name, topic) == 0)
+			t->record_max = max;
+	*ret_max = max;
+	return 0;
+}
+
 /* ---- group commits -------------------------------------------------------------------------- */
 
 /* The mistake that BUG(position) stands for: the broker has the position before the records. */

@@ -26,6 +26,9 @@ const struct publish_sink *delivery_sink(struct delivery *d);
  * again. ERR_CONFIG: the position and the topics don't belong together. */
 int delivery_resume(struct delivery *d, struct position_stored *stored, struct err *e);
 struct parked *delivery_parked(struct delivery *d);
+int delivery_begin(struct delivery *d, struct err *e); /* a transaction, unless one is open */
+/* Largest record that the topic takes now: its limit is read anew. */
+int delivery_record_max(struct delivery *d, const char *topic, int64_t *ret_max, struct err *e);
 bool delivery_exactly_once(const struct delivery *d);
 /* Called in a new transaction, before its first record. */
 void delivery_on_begin(struct delivery *d, void (*begun)(void *context), void *context);

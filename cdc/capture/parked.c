@@ -260,14 +260,14 @@ int parked_put(struct parked *p, const struct publish_parked *r, struct buf *ret
 	return rc;
 }
 
-int parked_remove(struct parked *p, const struct parked_record *entry, struct err *e)
+int parked_remove(struct parked *p, const struct parked_record *entry, bool pieces, struct err *e)
 {
 	struct slice nothing = slice_of(NULL, 0);
 
 	if (producer_send(p->options.producer, p->options.index, 0, index_key(p, entry->id),
 			  nothing, e) < 0)
 		return -1;
-	for (int32_t i = 0; i < entry->pieces; i++)
+	for (int32_t i = 0; pieces && i < entry->pieces; i++)
 		if (producer_send(p->options.producer, p->options.topic, 0,
 				  piece_key(p, entry->id, i), nothing, e) < 0)
 			return -1;

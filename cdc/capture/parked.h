@@ -38,8 +38,8 @@ int parked_put(struct parked *p, const struct publish_parked *record, struct buf
 	       struct err *e);
 /* A published event with this key (with its wire header) has to wait. */
 bool parked_blocks(const struct parked *p, const char *topic, struct slice key);
-/* Takes a record out: tombstones for the index and all pieces. */
-int parked_remove(struct parked *p, const struct parked_record *entry, struct err *e);
+/* Takes a record out of the index; with `pieces` they go, too: tombstones. In a transaction. */
+int parked_remove(struct parked *p, const struct parked_record *entry, bool pieces, struct err *e);
 void parked_counts(const struct parked *p, int64_t *ret_records, int64_t *ret_bytes);
 
 /* Key of the index's entry ("<name>/parked/<id>"), and whether a key is one; appends. */

@@ -155,6 +155,7 @@ static const struct {
 } commands[] = {
 	{ "copies", copies, true },
 	{ "list copies", list_copies, false },
+	{ "parked", session_parked, true },
 };
 
 static int run(struct session *s, struct command *c, struct err *e)

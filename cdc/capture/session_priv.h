@@ -116,6 +116,8 @@ int session_reconcile_open(struct session *s, const struct position_record *posi
 int session_reconcile(struct session *s, const struct copy_place *place, struct err *e);
 /* Does the commands that wait, between two source transactions (session_command.c). */
 int session_commands(struct session *s, struct err *e);
+/* The command "parked": fields id, action (retry or drop), force. */
+int session_parked(struct session *s, const struct command *c, struct buf *out, struct err *e);
 /* First and reconciling copies, for records. Valid until the next call. */
 const struct position_copy *session_copies(struct session *s, size_t *ret_count);
 const struct status_copy *session_copy_status(struct session *s, size_t *ret_count);

@@ -375,13 +375,12 @@ struct origin {
 
 /* p->key holds wire header and key datum (or nothing: null key), p->value wire header and datum. */
 static int send_to(struct publisher *p, struct topic *topic, int32_t partition, struct slice key,
-		   int64_t seq, struct err *e)
+		   struct slice value, int64_t seq, struct err *e)
 {
-	if (p->sink.send(p->sink.context, topic->handle, partition, key, buf_slice(&p->value), e) <
-	    0)
+	if (p->sink.send(p->sink.context, topic->handle, partition, key, value, e) < 0)
 		return err_wrap(e, "topic %s partition %d", topic->name, (int)partition);
 	touched_add(&p->touched, &topic->slots[partition], topic->name, partition, seq,
-		    key.size + p->value.size);
+		    key.size + value.size);
 	return 0;
 }
 
@@ -417,7 +416,7 @@ static int park(struct publisher *p, struct topic *topic, int32_t partition, str
 	if ((int64_t)(key.size + p->value.size) > topic->record_max)
 		return err_data(e, "topic %s takes %lld bytes: not even a stand-in", topic->name,
 				(long long)topic->record_max);
-	return send_to(p, topic, partition, key, o->meta->seq, e);
+	return send_to(p, topic, partition, key, buf_slice(&p->value), o->meta->seq, e);
 }
 
 static int send_record(struct publisher *p, struct topic *topic, const struct origin *o,
@@ -443,7 +442,7 @@ static int send_record(struct publisher *p, struct topic *topic, const struct or
 	    p->sink.blocks(p->sink.context, topic->handle, key))
 		return park(p, topic, partition, key, o,
 			    "an earlier event with the same key is parked", e);
-	return send_to(p, topic, partition, key, o->meta->seq, e);
+	return send_to(p, topic, partition, key, buf_slice(&p->value), o->meta->seq, e);
 }
 
 static struct row_meta meta_of(const struct publisher *p, const struct change *change, int64_t seq)
@@ -467,7 +466,8 @@ static int send_truncate(struct publisher *p, struct plan *plan, const struct ch
 	write_wire_header(&p->value, plan->value_id);
 	(void)row_plan_envelope(plan->rows, &meta, NULL, NULL, &p->value);
 	for (int32_t i = 0; i < plan->topic->partitions; i++)
-		if (send_to(p, plan->topic, i, slice_of(NULL, 0), *seq + 1, e) < 0)
+		if (send_to(p, plan->topic, i, slice_of(NULL, 0), buf_slice(&p->value), *seq + 1,
+			    e) < 0)
 			return -1;
 	*seq += 1;
 	return 0;
@@ -582,16 +582,6 @@ int publisher_change(struct publisher *p, const struct change *change, int64_t *
 	return 0;
 }
 
-int publisher_record_max(struct publisher *p, const char *topic, int64_t *ret_max, struct err *e)
-{
-	struct topic *t;
-
-	if (find_topic(p, topic, &t, e) < 0)
-		return -1;
-	*ret_max = t->record_max;
-	return 0;
-}
-
 int publisher_resend(struct publisher *p, const char *topic, int32_t partition, struct slice key,
 		     struct slice value, int64_t seq, struct err *e)
 {
@@ -601,9 +591,9 @@ int publisher_resend(struct publisher *p, const char *topic, int32_t partition, 
 		return -1;
 	if (partition < 0 || partition >= t->partitions)
 		return err_data(e, "topic %s has no partition %d", topic, (int)partition);
-	buf_reset(&p->value);
-	buf_add_slice(&p->value, value);
-	return send_to(p, t, partition, key, seq, e);
+	if (p->sink.record_max != NULL) /* it may have been raised */
+		t->record_max = p->sink.record_max(p->sink.context, t->handle);
+	return send_to(p, t, partition, key, value, seq, e);
 }
 
 const struct publish_touched *publisher_touched(const struct publisher *p, size_t *ret_count)

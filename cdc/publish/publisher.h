@@ -73,7 +73,6 @@ int publisher_change(struct publisher *p, const struct change *change, int64_t *
  * value. */
 int publisher_resend(struct publisher *p, const char *topic, int32_t partition, struct slice key,
 		     struct slice value, int64_t seq, struct err *e);
-int publisher_record_max(struct publisher *p, const char *topic, int64_t *ret_max, struct err *e);
 const struct publish_touched *publisher_touched(const struct publisher *p, size_t *ret_count);
 int64_t publisher_bytes(const struct publisher *p); /* of records since the last publisher_commit */
 void publisher_commit(struct publisher *p);         /* forget what was touched */

@@ -189,4 +189,52 @@ def test_an_event_over_the_limit_lets_later_ones_of_its_key_wait(servers, databa
     listed = json.loads(setup.millrace("parked", "list", "--json").stdout)
     assert len([p for p in listed if p["topic"] == topic]) == 3
     check_seq(setup)
+    first = min((p for p in listed if p["topic"] == topic), key=lambda p: p["seq"])
+    later = max((p for p in listed if p["topic"] == topic), key=lambda p: p["seq"])
+    refused = setup.millrace("parked", "retry", first["id"])
+    assert refused.returncode == 3 and "max.message.bytes" in refused.stderr, refused.stderr
+    refused = setup.millrace("parked", "retry", later["id"])
+    assert refused.returncode == 3 and first["id"] in refused.stderr, refused.stderr
+    set_limit(servers, topic, 4_000_000)
+    done = setup.millrace("parked", "retry", first["id"])
+    assert done.returncode == 0, done.stderr
+    assert [p["id"] for p in json.loads(done.stdout)["sent"]] == [p["id"] for p in sorted(listed, key=lambda p: p["seq"]) if p["topic"] == topic]
+    events = [v for _, _, _, _, v in setup.reader.records(topic)]
+    assert [v["id"] for v in events] == [2, 2, 1, 1, 1], "those that waited come behind it, in their order"
+    assert [v["body"][:3] for v in events[3:]] == [b"one", b"uno"] and len(events[2]["body"]) == 2_000_000
+    seqs = [v["meta"]["seq"] for v in events]
+    assert seqs == sorted(set(seqs))
+    assert not [p for p in json.loads(setup.millrace("parked", "list", "--json").stdout) if p["topic"] == topic]
+    run_sql(connection, f"UPDATE {db}.t SET body = 'eins' WHERE id = 1")
+    setup.wait_delivered(source_position(connection), run)
+    assert setup.reader.records(topic)[-1][4]["body"] == b"eins", "nobody waits any more"
+    run.stop()
+
+
+def test_a_row_is_sent_again_only_while_it_is_the_newest_of_its_key(servers, database, make_setup):
+    db, connection = big_table(database)
+    setup = make_setup(f"{db}.t", kafka__partitions=1)
+    topic, r = setup.topic(f"{db}.t"), random.Random(8)
+    make_topic(servers, topic, 1_500_000, 1)
+    run = setup.daemon("run").start()
+    setup.wait_delivered(source_position(connection), run)
+    bodies = {1: r.randbytes(2_000_000), 2: r.randbytes(2_000_000)}
+    for row_id, body in bodies.items():
+        insert(connection, db, row_id, body)
+    run_sql(connection, f"DELETE FROM {db}.t WHERE id = 1")
+    setup.wait_delivered(source_position(connection), run)
+    ids = [p["id"] for p in json.loads(setup.millrace("parked", "list", "--json").stdout)]
+    assert len(ids) == 3
+    set_limit(servers, topic, 4_000_000)
+    refused = setup.millrace("parked", "retry", ids[0])
+    assert refused.returncode == 3 and "newest" in refused.stderr and "--force" in refused.stderr, refused.stderr
+    assert setup.millrace("parked", "retry", ids[1]).returncode == 0
+    assert setup.millrace("parked", "drop", ids[0]).returncode == 0
+    last = setup.reader.records(topic)[-1]
+    assert last[2] == {"id": 2} and last[4]["after"]["body"] == bodies[2] and last[4]["source"]["seq"] == 4
+    assert [p["id"] for p in json.loads(setup.millrace("parked", "list", "--json").stdout)] == ids[2:]
+    rows, stand_ins = rows_of(setup, topic)  # the stand-ins can still be resolved
+    assert stand_ins == 3 and len(rows) == 4
+    assert [t["gtid"] for c in setup.commits() for t in c["transactions"]][-1] == f"parked:{ids[1]}"
+    check_seq(setup)
     run.stop()
