@@ -1,5 +1,5 @@
-/* capture_http.h - the capture daemon's API: GET /api/copies, POST /api/copies, POST /api/parked. Handlers run in the
- * server's threads and hand over to the pipeline by its mailbox. */
+/* capture_http.h - the capture daemon's API: GET /api/copies, POST /api/copies, POST /api/parked.
+ * Handlers run in the server's threads and hand over to the pipeline by its mailbox. */
 #ifndef CDC_CAPTURE_CAPTURE_HTTP_H
 #define CDC_CAPTURE_CAPTURE_HTTP_H
 

@@ -165,6 +165,107 @@ static void want_fault(int16_t api, rd_kafka_resp_err_t code, enum err_kind kind
 	stop();
 }
 
+/* What passes while the library asks again: `code` twice as the answer to `api`, from the first
+ * request on, and the commit succeeds. */
+static void want_healed(int16_t api, rd_kafka_resp_err_t code)
+{
+	struct producer *p;
+
+	start();
+	settings.kafka_timeout_ms = 15000;
+	rd_kafka_mock_push_request_errors(mock, api, 2, code, code);
+	p = open_producer("capture", 1 << 20);
+	ck_assert_int_eq(producer_begin(p, &e), 0);
+	ck_assert_msg(send_some(p, 10) == 0 && producer_commit(p, &e) == 0, "api %d, code %d: %s",
+		      api, code, e.msg);
+	producer_close(p);
+	stop();
+}
+
+START_TEST(test_what_heals)
+{
+	want_healed(3 /* Metadata */, RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE);
+	want_healed(10 /* FindCoordinator */, RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE);
+	want_healed(22 /* InitProducerId */, RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS);
+	want_healed(24 /* AddPartitionsToTxn */, RD_KAFKA_RESP_ERR_CONCURRENT_TRANSACTIONS);
+	want_healed(26 /* EndTxn */, RD_KAFKA_RESP_ERR_NOT_COORDINATOR);
+	want_healed(0 /* Produce */, RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS);
+	want_healed(0, RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS_AFTER_APPEND);
+	want_healed(0, RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT);
+}
+END_TEST
+
+/* What a new session mends: it reads the limits anew, and begins a transaction of its own. */
+START_TEST(test_what_is_done_again)
+{
+	want_fault(0, RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE, ERR_RETRY, EXIT_UNREACHABLE,
+		   "rows");
+	want_fault(0, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, ERR_RETRY, EXIT_UNREACHABLE,
+		   "rows");
+	want_fault(24, RD_KAFKA_RESP_ERR_UNKNOWN, ERR_RETRY, EXIT_UNREACHABLE, "");
+	want_fault(26, RD_KAFKA_RESP_ERR_UNKNOWN, ERR_RETRY, EXIT_UNREACHABLE, "");
+}
+END_TEST
+
+/* Refused before anything is sent. */
+START_TEST(test_refused_at_the_start)
+{
+	static const struct {
+		int16_t api;
+		rd_kafka_resp_err_t code;
+	} cases[] = {
+		{ 22, RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED },
+		{ 22, RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED },
+		{ 22, RD_KAFKA_RESP_ERR_INVALID_TRANSACTION_TIMEOUT },
+		{ 10, RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED },
+	};
+	const struct producer_options options = { .transactional_id = "capture",
+						  .queue_bytes_max = 1000 };
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct producer *p = NULL;
+
+		start();
+		rd_kafka_mock_push_request_errors(mock, cases[i].api, 1, cases[i].code);
+		ck_assert_int_eq(producer_open(&settings, &options, &p, &e), -1);
+		ck_assert_msg(e.kind == ERR_CONFIG && strstr(e.msg, "HINT") != NULL, "%zu: %s", i,
+			      e.msg);
+		stop();
+	}
+}
+END_TEST
+
+/* Where a record lies, which a stand-in says; and a limit that the user raised. */
+START_TEST(test_offsets_and_limits)
+{
+	struct property large = { (char *)(uintptr_t) "message.max.bytes",
+				  (char *)(uintptr_t) "40000000" };
+	uint8_t *bytes = xcalloc(1, 30000000);
+	struct producer *p;
+	int64_t offset = -1;
+
+	start();
+	settings.kafka_properties = &large;
+	settings.kafka_property_count = 1;
+	settings.kafka_timeout_ms = 20000;
+	p = open_producer(NULL, 1 << 20);
+	ck_assert_int_eq(producer_record_max(p), 40000000 - PRODUCER_RECORD_FRAME);
+	for (int64_t i = 0; i < 3; i++) {
+		ck_assert_msg(producer_send_offset(p, producer_topic(p, TOPIC), 2, slice_str("k"),
+						   slice_str("v"), &offset, &e) == 0,
+			      "%s", e.msg);
+		ck_assert_int_eq(offset, i);
+	}
+	ck_assert_msg(producer_send_offset(p, producer_topic(p, TOPIC), 2, slice_of(NULL, 0),
+					   slice_of(bytes, 30000000), &offset, &e) == 0,
+		      "%s", e.msg);
+	ck_assert_int_eq(offset, 3);
+	producer_close(p);
+	free(bytes);
+	stop();
+}
+END_TEST
+
 START_TEST(test_faults_are_sorted)
 {
 	want_fault(0, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, ERR_CONFIG, EXIT_CONFIG,
@@ -328,6 +429,10 @@ int main(void)
 	unit_test_slow(s, test_commit_and_abort, 20);
 	unit_test_slow(s, test_begin_keeps_its_distance, 20);
 	unit_test_slow(s, test_passing_faults_pass, 20);
+	unit_test_slow(s, test_what_heals, 240);
+	unit_test_slow(s, test_what_is_done_again, 120);
+	unit_test_slow(s, test_refused_at_the_start, 120);
+	unit_test_slow(s, test_offsets_and_limits, 60);
 	unit_test_slow(s, test_faults_are_sorted, 60);
 	unit_test_slow(s, test_too_large, 20);
 	unit_test_slow(s, test_queue_is_bounded, 20);
