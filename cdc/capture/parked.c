@@ -12,6 +12,7 @@
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
+#include "core/base/metric.h"
 #include "core/intake/parked.h"
 
 #include <inttypes.h>
@@ -32,8 +33,15 @@ struct parked {
 	struct blocked *blocked;
 	size_t blocked_count;
 	int64_t records, bytes;
+	struct metric *records_now, *bytes_now;
 	struct buf key, value, text;
 };
+
+static void show(const struct parked *p)
+{
+	metric_set(p->records_now, (double)p->records);
+	metric_set(p->bytes_now, (double)p->bytes);
+}
 
 struct parked *parked_new(const struct parked_options *options)
 {
@@ -41,6 +49,10 @@ struct parked *parked_new(const struct parked_options *options)
 
 	p->options = *options;
 	p->topic_name = xasprintf("%s.parked", options->settings->name);
+	p->records_now = metric_gauge("millrace_capture_parked_records",
+				      "Records that are parked (millrace parked list).", NULL);
+	p->bytes_now = metric_gauge("millrace_capture_parked_bytes", "Their bytes.", NULL);
+	show(p);
 	return p;
 }
 
@@ -133,6 +145,7 @@ void parked_know(struct parked *p, const struct parked_record *entry)
 {
 	p->records++;
 	p->bytes += entry->size;
+	show(p);
 	if (!entry->stand_in)
 		block(p, entry->topic, entry->key);
 }
@@ -273,6 +286,7 @@ int parked_remove(struct parked *p, const struct parked_record *entry, bool piec
 			return -1;
 	p->records--;
 	p->bytes -= entry->size;
+	show(p);
 	if (!entry->stand_in)
 		unblock(p, entry->topic, entry->key);
 	return 0;
