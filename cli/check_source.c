@@ -127,7 +127,20 @@ static void warn(const struct settings *settings, const struct catalog_name *nam
 	if (!name->transactional)
 		finding_add(f, FINDING_WARNING, AREA,
 			    "ALTER TABLE ... ENGINE=InnoDB makes its changes atomic.",
-			    "table %s.%s: its engine has no transactions", name->db, name->table);
+			    "table %s.%s: its engine has no transactions: while a chunk of it is "
+			    "copied, who writes it waits",
+			    name->db, name->table);
+}
+
+/* What the copy of a table without a key costs. */
+static void warn_keyless(const struct catalog_name *name, struct findings *f)
+{
+	finding_add(f, FINDING_WARNING, AREA, "Give it a primary key, then it is copied in chunks.",
+		    "table %s.%s has no primary key: its copy is one read of about %lld rows "
+		    "(copy.read_limit), kept in millrace.state, %s, and one Kafka transaction",
+		    name->db, name->table, (long long)name->rows_estimate,
+		    name->transactional ? "then the stream waits for it"
+					: "again whenever it was written meanwhile");
 }
 
 static bool check_table(const struct settings *settings, struct db *db,
@@ -139,7 +152,9 @@ static bool check_table(const struct settings *settings, struct db *db,
 	const char *refused = NULL;
 	bool good = catalog_read_shape(db, name->db, name->table, &shape, &e) == 0;
 
-	if (good && strcmp(settings->source_start, "snapshot") == 0)
+	if (good && shape->key_count == 0)
+		warn_keyless(name, f);
+	else if (good)
 		refused = key_refused(shape);
 	if (refused != NULL) {
 		good = false;
