@@ -238,3 +238,17 @@ def test_a_row_is_sent_again_only_while_it_is_the_newest_of_its_key(servers, dat
     assert [t["gtid"] for c in setup.commits() for t in c["transactions"]][-1] == f"parked:{ids[1]}"
     check_seq(setup)
     run.stop()
+
+
+def test_a_row_of_64_mb_costs_the_budget_and_twice_its_size(servers, database, make_setup):
+    db, connection = big_table(database)
+    setup = make_setup(f"{db}.t")
+    run = setup.daemon("run").start()
+    setup.wait_delivered(source_position(connection), run)
+    size = 64_000_000
+    insert(connection, db, 1, random.Random(9).randbytes(size))
+    setup.wait_delivered(source_position(connection), run)
+    assert rows_of(setup, setup.topic(f"{db}.t"))[1] == 1
+    print("peak", run.peak_rss_mb(), "MB")
+    assert run.peak_rss_mb() <= 96 + 2 * size / 1024 / 1024
+    run.stop()
