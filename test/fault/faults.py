@@ -207,7 +207,7 @@ class Run:
         self.begun = time.monotonic()
         self.marks = []
         self.at_least_once = self.on["at-least-once"] and seed % 4 == 3
-        self.slow_chunk = self.random.choice((0, 0, 20, 100))
+        self.slow_chunk = self.random.choice((0, 20, 100, 200))
 
     def note(self, text):
         self.notes.append(f"{time.monotonic() - self.begun:6.2f} {text}")
@@ -654,13 +654,38 @@ def table_of(batch):
     return "\n".join(lines)
 
 
+def prove(o, on):
+    """Each mistake must turn a run red; the same runs are green without it (make faults)."""
+    bugs, found = o.prove.split(","), 0
+    with tempfile.TemporaryDirectory(prefix="millrace-faults-") as folder:
+        os.chmod(folder, 0o755)
+        batch = Batch(Path(folder), on)
+        try:
+            for bug in bugs:
+                harness.MILLRACE = Path(shutil.copy(ROOT / "build" / f"bug-{bug}" / "millrace", folder))
+                begun, red = time.monotonic(), None
+                for number in range(o.runs):
+                    batch.found.clear()
+                    if not one(batch, o.seed + number, ROOT / "build" / f"bug-{bug}" / "kept"):
+                        red = number + 1
+                        break
+                found += red is not None
+                counts = ", ".join(f"{n} {k}" for k, n in batch.found.items() if n)
+                say(f"faults-prove: {bug}: " + (f"found after {red} runs ({counts})" if red else f"NOT found in {o.runs} runs") +
+                    f", {time.monotonic() - begun:.0f} s")
+        finally:
+            batch.servers.stop()
+    say(f"faults-prove: {len(bugs)} bugs, {found} found")
+    return 0 if found == len(bugs) else 1
+
+
 def main():
     words = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     words.add_argument("--seed", type=int, default=int(time.time()) % 1000000)
     words.add_argument("--runs", type=int, default=20)
     words.add_argument("--keep", type=Path, default=ROOT / "build" / "faults" / "kept", help="folder for what failed")
     words.add_argument("--keep-all", action="store_true", help="keep what is green too")
-    words.add_argument("--first-red", action="store_true", help="end with the first run that fails")
+    words.add_argument("--prove", default="", help="names of mistakes, each built into build/bug-NAME: runs until each was found")
     words.add_argument("--off", default="", help="ingredients to leave out")
     words.add_argument("--on", default="", help="ingredients to try that are off by default")
     o = words.parse_args()
@@ -671,6 +696,8 @@ def main():
         for name in filter(None, names.split(",")):
             assert name in on, f"no ingredient is called {name}: {', '.join(on)}"
             on[name] = value
+    if o.prove:
+        return prove(o, on)
     say(f"faults: seed {o.seed}, {o.runs} runs, {MILLRACE}")
     ran = 0
     with tempfile.TemporaryDirectory(prefix="millrace-faults-") as folder:
@@ -680,8 +707,7 @@ def main():
         try:
             for number in range(o.runs):
                 ran += 1
-                if not one(batch, o.seed + number, o.keep, o.keep_all) and o.first_red:
-                    break
+                one(batch, o.seed + number, o.keep, o.keep_all)
         finally:
             batch.servers.stop()
     say(table_of(batch))
