@@ -405,7 +405,13 @@ class Judge:
     def allowed(self, truth, table, key, place, gtid):
         """The row behind `place`; where rows changed without row events since the transaction listed before, also as it was then."""
         earliest = self.commits.earliest.get(gtid, 0)
-        return [without_nulls(truth.at(table, key, p)) for p in (place, *(q for p in truth.silent[table] for q in (p - 1, p) if earliest <= q <= place))]
+        out = [truth.at(table, key, p) for p in (place, *(q for p in truth.silent[table] for q in (p - 1, p) if earliest <= q <= place))]
+        # a chunk's SELECT may lie before such a change and its place behind it: nothing tells the fold. A reconciling copy heals it.
+        for at, op, before, _, _ in reversed([c for c in truth.changes[table].get(key, []) if c[0] <= place]):
+            if op != "silent":
+                break
+            out.append(before)
+        return [without_nulls(row) for row in out]
 
     def reconciled(self, truth, table, key, record, last):
         """A record of a reconciling copy: from what was delivered to what the table has, and only where they differ."""
