@@ -225,8 +225,8 @@ void check_source(const struct settings *settings, struct check_topics *topics, 
 		publisher_free(publisher);
 		return;
 	}
-	finding_add(f, FINDING_OK, AREA, NULL, "%s at %s:%lld", db_server_version(db),
-		    settings->source_host, (long long)settings->source_port);
+	finding_add(f, FINDING_OK, AREA, NULL, "%s at %s", db_server_version(db),
+		    db_where(db));
 	check_server(settings, db, f);
 	check_tables(settings, db, publisher, f);
 	db_close(db);

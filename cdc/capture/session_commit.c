@@ -19,6 +19,8 @@ static void fill_position(struct session *s, struct position_record *p)
 		.open_gtid = s->open_gtid[0] != '\0' ? s->open_gtid : NULL,
 		.open_changes = s->open_changes,
 		.fingerprint = buf_cstr(&s->fingerprint),
+		.file = s->file,
+		.file_position = s->file_position,
 		.prepared = s->prepared,
 		.prepared_count = s->prepared_count,
 	};

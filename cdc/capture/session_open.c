@@ -142,8 +142,8 @@ static int check_source(struct session *s, struct db *db, struct err *e)
 	source_findings_free(findings, count);
 	if (rc < 0 || db_get_text(db, "SELECT @@GLOBAL.server_id", &server_id, e) < 0)
 		return -1;
-	s->source = xasprintf("%s@%s:%" PRId64, server_id != NULL ? server_id : "?",
-			      s->settings->source_host, s->settings->source_port);
+	free(s->source);
+	s->source = xasprintf("%s@%s", server_id != NULL ? server_id : "?", db_where(db));
 	free(server_id);
 	return 0;
 }
@@ -252,6 +252,8 @@ static int take_position(struct session *s, const struct position_record *positi
 	if (compare_configuration(s, position->fingerprint, e) < 0 ||
 	    gtid_set_parse(slice_str(position->gtid_set), &s->gtid_set, e) < 0)
 		return -1;
+	(void)snprintf(s->file, sizeof(s->file), "%s", position->file); /* same size */
+	s->file_position = (uint32_t)position->file_position;
 	s->seq = position->seq;
 	s->commit_us = position->commit_us;
 	s->bytes_total = position->bytes_total;
@@ -263,7 +265,8 @@ static int take_position(struct session *s, const struct position_record *positi
 	session_xa_resume(s, position);
 	if (take_tables(s, position, tables, e) < 0)
 		return -1;
-	log_info("capture", "goes on behind seq %" PRId64 ", %s%s%s", s->seq, position->gtid_set,
+	log_info("capture", "goes on behind seq %" PRId64 ", %s%s%s", s->seq,
+		 s->by_file ? s->file : position->gtid_set,
 		 s->open_gtid[0] != '\0' ? ", inside " : "", s->open_gtid);
 	return 0;
 }
@@ -272,14 +275,12 @@ static int starting_point(struct session *s, struct db *db, bool *ret_copied, st
 {
 	const char *start = s->settings->source_start;
 	bool snapshot = strcmp(start, "snapshot") == 0;
-	char *head = NULL;
-	int rc;
 
 	*ret_copied = !snapshot;
 	if (strcmp(start, "earliest") == 0)
 		return 0;
 	if (!snapshot && strcmp(start, "now") != 0) {
-		if (gtid_set_parse(slice_str(start), &s->gtid_set, e) == 0)
+		if (!s->by_file && gtid_set_parse(slice_str(start), &s->gtid_set, e) == 0)
 			return 0;
 		err_config(
 			e,
@@ -287,11 +288,7 @@ static int starting_point(struct session *s, struct db *db, bool *ret_copied, st
 			start);
 		return err_hint(e, "A GTID position looks like 0-1-100 or 0-1-100,1-2-7.");
 	}
-	if (db_get_text(db, "SELECT @@GLOBAL.gtid_binlog_pos", &head, e) < 0)
-		return -1;
-	rc = gtid_set_parse(slice_str(head != NULL ? head : ""), &s->gtid_set, e);
-	free(head);
-	return rc;
+	return session_source_present(s, db, e);
 }
 
 /* There is no position: where to begin. It is written before anything is read, so that a crash
@@ -393,6 +390,18 @@ static int check_topics(struct session *s, const struct position_record *positio
 	return rc;
 }
 
+/* What was written meanwhile is found by comparing. */
+static int go_on_at_present(struct session *s, struct db *db, const struct source_tables *tables,
+			    struct err *e)
+{
+	for (size_t i = 0; i < tables->count; i++)
+		if (reconcile_want(s->reconcile, tables->items[i].shape->db,
+				   tables->items[i].shape->table, "",
+				   "the binlog behind our position is lost", e) < 0)
+			return -1;
+	return session_source_move(s, db, e);
+}
+
 static int open_source(struct session *s, struct db *db, const struct position_record *position,
 		       struct err *e)
 {
@@ -401,8 +410,7 @@ static int open_source(struct session *s, struct db *db, const struct position_r
 
 	for (size_t i = 0; position != NULL && i < position->copy_count; i++)
 		catalog_may_lack(s->catalog, position->copies[i].db, position->copies[i].table);
-	if (check_source(s, db, e) < 0 || read_tables(s, db, &tables, e) < 0 ||
-	    catalog_read_hints(s->catalog, db, e) < 0)
+	if (read_tables(s, db, &tables, e) < 0 || catalog_read_hints(s->catalog, db, e) < 0)
 		goto out;
 	if ((position == NULL ? adopt(s, e) : check_topics(s, position, &tables, e)) < 0 ||
 	    prepare_all(s, &tables, e) < 0)
@@ -412,11 +420,12 @@ static int open_source(struct session *s, struct db *db, const struct position_r
 			      : first_position(s, db, &tables, e)) < 0)
 		goto out;
 	begin_batch(s);
+	rc = 0;
 	if (position == NULL) {
 		commit_batch_move(&s->batch);
 		rc = session_commit(s, e);
-	} else {
-		rc = 0;
+	} else if (s->lost) {
+		rc = go_on_at_present(s, db, &tables, e);
 	}
 out:
 	source_tables_done(&tables);
@@ -454,11 +463,11 @@ static int open_all(struct session *s, struct err *e)
 	rc = delivery_resume(s->delivery, &stored, e);
 	position = stored.found ? &stored.position : NULL;
 	if (rc == 0)
+		rc = session_source_open(s, position, check_source, &db, e);
+	if (rc == 0)
 		rc = copy_new(s->settings, &s->copy, e);
 	if (rc == 0)
 		rc = session_reconcile_open(s, position, e);
-	if (rc == 0)
-		rc = db_open(s->settings, DB_TEXT_UTF8, &db, e);
 	if (rc == 0)
 		rc = open_source(s, db, position, e);
 	if (db != NULL)
@@ -469,18 +478,22 @@ static int open_all(struct session *s, struct err *e)
 
 int session_stream(struct session *s, struct err *e)
 {
+	struct stream_start start = { .file = s->by_file ? s->file : NULL,
+				      .offset = s->file_position };
+
 	stream_close(s->stream);
 	s->stream = NULL;
 	buf_reset(&s->gtid_text);
 	gtid_set_text(&s->gtid_set, &s->gtid_text);
-	if (stream_open(s->settings, buf_cstr(&s->gtid_text),
+	start.gtid = buf_cstr(&s->gtid_text);
+	if (stream_open(s->settings, &start,
 			(size_t)s->settings->capture_memory / RING_SHARE, &s->stream, e) < 0)
 		return -1;
 	s->cursor = s->released = ring_begin(stream_ring(s->stream));
 	s->read_base_transactions = s->transactions_total;
 	s->read_base_bytes = s->bytes_total;
-	s->file[0] = '\0';
-	s->file_position = 0;
+	if (!s->by_file)
+		s->file[0] = '\0';
 	return 0;
 }
 
@@ -488,7 +501,9 @@ int session_open(const struct session_options *options, struct session **ret_ses
 {
 	struct session *s = xcalloc(1, sizeof(*s));
 
-	s->settings = options->settings;
+	s->configured = options->settings;
+	s->chosen = *options->settings;
+	s->settings = &s->chosen;
 	s->report = options->report;
 	s->leader = options->leader;
 	s->server = options->server;

@@ -13,7 +13,9 @@
 #include "cdc/source/stream.h"
 
 struct session {
-	const struct settings *settings;
+	const struct settings *configured;
+	struct settings chosen;          /* the same, with the one server that is read */
+	const struct settings *settings; /* that */
 	struct report *report;
 	const struct leader *leader;
 	size_t server; /* of the configured source.host */
@@ -40,7 +42,9 @@ struct session {
 	 */
 	struct gtid_set gtid_set;
 	int64_t seq, commit_us, bytes_total, transactions_total;
-	char *source;
+	char *source; /* server_id@host:port */
+	bool by_file; /* file and file_position are where we stand; gtid_set stays empty */
+	bool lost, refused_lost; /* no server has what follows our position (session_source.c) */
 	struct buf fingerprint;
 	char file[512];
 	uint32_t file_position;
@@ -70,6 +74,19 @@ int session_stream(struct session *s, struct err *e);
 /* What table maps can't say, after DDL on a captured table: by a short connection of its own. */
 int session_read_hints(struct session *s, struct err *e);
 void session_progress(struct session *s, bool now);
+
+/* ---- session_source.c ----------------------------------------------------------------------- */
+
+struct db;
+typedef int (*session_check_fn)(struct session *s, struct db *db, struct err *e);
+/* Connects to the server that is to be read, and narrows s->settings to it. s->lost: none has what
+ * follows the position, and source.lost says to go on. position NULL: there is none. */
+int session_source_open(struct session *s, const struct position_record *position,
+			session_check_fn check, struct db **ret_db, struct err *e);
+/* gtid_set, or file and file_position, are where the source is now. */
+int session_source_present(struct session *s, struct db *db, struct err *e);
+/* s->lost: the position moves there, and is written with the reconciling copies that are queued. */
+int session_source_move(struct session *s, struct db *db, struct err *e);
 
 /* ---- session_rows.c ------------------------------------------------------------------------- */
 

@@ -3,6 +3,7 @@
 #include "core/base/address.h"
 
 #include <arpa/inet.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -45,6 +46,24 @@ int address_read(const char *text, struct address *ret_address, struct err *e)
 		return -1;
 	*ret_address = a;
 	return 0;
+}
+
+int address_read_default(const char *text, uint16_t port, struct address *ret_address,
+			 struct err *e)
+{
+	const char *colon = strchr(text, ':');
+	size_t size = strlen(text);
+	bool bracketed = text[0] == '[' && size > 2 && text[size - 1] == ']';
+	char whole[ADDRESS_HOST_MAX + 16];
+	bool bare_v6 = text[0] != '[' && colon != NULL && strchr(colon + 1, ':') != NULL;
+
+	if (size == 0 || size >= ADDRESS_HOST_MAX)
+		return err_config(e, "'%.40s' is not a host", text);
+	if (colon != NULL && !bare_v6 && !bracketed)
+		return address_read(text, ret_address, e);
+	(void)snprintf(whole, sizeof(whole), bare_v6 ? "[%s]:%u" : "%s:%u", text,
+		       (unsigned)port); /* fits: a host is shorter than ADDRESS_HOST_MAX */
+	return address_read(whole, ret_address, e);
 }
 
 bool address_is_loopback(const char *host)

@@ -17,6 +17,9 @@ struct address {
 
 /* "host:port", "[v6]:port" or ":port"; port 0 is allowed. ERR_CONFIG says what is wrong. */
 int address_read(const char *text, struct address *ret_address, struct err *e);
+/* The same, or a host alone ("host", "::1", "[::1]"), which gets the default port. */
+int address_read_default(const char *text, uint16_t port, struct address *ret_address,
+			 struct err *e);
 /* 127.0.0.0/8, ::1, localhost: nobody but this machine can connect. */
 bool address_is_loopback(const char *host);
 

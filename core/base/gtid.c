@@ -289,6 +289,31 @@ uint64_t gtid_set_distance(const struct gtid_set *behind, const struct gtid_set 
 	return sum;
 }
 
+int gtid_set_parse_state(struct slice text, struct gtid_set *s, struct err *e)
+{
+	struct gtid_set all = GTID_SET_INIT;
+	int rc = 0;
+
+	for (text = trim(text); rc == 0 && text.size > 0;) {
+		const uint8_t *comma = memchr(text.data, ',', text.size);
+		size_t size = comma == NULL ? text.size : (size_t)(comma - text.data);
+		struct gtid one;
+
+		rc = gtid_parse(trim(slice_of(text.data, size)), &one, e);
+		if (rc == 0 && !gtid_set_contains(&all, &one))
+			rc = gtid_set_update(&all, &one, e);
+		text = comma == NULL ? slice_of(NULL, 0)
+				     : slice_of(comma + 1, text.size - size - 1);
+	}
+	if (rc < 0) {
+		gtid_set_done(&all);
+		return -1;
+	}
+	gtid_set_done(s);
+	*s = all;
+	return 0;
+}
+
 /* ---- what a server knows -------------------------------------------------------------------- */
 
 /* How far the state has come in the domain of *g: its server, and any. */

@@ -71,6 +71,10 @@ bool gtid_set_equal(const struct gtid_set *a, const struct gtid_set *b);
  */
 uint64_t gtid_set_distance(const struct gtid_set *behind, const struct gtid_set *ahead);
 
+/* Like gtid_set_parse for MariaDB, but a domain may come several times, once for each server
+ * (@@gtid_binlog_state, Gtid_list events): its highest sequence counts. */
+int gtid_set_parse_state(struct slice text, struct gtid_set *s, struct err *e);
+
 /* What a MariaDB server that is to be our source knows of a position. */
 enum gtid_known {
 	GTID_KNOWN,    /* it has been there */

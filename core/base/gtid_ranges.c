@@ -295,7 +295,7 @@ static int parse_source(struct slice text, struct gtid_ranges *s, struct err *e)
 {
 	struct gtid_range range = { .first = 0 };
 	struct slice whole = text, part;
-	bool more, counted = false;
+	bool more, counted = false, tagged = false;
 
 	part = next_part(&text, ':', &more);
 	if (!more || !read_uuid(part, range.uuid))
@@ -303,8 +303,9 @@ static int parse_source(struct slice text, struct gtid_ranges *s, struct err *e)
 	while (more) {
 		part = next_part(&text, ':', &more);
 		if (part.size > 0 && (part.data[0] < '0' || part.data[0] > '9')) {
-			if (!read_tag(part, range.tag))
-				return refuse(part, "a tag", e);
+			if ((tagged && !counted) || !read_tag(part, range.tag))
+				return refuse(part, "a tag with numbers behind it", e);
+			tagged = true;
 			counted = false;
 			continue;
 		}

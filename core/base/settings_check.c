@@ -135,6 +135,26 @@ static void check_tables(const struct settings *s, struct mistakes *m)
 	}
 }
 
+static void check_hosts(const struct settings *s, struct mistakes *m)
+{
+	const char *origin = origin_of(s, "source", "host");
+	struct address address;
+	struct err e = ERR_INIT;
+
+	if (s->source_hosts.count == 0)
+		mistake_add(m, origin, "host, or host:port,host:port", "source.host is empty");
+	for (size_t i = 0; i < s->source_hosts.count; i++) {
+		if (address_read_default(s->source_hosts.items[i], (uint16_t)s->source_port,
+					 &address, &e) < 0)
+			mistake_add(m, origin, "host, or host:port,host:port", "source.host: %s",
+				    e.msg);
+		for (size_t j = 0; j < i; j++)
+			if (strcmp(s->source_hosts.items[i], s->source_hosts.items[j]) == 0)
+				mistake_add(m, origin, NULL, "source.host: '%s' is there twice",
+					    s->source_hosts.items[i]);
+	}
+}
+
 static void check_listen(const struct settings *s, struct mistakes *m)
 {
 	const char *origin = origin_of(s, "http", "listen");
@@ -154,6 +174,8 @@ static void check_listen(const struct settings *s, struct mistakes *m)
 
 void setting_meanings_check(const struct settings *s, struct mistakes *m)
 {
+	static const char *const positions[] = { "auto", "gtid" };
+	static const char *const losts[] = { "stop", "reconcile" };
 	static const char *const levels[] = { "debug", "info", "warning", "error" };
 	static const char *const cascades[] = { "reconcile", "refuse", "warn" };
 	static const char *const deliveries[] = { "exactly-once", "at-least-once" };
@@ -166,6 +188,9 @@ void setting_meanings_check(const struct settings *s, struct mistakes *m)
 	check_listen(s, m);
 	check_word(s, "capture", "cascades", s->capture_cascades, cascades, 3, m);
 	check_word(s, "capture", "delivery", s->capture_delivery, deliveries, 2, m);
+	check_hosts(s, m);
+	check_word(s, "source", "position", s->source_position, positions, 2, m);
+	check_word(s, "source", "lost", s->source_lost, losts, 2, m);
 	check_word(s, "log", "level", s->log_level, levels, 4, m);
 	check_word(s, "log", "format", s->log_format, formats, 2, m);
 }

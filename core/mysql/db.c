@@ -9,10 +9,12 @@
  * second one. */
 #include "core/mysql/db_priv.h"
 
+#include "core/base/address.h"
 #include "core/base/buf.h"
 #include "core/base/mem.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define WRITE_TIMEOUT_S 30
@@ -62,22 +64,24 @@ static int set_up_session(struct db *db, enum db_text text, struct err *e)
 	return text == DB_TEXT_BINARY ? db_run(db, "SET character_set_results = NULL", e) : 0;
 }
 
-int db_open(const struct settings *settings, enum db_text text, struct db **ret_db, struct err *e)
+static int open_server(const struct settings *settings, const char *server, enum db_text text,
+		       struct db **ret_db, struct err *e)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
-	struct db *db = xcalloc(1, sizeof(*db));
-	const char *password = settings->source_password;
+	struct db *db;
+	struct address address;
 
-	pthread_once(&once, start_library);
-	db->host = xstrdup(settings->source_host);
+	if (address_read_default(server, (uint16_t)settings->source_port, &address, e) < 0)
+		return -1;
+	db = xcalloc(1, sizeof(*db));
+	db->host = xstrdup(address.host);
 	db->user = xstrdup(settings->source_user);
-	db->where = xasprintf("%s:%lld", db->host, (long long)settings->source_port);
+	db->where = xasprintf("%s:%u", db->host, (unsigned)address.port);
 	db->mysql = mysql_init(NULL);
 	if (db->mysql == NULL)
 		abort(); /* it only allocates */
 	set_options(db->mysql, settings);
-	if (mysql_real_connect(db->mysql, db->host, db->user, password, NULL,
-			       (unsigned)settings->source_port, NULL, 0) == NULL) {
+	if (mysql_real_connect(db->mysql, db->host, db->user, settings->source_password, NULL,
+			       address.port, NULL, 0) == NULL) {
 		db_failed(db, "connect to", e);
 		goto failed;
 	}
@@ -89,6 +93,45 @@ int db_open(const struct settings *settings, enum db_text text, struct db **ret_
 failed:
 	db_close(db);
 	return -1;
+}
+
+/* What one server of several said: of all, the kind that may heal counts. */
+static void add_failure(const struct err *one, struct err *all, struct buf *text)
+{
+	if (all->kind == ERR_NONE || one->kind == ERR_RETRY)
+		*all = *one;
+	buf_add_format(text, "%s%.*s", text->size > 0 ? "; " : "",
+		       (int)strcspn(one->msg, "\n"), one->msg);
+}
+
+int db_open(const struct settings *settings, enum db_text text, struct db **ret_db, struct err *e)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	const struct text_list *servers = &settings->source_hosts;
+	struct err all = ERR_INIT;
+	struct buf said = BUF_INIT;
+
+	pthread_once(&once, start_library);
+	for (size_t i = 0; i < servers->count; i++) {
+		struct err one = ERR_INIT;
+
+		if (open_server(settings, servers->items[i], text, ret_db, &one) == 0) {
+			buf_done(&said);
+			return 0;
+		}
+		add_failure(&one, &all, &said);
+	}
+	if (servers->count > 1)
+		(void)snprintf(all.msg, sizeof(all.msg), "none of source.host can be reached: %s",
+			       buf_cstr(&said)); /* cut, if need be */
+	buf_done(&said);
+	*e = all;
+	return -1;
+}
+
+const char *db_where(const struct db *db)
+{
+	return db->where;
 }
 
 void db_close(struct db *db)

@@ -20,7 +20,10 @@ struct db_result;
 /* character_set_results: utf8mb4, or each column's own */
 enum db_text { DB_TEXT_UTF8, DB_TEXT_BINARY };
 
+/* Connects to the first server of source.host that lets it; ERR_RETRY when one of them may later.
+ */
 int db_open(const struct settings *settings, enum db_text text, struct db **ret_db, struct err *e);
+const char *db_where(const struct db *db); /* host:port */
 void db_close(struct db *db);
 /* Runs a statement without a result (or drops the result). */
 int db_run(struct db *db, const char *sql, struct err *e);

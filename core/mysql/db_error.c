@@ -113,6 +113,13 @@ static int sort_taken_over(const struct db *db, const char *text, struct err *e)
 	return err_exit(e, EXIT_FENCED);
 }
 
+static int offer_copy(struct err *e)
+{
+	err_hint(e, "Nothing was skipped. To go on, with every captured table compared and what "
+		    "differs delivered: millrace run --source.lost=reconcile, once.");
+	return err_exit(e, EXIT_PURGED);
+}
+
 /* 1236 is all that a binlog dump can fail with; only its text tells what it was. */
 static int sort_dump_error(const struct db *db, const char *text, struct err *e)
 {
@@ -120,17 +127,12 @@ static int sort_dump_error(const struct db *db, const char *text, struct err *e)
 	    says(text, "Could not find GTID state")) {
 		err_config(e, "source %s no longer has the binlog that our position needs: %s",
 			   db->where, text);
-		err_hint(
-			e,
-			"What was written in between is lost to this capture: begin again with a new millrace.name.");
-		return err_exit(e, EXIT_PURGED);
+		return offer_copy(e);
 	}
 	if (says(text, "diverged") || says(text, "not in the master's binlog") ||
 	    says(text, "binlog hole")) {
 		err_config(e, "source %s does not know our position: %s", db->where, text);
-		return err_hint(
-			e,
-			"Is this the right server? A source that lost transactions in a failover looks like this.");
+		return offer_copy(e);
 	}
 	if (says(text, "max_allowed_packet")) {
 		err_config(e, "source %s cannot send an event: %s", db->where, text);

@@ -163,6 +163,12 @@ unsigned db_error_number(const struct db *db)
 	return 0;
 }
 
+const char *db_where(const struct db *db)
+{
+	(void)db;
+	return "127.0.0.1:3306";
+}
+
 bool db_is_mariadb(const struct db *db)
 {
 	(void)db;

@@ -32,6 +32,7 @@ static const struct script_answer answers[] = {
 				  "n\tint\tint(11)\tYES\t\\N\t10\t0\t\\N\t\\N\t\\N\t\n" },
 	{ "information_schema.STATISTICS", "id\t\n" },
 	{ "DATA_TYPE IN (", "" },
+	{ "@@GLOBAL.gtid_binlog_state", "0-1-1000000\t\n" },
 	{ "@@GLOBAL.gtid_binlog_pos", "\\N\t1700000000000000\t\n" },
 	{ "SHOW BINARY LOGS", "" },
 };

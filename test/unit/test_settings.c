@@ -65,7 +65,8 @@ START_TEST(test_defaults)
 	struct settings *s = read_good(NULL, NULL, 0);
 
 	ck_assert_str_eq(s->name, "");
-	ck_assert_str_eq(s->source_host, "127.0.0.1");
+	ck_assert_uint_eq(s->source_hosts.count, 1);
+	ck_assert_str_eq(s->source_hosts.items[0], "127.0.0.1");
 	ck_assert_int_eq(s->source_port, 3306);
 	ck_assert_int_eq(s->capture_commit_ms, 250);
 	ck_assert_int_eq(s->capture_memory, 32 << 20);
@@ -126,7 +127,7 @@ START_TEST(test_precedence)
 
 	ck_assert_int_eq(s->source_port, 3);
 	ck_assert_str_eq(s->source_user, "environment");
-	ck_assert_str_eq(s->source_host, "file");
+	ck_assert_str_eq(s->source_hosts.items[0], "file");
 	ck_assert_str_eq(s->capture_events_dir, "here");
 	ck_assert_str_eq(s->kafka_properties[0].key, "acks.x");
 	settings_free(s);

@@ -1,0 +1,479 @@
+/* session_source.c - which server of source.host is read, and whether it still has what follows our
+ * position.
+ *
+ * Servers are tried in turn, beginning with the one that served last. The position decides:
+ *
+ *   known, and the binlog behind it is there   this one is read
+ *   it has not come so far, but replicates     later, perhaps: ERR_RETRY
+ *   it lacks transactions that we delivered    lost in a failover: EXIT_PURGED
+ *   it has them, but purged what follows       EXIT_PURGED, from where to where
+ *   it has been there, but its binlog says
+ *   something else (RESET MASTER)              EXIT_PURGED
+ *
+ * Nothing is ever skipped in silence: behind EXIT_PURGED the operator may say source.lost =
+ * reconcile. Then the position moves to the source's present, and in the same group commit every
+ * captured table is queued for a reconciling copy, which delivers what differs.
+ *
+ * What a RESET MASTER makes is new transactions under old ids. It is noticed when the binlog file
+ * that we read last, up to the place where we stood, no longer amounts to our position; when that
+ * file was purged meanwhile and the new ids have passed ours, it cannot be. */
+#include "cdc/capture/session_priv.h"
+
+#include "core/base/clock.h"
+#include "core/base/log.h"
+#include "core/base/mem.h"
+#include "core/mysql/db.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define GTID_LIST_ROWS 5 /* it stands behind the format description, and START_ENCRYPTION if any */
+
+struct binlog {
+	char first[512], last[512];
+	bool has_file; /* the one that was asked for, */
+	uint64_t size; /* and how long it is */
+};
+
+static int ask_gtid(struct db *db, const char *sql, struct gtid_set *set, struct err *e)
+{
+	char *text = NULL;
+	int rc;
+
+	if (db_get_text(db, sql, &text, e) < 0)
+		return -1;
+	rc = gtid_set_parse(slice_str(text != NULL ? text : ""), set, e);
+	free(text);
+	return rc;
+}
+
+static uint64_t ask_number(struct db *db, const char *sql, struct err *e)
+{
+	char *text = NULL;
+	uint64_t number = 0;
+
+	if (db_get_text(db, sql, &text, e) == 0 && text != NULL)
+		number = strtoull(text, NULL, 10);
+	free(text);
+	return number;
+}
+
+static int read_binlogs(struct db *db, const char *file, struct binlog *ret_binlog, struct err *e)
+{
+	struct binlog b = { .has_file = false };
+	struct db_result *result = NULL;
+	const struct slice *row;
+	int rc;
+
+	if (db_query(db, "SHOW BINARY LOGS", &result, e) < 0)
+		return -1;
+	while ((rc = db_next(result, &row, e)) == 1) {
+		(void)snprintf(b.last, sizeof(b.last), "%.*s", (int)row[0].size,
+			       (const char *)row[0].data); /* names are shorter */
+		if (b.first[0] == '\0')
+			(void)snprintf(b.first, sizeof(b.first), "%s", b.last);
+		if (slice_is(row[0], file)) {
+			char *size = xstrndup((const char *)row[1].data, row[1].size);
+
+			b.has_file = true;
+			b.size = strtoull(size, NULL, 10);
+			free(size);
+		}
+	}
+	db_result_free(result);
+	if (rc == 0)
+		*ret_binlog = b;
+	return rc;
+}
+
+/* Binlog files are numbered; a longer name is a higher number. */
+static int compare_files(const char *a, const char *b)
+{
+	size_t n = strlen(a), m = strlen(b);
+
+	return n != m ? (n < m ? -1 : 1) : strcmp(a, b);
+}
+
+/* ---- refusals ------------------------------------------------------------------------------- */
+
+static int refuse(struct err *e)
+{
+	err_hint(e, "Nothing was skipped. To go on, with every captured table compared and what "
+		    "differs delivered: millrace run --source.lost=reconcile, once.");
+	return err_exit(e, EXIT_PURGED);
+}
+
+static int refuse_unknown(struct db *db, enum gtid_known known,
+			  const char *missing, struct err *e)
+{
+	uint64_t replicating = ask_number(
+		db, "SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE "
+		    "VARIABLE_NAME = 'Slaves_running'",
+		e);
+
+	if (e->kind != ERR_NONE)
+		return -1;
+	if (known == GTID_BEHIND && replicating > 0)
+		return err_retry(e,
+				 "source %s replicates, and has not come to our position yet: it "
+				 "lacks %.700s",
+				 db_where(db), missing);
+	err_config(e, "source %s lacks transactions that were delivered: %.700s%s", db_where(db),
+		   missing,
+		   known == GTID_DIVERGED ? "; it went on with others in their place" : "");
+	return refuse(e);
+}
+
+/* ---- what the binlog still has -------------------------------------------------------------- */
+
+/* Where the oldest binlog file begins: the last GTID of each domain before it. */
+static int read_oldest(struct db *db, const char *file, struct gtid_set *oldest, struct err *e)
+{
+	struct db_result *result = NULL;
+	struct gtid_set all = GTID_SET_INIT;
+	struct buf sql = BUF_INIT;
+	const struct slice *row;
+	int rc, found = 0;
+
+	buf_add_str(&sql, "SHOW BINLOG EVENTS IN ");
+	db_quote(slice_str(file), &sql);
+	buf_add_format(&sql, " LIMIT %d", GTID_LIST_ROWS);
+	rc = db_query(db, buf_cstr(&sql), &result, e);
+	buf_done(&sql);
+	while (rc == 0 && (rc = db_next(result, &row, e)) == 1) {
+		struct slice info = row[5];
+
+		rc = 0;
+		if (found || !slice_is(row[2], "Gtid_list") || info.size < 2)
+			continue;
+		found = 1;
+		rc = gtid_set_parse_state(slice_of(info.data + 1, info.size - 2), &all, e);
+	}
+	db_result_free(result);
+	if (rc == 0) {
+		gtid_set_done(oldest);
+		*oldest = all;
+	} else {
+		gtid_set_done(&all);
+	}
+	return rc;
+}
+
+static int check_purged(struct session *s, struct db *db, const struct binlog *binlog,
+			struct err *e)
+{
+	struct gtid_set oldest = GTID_SET_INIT;
+	struct buf text = BUF_INIT;
+	int rc = binlog->first[0] != '\0' ? read_oldest(db, binlog->first, &oldest, e) : 0;
+
+	if (rc == 0 && !gtid_set_contains_set(&s->gtid_set, &oldest)) {
+		struct buf ours = BUF_INIT;
+
+		gtid_set_text(&oldest, &text);
+		gtid_set_text(&s->gtid_set, &ours);
+		err_config(e,
+			   "source %s has purged its binlog behind our position: we stand at "
+			   "%.600s, the oldest that it still has begins behind %.600s (%s)",
+			   db_where(db), ours.size > 0 ? buf_cstr(&ours) : "the beginning",
+			   buf_cstr(&text), binlog->first);
+		buf_done(&ours);
+		rc = refuse(e);
+	}
+	buf_done(&text);
+	gtid_set_done(&oldest);
+	return rc;
+}
+
+/* Its file, up to where we stood, must amount to our position. */
+static int check_reset(struct session *s, struct db *db, const struct position_record *position,
+		       const struct binlog *binlog, struct err *e)
+{
+	struct gtid_set there = GTID_SET_INIT;
+	struct buf sql = BUF_INIT, says = BUF_INIT;
+	bool same = true;
+	int rc = 0;
+
+	if (position->file[0] == '\0' || binlog->first[0] == '\0' ||
+	    strcmp(position->source, s->source) != 0 ||
+	    compare_files(position->file, binlog->first) < 0)
+		return 0;
+	if (binlog->has_file) {
+		buf_add_str(&sql, "SELECT BINLOG_GTID_POS(");
+		db_quote(slice_str(position->file), &sql);
+		buf_add_format(&sql, ",%" PRId64 ")", position->file_position);
+		rc = ask_gtid(db, buf_cstr(&sql), &there, e);
+	}
+	for (size_t i = 0; rc == 0 && i < s->gtid_set.count; i++) {
+		const struct gtid *ours = &s->gtid_set.items[i],
+				  *its = gtid_set_find(&there, ours->domain);
+
+		same = same && its != NULL && its->seq == ours->seq && its->server == ours->server;
+	}
+	if (rc == 0 && !same) {
+		gtid_set_text(&there, &says);
+		err_config(e,
+			   "the binlog of source %s is not the one that we read: %s:%" PRId64
+			   " was our position %s, and is now %s; it was begun anew (RESET MASTER, "
+			   "or another copy of the data)",
+			   db_where(db), position->file, position->file_position,
+			   position->gtid_set,
+			   !binlog->has_file  ? "gone"
+			   : says.size > 0 ? buf_cstr(&says)
+					   : "no place between two transactions");
+		rc = refuse(e);
+	}
+	gtid_set_done(&there);
+	buf_done(&sql);
+	buf_done(&says);
+	return rc;
+}
+
+static int check_gtid(struct session *s, struct db *db, const struct position_record *position,
+		      struct err *e)
+{
+	enum gtid_known known = GTID_KNOWN;
+	struct buf missing = BUF_INIT;
+	struct binlog binlog;
+	char *state = NULL;
+	int rc;
+
+	if (gtid_set_parse(slice_str(position->gtid_set), &s->gtid_set, e) < 0 ||
+	    db_get_text(db,
+			"SELECT CONCAT_WS(',', @@GLOBAL.gtid_binlog_state, @@GLOBAL.gtid_slave_pos)",
+			&state, e) < 0)
+		return -1;
+	rc = gtid_known(&s->gtid_set, slice_str(state != NULL ? state : ""), &known, &missing, e);
+	if (rc == 0 && known != GTID_KNOWN)
+		rc = refuse_unknown(db, known, buf_cstr(&missing), e);
+	if (rc == 0)
+		rc = read_binlogs(db, position->file, &binlog, e);
+	if (rc == 0)
+		rc = check_reset(s, db, position, &binlog, e);
+	if (rc == 0)
+		rc = check_purged(s, db, &binlog, e);
+	free(state);
+	buf_done(&missing);
+	return rc;
+}
+
+/* ---- by file and offset --------------------------------------------------------------------- */
+
+static bool is_same_server(const char *a, const char *b)
+{
+	size_t n = strcspn(a, "@");
+
+	return n == strcspn(b, "@") && strncmp(a, b, n) == 0;
+}
+
+static int check_file(struct session *s, struct db *db, const struct position_record *position,
+		      struct err *e)
+{
+	struct binlog binlog;
+
+	if (!is_same_server(position->source, s->source)) {
+		err_config(e,
+			   "our position is %s:%" PRId64 " of server %s; on %s that place means "
+			   "nothing",
+			   position->file, position->file_position, position->source, s->source);
+		return refuse(e);
+	}
+	if (read_binlogs(db, position->file, &binlog, e) < 0)
+		return -1;
+	if (binlog.has_file && binlog.size >= (uint64_t)position->file_position)
+		return 0;
+	if (compare_files(position->file, binlog.first) < 0)
+		err_config(e,
+			   "source %s has purged its binlog behind our position: we stand at "
+			   "%s:%" PRId64 ", the oldest that it still has is %s",
+			   db_where(db), position->file, position->file_position, binlog.first);
+	else
+		err_config(e,
+			   "the binlog of source %s is not the one that we read: it has no "
+			   "%s:%" PRId64 ", its last file is %s (RESET MASTER, or a crash that "
+			   "lost the end of a file)",
+			   db_where(db), position->file, position->file_position, binlog.last);
+	return refuse(e);
+}
+
+static bool server_has_gtid(struct db *db)
+{
+	return db_is_mariadb(db); /* always; others are refused before */
+}
+
+static char by_file[] = "file", by_gtid[] = "gtid"; /* a setting is no const text */
+
+/* Sets s->by_file, and the setting to what it amounts to. A position stays what it is. */
+static int choose_kind(struct session *s, struct db *db, const struct position_record *position,
+		       struct err *e)
+{
+	const char *wanted = s->configured->source_position;
+	bool is_file = position != NULL && position->gtid_set[0] == '\0' &&
+		       position->file[0] != '\0';
+
+	s->by_file = strcmp(wanted, "file") == 0 ||
+		     (strcmp(wanted, "auto") == 0 && (is_file || !server_has_gtid(db)));
+	s->chosen.source_position = s->by_file ? by_file : by_gtid;
+	if (position == NULL || s->by_file == is_file)
+		return 0;
+	err_config(e, "the position is %s, %.600s, but source.position = %s",
+		   is_file ? "a place in a binlog file" : "a GTID position",
+		   is_file ? position->file : position->gtid_set, wanted);
+	return err_hint(e, "Set source.position = %s.", is_file ? "file" : "gtid");
+}
+
+/* ---- servers -------------------------------------------------------------------------------- */
+
+static void narrow(struct session *s, size_t server)
+{
+	s->server = server;
+	s->chosen = *s->configured;
+	s->chosen.source_hosts.items = &s->configured->source_hosts.items[server];
+	s->chosen.source_hosts.count = 1;
+}
+
+static int try_server(struct session *s, const struct position_record *position,
+		      session_check_fn check, struct db **ret_db, struct err *e)
+{
+	struct db *db = NULL;
+
+	if (db_open(&s->chosen, DB_TEXT_UTF8, &db, e) < 0)
+		return -1;
+	s->refused_lost = false;
+	if (check(s, db, e) < 0 || choose_kind(s, db, position, e) < 0)
+		goto failed;
+	if (position != NULL && (s->by_file ? check_file(s, db, position, e)
+					    : check_gtid(s, db, position, e)) < 0) {
+		s->refused_lost = e->exit_code == EXIT_PURGED;
+		goto failed;
+	}
+	*ret_db = db;
+	return 0;
+failed:
+	db_close(db);
+	return -1;
+}
+
+/* source.lost = reconcile: this one it is, as it is. */
+static int take_lost(struct session *s, size_t server, session_check_fn check, const char *why,
+		     struct db **ret_db, struct err *e)
+{
+	struct db *db = NULL;
+
+	narrow(s, server);
+	if (db_open(&s->chosen, DB_TEXT_UTF8, &db, e) < 0)
+		return -1;
+	if (check(s, db, e) < 0) {
+		db_close(db);
+		return -1;
+	}
+	s->chosen.source_position = s->by_file ? by_file : by_gtid;
+	log_warning("capture", "%.*s", (int)strcspn(why, "\n"), why);
+	s->lost = true;
+	*ret_db = db;
+	return 0;
+}
+
+/* What one server said becomes part of what all said; what may heal counts first, then what the
+ * operator can decide. */
+static void add_failure(const struct err *one, struct err *all, struct buf *said)
+{
+	if (all->kind == ERR_NONE || (one->kind == ERR_RETRY && all->kind != ERR_RETRY) ||
+	    (all->kind != ERR_RETRY && one->exit_code == EXIT_PURGED))
+		*all = *one;
+	buf_add_format(said, "%s%.*s", said->size > 0 ? "; " : "", (int)strcspn(one->msg, "\n"),
+		       one->msg);
+}
+
+static void sum_up(struct err *all, const char *said)
+{
+	char *hint = strstr(all->msg, "\nHINT: "), *kept = hint != NULL ? xstrdup(hint + 7) : NULL;
+
+	(void)snprintf(all->msg, sizeof(all->msg), "none of source.host can be read: %.1600s",
+		       said); /* cut, if need be */
+	if (kept != NULL)
+		err_hint(all, "%s", kept);
+	free(kept);
+}
+
+int session_source_open(struct session *s, const struct position_record *position,
+			session_check_fn check, struct db **ret_db, struct err *e)
+{
+	size_t count = s->configured->source_hosts.count, begin = s->server % count, lost = count;
+	struct err all = ERR_INIT, lost_why = ERR_INIT;
+	struct buf said = BUF_INIT;
+	int rc = -1;
+
+	for (size_t i = 0; i < count && rc < 0; i++) {
+		struct err one = ERR_INIT;
+
+		narrow(s, (begin + i) % count);
+		rc = try_server(s, position, check, ret_db, &one);
+		if (rc == 0)
+			break;
+		if (s->refused_lost && lost == count) {
+			lost = s->server;
+			lost_why = one;
+		}
+		add_failure(&one, &all, &said);
+		s->refused_lost = false;
+	}
+	if (rc < 0 && lost < count && strcmp(s->configured->source_lost, "reconcile") == 0) {
+		rc = take_lost(s, lost, check, lost_why.msg, ret_db, e);
+	} else if (rc < 0) {
+		if (count > 1)
+			sum_up(&all, buf_cstr(&said));
+		*e = all;
+	}
+	buf_done(&said);
+	return rc;
+}
+
+/* ---- where the source is now ---------------------------------------------------------------- */
+
+int session_source_present(struct session *s, struct db *db, struct err *e)
+{
+	struct db_result *result = NULL;
+	const struct slice *row;
+	int rc;
+
+	s->file[0] = '\0';
+	s->file_position = 0;
+	gtid_set_done(&s->gtid_set);
+	if (!s->by_file)
+		return ask_gtid(db, "SELECT @@GLOBAL.gtid_binlog_pos", &s->gtid_set, e);
+	if (db_query(db, "SHOW MASTER STATUS", &result, e) < 0)
+		return -1;
+	rc = db_next(result, &row, e);
+	if (rc == 1) {
+		char *position = xstrndup((const char *)row[1].data, row[1].size);
+
+		(void)snprintf(s->file, sizeof(s->file), "%.*s", (int)row[0].size,
+			       (const char *)row[0].data); /* names are shorter */
+		s->file_position = (uint32_t)strtoul(position, NULL, 10);
+		free(position);
+	} else if (rc == 0) {
+		rc = err_config(e, "source %s does not say where its binlog ends", db_where(db));
+	}
+	db_result_free(result);
+	return rc < 0 ? -1 : 0;
+}
+
+/* A transaction that was delivered in part has its end here: what is left of it is lost like what
+ * follows. */
+int session_source_move(struct session *s, struct db *db, struct err *e)
+{
+	if (s->open_gtid[0] != '\0')
+		commit_batch_add(&s->batch, s->open_gtid, 0,
+				 s->commit_us != 0 ? s->commit_us : clock_now_us());
+	s->open_gtid[0] = '\0';
+	s->open_changes = 0;
+	if (session_source_present(s, db, e) < 0)
+		return -1;
+	buf_reset(&s->gtid_text);
+	gtid_set_text(&s->gtid_set, &s->gtid_text);
+	log_warning("capture", "goes on at the source's present, %s: every table is compared",
+		    s->by_file ? s->file : buf_cstr(&s->gtid_text));
+	commit_batch_move(&s->batch);
+	return session_commit(s, e);
+}
