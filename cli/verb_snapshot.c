@@ -371,7 +371,7 @@ const struct verb verb_snapshot = {
 		"  --detach       don't wait for the end\n"
 		"  --pause        let copies of these tables rest, also first copies\n"
 		"  --resume       go on with them\n"
-		"  --stop         give them up: the tables may stay different or incomplete\n"
+		"  --stop         give them up: the tables may stay different; a first copy rests\n"
 		"  --json         print the outcome as JSON\n\n"
 		"The capture daemon does it while it goes on streaming. Tables are named db.table.\n",
 	.run = run,

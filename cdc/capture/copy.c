@@ -198,6 +198,7 @@ int copy_table(struct copy *c, struct shape *shape, const struct copy_source *so
 
 	t->rows_estimate = source->rows_estimate;
 	t->transactional = source->transactional;
+	t->paused = from != NULL && from->paused;
 	if (from != NULL ? from->done : done) {
 		t->chunks = from != NULL ? from->chunks : 0;
 		t->rows = from != NULL ? from->rows : 0;

@@ -40,6 +40,9 @@ void copy_free(struct copy *c); /* NULL is fine */
 int copy_table(struct copy *c, struct shape *shape, const struct copy_source *source,
 	       const struct position_copy *from, bool done, struct err *e);
 bool copy_all_done(const struct copy *c);
+/* Lets the table's first copy rest behind the chunks in hand, or go on. True: that was not so
+ * already. Part of the position. */
+bool copy_pause(struct copy *c, const char *db, const char *table, bool paused);
 /* It exists, or was seen in the stream. */
 bool copy_knows(const struct copy *c, const char *db, const char *table);
 /* As it was at the start; 0: not known. */

@@ -28,7 +28,7 @@ static struct copy_table *next_table(struct copy *c)
 	for (size_t i = 0; i < c->table_count; i++) {
 		struct copy_table *t = c->tables[i];
 
-		if (!fold_done(t->fold) && !t->restart && t->shape->key_count == 0 &&
+		if (!fold_done(t->fold) && !t->paused && !t->restart && t->shape->key_count == 0 &&
 		    now >= t->retry_us)
 			return t;
 	}

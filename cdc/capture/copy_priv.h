@@ -73,6 +73,7 @@ struct copy_table {
 	int64_t chunk_rows;
 	unsigned failures;
 	int64_t retry_us;
+	bool paused; /* by hand */
 	UT_hash_handle hh; /* by name */
 };
 

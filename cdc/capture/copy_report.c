@@ -6,12 +6,22 @@
 
 #include <stdio.h>
 
-static const struct copy_table *find(const struct copy *c, const char *db, const char *table)
+static struct copy_table *find(const struct copy *c, const char *db, const char *table)
 {
 	for (size_t i = 0; i < c->table_count; i++)
 		if (strcmp(c->tables[i]->db, db) == 0 && strcmp(c->tables[i]->table, table) == 0)
 			return c->tables[i];
 	return NULL;
+}
+
+bool copy_pause(struct copy *c, const char *db, const char *table, bool paused)
+{
+	struct copy_table *t = find(c, db, table);
+
+	if (t == NULL || fold_done(t->fold) || t->paused == paused)
+		return false;
+	t->paused = paused;
+	return true;
 }
 
 bool copy_knows(const struct copy *c, const char *db, const char *table)
@@ -44,6 +54,7 @@ const struct position_copy *copy_positions(struct copy *c, size_t *ret_count)
 							  .done = fold_done(t->fold),
 							  .chunks = t->chunks,
 							  .rows = t->rows,
+							  .paused = t->paused,
 							  .kind = "first" };
 		if (t->has_low)
 			c->positions[i].last_key =
@@ -73,15 +84,16 @@ const struct status_copy *copy_status(struct copy *c, size_t *ret_count)
 		const struct copy_table *t = c->tables[i];
 		bool running = !fold_done(t->fold) && t->started_us != 0 && now > t->started_us;
 
-		c->status[i] = (struct status_copy){
-			.table = t->name,
-			.rows = t->rows,
-			.done = fold_done(t->fold),
-			.rows_estimate = t->rows_estimate,
-			.kind = "first",
-			.why = fold_done(t->fold) ? "" : copy_paused(c),
-			.paused = c->pace.loaded != 0 && !fold_done(t->fold)
-		};
+		c->status[i] = (struct status_copy){ .table = t->name,
+						     .rows = t->rows,
+						     .done = fold_done(t->fold),
+						     .rows_estimate = t->rows_estimate,
+						     .kind = "first",
+						     .why = fold_done(t->fold) ? ""
+							    : t->paused        ? "paused by hand"
+									       : copy_paused(c),
+						     .paused = (t->paused || c->pace.loaded != 0) &&
+							       !fold_done(t->fold) };
 		if (running)
 			c->status[i].rate = (double)(t->rows - t->rows_at_start) * 1e6 /
 					    (double)(now - t->started_us);

@@ -95,10 +95,12 @@ static int change_copy(struct session *s, const struct command *c, const char *d
 
 	if (strcmp(action, "copy") == 0)
 		return want(s, c, db, table, out, e);
+	/* a first copy that is stopped rests: its table stays incomplete, and named */
+	changed = copy_pause(s->copy, db, table, strcmp(action, "resume") != 0);
 	if (strcmp(action, "stop") == 0)
-		changed = reconcile_stop(s->reconcile, db, table);
+		changed += reconcile_stop(s->reconcile, db, table);
 	else
-		changed = reconcile_pause(s->reconcile, db, table, strcmp(action, "pause") == 0);
+		changed += reconcile_pause(s->reconcile, db, table, strcmp(action, "pause") == 0);
 	if (changed > 0)
 		put_copy(out, db, table, 1);
 	return 0;

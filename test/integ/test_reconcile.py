@@ -5,7 +5,7 @@ import threading
 import time
 
 from fold import check_seq, compare
-from harness import run_sql, source_position, wait_until
+from harness import contains, gtid_set, run_sql, source_position, wait_until
 from test_rows import ALL_TYPES, traffic
 from test_views import start, verify
 
@@ -250,4 +250,23 @@ def test_views_and_events_are_healed(site):
     # the source's position has not moved, so that the view may be asked before it has applied the differences
     wait_until("a view without differences", lambda: verify(site, "group_members")[0] == 0, 60)
     project.stop()
+    run.stop()
+
+
+def test_a_first_copy_rests_and_goes_on(database, make_setup):
+    db, connection = database
+    run_sql(connection, "CREATE TABLE t (id INT PRIMARY KEY, v INT)", "INSERT INTO t SELECT seq, seq FROM seq_1_to_400")
+    setup = make_setup(f"{db}.t", copy__chunk_rows=10, copy__connections=1)
+    run = setup.daemon("run").start()
+    wait_until("the daemon", lambda: setup.millrace("snapshot", f"{db}.t", "--pause").returncode == 0, 60, 0.2)
+    if setup.commits()[-1]["copying"]:  # it was faster than we are
+        run.kill()
+        run.start()
+        run_sql(connection, "INSERT INTO t VALUES (1000, 1)")
+        wait_until("the transaction", lambda: contains(gtid_set(setup.commits()[-1]["gtid_set"]), source_position(connection)), 60, 0.5)
+        assert setup.commits()[-1]["copying"] == [f"{db}.t"]  # it rests, also after a restart
+        assert "goes on" in snapshot(setup, f"{db}.t", "--resume")
+    setup.wait_delivered(source_position(connection), run)
+    compare(setup.reader.records(setup.topic(f"{db}.t")), connection, db, "t", ["id"])
+    check_seq(setup)
     run.stop()
