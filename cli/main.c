@@ -240,7 +240,10 @@ int main(int argc, char **argv)
 {
 	struct command c = { .flags = xcalloc((size_t)argc, sizeof(*c.flags)),
 			     .rest = xcalloc((size_t)argc + 1, sizeof(*c.rest)) };
-	int code = sort_arguments(&c, argc, argv);
+	int code;
+
+	mem_init();
+	code = sort_arguments(&c, argc, argv);
 
 	if (code < 0)
 		code = run_command(&c);

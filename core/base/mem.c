@@ -5,6 +5,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
+#define LARGE_BYTES (1024 * 1024) /* a block of its own, given back when it is freed */
+#define ARENAS 4
+
+void mem_init(void)
+{
+#ifdef __GLIBC__
+	/* setting the first one stops glibc from raising it to the size of what was freed last */
+	(void)mallopt(M_MMAP_THRESHOLD, LARGE_BYTES); /* a refused value changes nothing */
+	(void)mallopt(M_TRIM_THRESHOLD, 2 * LARGE_BYTES);
+	(void)mallopt(M_ARENA_MAX, ARENAS);
+#endif
+}
 
 static void *checked(void *p)
 {

@@ -8,6 +8,10 @@
 
 #include <stddef.h>
 
+/* Once, before any thread: the allocator gives back what large rows took. Left alone it keeps ever
+ * larger blocks for later, in an arena for each thread. */
+void mem_init(void);
+
 void *xmalloc(size_t size);               /* never NULL; caller frees with free() */
 void *xcalloc(size_t count, size_t size); /* zeroed; aborts on overflow of count * size */
 void *xrealloc(void *p, size_t size);
