@@ -8,17 +8,23 @@
  * consumer is asked. A commit record that arrives is handed over at once; nothing waits for a
  * clock.
  *
+ * A large record that is over the budget of all queues is kept without its value. When its turn
+ * comes, it is read again, by itself: so as many partitions as there are may hold a large record
+ * each, and only one of them is in memory. (Which one is next is only known when all have come.)
+ *
  * A commit record is visible only when its records are. Where one of them doesn't come within
  * kafka.timeout although the brokers answer, the partition has no leader, or the log has lost its
  * end: ERR_RETRY, with the place.
  */
 #include "core/intake/intake_priv.h"
 
+#include "core/avro/decode.h"
 #include "core/base/clock.h"
 
 #include <inttypes.h>
 
 #define ITEMS_PER_CLOCK 4096
+#define AGAIN_BYTES (1024 * 1024)
 #define WAIT_MS 100 /* at most, so that the tail is looked at */
 
 static int pause_feed(struct intake *in, size_t i, bool paused, struct err *e)
@@ -85,6 +91,7 @@ static int take_messages(struct intake *in, int timeout_ms, size_t *ret_count, s
 		if (take_message(in, &messages[i], e) < 0)
 			return -1;
 	}
+	consumer_release(in->consumer); /* all were copied, or left where they are */
 	*ret_count = count;
 	return 0;
 }
@@ -137,11 +144,70 @@ static int wait_for_more(struct intake *in, int64_t deadline_us, bool *ret_over,
 	return 0;
 }
 
+/* ---- records that were not kept -------------------------------------------------------------- */
+
+static int begin_again(struct intake *in, const struct intake_item *item, struct err *e)
+{
+	struct consumer_options options = { .queue_bytes_max = AGAIN_BYTES };
+	struct consumer_partition at = { in->topics[item->topic], item->partition, item->offset };
+
+	if (in->again == NULL && consumer_open(in->settings, &options, &in->again, e) < 0)
+		return -1;
+	in->again_busy = true;
+	return consumer_assign(in->again, &at, 1, e);
+}
+
+static int check_again(const struct intake_item *item, const struct consumer_message *m,
+		       struct err *e)
+{
+	if (m->offset != item->offset || m->value.size != item->away + DECODE_WIRE_HEADER)
+		return err_data(e,
+				"%s-%d-%" PRId64 ": %zu bytes at offset %" PRId64
+				", it had %u when it was read before",
+				m->topic, m->partition, item->offset, m->value.size, m->offset,
+				item->away + DECODE_WIRE_HEADER);
+	return 0;
+}
+
+static int read_again(struct intake *in, struct intake_item *item, struct err *e)
+{
+	int64_t until = clock_monotonic_us() + in->timeout_us;
+	const struct consumer_message *messages;
+	size_t count = 0;
+
+	if (begin_again(in, item, e) < 0)
+		return -1;
+	while (count == 0) {
+		if (consumer_poll(in->again, WAIT_MS, &messages, &count, e) < 0)
+			return -1;
+		if (count == 0 && clock_monotonic_us() > until)
+			return err_retry(e,
+					 "%s-%d-%" PRId64 ": it didn't come within %" PRId64 " s",
+					 in->topics[item->topic], item->partition, item->offset,
+					 in->timeout_us / 1000000);
+	}
+	if (check_again(item, &messages[0], e) < 0)
+		return -1;
+	item->value = slice_of(messages[0].value.data + DECODE_WIRE_HEADER, item->away);
+	return consumer_pause(in->again, 0, true, e); /* nothing behind it is wanted */
+}
+
+/* What was read again for the item before is done with. */
+static int end_again(struct intake *in, struct err *e)
+{
+	if (!in->again_busy)
+		return 0;
+	in->again_busy = false;
+	return consumer_assign(in->again, NULL, 0, e);
+}
+
 int intake_next(struct intake *in, int timeout_ms, struct intake_item *ret_item, struct err *e)
 {
 	int64_t deadline_us = 0;
 	bool over = false;
 
+	if (end_again(in, e) < 0)
+		return err_wrap(e, "intake");
 	if (in->until_tail-- == 0) {
 		in->until_tail = ITEMS_PER_CLOCK;
 		if (intake_tail_read(in, clock_monotonic_us(), e) < 0)
@@ -150,6 +216,8 @@ int intake_next(struct intake *in, int timeout_ms, struct intake_item *ret_item,
 	for (;;) {
 		int rc = merge_next(in->merge, ret_item, e);
 
+		if (rc > 0 && ret_item->kind == INTAKE_RECORD && ret_item->away > 0)
+			return read_again(in, ret_item, e) < 0 ? err_wrap(e, "intake") : 0;
 		if (rc > 0)
 			return 0;
 		if (deadline_us == 0)

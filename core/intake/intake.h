@@ -78,6 +78,7 @@ struct intake_item {
 	int32_t schema_id;
 	struct slice key, value; /* value without the wire header, key as it stands; valid until the
 				    next intake_next */
+	uint32_t away;           /* inside: the value has so many bytes, and is fetched again */
 	/* INTAKE_TRANSACTION: of the source transaction just completed. A commit record without
 	 * source transactions (the source moved on, nothing captured) is handed over as one with
 	 * gtid NULL. */
@@ -86,7 +87,8 @@ struct intake_item {
 	bool commit_end; /* also the end of its commit record: a cheap place to store positions */
 };
 
-/* Waits for nothing but the brokers. ERR_RETRY: a topic isn't there (yet). */
+/* Waits for nothing but the brokers. The settings must outlive the intake. ERR_RETRY: a topic isn't
+ * there (yet). */
 int intake_open(const struct settings *settings, const struct intake_options *options,
 		struct intake **ret_intake, struct err *e);
 void intake_close(struct intake *in);

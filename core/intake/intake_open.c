@@ -83,6 +83,7 @@ static int make_merge(struct intake *in, struct admin *admin, const struct intak
 		partitions += (size_t)topics[i].partitions;
 	}
 	merge.chunk_bytes = chunk_bytes(options->memory, partitions);
+	merge.bytes_max = (size_t)(options->memory - options->memory / 4 - options->memory / 16);
 	if (merge_new(&merge, &in->merge, e) < 0)
 		goto out;
 	in->feed_count = 1 + partitions;
@@ -153,6 +154,7 @@ int intake_open(const struct settings *settings, const struct intake_options *op
 	struct admin *admin = NULL;
 	int rc;
 
+	in->settings = settings;
 	in->commits = xasprintf("%s.commits", settings->name);
 	in->group = options->group != NULL ? xstrdup(options->group) : NULL;
 	in->timeout_us = settings->kafka_timeout_ms * 1000;
@@ -179,6 +181,7 @@ void intake_close(struct intake *in)
 	intake_tail_close(&in->tail);
 	intake_reconciling_done(in);
 	consumer_close(in->consumer);
+	consumer_close(in->again);
 	merge_free(in->merge);
 	records_reader_free(in->reader);
 	if (in->registry != NULL)

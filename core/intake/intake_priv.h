@@ -28,6 +28,7 @@ struct tail {
 };
 
 struct intake {
+	const struct settings *settings;
 	char *commits;
 	char **topics;
 	size_t topic_count;
@@ -37,6 +38,8 @@ struct intake {
 	struct records_reader *reader;
 	struct merge *merge;
 	struct consumer *consumer;
+	struct consumer *again; /* reads one record at a time: those that were not kept */
+	bool again_busy;
 	struct consumer_partition *assigned;
 	struct feed *feeds;
 	size_t feed_count, paused_count;

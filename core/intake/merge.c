@@ -27,6 +27,8 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#define LARGE_BYTES 65536 /* a value that may be left where it is */
+
 static int fail_at(const struct part *p, int64_t offset, struct err *e)
 {
 	return err_wrap(e, "%s-%d-%" PRId64, p->topic, p->number, offset);
@@ -116,8 +118,14 @@ static int add(struct merge *m, size_t partition, int64_t offset, struct slice k
 		return fail_at(p, offset, e);
 	if (check_added(m, p, offset, f.seq, e) < 0)
 		return -1;
-	queue_add(&p->queue, &m->pool, f, key,
-		  slice_of(value.data + DECODE_WIRE_HEADER, value.size - DECODE_WIRE_HEADER));
+	value = slice_of(value.data + DECODE_WIRE_HEADER, value.size - DECODE_WIRE_HEADER);
+	if (value.size >= LARGE_BYTES && m->bytes + value.size > m->bytes_max) {
+		f.away = (uint32_t)value.size;
+		value.size = 0;
+	}
+	m->bytes -= p->queue.bytes;
+	queue_add(&p->queue, &m->pool, f, key, value);
+	m->bytes += p->queue.bytes;
 	p->added_offset = offset;
 	p->added_seq = f.seq;
 	if (was_empty && p->owed > 0) {
@@ -188,7 +196,9 @@ static int take_record(struct merge *m, struct intake_item *item, struct err *e)
 		.schema_id = f->schema_id,
 		.key = queue_key(f),
 		.value = queue_value(f),
+		.away = f->away,
 	};
+	m->bytes -= f->size;
 	queue_take(&p->queue);
 	m->taken_from = p;
 	p->next_offset = f->offset + 1;

@@ -24,6 +24,10 @@ struct merge_options {
 	const struct intake_position *from; /* NULL: from the beginning */
 	struct records_reader *reader;      /* of commit records; must outlive the merge */
 	uint32_t chunk_bytes;               /* of the queues' memory; 0: a default */
+	/* What may be queued in all; 0: no limit. A large record beyond it is kept without its
+	 * value and handed over so (intake_item.away): in what order records of many partitions
+	 * come is only known when each has one. */
+	size_t bytes_max;
 };
 
 /* ERR_DATA: `from` speaks of a partition that the topics haven't got. */

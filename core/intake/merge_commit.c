@@ -92,6 +92,7 @@ int merge_new(const struct merge_options *options, struct merge **ret_merge, str
 	m->reader = options->reader;
 	m->pool.chunk_size = options->chunk_bytes != 0 ? options->chunk_bytes : CHUNK_BYTES;
 	m->pool.free_max = 64;
+	m->bytes_max = options->bytes_max != 0 ? options->bytes_max : SIZE_MAX;
 	add_topics(m, options);
 	if (options->from != NULL && resume(m, options->from, e) < 0) {
 		merge_free(m);

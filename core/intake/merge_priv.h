@@ -48,6 +48,7 @@ struct merge {
 	struct part *parts;
 	size_t part_count;
 	struct queue_pool pool;
+	size_t bytes, bytes_max; /* of records queued, and what they may be */
 	struct records_reader *reader;
 
 	struct queue queue; /* commit records not yet in hand */

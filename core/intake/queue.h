@@ -26,6 +26,8 @@ struct queue_frame {
 	uint32_t key_size; /* QUEUE_NO_KEY: none */
 	uint32_t value_size;
 	uint32_t size; /* of the frame: this, key, value, padding */
+	uint32_t away; /* bytes of the value, which was not kept; 0: it is here */
+	uint32_t unused;
 };
 #define QUEUE_NO_KEY UINT32_MAX
 #define QUEUE_RECORD_MAX (1u << 30)

@@ -137,6 +137,11 @@ static void release_held(struct consumer *c)
 	c->message_count = 0;
 }
 
+void consumer_release(struct consumer *c)
+{
+	release_held(c);
+}
+
 static void unassign(struct consumer *c)
 {
 	release_held(c);
