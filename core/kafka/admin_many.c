@@ -154,21 +154,33 @@ static int create_missing(struct many *m, struct err *e)
 	return rc;
 }
 
-static const struct wanted *without_leader(const struct many *m)
+/* NULL: there is none. */
+static const struct wanted *without_leader(const struct many *m, size_t *ret_count)
 {
-	for (size_t i = 0; i < m->count; i++)
-		if (!m->wanted[i].leads)
-			return &m->wanted[i];
-	return NULL;
+	const struct wanted *w = NULL;
+
+	*ret_count = 0;
+	for (size_t i = 0; i < m->count; i++) {
+		if (m->wanted[i].leads)
+			continue;
+		w = &m->wanted[i];
+		(*ret_count)++;
+	}
+	return w;
 }
 
+/* Progress of any kind starts the time limit anew. */
 static int await_leaders(struct many *m, struct err *e)
 {
-	int64_t until = clock_monotonic_us() + m->admin->client.timeout_ms * 1000;
+	int64_t limit = m->admin->client.timeout_ms * 1000, since = clock_monotonic_us();
+	size_t count, before = SIZE_MAX;
 	const struct wanted *w;
 
-	while ((w = without_leader(m)) != NULL) {
-		if (clock_monotonic_us() > until)
+	while ((w = without_leader(m, &count)) != NULL) {
+		if (count < before)
+			since = clock_monotonic_us();
+		before = count;
+		if (clock_monotonic_us() - since > limit)
 			return err_retry(e,
 					 "topic %s: not all partitions have a leader after %lld ms",
 					 w->name, (long long)m->admin->client.timeout_ms);

@@ -1,6 +1,5 @@
 """The cases: what is written, what must arrive, and how much memory the daemons may have taken for it."""
 import base64
-import json
 import os
 import signal
 import sqlite3
@@ -272,6 +271,115 @@ def copy_wide(w):
     return [Result(f"copy of {columns:,} columns", "capture", mb, w.capture_mb, text)]
 
 
+# ---- projections -------------------------------------------------------------------------------------------------
+
+def view(setup, db, columns, types):
+    """A view that is the table: one row topic, one table."""
+    folder = setup.folder / "views" / "copy"
+    (folder / "on").mkdir(parents=True)
+    (folder / "view.conf").write_text(f"owner = tests\ninputs = {setup.name}.{db}.t\n")
+    (folder / "tables.sql").write_text(f"CREATE TABLE rows ({', '.join(f'{c} {t}' for c, t in zip(columns, types))}, PRIMARY KEY (id));\n")
+    put = f"INSERT INTO rows VALUES ({', '.join(':' + c for c in columns)})"
+    others = ", ".join(f"{c} = excluded.{c}" for c in columns[1:])
+    (folder / "on" / f"{db}.t.insert.sql").write_text(put + ";\n")
+    (folder / "on" / f"{db}.t.update.sql").write_text(f"{put} ON CONFLICT (id) DO UPDATE SET {others};\n")
+    (folder / "on" / f"{db}.t.delete.sql").write_text("DELETE FROM rows WHERE id = :id;\n")
+    (folder / "on" / f"{db}.t.truncate.sql").write_text("DELETE FROM rows;\n")
+    (folder / "source.sql").write_text(f"-- table: rows\nSELECT {', '.join(columns)} FROM {db}.t\n")
+
+
+def applied(setup, sql, expected, project, timeout=600):
+    """Until the live view gives this answer."""
+    path = setup.folder / "state" / "copy.db"
+
+    def there():
+        if not project.alive():
+            raise Failed(f"project ended: {project.log_tail()}")
+        if not path.exists():
+            return False
+        connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=30)
+        try:
+            return connection.execute(sql).fetchone() == expected
+        finally:
+            connection.close()
+
+    wait_until(f"{sql} to be {expected}", there, timeout, every=0.3)
+
+
+def run_views(w, setup, connection, what, sql, expected):
+    """First build, then a replay beside the live version, then verify: the peak of the daemon that does it all."""
+    run = setup.daemon("run").start()
+    capture = Peak(run)
+    w.delivered(setup, run, connection, 900)
+    project = setup.daemon("project").start()
+    peak = Peak(project)
+    applied(setup, sql, expected, project)
+    out = setup.millrace("replay", "copy", "--force", timeout=900)
+    if out.returncode != 0:
+        raise Failed(f"replay: {out.stdout}{out.stderr}")
+    applied(setup, sql, expected, project)
+    out = setup.millrace("verify", "copy", timeout=900)
+    if out.returncode != 0:
+        raise Failed(f"verify: {out.stdout}{out.stderr}")
+    mb, capture_mb = peak.done(), capture.done()
+    project.stop()
+    run.stop()
+    return [Result(what, "capture", capture_mb, w.capture_mb, f"{expected[0]:,} rows"),
+            Result(what, "project", mb, w.worker_mb, f"{expected[0]:,} rows, built, replayed, verified")]
+
+
+def view_partitions(w):
+    """A view over 64 partitions, one of them with a quarter of all records."""
+    db, connection = w.database()
+    rows, updates = int(1_000_000 * w.scale), int(200_000 * w.scale)
+    setup = w.setup(f"{db}.t", kafka__partitions=64)
+    run_sql(connection, "CREATE TABLE t (id INT PRIMARY KEY, n INT NOT NULL, v VARCHAR(300))",
+            "INSERT INTO t VALUES (0, 0, 'this row changes all the time')")
+    view(setup, db, ["id", "n", "v"], ["INTEGER", "INTEGER", "TEXT"])
+    step = max(1, rows // 1000)
+    for at in range(1, rows + 1, step):
+        run_sql(connection, f"INSERT INTO t SELECT seq, seq % 1000, REPEAT(MD5(seq), 6) FROM seq_{at}_to_{min(at + step - 1, rows)}")
+    many = w.connect(database=db, client_flag=CLIENT.MULTI_STATEMENTS)
+    with many.cursor() as cursor:
+        for _ in range(updates // 1000):
+            cursor.execute("BEGIN;" + "UPDATE t SET n = n + 1 WHERE id = 0;" * 1000 + "COMMIT")
+            while cursor.nextset():
+                pass
+    many.close()
+    setup.settings["source.start"] = "earliest"
+    setup.write()
+    expected = (rows + 1, int(run_sql(connection, "SELECT SUM(n) FROM t")[0][0]))
+    return run_views(w, setup, connection, "view over 64 partitions", "SELECT COUNT(*), SUM(n) FROM rows", expected)
+
+
+def view_transaction(w):
+    """A view through one source transaction of a million rows."""
+    db, connection = w.database()
+    rows = int(1_000_000 * w.scale)
+    setup = w.setup(f"{db}.t", kafka__partitions=8)
+    run_sql(connection, "CREATE TABLE t (id INT PRIMARY KEY, n INT NOT NULL, v VARCHAR(300))",
+            f"INSERT INTO t SELECT seq, seq % 1000, REPEAT(MD5(seq), 6) FROM seq_1_to_{rows}")
+    view(setup, db, ["id", "n", "v"], ["INTEGER", "INTEGER", "TEXT"])
+    setup.settings["source.start"] = "earliest"
+    setup.write()
+    expected = (rows, int(run_sql(connection, "SELECT SUM(n) FROM t")[0][0]))
+    return run_views(w, setup, connection, "view, one transaction", "SELECT COUNT(*), SUM(n) FROM rows", expected)
+
+
+def view_large_rows(w):
+    """A view of rows just below the record limit, in 64 partitions."""
+    db, connection = w.database()
+    rows, size = max(3, int(40 * w.scale)), 15_000_000
+    setup = w.setup(f"{db}.t", kafka__partitions=64)
+    run_sql(connection, "CREATE TABLE t (id INT PRIMARY KEY, body LONGBLOB)")
+    view(setup, db, ["id", "body"], ["INTEGER", "BLOB"])
+    block = os.urandom(MB)
+    with connection.cursor() as cursor:
+        for i in range(rows):
+            cursor.execute("INSERT INTO t VALUES (%s, LEFT(REPEAT(%s, 15), %s))", (i, block, size))
+    return run_views(w, setup, connection, "view of 15 MB rows", "SELECT COUNT(*), SUM(LENGTH(body)) FROM rows", (rows, rows * size))
+
+
 CASES = {
     "huge-transaction": huge_transaction,
     "large-row": large_blob,
@@ -282,4 +390,7 @@ CASES = {
     "silent-broker": silent_broker,
     "copy-large": copy_large,
     "copy-wide": copy_wide,
+    "view-partitions": view_partitions,
+    "view-transaction": view_transaction,
+    "view-large-rows": view_large_rows,
 }
