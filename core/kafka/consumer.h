@@ -56,8 +56,8 @@ int consumer_assign(struct consumer *c, const struct consumer_partition *partiti
  * After an error the assignment is of no more use: assign anew, or close. */
 int consumer_poll(struct consumer *c, int timeout_ms, const struct consumer_message **ret_messages,
 		  size_t *ret_count, struct err *e);
-/* The messages of the last poll are no longer needed: their memory is given back now, not at the next
- * poll. */
+/* The messages of the last poll are no longer needed: their memory is given back now, not at the
+ * next poll. */
 void consumer_release(struct consumer *c);
 /* Offset of the next record of an assigned partition that consumer_poll has not returned yet,
  * beyond transaction markers and aborted records once the partition's end was met. For
