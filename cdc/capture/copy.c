@@ -313,20 +313,20 @@ static void check_window(struct copy *c, struct copy_table *t, const struct slic
 	copy_lane_give_up(c, lane);
 }
 
-/* The key behind the change: columns that its image lacks did not change. */
-static int after_key(struct copy *c, const struct change *change, struct err *e)
+/* Key columns that the image behind the change lacks did not change. */
+static void complete_key(struct copy *c, struct change *change)
 {
 	const struct shape *shape = change->shape;
 
+	if (change->before == NULL || change->after == NULL)
+		return;
 	if (c->key_cells == NULL)
 		c->key_cells = xcalloc(SHAPE_COLUMNS_MAX, sizeof(*c->key_cells));
-	for (size_t i = 0; i < shape->key_count; i++) {
-		uint16_t k = shape->key[i];
-		bool absent = change->after[k].state == CELL_ABSENT && change->before != NULL;
-
-		c->key_cells[k] = absent ? change->before[k] : change->after[k];
-	}
-	return key_from_cells(shape, c->key_cells, collator_weigher(c->collator), &c->after_key, e);
+	memcpy(c->key_cells, change->after, shape->column_count * sizeof(*c->key_cells));
+	for (size_t i = 0; i < shape->key_count; i++)
+		if (c->key_cells[shape->key[i]].state == CELL_ABSENT)
+			c->key_cells[shape->key[i]] = change->before[shape->key[i]];
+	change->after = c->key_cells;
 }
 
 static int row_keys(struct copy *c, const struct change *change, struct err *e)
@@ -337,7 +337,10 @@ static int row_keys(struct copy *c, const struct change *change, struct err *e)
 	    key_from_cells(change->shape, change->before, collator_weigher(c->collator),
 			   &c->before_key, e) < 0)
 		return -1;
-	return change->after != NULL ? after_key(c, change, e) : 0;
+	return change->after == NULL
+		       ? 0
+		       : key_from_cells(change->shape, change->after, collator_weigher(c->collator),
+					&c->after_key, e);
 }
 
 /* Takes back what was delivered: the change becomes an op t. Its own row lies ahead now. */
@@ -395,6 +398,8 @@ int copy_change(struct copy *c, struct group_row *row, struct err *e)
 {
 	struct copy_table *t = table_of(c, row->change.shape);
 
+	if (!row->full)
+		complete_key(c, &row->change);
 	if (fold_done(t->fold))
 		return 1;
 	if (t->shape->key_count == 0) {

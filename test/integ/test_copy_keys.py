@@ -117,7 +117,7 @@ def test_keys_at_the_edges(servers, database, make_setup):
     stopping.append(True)
     load.join()
     assert not failures
-    setup.wait_delivered(source_position(connection), run)
+    setup.wait_delivered(source_position(connection), run, 600)
     run.stop()
     for name in names:
         compare(setup.reader.records(setup.topic(f"{db}.k_{name}")), connection, db, f"k_{name}", ["id", "b"])
