@@ -35,11 +35,12 @@
 struct membership {
 	struct kafka_client client; /* first: the library's opaque points to it */
 	char *group, *topic;
-	char id[256]; /* client.id */
+	char id[256];        /* client.id */
 	size_t machine_size; /* of the part of id that all processes of this machine share */
 	pthread_t thread;
 	bool started;
-	atomic_bool stopping, holds;
+	atomic_bool stopping, holds, assigned; /* assigned: once, be it nothing */
+	struct membership *next;               /* abandoned ones */
 
 	pthread_mutex_t lock; /* of what follows */
 	pthread_cond_t changed;
@@ -115,8 +116,8 @@ static void make_id(struct membership *m)
 
 /* ---- alone? --------------------------------------------------------------------------------- */
 
-static const struct rd_kafka_group_member_info *
-find_ourselves(const struct membership *m, const struct rd_kafka_group_info *group)
+static const struct rd_kafka_group_member_info *find_ourselves(
+	const struct membership *m, const struct rd_kafka_group_info *group)
 {
 	for (int i = 0; i < group->member_cnt; i++)
 		if (strcmp(group->members[i].client_id, m->id) == 0)
@@ -227,6 +228,7 @@ static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code,
 	rd_kafka_error_t *error = NULL;
 
 	if (code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
+		atomic_store(&m->assigned, true);
 		error = rd_kafka_incremental_assign(rk, partitions);
 		(void)rd_kafka_pause_partitions(rk, partitions); /* else the topic is fetched */
 		m->decided = true;
@@ -315,6 +317,20 @@ int membership_open(const struct settings *settings, const char *group, const ch
 	return 0;
 }
 
+/* librdkafka before 2.3 aborts the process (assertion on the assignor's state) when a member is
+ * destroyed that joined with cooperative-sticky and never got an assignment. Such a handle is left
+ * alone: it has left its group, and a process makes one at most each time it begins to stand by. */
+static void abandon(struct membership *m)
+{
+	static struct membership *abandoned; /* keeps them reachable for leak checkers */
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+	pthread_mutex_lock(&lock);
+	m->next = abandoned;
+	abandoned = m;
+	pthread_mutex_unlock(&lock);
+}
+
 void membership_close(struct membership *m)
 {
 	if (m == NULL)
@@ -324,6 +340,10 @@ void membership_close(struct membership *m)
 		pthread_join(m->thread, NULL);
 	if (m->client.rk != NULL) {
 		(void)rd_kafka_consumer_close(m->client.rk); /* the session ends by itself else */
+		if (m->started && !atomic_load(&m->assigned)) {
+			abandon(m);
+			return;
+		}
 		kafka_client_done(&m->client);
 	}
 	pthread_cond_destroy(&m->changed);
