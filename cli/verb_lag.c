@@ -172,6 +172,27 @@ static void print_copies(const json_t *capture, FILE *out)
 		fprintf(out, "  paused: %s\n", paused);
 }
 
+static void print_parked(const json_t *capture, FILE *out)
+{
+	int64_t parked = number(capture, "parked");
+	struct buf words = BUF_INIT;
+
+	if (parked == 0)
+		return;
+	progress_number(&words, parked);
+	buf_add_str(&words, parked == 1 ? " record is parked, " : " records are parked, ");
+	progress_bytes(&words, number(capture, "parked_bytes"));
+	fprintf(out, "\n%s%s%s (millrace parked list)\n", term(out, TERM_YELLOW), buf_cstr(&words),
+		term(out, TERM_PLAIN));
+	buf_done(&words);
+}
+
+static void print_capture(const json_t *capture, FILE *out)
+{
+	print_copies(capture, out);
+	print_parked(capture, out);
+}
+
 static void print_version(const json_t *version, FILE *out)
 {
 	int number_of = (int)number(version, "version");
@@ -238,7 +259,7 @@ static void print_text(const json_t *root, FILE *out)
 	print_lags(processes, out);
 	fputc('\n', out);
 	print_processes(processes, out);
-	json_array_foreach(processes, i, p) if (is_capture(p)) print_copies(p, out);
+	json_array_foreach(processes, i, p) if (is_capture(p)) print_capture(p, out);
 	else print_view(p, now_us, out);
 }
 

@@ -65,6 +65,7 @@ struct report {
 	struct status_stage read, delivered;
 	struct status_copy *copies; /* names owned */
 	size_t copy_count;
+	int64_t parked, parked_bytes;
 
 	/* the thread's own */
 	struct db *db;
@@ -293,6 +294,8 @@ static bool make_record(struct report *r, bool *ret_leading, uint64_t *ret_state
 		.delivered = r->leading ? &r->delivered : NULL,
 		.copies = r->copies,
 		.copy_count = r->leading ? r->copy_count : 0,
+		.parked = r->leading ? r->parked : 0,
+		.parked_bytes = r->leading ? r->parked_bytes : 0,
 	};
 	buf_reset(&r->value);
 	write_wire_header(&r->value, r->schema_id);
@@ -590,6 +593,8 @@ void report_progress(struct report *r, const struct report_progress *progress)
 	r->processed = progress->processed;
 	r->read = progress->read;
 	r->delivered = progress->delivered;
+	r->parked = progress->parked;
+	r->parked_bytes = progress->parked_bytes;
 	take_copies(r, progress);
 	pthread_mutex_unlock(&r->lock);
 	metric_set(r->metrics.seq, (double)progress->seq);

@@ -26,6 +26,7 @@ struct report_progress { /* between two source transactions */
 	struct status_stage read, delivered;
 	const struct status_copy *copies;
 	size_t copy_count;
+	int64_t parked, parked_bytes; /* records that wait on <name>.parked */
 };
 
 int report_new(const struct settings *settings, struct report **ret_report, struct err *e);

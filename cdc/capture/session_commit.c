@@ -2,6 +2,7 @@
  * it. */
 #include "cdc/capture/session_priv.h"
 
+#include "cdc/capture/parked.h"
 #include "core/base/clock.h"
 #include "core/base/fault.h"
 
@@ -108,6 +109,7 @@ void session_progress(struct session *s, bool now)
 		p.delivered = (struct status_stage){ s->transactions_total, s->bytes_total,
 						     s->commit_us };
 	p.copies = session_copy_status(s, &p.copy_count);
+	parked_counts(delivery_parked(s->delivery), &p.parked, &p.parked_bytes);
 	report_progress(s->report, &p);
 	report_state(s->report, copy_all_done(s->copy) ? "streaming" : "copying", NULL);
 }

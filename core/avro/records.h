@@ -136,6 +136,7 @@ struct status_record {
 	struct status_verified *verified; /* NULL: never */
 	struct record_texts inputs;
 	const char *owner;
+	int64_t parked, parked_bytes; /* records on <name>.parked; capture only */
 	struct records_memory *memory;
 };
 

@@ -147,6 +147,8 @@ static const struct member status_members[] = {
 	ONE(status_record, verified, status_verified),
 	FIELD(status_record, TEXTS, inputs),
 	FIELD(status_record, TEXT, owner),
+	FIELD(status_record, LONG, parked),
+	FIELD(status_record, LONG, parked_bytes),
 };
 
 static const struct member parked_members[] = {

@@ -5,7 +5,7 @@ import random
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic
 
 from fold import check_seq
-from harness import run_sql, source_position
+from harness import run_sql, source_position, wait_until
 
 EVENT = {"type": "record", "namespace": "x", "name": "Written",
          "millrace": {"owner": "o", "topic": "?", "key": ["id"], "from": "?", "when": "always"},
@@ -45,6 +45,12 @@ def put_together(setup):
         assert len(value) == record["size"]
         out[name] = (record, offset, value)
     return out
+
+
+def told(setup):
+    """What `millrace lag` says is parked: records, bytes."""
+    processes = json.loads(setup.millrace("lag", "--json").stdout)["processes"]
+    return next(((p["parked"], p["parked_bytes"]) for p in processes if p["key"] == "capture"), None)
 
 
 def rows_of(setup, topic):
@@ -104,6 +110,9 @@ def test_a_row_over_the_limit_is_parked_and_the_stream_goes_on(servers, database
     check_seq(setup)
     listed = json.loads(setup.millrace("parked", "list", "--json").stdout)
     assert len(listed) == 4 and {p["topic"] for p in listed} == {topic}
+    expected = (4, sum(p["size"] for p in listed))
+    wait_until("the status record tells what is parked", lambda: told(setup) == expected)
+    assert "4 records are parked, " in setup.millrace("lag").stdout
     one = next(p for p in listed if p["op"] == "u")
     shown = setup.millrace("parked", "show", one["id"])
     assert shown.returncode == 0, shown.stderr

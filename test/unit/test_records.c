@@ -71,7 +71,9 @@ static const struct status_record status = { .seq = 1,
 					     .copies = status_copies,
 					     .copy_count = 1,
 					     .inputs = { texts, 1 },
-					     .owner = "team" };
+					     .owner = "team",
+					     .parked = 3,
+					     .parked_bytes = 4096 };
 
 static const struct parked_record parked = { .seq = 4711,
 					     .id = "4711.0",
@@ -239,6 +241,7 @@ START_TEST(test_records_others)
 	written(RECORD_STATUS, &wire);
 	ck_assert_msg(records_read_status(reader, buf_slice(&wire), &s, &e) == 0, "%s", e.msg);
 	ck_assert(s.read == NULL && s.head->us == 3 && s.verified->differences == 6);
+	ck_assert(s.parked == 3 && s.parked_bytes == 4096);
 	ck_assert_str_eq(s.message, ""); /* NULL was written */
 	ck_assert_str_eq(s.versions[0].message, "");
 	ck_assert(s.copies[0].rate == 1e300 && s.versions[0].rate == 0.5);
