@@ -2,7 +2,8 @@
  *
  * Three stages: what the source has (head), what the reader has read, what is delivered.
  * Transactions and bytes count from the beginning of this capture, so that stages can be
- * subtracted. Head is asked once a second on a connection of its own: its transactions are the
+ * subtracted. Head is asked once a second on a connection of its own to the server that is read
+ * (the first of source.host that answers may be another one): its transactions are the
  * processed ones plus the distance between the GTID positions, its bytes the processed ones plus
  * what lies behind the processed place in the binlog files. Its time is when the head was first
  * seen where it is, by the source's clock, so a source that rests has no lag however old its last
@@ -27,6 +28,7 @@
 
 #define WRITE_EVERY_US 2000000
 #define ASK_EVERY_US 1000000
+#define NO_SERVER SIZE_MAX
 #define REPORT_SETTLE_US 250000 /* longer than the pipeline takes between two reports */
 
 struct metrics {
@@ -57,6 +59,7 @@ struct report {
 	uint64_t states, states_written; /* changes of state, and which of them is on the topic */
 	int32_t schema_id;
 	char *state, *message;
+	size_t server; /* of source.host; NO_SERVER until one is read */
 	int64_t seq;
 	struct gtid_set gtid_set;
 	char *file;
@@ -69,6 +72,7 @@ struct report {
 
 	/* the thread's own */
 	struct db *db;
+	size_t db_server; /* of source.host, where db leads to */
 	struct producer *producer;
 	struct producer_topic *status;
 	char standby_key[300];
@@ -208,26 +212,47 @@ static int ask_bytes(struct report *r, const char *file, uint64_t position, int6
 	return rc;
 }
 
+static void disconnect(struct report *r)
+{
+	if (r->db != NULL)
+		db_close(r->db);
+	r->db = NULL;
+	r->head.known = false;
+}
+
+static int connect_to(struct report *r, size_t server, struct err *e)
+{
+	struct settings one = *r->settings;
+
+	if (r->db != NULL && r->db_server == server)
+		return 0;
+	disconnect(r);
+	one.source_hosts.items = &r->settings->source_hosts.items[server];
+	one.source_hosts.count = 1;
+	r->db_server = server;
+	return db_open(&one, DB_TEXT_UTF8, &r->db, e);
+}
+
 static void ask_head(struct report *r)
 {
 	struct gtid_set set = GTID_SET_INIT;
 	struct err e = ERR_INIT;
 	uint64_t position;
 	int64_t now_us = 0, processed, behind = 0;
+	size_t server;
 	char *file;
 
 	pthread_mutex_lock(&r->lock);
+	server = r->server;
 	file = xstrdup(r->file);
 	position = r->position;
 	processed = r->processed.bytes;
 	pthread_mutex_unlock(&r->lock);
-	if ((r->db == NULL && db_open(r->settings, DB_TEXT_UTF8, &r->db, &e) < 0) ||
-	    ask_position(r, &set, &now_us, &e) < 0 ||
+	if (server == NO_SERVER)
+		goto out;
+	if (connect_to(r, server, &e) < 0 || ask_position(r, &set, &now_us, &e) < 0 ||
 	    ask_bytes(r, file, position, &behind, &e) < 0) {
-		if (r->db != NULL)
-			db_close(r->db);
-		r->db = NULL;
-		r->head.known = false;
+		disconnect(r);
 		goto out;
 	}
 	if (!r->head.known || !gtid_set_equal(&set, &r->head.gtid_set))
@@ -439,6 +464,7 @@ int report_new(const struct settings *settings, struct report **ret_report, stru
 	r->http = xstrdup("");
 	r->topic = delivery_topic_name(settings, "status");
 	r->started_us = clock_now_us();
+	r->server = NO_SERVER;
 	r->state = xstrdup("starting");
 	r->message = xstrdup("");
 	r->file = xstrdup("");
@@ -583,6 +609,7 @@ static void take_copies(struct report *r, const struct report_progress *progress
 void report_progress(struct report *r, const struct report_progress *progress)
 {
 	pthread_mutex_lock(&r->lock);
+	r->server = progress->server;
 	r->seq = progress->seq;
 	gtid_set_copy(&r->gtid_set, progress->gtid_set);
 	if (strcmp(r->file, progress->file) != 0) {

@@ -18,6 +18,7 @@ struct report;
 #define REPORT_STUCK_US 120000000
 
 struct report_progress { /* between two source transactions */
+	size_t server; /* of source.host: the one that is read; head and lag are asked there */
 	int64_t seq;
 	const struct gtid_set *gtid_set; /* processed: delivered, or in the group commit in hand */
 	const char *file; /* binlog file and place of the same point; "" when not known */

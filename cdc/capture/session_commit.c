@@ -95,6 +95,7 @@ void session_progress(struct session *s, bool now)
 	if (s->stream != NULL)
 		stream_counts(s->stream, &counts);
 	p = (struct report_progress){
+		.server = s->server,
 		.seq = s->batch.seq_before,
 		.gtid_set = &s->gtid_set,
 		.file = s->file,

@@ -1,4 +1,5 @@
 """A primary and a replica: who is read after a failover, what is refused, and the way back (DESIGN 4.9)."""
+import json
 import os
 import subprocess
 import tempfile
@@ -123,6 +124,38 @@ def test_a_read_only_replica_is_a_source(world):
     insert(connection)
     setup.wait_delivered(source_position(connection), run)
     compare_all(setup, connection)
+    run.stop()
+
+
+def test_the_head_is_asked_of_the_server_that_is_read(world):
+    """The first of the list is back, but lacks our position: neither it is read, nor is it asked how far the source is."""
+    setup, primary, replica, connection = world
+    run = setup.daemon("run").start()
+    insert(connection)
+    setup.wait_delivered(source_position(connection), run)
+    run.stop()
+    caught_up(primary, replica)
+    primary.kill()
+    replica.promote()
+    with replica.connect() as now:
+        insert(now)
+        run.start()
+        setup.wait_delivered(source_position(now), run)
+        run.stop()
+        primary.start()
+        insert(now)
+        run.start()
+        setup.wait_delivered(source_position(now), run)
+
+        def has_head():
+            (capture,) = [p for p in json.loads(setup.millrace("lag", "--json").stdout)["processes"] if p["key"] == "capture"]
+            return capture["state"] == "streaming" and capture.get("head")
+
+        wait_until("the head", has_head)
+        who = "SELECT COUNT(*) FROM information_schema.processlist WHERE user = 'millrace'"
+        with primary.connect() as old:
+            assert run_sql(old, who)[0][0] == 0
+        assert run_sql(now, who)[0][0] > 0
     run.stop()
 
 
