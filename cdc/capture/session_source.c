@@ -240,7 +240,9 @@ static int check_gtid(struct session *s, struct db *db, const struct position_re
 
 	if (gtid_set_parse(slice_str(position->gtid_set), &s->gtid_set, e) < 0 ||
 	    db_get_text(db,
-			"SELECT CONCAT_WS(',', @@GLOBAL.gtid_binlog_state, @@GLOBAL.gtid_slave_pos)",
+			/* what a replica got without logging it can't be read from it */
+			"SELECT CONCAT_WS(',', @@GLOBAL.gtid_binlog_state, "
+			"IF(@@GLOBAL.log_slave_updates, @@GLOBAL.gtid_slave_pos, NULL))",
 			&state, e) < 0)
 		return -1;
 	rc = gtid_known(&s->gtid_set, slice_str(state != NULL ? state : ""), &known, &missing, e);

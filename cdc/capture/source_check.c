@@ -82,6 +82,31 @@ static int check_setting(struct db *db, const struct wanted *w, struct list *l, 
 	return rc;
 }
 
+/* What it gets from its primary must stand in its own binlog: nothing else is read. */
+static int check_replica(struct db *db, struct list *l, struct err *e)
+{
+	static const char sql[] =
+		"SELECT CASE WHEN @@GLOBAL.log_slave_updates THEN 'logs' WHEN (SELECT "
+		"VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = "
+		"'Slaves_running') > 0 THEN 'replicates' WHEN @@GLOBAL.gtid_slave_pos <> '' THEN "
+		"'replicated' ELSE 'alone' END";
+	char *role = NULL;
+
+	if (db_get_text(db, sql, &role, e) < 0)
+		return -1;
+	if (role != NULL && strncmp(role, "replicate", 9) == 0) {
+		bool replicates = strcmp(role, "replicates") == 0;
+
+		add(l, replicates,
+		    "log_slave_updates in the server's configuration file, and a restart",
+		    xasprintf("it %s with log_slave_updates = OFF: what it gets from its primary "
+			      "is not in its binlog",
+			      replicates ? "is a replica" : "was a replica, or is a stopped one,"));
+	}
+	free(role);
+	return 0;
+}
+
 static int check_server_id(const struct settings *settings, struct db *db, struct list *l,
 			   struct err *e)
 {
@@ -170,6 +195,8 @@ int source_check(const struct settings *settings, struct db *db,
 			rc = check_setting(db, &wanted_settings[i], &l, e);
 		if (rc == 0)
 			rc = check_server_id(settings, db, &l, e);
+		if (rc == 0)
+			rc = check_replica(db, &l, e);
 		if (rc == 0)
 			rc = check_rights(settings, db, &l, e);
 	}

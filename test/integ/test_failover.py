@@ -17,10 +17,11 @@ CONFIG, PURGED = 3, 8
 class Mariadb(Servers):
     """A MariaDB of its own, beside the session's servers; keeps what it shares with those in its environment."""
 
-    def __init__(self, folder, shared, number):
+    def __init__(self, folder, shared, number, *options):
         self.folder = str(folder)
         self.shared = shared
-        self.script("start", self.folder, "--mariadb", f"--mariadb-option=--server-id={number}")
+        self.script("start", self.folder, "--mariadb", f"--mariadb-option=--server-id={number}",
+                    *(f"--mariadb-option={o}" for o in options))
         self.read_env()
 
     def read_env(self):
@@ -157,6 +158,32 @@ def test_the_head_is_asked_of_the_server_that_is_read(world):
             assert run_sql(old, who)[0][0] == 0
         assert run_sql(now, who)[0][0] > 0
     run.stop()
+
+
+def test_a_replica_that_does_not_log_what_it_gets_is_no_source(world):
+    setup, primary, replica, connection = world
+    with tempfile.TemporaryDirectory(prefix="millrace-failover-") as folder:
+        os.chmod(folder, 0o755)
+        silent = Mariadb(Path(folder) / "c", setup.servers, 13, "--log-slave-updates=OFF")
+        try:
+            silent.take_password_of(primary)
+            silent.follow(primary)
+            run = setup.daemon("run").start()
+            insert(connection)
+            setup.wait_delivered(source_position(connection), run)
+            run.stop()
+            insert(connection, "unseen")
+            end = run_sql(connection, "SELECT @@gtid_binlog_pos")[0][0]
+            with silent.connect() as c:
+                wait_until("the replica has it all", lambda: run_sql(c, "SELECT @@gtid_slave_pos")[0][0] == end)
+                out = setup.millrace("run", f"--source.host={silent.address()}")
+                assert out.returncode == CONFIG and "is a replica with log_slave_updates = OFF" in out.stderr, out.stderr
+                silent.promote()
+                insert(c, "new")
+            out = setup.millrace("run", f"--source.host={silent.address()}")  # "unseen" is in its table, not in its binlog
+            assert out.returncode == PURGED and "lacks transactions that were delivered" in out.stderr, out.stderr
+        finally:
+            silent.stop()
 
 
 def wait_compared(setup, run):

@@ -24,6 +24,7 @@ static const struct script_answer answers[] = {
 	{ "@@GLOBAL.gtid_strict_mode", "1\t\n" },
 	{ "@@GLOBAL.binlog_checksum", "CRC32\t\n" },
 	{ "@@GLOBAL.server_id", "1\t\n" },
+	{ "@@GLOBAL.log_slave_updates THEN", "logs\t\n" },
 	{ "SHOW GRANTS", "GRANT SELECT, REPLICATION SLAVE ON *.* TO `m`@`%`\t\n" },
 	{ "FROM information_schema.TABLES", "golden\ta\tBASE TABLE\tInnoDB\t5\t\n" },
 	{ "SHOW CREATE TABLE", "a\tCREATE TABLE a\t\n" },
