@@ -1,6 +1,6 @@
 /* check_kafka.c - brokers, topics and registry as `millrace check` sees them. Topics that do not
  * exist yet are fine: capture creates them. What a topic must keep follows from its role:
- * position, status and the schemas are compacted, all others keep everything. */
+ * position, status, parked records and the schemas are compacted, all others keep everything. */
 #include "cli/check.h"
 
 #include "core/base/mem.h"
@@ -23,7 +23,7 @@ static bool ends_in(const char *topic, const char *prefix, const char *end)
 static bool is_compacted_role(const struct settings *s, const char *topic)
 {
 	return strcmp(topic, s->kafka_schemas_topic) == 0 || ends_in(topic, s->name, ".position") ||
-	       ends_in(topic, s->name, ".status");
+	       ends_in(topic, s->name, ".status") || ends_in(topic, s->name, ".parked");
 }
 
 static void history_mistake(const struct settings *s, const char *topic, const char *why,

@@ -108,7 +108,7 @@ def test_commit_records_that_were_lost_are_noticed(servers, database, make_setup
     setup.wait_delivered(source_position(connection), run)
     run.stop()
     delete_topic(servers, f"{setup.name}.commits")
-    ends_with(setup, CONFIG, f"{setup.name}.commits", "lost")
+    ends_with(setup, CONFIG, f"{setup.name}.commits", "is gone")
 
 
 def test_a_position_older_than_the_commit_records_is_noticed(servers, database, make_setup):

@@ -77,9 +77,10 @@ def test_a_column_type_that_comes_later_is_named_too(servers, table, make_setup)
     assert "tag" in run.log() and "uuid" in run.log().lower(), run.log_tail()
 
 
-def test_a_key_that_cannot_be_copied_yet(database, make_setup):
+def test_a_key_that_cannot_be_copied(database, make_setup):
+    """The server's own WEIGHT_STRING does not sort as this collation does: nobody can tell the order of its keys."""
     db, connection = database
-    run_sql(connection, "CREATE TABLE k (id VARCHAR(9) PRIMARY KEY)")
+    run_sql(connection, "CREATE TABLE k (id VARCHAR(9) COLLATE utf8mb4_uca1400_nopad_ai_cs PRIMARY KEY)")
     ends_with(make_setup(f"{db}.k"), CONFIG, f"{db}.k")
 
 
