@@ -201,18 +201,28 @@ int row_back_read(const struct row_back *b, struct slice datum, struct row_back_
 
 /* ---- an image ------------------------------------------------------------------------------- */
 
-static void take_absent(struct row_back *b, struct slice absent)
+static void add_absent(struct row_back *b, struct slice name)
 {
+	int column = shape_column(b->shape, name);
+
+	if (column >= 0 && b->states[column] == CELL_NULL)
+		b->states[column] = CELL_ABSENT;
+}
+
+static void take_absent(struct row_back *b, struct slice absent, const char *image)
+{
+	size_t prefix = strlen(image);
 	struct rd in = rd_from(absent);
-	int column;
 
 	if (absent.size == 0 || read_long(&in) != 1)
 		return;
 	for (int64_t n = read_block(&in); n > 0 && rd_ok(&in); n = read_block(&in)) {
 		for (int64_t i = 0; i < n && rd_ok(&in); i++) {
-			column = shape_column(b->shape, read_bytes(&in));
-			if (rd_ok(&in) && column >= 0 && b->states[column] == CELL_NULL)
-				b->states[column] = CELL_ABSENT;
+			struct slice name = read_bytes(&in);
+
+			if (rd_ok(&in) && name.size > prefix &&
+			    memcmp(name.data, image, prefix) == 0)
+				add_absent(b, slice_of(name.data + prefix, name.size - prefix));
 		}
 	}
 }
@@ -311,14 +321,15 @@ int row_back_cells(struct row_back *b, const struct row_back_record *record,
 		   struct err *e)
 {
 	struct rd in = rd_from(image == ROW_BACK_BEFORE ? record->before : record->after);
+	const char *prefix = image == ROW_BACK_BEFORE ? "before." : "after.";
 
 	if (read_long(&in) != 1)
 		return err_data(e, "a record of %s.%s lacks the image that was asked for",
 				b->shape->db, b->shape->table);
 	if (read_columns(b, &in, CELL_NULL, e) < 0)
 		return -1;
-	take_exact(b, record->exact, image == ROW_BACK_BEFORE ? "before." : "after.");
-	take_absent(b, record->absent);
+	take_exact(b, record->exact, prefix);
+	take_absent(b, record->absent, prefix);
 	return make_cells(b, bytes, ret_cells, e);
 }
 

@@ -120,22 +120,37 @@ static bool write_image(struct row_plan *plan, const char *image, const struct c
 	return absent;
 }
 
-/* Names of the columns that an image lacks, as [null, array<string>]. */
+static int64_t count_absent(const struct row_plan *plan, const struct cell *row)
+{
+	int64_t count = 0;
+
+	for (uint16_t c = 0; row != NULL && c < plan->shape->column_count; c++)
+		count += row[c].state == CELL_ABSENT;
+	return count;
+}
+
+static void write_absent_names(const struct row_plan *plan, const char *image,
+			       const struct cell *row, struct buf *out)
+{
+	for (uint16_t c = 0; row != NULL && c < plan->shape->column_count; c++) {
+		const char *name = plan->shape->columns[c].name;
+
+		if (row[c].state != CELL_ABSENT)
+			continue;
+		write_long(out, (int64_t)(strlen(image) + strlen(name)));
+		buf_add_str(out, image);
+		buf_add_str(out, name);
+	}
+}
+
+/* Names of the columns that the images lack, as [null, array<string>]. */
 static void write_absent(const struct row_plan *plan, const struct cell *before,
 			 const struct cell *after, struct buf *out)
 {
-	size_t count = 0;
-
-	for (uint16_t c = 0; c < plan->shape->column_count; c++)
-		count += (before != NULL && before[c].state == CELL_ABSENT) ||
-			 (after != NULL && after[c].state == CELL_ABSENT);
 	write_long(out, 1);
-	write_long(out, (int64_t)count);
-	for (uint16_t c = 0; c < plan->shape->column_count; c++) {
-		if ((before != NULL && before[c].state == CELL_ABSENT) ||
-		    (after != NULL && after[c].state == CELL_ABSENT))
-			write_str(out, plan->shape->columns[c].name);
-	}
+	write_long(out, count_absent(plan, before) + count_absent(plan, after));
+	write_absent_names(plan, "before.", before, out);
+	write_absent_names(plan, "after.", after, out);
 	write_long(out, 0);
 }
 

@@ -13,6 +13,8 @@
  *   exact [null, map<string>],
  *   parked [null, string]
  *
+ * absent and exact name a column as "before.<column>" or "after.<column>".
+ *
  * parked: the record is a stand-in, because the whole one is larger than its topic allows. It has
  * the seq, key, op and transaction of the whole one; before and after are null, whatever the op.
  * The text says where the whole one is: "<topic>:<partition>:<offset>" of its first piece, a Parked

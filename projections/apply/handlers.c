@@ -142,7 +142,7 @@ static int refuse_absent(const struct plan *plan, const struct action *a, struct
 
 			if (strncmp(path, "after.", 6) != 0 && strncmp(path, "before.", 7) != 0)
 				continue;
-			if (plan->values[leaf].kind != VALUE_NULL || !list_holds(absent, dot + 1))
+			if (plan->values[leaf].kind != VALUE_NULL || !list_holds(absent, path))
 				continue;
 			err_data(e, "%s: the row image lacks column %s", a->handler->file->name,
 				 dot + 1);

@@ -374,7 +374,9 @@ START_TEST(test_absent_is_not_null)
 	setup();
 	encode_row("c", -1, 1, NULL, "other");
 	ck_assert_int_eq(apply(2, buf_slice(&value), &e), 0);
-	encode_row("c", -1, 2, NULL, "name");
+	encode_row("c", -1, 3, NULL, "before.name"); /* of an image that is not read */
+	ck_assert_int_eq(apply(2, buf_slice(&value), &e), 0);
+	encode_row("c", -1, 2, NULL, "after.name");
 	ck_assert_int_lt(apply(2, buf_slice(&value), &e), 0);
 	ck_assert_int_eq(e.kind, ERR_DATA);
 	ck_assert_ptr_nonnull(strstr(e.msg, "lacks column name"));

@@ -472,7 +472,7 @@ START_TEST(inexact_and_absent_are_said)
 	cells = a.cells;
 	cells[1].state = CELL_ABSENT;
 	change(p, shape, CHANGE_CREATE, NULL, cells, &seq);
-	EXPECT(0, "cap.db.tab", "\"absent\": {\"array\": [\"name\"]}", "\"name\": null");
+	EXPECT(0, "cap.db.tab", "\"absent\": {\"array\": [\"after.name\"]}", "\"name\": null");
 	publisher_free(p);
 	shape_unref(shape);
 	buf_done(&a.image);
