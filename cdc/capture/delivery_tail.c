@@ -297,8 +297,7 @@ static int find_tails(struct reading *r, const struct places *p, int64_t at_us, 
 /* ---- records that can't be made again ------------------------------------------------------- */
 
 static int commit_orphans(struct delivery *d, const struct reading *r,
-			  const struct commit_record *last, struct position_record *position,
-			  struct err *e)
+			  struct position_record *position, struct err *e)
 {
 	struct commit_transaction transaction = { r->again, r->last_seq - position->seq,
 						  position->commit_us };
@@ -313,8 +312,7 @@ static int commit_orphans(struct delivery *d, const struct reading *r,
 		.gtid_set = position->gtid_set,
 		.transactions = &transaction,
 		.transaction_count = 1,
-		.copying = last->copying,
-		.reconciling = last->reconciling,
+		.unchanged = true,
 	};
 	int rc;
 
@@ -364,7 +362,7 @@ static int resume_tails(struct delivery *d, struct position_stored *stored,
 	if (rc == 0 && (!d->exactly_once || position_was_in_steps(stored)))
 		rc = find_tails(&r, &places, last->at_us, e);
 	if (rc == 0 && r.again[0] != '\0')
-		rc = commit_orphans(d, &r, last, &stored->position, e);
+		rc = commit_orphans(d, &r, &stored->position, e);
 	else if (rc == 0 && HASH_COUNT(d->tails) > 0)
 		log_info("capture", "records up to seq %" PRId64 " are there beyond the position",
 			 r.last_seq);

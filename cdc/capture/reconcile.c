@@ -119,12 +119,14 @@ static void add(struct reconcile *r, struct reconcile_want *w)
 		r->wants = xrealloc(r->wants, r->want_capacity * sizeof(struct reconcile_want *));
 	}
 	r->wants[r->want_count++] = w;
+	r->names_known = false;
 }
 
 static void take_out(struct reconcile *r, size_t at)
 {
 	memmove(&r->wants[at], &r->wants[at + 1],
 		(--r->want_count - at) * sizeof(struct reconcile_want *));
+	r->names_known = false;
 }
 
 void reconcile_resume(struct reconcile *r, const struct position_copy *copies, size_t count)

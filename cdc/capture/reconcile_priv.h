@@ -90,7 +90,9 @@ struct reconcile {
 
 	struct position_copy *positions;
 	struct status_copy *status;
-	const char **names;
+	const char **names; /* of the tables in wants, sorted, when names_known */
+	size_t name_count;
+	bool names_known;
 };
 
 void reconcile_want_free(struct reconcile_want *w);

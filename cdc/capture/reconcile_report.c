@@ -36,19 +36,27 @@ const struct position_copy *reconcile_positions(struct reconcile *r, size_t *ret
 	return r->positions;
 }
 
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* A table may be wanted several times. */
 struct record_texts reconcile_reconciling(struct reconcile *r)
 {
 	size_t count = 0;
 
+	if (r->names_known)
+		return (struct record_texts){ r->names, r->name_count };
 	r->names = xrealloc(r->names, (r->want_count + 1) * sizeof(*r->names));
-	for (size_t i = 0; i < r->want_count; i++) {
-		bool known = false;
-
-		for (size_t k = 0; k < count && !known; k++)
-			known = strcmp(r->names[k], r->wants[i]->name) == 0;
-		if (!known)
-			r->names[count++] = r->wants[i]->name;
-	}
+	for (size_t i = 0; i < r->want_count; i++)
+		r->names[i] = r->wants[i]->name;
+	qsort(r->names, r->want_count, sizeof(*r->names), by_name);
+	for (size_t i = 0; i < r->want_count; i++)
+		if (count == 0 || strcmp(r->names[count - 1], r->names[i]) != 0)
+			r->names[count++] = r->names[i];
+	r->name_count = count;
+	r->names_known = true;
 	return (struct record_texts){ r->names, count };
 }
 

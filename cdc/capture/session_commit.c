@@ -41,6 +41,7 @@ static void fill_commit(struct session *s, struct commit_record *c)
 		.reconciling = reconcile_reconciling(s->reconcile),
 	};
 	commit_batch_fill(&s->batch, s->seq, c);
+	commit_lists_fill(&s->lists, c);
 }
 
 int session_commit(struct session *s, struct err *e)
@@ -63,6 +64,7 @@ int session_commit(struct session *s, struct err *e)
 	if (delivery_commit(s->delivery, &commit, &position, touched, count, e) < 0)
 		return err_wrap(e, "group commit up to seq %lld", (long long)s->seq);
 	FAULT(committed);
+	commit_lists_committed(&s->lists);
 	reconcile_committed(s->reconcile, touched, count);
 	publisher_commit(s->publisher);
 	commit_batch_clear(&s->batch, s->seq, clock_monotonic_us());

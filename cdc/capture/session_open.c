@@ -547,6 +547,7 @@ void session_close(struct session *s)
 	admin_close(s->admin);
 	catalog_free(s->catalog);
 	commit_batch_done(&s->batch);
+	commit_lists_done(&s->lists);
 	gtid_set_done(&s->gtid_set);
 	buf_done(&s->fingerprint);
 	buf_done(&s->gtid_text);

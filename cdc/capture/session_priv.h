@@ -5,6 +5,7 @@
 
 #include "cdc/capture/cascade.h"
 #include "cdc/capture/commit.h"
+#include "cdc/capture/commit_lists.h"
 #include "cdc/capture/copy.h"
 #include "cdc/capture/delivery.h"
 #include "cdc/capture/reconcile.h"
@@ -57,6 +58,7 @@ struct session {
 	int64_t order;    /* of the last change taken from the group */
 
 	struct commit_batch batch;
+	struct commit_lists lists; /* as the commit records of this session say them */
 	uint64_t cursor, released;                       /* in the ring */
 	unsigned packets;                                /* taken, for turn() */
 	int64_t read_base_transactions, read_base_bytes; /* totals when the stream was opened */

@@ -51,6 +51,10 @@ struct commit_record {
 	size_t partition_count;
 	struct record_texts held, copied, copying;
 	struct record_texts reconciling; /* db.table: may differ until its reconciling copy ends */
+	/* copying and reconciling are empty, and as in the record before, without those in copied
+	 * and reconciled */
+	bool unchanged;
+	struct record_texts reconciled;
 	struct records_memory *memory;
 };
 

@@ -54,6 +54,8 @@ static const struct member commit_members[] = {
 	FIELD(commit_record, TEXTS, copied),
 	FIELD(commit_record, TEXTS, copying),
 	FIELD(commit_record, TEXTS, reconciling),
+	FIELD(commit_record, BOOL, unchanged),
+	FIELD(commit_record, TEXTS, reconciled),
 };
 
 static const struct member position_copy_members[] = {

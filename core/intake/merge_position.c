@@ -95,6 +95,54 @@ static void set_reconciling(struct intake_position *p, const struct record_texts
 	p->reconciling_count = tables->count;
 }
 
+static bool names(const struct record_texts *texts, const char *table)
+{
+	for (size_t i = 0; i < texts->count; i++)
+		if (strcmp(texts->items[i], table) == 0)
+			return true;
+	return false;
+}
+
+static void leave_copying(struct intake_position *p, const struct record_texts *copied)
+{
+	size_t kept = 0;
+
+	if (p->copying == NULL || copied->count == 0)
+		return;
+	for (size_t i = 0; p->copying[i] != NULL; i++) {
+		if (names(copied, p->copying[i]))
+			free(p->copying[i]);
+		else
+			p->copying[kept++] = p->copying[i];
+	}
+	p->copying[kept] = NULL;
+}
+
+static void leave_reconciling(struct intake_position *p, const struct record_texts *reconciled)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; reconciled->count > 0 && i < p->reconciling_count; i++) {
+		if (names(reconciled, p->reconciling[i].table))
+			free(p->reconciling[i].table);
+		else
+			p->reconciling[kept++] = p->reconciling[i];
+	}
+	if (reconciled->count > 0)
+		p->reconciling_count = kept;
+}
+
+static void set_lists(struct intake_position *p, const struct commit_record *c)
+{
+	if (c->unchanged) {
+		leave_copying(p, &c->copied);
+		leave_reconciling(p, &c->reconciled);
+	} else {
+		set_copying(p, &c->copying);
+		set_reconciling(p, &c->reconciling, c->at_us);
+	}
+}
+
 /* The commit record knows better than the sum of its parts: also what wasn't captured. */
 static void stand_at_end(struct merge *m, struct standing *s)
 {
@@ -104,8 +152,7 @@ static void stand_at_end(struct merge *m, struct standing *s)
 	s->position.bytes_total = c->bytes_total;
 	s->position.transactions_total = c->transactions_total;
 	gtid_set_copy(&s->gtids, &m->commit_gtids);
-	set_copying(&s->position, &c->copying);
-	set_reconciling(&s->position, &c->reconciling, c->at_us);
+	set_lists(&s->position, c);
 }
 
 void merge_stand(struct merge *m, const struct commit_transaction *t, bool last)

@@ -33,7 +33,8 @@ import plan  # noqa: E402
 import witness  # noqa: E402
 import world  # noqa: E402
 import writers  # noqa: E402
-from harness import MILLRACE, Reader, Servers, Setup, contains, gtid_set, run_sql, source_position, wait_until  # noqa: E402
+from harness import (MILLRACE, Reader, Servers, Setup, contains, gtid_set, run_sql, source_position,  # noqa: E402
+                     wait_until, with_lists)  # noqa: E402
 from proxy import Proxy  # noqa: E402
 import harness  # noqa: E402
 
@@ -496,7 +497,7 @@ class Run:
         while True:
             self.watch()
             for m in self.reader.messages(f"{self.name}.commits", {0: offset}) if f"{self.name}.commits" in self.reader.topics(self.name) else []:
-                offset, last = m.offset() + 1, self.reader.decode(m.value())[1]
+                offset, last = m.offset() + 1, with_lists(last, self.reader.decode(m.value())[1])
             if last and not last["copying"] and not last.get("reconciling") and contains(gtid_set(last["gtid_set"]), position):
                 break
             if time.monotonic() > end:

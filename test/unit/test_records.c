@@ -205,7 +205,8 @@ START_TEST(test_records_commit)
 		"{\"gtid\":\"0-1-8\",\"changes\":0,\"commit_us\":1700000000000001}],\"partitions\":["
 		"{\"topic\":\"cap.shop.item\",\"partition\":2,\"records\":4,\"last_seq\":12},"
 		"{\"topic\":\"events\",\"partition\":0,\"records\":1,\"last_seq\":9}],"
-		"\"held\":[],\"copied\":[],\"copying\":[\"a.b\",\"\",\"c\\\"d\"],\"reconciling\":[]}");
+		"\"held\":[],\"copied\":[],\"copying\":[\"a.b\",\"\",\"c\\\"d\"],\"reconciling\":[],"
+		"\"unchanged\":false,\"reconciled\":[]}");
 	write_wire_header(&again, 3);
 	records_write_commit(&c, &again);
 	ck_assert(slice_equal(buf_slice(&again), buf_slice(&wire)));
