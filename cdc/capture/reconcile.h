@@ -60,6 +60,9 @@ int reconcile_change(struct reconcile *r, const struct group_row *row, struct er
 void reconcile_emptied(struct reconcile *r, const char *db, const char *table);
 /* A group commit succeeded; touched as of publisher_touched(). */
 void reconcile_committed(struct reconcile *r, const struct publish_touched *touched, size_t count);
+/* The last seq that was committed to each partition of a row topic, in this session; NULL: none. */
+const int64_t *reconcile_last_seqs(const struct reconcile *r, const char *topic,
+				   size_t *ret_partitions);
 
 /* Between source transactions: takes the next step. */
 enum reconcile_answer {

@@ -183,6 +183,16 @@ void reconcile_committed(struct reconcile *r, const struct publish_touched *touc
 	}
 }
 
+const int64_t *reconcile_last_seqs(const struct reconcile *r, const char *topic,
+				   size_t *ret_partitions)
+{
+	const struct reconcile_topic *found;
+
+	HASH_FIND_STR(r->topics, topic, found);
+	*ret_partitions = found != NULL ? found->partitions : 0;
+	return found != NULL ? found->seqs : NULL;
+}
+
 /* ---- steps ---------------------------------------------------------------------------------- */
 
 static void fail_want(struct reconcile *r, const struct err *failure)
@@ -288,7 +298,8 @@ static int open_state(struct reconcile *r, struct err *e)
 	free(r->state_table);
 	r->state_table = xstrdup(w->name);
 	topic = publisher_row_topic(r->options.publisher, r->shape);
-	rc = state_open(r->options.settings, r->options.registry, topic, r->shape, &r->state, e);
+	rc = state_open(r->options.settings, r->options.registry, topic, "", r->shape, &r->state,
+			e);
 	free(topic);
 	return rc;
 }

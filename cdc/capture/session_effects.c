@@ -2,8 +2,10 @@
  * (cdc/change/group.h, "effects"), and captured tables that the copy doesn't know.
  *
  * Emptied: a record with op t in every partition of the row topic, in its place within the source
- * transaction. Rewritten: a reconciling copy is queued; the want is part of the position that the
- * transaction's own records are committed with, so that a crash loses neither and repeats neither.
+ * transaction; before it, where published events are bound to the table, a d for each row
+ * (session_leaves.c). Rewritten: a reconciling copy is queued; the want is part of the position
+ * that the transaction's own records are committed with, so that a crash loses neither and repeats
+ * neither.
  *
  * A table that was dropped has rows in its topic until the DROP is reached, and may come back. So
  * the position keeps the name of every table that was captured, whether it exists or not. */
@@ -170,17 +172,14 @@ static int rewrite(struct session *s, const struct group_effect *effect, const c
 
 /* ---- one effect ----------------------------------------------------------------------------- */
 
-static int act(struct session *s, const struct group_effect *effect, const char *db,
-	       const char *table, struct err *e)
-{
-	bool there = false;
-
-	if (effect->kind == GROUP_REWRITES)
-		return rewrite(s, effect, db, table, e);
-	if (effect->unsure && exists(s, db, table, &there, e) < 0)
-		return -1;
-	return there ? rewrite(s, effect, db, table, e) : emptied(s, effect, db, table, e);
-}
+/* The captured tables that an effect means. Names of their own: what is done moves the position's.
+ */
+struct meant {
+	struct {
+		char *db, *table;
+	} *items;
+	size_t count;
+};
 
 static bool means(const struct group_effect *effect, const struct position_copy *known)
 {
@@ -189,16 +188,60 @@ static bool means(const struct group_effect *effect, const struct position_copy 
 	       (effect->table[0] == '\0' || strcmp(effect->table, known->table) == 0);
 }
 
+static void find_meant(struct session *s, const struct group_effect *effect, struct meant *m)
+{
+	size_t count;
+	const struct position_copy *known = session_copies(s, &count);
+
+	m->items = xcalloc(count + 1, sizeof(*m->items));
+	for (size_t i = 0; i < count; i++) {
+		if (!means(effect, &known[i]))
+			continue;
+		m->items[m->count].db = xstrdup(known[i].db);
+		m->items[m->count++].table = xstrdup(known[i].table);
+	}
+}
+
+static void meant_done(struct meant *m)
+{
+	for (size_t i = 0; i < m->count; i++) {
+		free(m->items[i].db);
+		free(m->items[i].table);
+	}
+	free(m->items);
+}
+
+/* An unsure effect names its table. */
+static int act_on(struct session *s, const struct group_effect *effect, const struct meant *m,
+		  struct err *e)
+{
+	bool rewrites = effect->kind == GROUP_REWRITES, there = false;
+
+	if (!rewrites && effect->unsure && m->count > 0) {
+		if (exists(s, effect->db, effect->table, &there, e) < 0)
+			return -1;
+		rewrites = there;
+	}
+	for (size_t i = 0; i < m->count && !rewrites; i++)
+		if (session_leaves(s, effect, m->items[i].db, m->items[i].table, e) < 0)
+			return -1;
+	for (size_t i = 0; i < m->count; i++)
+		if ((rewrites ? rewrite(s, effect, m->items[i].db, m->items[i].table, e)
+			      : emptied(s, effect, m->items[i].db, m->items[i].table, e)) < 0)
+			return -1;
+	return 0;
+}
+
 int session_effect(struct session *s, const struct group_effect *effect, struct err *e)
 {
-	size_t known_count;
-	const struct position_copy *known = session_copies(s, &known_count);
+	struct meant m = { NULL, 0 };
+	int rc;
 
 	/* a table that we have never seen has no rows to lose, but may have some to gain */
 	if (effect->kind == GROUP_REWRITES && effect->table[0] != '\0')
-		return act(s, effect, effect->db, effect->table, e);
-	for (size_t i = 0; i < known_count; i++)
-		if (means(effect, &known[i]) && act(s, effect, known[i].db, known[i].table, e) < 0)
-			return -1;
-	return 0;
+		return rewrite(s, effect, effect->db, effect->table, e);
+	find_meant(s, effect, &m);
+	rc = act_on(s, effect, &m, e);
+	meant_done(&m);
+	return rc;
 }

@@ -102,6 +102,10 @@ int session_cut(struct session *s, struct err *e);
 /* ---- session_effects.c ---------------------------------------------------------------------- */
 
 int session_effect(struct session *s, const struct group_effect *effect, struct err *e);
+/* Before the op t of a table that published events are bound to: its rows leave one by one
+ * (session_leaves.c). */
+int session_leaves(struct session *s, const struct group_effect *effect, const char *db,
+		   const char *table, struct err *e);
 /* A table of the position that the source no longer has, or one that came by a statement: it counts
  * as copied. */
 void session_more_table(struct session *s, const struct position_copy *known);

@@ -111,7 +111,7 @@ static void *worker(void *context)
 
 /* ---- the owner's side ----------------------------------------------------------------------- */
 
-static int make_path(struct state *s, struct err *e)
+static int make_path(struct state *s, const char *user, struct err *e)
 {
 	char *folder = xasprintf("%s/rows", s->settings->state_dir);
 	int rc = 0;
@@ -121,7 +121,7 @@ static int make_path(struct state *s, struct err *e)
 		err_config(e, "%s cannot be made: %s", folder, strerror(errno));
 		rc = err_hint(e, "millrace.state names a folder that this account may write to.");
 	}
-	s->path = xasprintf("%s/%s.db", folder, s->topic);
+	s->path = xasprintf("%s/%s%s%s.db", folder, s->topic, user[0] != '\0' ? "+" : "", user);
 	free(folder);
 	return rc;
 }
@@ -136,18 +136,19 @@ static void set_shape(struct state *s, struct shape *shape)
 }
 
 int state_open(const struct settings *settings, struct registry *registry, const char *topic,
-	       struct shape *shape, struct state **ret_state, struct err *e)
+	       const char *user, struct shape *shape, struct state **ret_state, struct err *e)
 {
 	struct state *s = xcalloc(1, sizeof(*s));
 
 	s->settings = settings;
 	s->registry = registry;
 	s->topic = xstrdup(topic);
+	s->seq_max = INT64_MAX;
 	s->collator = collator_new(settings);
 	set_shape(s, shape);
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_cond_init(&s->changed, NULL);
-	if (make_path(s, e) == 0) {
+	if (make_path(s, user, e) == 0) {
 		if (pthread_create(&s->thread, NULL, worker, s) == 0) {
 			*ret_state = s;
 			return 0;
@@ -209,11 +210,18 @@ void state_catch_up(struct state *s, const int64_t *last_seqs, size_t partitions
 		       (partitions - s->partition_count) * sizeof(*s->partitions));
 		s->partition_count = partitions;
 	}
-	for (size_t p = 0; p < s->partition_count; p++)
+	for (size_t p = 0; p < s->partition_count; p++) {
 		s->partitions[p].wanted = p < partitions ? last_seqs[p] : 0;
+		s->partitions[p].beyond = false;
+	}
 	s->job = STATE_ASKED;
 	pthread_cond_signal(&s->changed);
 	pthread_mutex_unlock(&s->lock);
+}
+
+void state_limit(struct state *s, int64_t seq_max)
+{
+	s->seq_max = seq_max;
 }
 
 int state_poll(struct state *s, struct err *e)

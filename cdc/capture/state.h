@@ -16,9 +16,10 @@
 
 struct state;
 
-/* shape: of the table as it is now; decides what keys and rows look like. Nothing is read yet. */
+/* shape: of the table as it is now; decides what keys and rows look like. user: whose file it is,
+ * "" or a name: two that look at the same topic must not meet. Nothing is read yet. */
 int state_open(const struct settings *settings, struct registry *registry, const char *topic,
-	       struct shape *shape, struct state **ret_state, struct err *e);
+	       const char *user, struct shape *shape, struct state **ret_state, struct err *e);
 void state_close(struct state *s); /* the file stays; NULL is fine */
 /* The table has another shape now. Only while the thread rests. ERR_*: as state_open. */
 int state_reshape(struct state *s, struct shape *shape, struct err *e);
@@ -26,6 +27,9 @@ int state_reshape(struct state *s, struct shape *shape, struct err *e);
 /* Catches up with the topic's end, and at least to last_seqs[p] of each partition p (0: nothing is
  * known of it). Only while the thread rests. */
 void state_catch_up(struct state *s, const int64_t *last_seqs, size_t partitions);
+/* Later catch-ups leave out what has a seq beyond this one; at first there is no limit. Never goes
+ * back in one file. Only while the thread rests. */
+void state_limit(struct state *s, int64_t seq_max);
 /* 1: it is there and rests; 0: under way; -1: it failed and rests. */
 int state_poll(struct state *s, struct err *e);
 /* Records read and to be read by the catch-up that is under way; from any thread. */

@@ -356,14 +356,24 @@ static int apply(struct state *s, const struct consumer_message *message, struct
 
 int state_apply(struct state *s, const struct consumer_message *message, struct err *e)
 {
+	struct state_partition *p;
+	int64_t seq = 0;
+
 	room_for_partition(s, (size_t)message->partition);
-	s->partitions[message->partition].next = message->offset + 1;
+	p = &s->partitions[message->partition];
+	if (message->value.data != NULL && decode_seq(message->value, &seq, e) < 0)
+		goto failed;
+	p->beyond = p->beyond || seq > s->seq_max;
+	if (p->beyond) /* and so is all that follows: seq rises */
+		return 0;
+	p->next = message->offset + 1;
 	if (message->value.data == NULL) /* a tombstone says what the delete before it has said */
 		return 0;
-	if (apply(s, message, e) < 0)
-		return err_wrap(e, "topic %s partition %d offset %lld", message->topic,
-				(int)message->partition, (long long)message->offset);
-	return 0;
+	if (apply(s, message, e) == 0)
+		return 0;
+failed:
+	return err_wrap(e, "topic %s partition %d offset %lld", message->topic,
+			(int)message->partition, (long long)message->offset);
 }
 
 /* ---- the topic ------------------------------------------------------------------------------ */
@@ -399,7 +409,7 @@ static void take_positions(struct state *s)
 	for (size_t p = 0; p < s->partition_count; p++) {
 		int64_t next = consumer_next(s->consumer, p);
 
-		if (next > s->partitions[p].next)
+		if (next > s->partitions[p].next && !s->partitions[p].beyond)
 			s->partitions[p].next = next;
 	}
 }

@@ -22,6 +22,7 @@ struct state_schema {
 struct state_partition {
 	int64_t next, seq; /* offset to be read next; seq of the last record */
 	int64_t wanted;    /* seq that the catch-up must reach */
+	bool beyond;       /* the limit is reached: next stays */
 };
 
 enum state_job { STATE_RESTS, STATE_ASKED, STATE_DONE, STATE_FAILED };
@@ -39,6 +40,7 @@ struct state {
 	enum state_job job;
 	struct err failure;
 	_Atomic int64_t done, total;
+	int64_t seq_max; /* state_limit() */
 
 	/* the thread's while it works, the owner's while it rests */
 	struct sql_db *db;

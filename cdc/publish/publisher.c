@@ -635,6 +635,15 @@ const char *const *publisher_event_tables(const struct publisher *p, size_t *ret
 	return p->event_tables;
 }
 
+bool publisher_has_events(const struct publisher *p, const char *db, const char *table)
+{
+	for (size_t i = 0; i < p->files.count; i++)
+		if (strcmp(p->files.events[i]->db, db) == 0 &&
+		    strcmp(p->files.events[i]->table, table) == 0)
+			return true;
+	return false;
+}
+
 const char *publisher_event_topic(const struct publisher *p, size_t event)
 {
 	return p->files.events[event]->topic;

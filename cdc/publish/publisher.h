@@ -82,6 +82,7 @@ void publisher_fingerprint(const struct publisher *p, struct buf *out);
 /* Tables ("db.table") that event files are bound to, for check: count and names owned by the
  * publisher. */
 const char *const *publisher_event_tables(const struct publisher *p, size_t *ret_count);
+bool publisher_has_events(const struct publisher *p, const char *db, const char *table);
 /* The table's shape as it was last prepared or seen, NULL: never. Owned by the publisher. */
 struct shape *publisher_shape(const struct publisher *p, const char *db, const char *table);
 /* Topic of the table's rows; malloced. */

@@ -1,4 +1,5 @@
 """Statements that change captured tables without naming rows: TRUNCATE, DROP, RENAME, ALTER, DML written as text."""
+import json
 import random
 import time
 
@@ -61,6 +62,103 @@ def test_truncate_and_drop_are_one_seq_in_every_partition(shop):
         run_sql(connection, "CREATE OR REPLACE TABLE t (id INT PRIMARY KEY) SELECT 1 AS id UNION ALL SELECT 1")
     settled(setup, run, connection)
     assert fold(setup.reader.records(setup.topic(f"{db}.t")), ["id"]) == {}
+    check_seq(setup)
+    run.stop()
+
+
+def publish(setup, db, table="t", where="v > 3"):
+    """Events of three kinds, each with a topic of its own: NAME.enters, .leaves, .always"""
+    (setup.folder / "events").mkdir(exist_ok=True)
+    for when in ("enters", "leaves", "always"):
+        binding = {"owner": "me", "topic": f"{setup.name}.{when}", "key": ["id"], "from": f"{db}.{table}", "when": when}
+        if when != "always":
+            binding["where"] = where
+        (setup.folder / "events" / f"{when}.avsc").write_text(json.dumps({
+            "type": "record", "namespace": "shop", "name": when.title(), "doc": "A test.", "millrace": binding,
+            "fields": [{"name": "id", "type": "int"}, {"name": "v", "type": ["null", "int"]}]}))
+
+
+def published(setup, when):
+    """(id, v) in the order of seq; each seq once"""
+    events = sorted((v["meta"]["seq"], v["id"], v["v"]) for *_, v in setup.reader.records(f"{setup.name}.{when}"))
+    assert len({seq for seq, *_ in events}) == len(events)
+    return [(i, v) for _, i, v in events]
+
+
+@pytest.mark.parametrize("delivery", ["exactly-once", "at-least-once"])
+def test_rows_leave_with_truncate_and_drop(database, make_setup, delivery):
+    """enters and leaves take turns, whatever statement empties the table"""
+    db, connection = database
+    run_sql(connection, "CREATE TABLE t (id INT PRIMARY KEY, v INT)", "INSERT INTO t SELECT seq, seq FROM seq_1_to_10",
+            "CREATE TABLE u (id INT PRIMARY KEY, v INT)", "INSERT INTO u VALUES (1, 1)")
+    setup = make_setup(f"{db}.t, {db}.u", capture__events="events", capture__delivery=delivery)
+    publish(setup, db)
+    run = setup.daemon("run").start()
+    setup.wait_delivered(source_position(connection), run)
+    first = [(i, i) for i in range(4, 11)]
+    assert published(setup, "enters") == first and published(setup, "leaves") == []
+    run_sql(connection, "UPDATE t SET v = 40 WHERE id = 1", "DELETE FROM t WHERE id = 10", "TRUNCATE t", "TRUNCATE u",
+            "INSERT INTO t VALUES (1, 1), (2, 100)")
+    setup.wait_delivered(source_position(connection), run)
+    assert list(ops(setup, f"{db}.t").values()) == ["r"] * 10 + ["u", "d"] + ["d"] * 9 + ["t", "c", "c"]
+    assert list(ops(setup, f"{db}.u").values()) == ["r", "t"], "a table without events leaves no rows behind"
+    left = [(10, 10), (1, 40)] + [(i, i) for i in range(4, 10)]
+    assert published(setup, "leaves") == left, "those that were there, in the order of their keys"
+    records = setup.reader.records(setup.topic(f"{db}.t"))
+    t, = {v["transaction"]["id"] for *_, v in records if v["op"] == "t"}
+    assert [v["transaction"]["id"] for *_, v in records].count(t) == 9 + 3, "all in the transaction of the TRUNCATE"
+    compare(records, connection, db, "t", ["id"])
+    # dropped; made again; replaced, with rows in the group of the statement that empties it; its database dropped
+    run_sql(connection, "DROP TABLE t", "CREATE TABLE t (id INT PRIMARY KEY, v INT)", "INSERT INTO t VALUES (7, 70)")
+    setup.wait_delivered(source_position(connection), run)
+    left += [(2, 100)]
+    assert published(setup, "leaves") == left
+    run_sql(connection, "CREATE OR REPLACE TABLE t (id INT PRIMARY KEY, v INT) SELECT 8 AS id, 80 AS v UNION SELECT 9, 90")
+    settled(setup, run, connection)
+    left += [(7, 70)]
+    assert published(setup, "leaves") == left
+    assert compare(setup.reader.records(setup.topic(f"{db}.t")), connection, db, "t", ["id"]) == 2
+    run.kill()
+    run.start()
+    run_sql(connection, "TRUNCATE t", "TRUNCATE t", "INSERT INTO t VALUES (5, 50)")
+    setup.wait_delivered(source_position(connection), run)
+    left += [(8, 80), (9, 90)]
+    assert published(setup, "leaves") == left
+    run_sql(connection, f"DROP DATABASE {db}", f"CREATE DATABASE {db}")
+    setup.wait_delivered(source_position(connection), run)
+    assert published(setup, "leaves") == left + [(5, 50)]
+    assert published(setup, "enters") == first + [(1, 40), (2, 100), (7, 70), (8, 80), (9, 90), (5, 50)]
+    always = published(setup, "always")
+    rows = len([1 for *_, v in setup.reader.records(setup.topic(f"{db}.t")) if v["op"] != "t"])
+    assert len(always) == rows, "one for each row that came, changed or left"
+    check_seq(setup)
+    run.stop()
+
+
+@pytest.mark.parametrize("delivery", ["exactly-once", "at-least-once"])
+def test_kill_9_while_rows_leave(database, make_setup, delivery):
+    """A table whose rows need more than one Kafka transaction to leave; killed behind the first cut, and at random."""
+    db, connection = database
+    rows, seed = 150_000, int(time.time())
+    print("seed", seed)
+    r = random.Random(seed)
+    run_sql(connection, "CREATE TABLE t (id INT PRIMARY KEY, v INT)", f"INSERT INTO t SELECT seq, seq FROM seq_1_to_{rows}")
+    setup = make_setup(f"{db}.t", capture__events="events", capture__delivery=delivery,
+                       kafka__transaction__timeout__ms="1000", kafka__timeout="1s")
+    publish(setup, db, where="v > 10")
+    run = setup.daemon("run").start()
+    setup.wait_delivered(source_position(connection), run, 180)
+    run_sql(connection, "TRUNCATE t")
+    wait_until("a cut", lambda: "is cut behind" in run.log(), 120)
+    for _ in range(3):
+        run.kill()
+        run.start()
+        time.sleep(r.random() * 2)
+    run_sql(connection, f"INSERT INTO t SELECT seq, 5 FROM seq_1_to_{rows // 10}")
+    setup.wait_delivered(source_position(connection), run, 180)
+    assert sorted(published(setup, "leaves")) == [(i, i) for i in range(11, rows + 1)], "each row that met `where` left once"
+    assert list(ops(setup, f"{db}.t").values()) == ["r"] * rows + ["d"] * rows + ["t"] + ["c"] * (rows // 10)
+    compare(setup.reader.records(setup.topic(f"{db}.t")), connection, db, "t", ["id"])
     check_seq(setup)
     run.stop()
 
