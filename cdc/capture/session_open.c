@@ -265,8 +265,7 @@ static int take_position(struct session *s, const struct position_record *positi
 	session_xa_resume(s, position);
 	if (take_tables(s, position, tables, e) < 0)
 		return -1;
-	log_info("capture", "goes on behind seq %" PRId64 ", %s%s%s", s->seq,
-		 s->by_file ? s->file : position->gtid_set,
+	log_info("capture", "goes on behind seq %" PRId64 ", %s%s%s", s->seq, position->gtid_set,
 		 s->open_gtid[0] != '\0' ? ", inside " : "", s->open_gtid);
 	return 0;
 }
@@ -280,7 +279,7 @@ static int starting_point(struct session *s, struct db *db, bool *ret_copied, st
 	if (strcmp(start, "earliest") == 0)
 		return 0;
 	if (!snapshot && strcmp(start, "now") != 0) {
-		if (!s->by_file && gtid_set_parse(slice_str(start), &s->gtid_set, e) == 0)
+		if (gtid_set_parse(slice_str(start), &s->gtid_set, e) == 0)
 			return 0;
 		err_config(
 			e,
@@ -478,22 +477,17 @@ static int open_all(struct session *s, struct err *e)
 
 int session_stream(struct session *s, struct err *e)
 {
-	struct stream_start start = { .file = s->by_file ? s->file : NULL,
-				      .offset = s->file_position };
-
 	stream_close(s->stream);
 	s->stream = NULL;
 	buf_reset(&s->gtid_text);
 	gtid_set_text(&s->gtid_set, &s->gtid_text);
-	start.gtid = buf_cstr(&s->gtid_text);
-	if (stream_open(s->settings, &start,
+	if (stream_open(s->settings, buf_cstr(&s->gtid_text),
 			(size_t)s->settings->capture_memory / RING_SHARE, &s->stream, e) < 0)
 		return -1;
 	s->cursor = s->released = ring_begin(stream_ring(s->stream));
 	s->read_base_transactions = s->transactions_total;
 	s->read_base_bytes = s->bytes_total;
-	if (!s->by_file)
-		s->file[0] = '\0';
+	s->file[0] = '\0';
 	return 0;
 }
 

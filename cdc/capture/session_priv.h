@@ -44,7 +44,6 @@ struct session {
 	struct gtid_set gtid_set;
 	int64_t seq, commit_us, bytes_total, transactions_total;
 	char *source; /* server_id@host:port */
-	bool by_file; /* file and file_position are where we stand; gtid_set stays empty */
 	bool lost, refused_lost; /* no server has what follows our position (session_source.c) */
 	struct buf fingerprint;
 	char file[512];
@@ -85,7 +84,7 @@ typedef int (*session_check_fn)(struct session *s, struct db *db, struct err *e)
  * follows the position, and source.lost says to go on. position NULL: there is none. */
 int session_source_open(struct session *s, const struct position_record *position,
 			session_check_fn check, struct db **ret_db, struct err *e);
-/* gtid_set, or file and file_position, are where the source is now. */
+/* gtid_set is where the source is now. */
 int session_source_present(struct session *s, struct db *db, struct err *e);
 /* s->lost: the position moves there, and is written with the reconciling copies that are queued. */
 int session_source_move(struct session *s, struct db *db, struct err *e);

@@ -31,9 +31,8 @@
 #define GTID_LIST_ROWS 5 /* it stands behind the format description, and START_ENCRYPTION if any */
 
 struct binlog {
-	char first[512], last[512];
-	bool has_file; /* the one that was asked for, */
-	uint64_t size; /* and how long it is */
+	char first[512];
+	bool has_file; /* the one that was asked for */
 };
 
 static int ask_gtid(struct db *db, const char *sql, struct gtid_set *set, struct err *e)
@@ -69,17 +68,10 @@ static int read_binlogs(struct db *db, const char *file, struct binlog *ret_binl
 	if (db_query(db, "SHOW BINARY LOGS", &result, e) < 0)
 		return -1;
 	while ((rc = db_next(result, &row, e)) == 1) {
-		(void)snprintf(b.last, sizeof(b.last), "%.*s", (int)row[0].size,
-			       (const char *)row[0].data); /* names are shorter */
 		if (b.first[0] == '\0')
-			(void)snprintf(b.first, sizeof(b.first), "%s", b.last);
-		if (slice_is(row[0], file)) {
-			char *size = xstrndup((const char *)row[1].data, row[1].size);
-
-			b.has_file = true;
-			b.size = strtoull(size, NULL, 10);
-			free(size);
-		}
+			(void)snprintf(b.first, sizeof(b.first), "%.*s", (int)row[0].size,
+				       (const char *)row[0].data); /* names are shorter */
+		b.has_file = b.has_file || slice_is(row[0], file);
 	}
 	db_result_free(result);
 	if (rc == 0)
@@ -259,71 +251,6 @@ static int check_gtid(struct session *s, struct db *db, const struct position_re
 	return rc;
 }
 
-/* ---- by file and offset --------------------------------------------------------------------- */
-
-static bool is_same_server(const char *a, const char *b)
-{
-	size_t n = strcspn(a, "@");
-
-	return n == strcspn(b, "@") && strncmp(a, b, n) == 0;
-}
-
-static int check_file(struct session *s, struct db *db, const struct position_record *position,
-		      struct err *e)
-{
-	struct binlog binlog;
-
-	if (!is_same_server(position->source, s->source)) {
-		err_config(e,
-			   "our position is %s:%" PRId64 " of server %s; on %s that place means "
-			   "nothing",
-			   position->file, position->file_position, position->source, s->source);
-		return refuse(e);
-	}
-	if (read_binlogs(db, position->file, &binlog, e) < 0)
-		return -1;
-	if (binlog.has_file && binlog.size >= (uint64_t)position->file_position)
-		return 0;
-	if (compare_files(position->file, binlog.first) < 0)
-		err_config(e,
-			   "source %s has purged its binlog behind our position: we stand at "
-			   "%s:%" PRId64 ", the oldest that it still has is %s",
-			   db_where(db), position->file, position->file_position, binlog.first);
-	else
-		err_config(e,
-			   "the binlog of source %s is not the one that we read: it has no "
-			   "%s:%" PRId64 ", its last file is %s (RESET MASTER, or a crash that "
-			   "lost the end of a file)",
-			   db_where(db), position->file, position->file_position, binlog.last);
-	return refuse(e);
-}
-
-static bool server_has_gtid(struct db *db)
-{
-	return db_is_mariadb(db); /* always; others are refused before */
-}
-
-static char by_file[] = "file", by_gtid[] = "gtid"; /* a setting is no const text */
-
-/* Sets s->by_file, and the setting to what it amounts to. A position stays what it is. */
-static int choose_kind(struct session *s, struct db *db, const struct position_record *position,
-		       struct err *e)
-{
-	const char *wanted = s->configured->source_position;
-	bool is_file = position != NULL && position->gtid_set[0] == '\0' &&
-		       position->file[0] != '\0';
-
-	s->by_file = strcmp(wanted, "file") == 0 ||
-		     (strcmp(wanted, "auto") == 0 && (is_file || !server_has_gtid(db)));
-	s->chosen.source_position = s->by_file ? by_file : by_gtid;
-	if (position == NULL || s->by_file == is_file)
-		return 0;
-	err_config(e, "the position is %s, %.600s, but source.position = %s",
-		   is_file ? "a place in a binlog file" : "a GTID position",
-		   is_file ? position->file : position->gtid_set, wanted);
-	return err_hint(e, "Set source.position = %s.", is_file ? "file" : "gtid");
-}
-
 /* ---- servers -------------------------------------------------------------------------------- */
 
 static void narrow(struct session *s, size_t server)
@@ -342,10 +269,9 @@ static int try_server(struct session *s, const struct position_record *position,
 	if (db_open(&s->chosen, DB_TEXT_UTF8, &db, e) < 0)
 		return -1;
 	s->refused_lost = false;
-	if (check(s, db, e) < 0 || choose_kind(s, db, position, e) < 0)
+	if (check(s, db, e) < 0)
 		goto failed;
-	if (position != NULL && (s->by_file ? check_file(s, db, position, e)
-					    : check_gtid(s, db, position, e)) < 0) {
+	if (position != NULL && check_gtid(s, db, position, e) < 0) {
 		s->refused_lost = e->exit_code == EXIT_PURGED;
 		goto failed;
 	}
@@ -369,7 +295,6 @@ static int take_lost(struct session *s, size_t server, session_check_fn check, c
 		db_close(db);
 		return -1;
 	}
-	s->chosen.source_position = s->by_file ? by_file : by_gtid;
 	log_warning("capture", "%.*s", (int)strcspn(why, "\n"), why);
 	s->lost = true;
 	*ret_db = db;
@@ -435,30 +360,10 @@ int session_source_open(struct session *s, const struct position_record *positio
 
 int session_source_present(struct session *s, struct db *db, struct err *e)
 {
-	struct db_result *result = NULL;
-	const struct slice *row;
-	int rc;
-
 	s->file[0] = '\0';
 	s->file_position = 0;
 	gtid_set_done(&s->gtid_set);
-	if (!s->by_file)
-		return ask_gtid(db, "SELECT @@GLOBAL.gtid_binlog_pos", &s->gtid_set, e);
-	if (db_query(db, "SHOW MASTER STATUS", &result, e) < 0)
-		return -1;
-	rc = db_next(result, &row, e);
-	if (rc == 1) {
-		char *position = xstrndup((const char *)row[1].data, row[1].size);
-
-		(void)snprintf(s->file, sizeof(s->file), "%.*s", (int)row[0].size,
-			       (const char *)row[0].data); /* names are shorter */
-		s->file_position = (uint32_t)strtoul(position, NULL, 10);
-		free(position);
-	} else if (rc == 0) {
-		rc = err_config(e, "source %s does not say where its binlog ends", db_where(db));
-	}
-	db_result_free(result);
-	return rc < 0 ? -1 : 0;
+	return ask_gtid(db, "SELECT @@GLOBAL.gtid_binlog_pos", &s->gtid_set, e);
 }
 
 /* A transaction that was delivered in part has its end here: what is left of it is lost like what
@@ -475,7 +380,7 @@ int session_source_move(struct session *s, struct db *db, struct err *e)
 	buf_reset(&s->gtid_text);
 	gtid_set_text(&s->gtid_set, &s->gtid_text);
 	log_warning("capture", "goes on at the source's present, %s: every table is compared",
-		    s->by_file ? s->file : buf_cstr(&s->gtid_text));
+		    buf_cstr(&s->gtid_text));
 	commit_batch_move(&s->batch);
 	return session_commit(s, e);
 }

@@ -54,13 +54,11 @@ static void *reader(void *context)
 	return NULL;
 }
 
-int stream_open(const struct settings *settings, const struct stream_start *start,
-		size_t ring_bytes, struct stream **ret_stream, struct err *e)
+int stream_open(const struct settings *settings, const char *gtid, size_t ring_bytes,
+		struct stream **ret_stream, struct err *e)
 {
 	struct db_dump_options options = {
-		.gtid = start->gtid,
-		.file = start->file,
-		.offset = start->offset > 4 ? start->offset : 4, /* the magic number */
+		.gtid = gtid,
 		.server_id = (uint32_t)settings->source_server_id,
 		.heartbeat_ms = settings->source_read_timeout_ms / 4,
 	};

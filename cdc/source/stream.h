@@ -15,17 +15,10 @@ struct stream_counts {
 	int64_t commit_us;    /* commit time of the last group, the source's clock; 0: none yet */
 };
 
-/* Where to begin: behind `gtid` (a position; "" = the oldest there is), or at a place in a binlog
- * file; file "" is the oldest one. */
-struct stream_start {
-	const char *gtid;
-	const char *file; /* NULL: by GTID */
-	uint32_t offset;
-};
-
-/* Connects, asks for the events from there on and starts the thread. */
-int stream_open(const struct settings *settings, const struct stream_start *start,
-		size_t ring_bytes, struct stream **ret_stream, struct err *e);
+/* Connects, asks for the events behind `gtid` (a position; "" = the oldest there is) and starts the
+ * thread. */
+int stream_open(const struct settings *settings, const char *gtid, size_t ring_bytes,
+		struct stream **ret_stream, struct err *e);
 /* Stops the thread, whatever it is doing, and closes the connection. NULL is fine. */
 void stream_close(struct stream *s);
 struct ring *stream_ring(struct stream *s);

@@ -174,7 +174,6 @@ static void check_listen(const struct settings *s, struct mistakes *m)
 
 void setting_meanings_check(const struct settings *s, struct mistakes *m)
 {
-	static const char *const positions[] = { "auto", "gtid" };
 	static const char *const losts[] = { "stop", "reconcile" };
 	static const char *const levels[] = { "debug", "info", "warning", "error" };
 	static const char *const cascades[] = { "reconcile", "refuse", "warn" };
@@ -189,7 +188,6 @@ void setting_meanings_check(const struct settings *s, struct mistakes *m)
 	check_word(s, "capture", "cascades", s->capture_cascades, cascades, 3, m);
 	check_word(s, "capture", "delivery", s->capture_delivery, deliveries, 2, m);
 	check_hosts(s, m);
-	check_word(s, "source", "position", s->source_position, positions, 2, m);
 	check_word(s, "source", "lost", s->source_lost, losts, 2, m);
 	check_word(s, "log", "level", s->log_level, levels, 4, m);
 	check_word(s, "log", "format", s->log_format, formats, 2, m);

@@ -156,9 +156,7 @@ int main(int argc, char **argv)
 	must(publisher_new(settings, &sink, &s.publisher, &e), &e);
 	catalog = catalog_new(settings);
 	s.group = group_new(settings, catalog);
-	must(stream_open(settings, &(struct stream_start){ .gtid = argv[5] }, RING_BYTES, &stream,
-			 &e),
-	     &e);
+	must(stream_open(settings, argv[5], RING_BYTES, &stream, &e), &e);
 	s.ring = stream_ring(stream);
 	read_rows(&s);
 	report(&s, bytes);
