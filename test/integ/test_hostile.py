@@ -200,7 +200,7 @@ def test_binlog_settings_change_under_us(case):
     c.stop()
 
 
-@pytest.mark.parametrize("variable,bad,good", [("binlog_row_image", "MINIMAL", "FULL"), ("binlog_row_metadata", "NO_LOG", "FULL")])
+@pytest.mark.parametrize("variable,bad,good", [("binlog_row_metadata", "NO_LOG", "FULL")])
 def test_a_format_that_cannot_be_read_exactly(case, variable, bad, good):
     """New sessions of the application write what start-up would have refused: capture stops before it."""
     c = case().start()

@@ -192,7 +192,8 @@ def large_rows(w):
     mb = peak.done()
     run.stop()
     text = check_topic(setup, f"{db}.t", connection, "body")
-    return [Result("rows of 15 MB", "capture", mb, w.capture_mb, text)]
+    # a row larger than the budget (of the small version) may add twice its size
+    return [Result("rows of 15 MB", "capture", mb, max(w.capture_mb, CAPTURE_MB), text)]
 
 
 def compressed_event(w):

@@ -1,5 +1,6 @@
 """What the memory cases share: a setup at default budgets, an independent reader that never holds a topic, the peak."""
 import io
+import itertools
 import sys
 import threading
 import time
@@ -135,16 +136,18 @@ class Peak(threading.Thread):
 class World:
     """Servers, a database for each case, and daemons whose peaks are asked for before they end."""
 
+    numbers = itertools.count(1)      # databases and captures: several worlds may share the servers
+
     def __init__(self, servers, folder, scale=1.0, settings=None, minutes=1.0):
         self.servers, self.folder, self.scale, self.minutes = servers, Path(folder), scale, minutes
         self.settings = settings or {}
-        self.setups, self.count, self.capture_mb, self.worker_mb = [], 0, CAPTURE_MB, WORKER_MB
+        self.setups, self.capture_mb, self.worker_mb = [], CAPTURE_MB, WORKER_MB
 
     def connect(self, **more):
         return self.servers.connect(read_timeout=900, write_timeout=900, **more)
 
     def database(self):
-        self.count += 1
+        self.count = next(self.numbers)
         name = f"mem{self.count}"
         connection = self.connect()
         run_sql(connection, f"DROP DATABASE IF EXISTS {name}", f"CREATE DATABASE {name} CHARACTER SET utf8mb4", f"USE {name}",
