@@ -19,6 +19,7 @@
  * topics. */
 #include "cdc/capture/delivery_priv.h"
 
+#include "cdc/capture/position.h"
 #include "cdc/capture/scan.h"
 #include "core/avro/write.h"
 #include "core/base/clock.h"
@@ -83,6 +84,26 @@ static int read_limit(struct delivery *d, const char *topic, int64_t *max, struc
 	return 0;
 }
 
+/* A redo must put each record where it was put before. */
+static int32_t partitions_used(struct delivery *d, const char *name, int32_t partitions)
+{
+	int32_t stored = d->stored != NULL ? position_partitions(d->stored, name) : 0;
+
+	if (stored <= 0 || stored >= partitions)
+		return partitions;
+	log_warning("capture",
+		    "topic %s has %d partitions now: the source transaction in hand is delivered "
+		    "to the first %d",
+		    name, partitions, stored);
+	d->kept = true;
+	return stored;
+}
+
+bool delivery_may_grow(const struct delivery *d, int64_t seq)
+{
+	return d->kept && seq >= d->kept_seq;
+}
+
 static int sink_topic(void *context, const char *name, struct publish_topic **ret_topic,
 		      int32_t *ret_partitions, struct err *e)
 {
@@ -103,6 +124,7 @@ static int sink_topic(void *context, const char *name, struct publish_topic **re
 	}
 	if (read_limit(d, name, &max, e) < 0)
 		return -1;
+	partitions = partitions_used(d, name, partitions);
 	t = xcalloc(1, sizeof(*t));
 	t->topic = producer_topic(d->producer, name);
 	t->name = xstrdup(name);
@@ -338,6 +360,7 @@ void delivery_close(struct delivery *d)
 	buf_done(&d->key);
 	buf_done(&d->value);
 	buf_done(&d->topics);
+	free(d->stored);
 	free(d->touched);
 	free(d);
 }

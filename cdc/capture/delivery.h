@@ -37,6 +37,9 @@ void delivery_on_begin(struct delivery *d, void (*begun)(void *context), void *c
 int delivery_commit(struct delivery *d, struct commit_record *commit,
 		    const struct position_record *position, const struct publish_touched *touched,
 		    size_t touched_count, struct err *e);
+/* Between two source transactions: there are more partitions than are used, and what had to go
+ * where it went before is delivered. */
+bool delivery_may_grow(const struct delivery *d, int64_t seq);
 /* A delivery that has failed meanwhile. */
 int delivery_check(struct delivery *d, struct err *e);
 

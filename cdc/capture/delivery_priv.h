@@ -57,6 +57,9 @@ struct delivery {
 	struct commit_touched *touched;
 	size_t touched_capacity;
 	struct buf topics; /* lines of the fingerprint */
+	char *stored;       /* fingerprint whose counts of partitions are kept, or NULL */
+	int64_t kept_seq;   /* up to there at least */
+	bool kept;          /* a topic has more than are used */
 };
 
 /* Writes the position alone, for a commit record that is there. */

@@ -367,6 +367,9 @@ static int resume_tails(struct delivery *d, struct position_stored *stored,
 		log_info("capture", "records up to seq %" PRId64 " are there beyond the position",
 			 r.last_seq);
 	places_done(&places);
+	if (stored->position.open_gtid != NULL || HASH_COUNT(d->tails) > 0)
+		d->stored = xstrdup(stored->position.fingerprint);
+	d->kept_seq = r.last_seq;
 	return rc;
 }
 

@@ -222,6 +222,36 @@ static bool has_identity(const char *lines, const char *line, size_t size)
 	return false;
 }
 
+int32_t position_partitions(const char *fingerprint, const char *topic)
+{
+	size_t size = strlen(topic);
+	int partitions = 0;
+
+	for (const char *line = fingerprint; *line != '\0'; line += strspn(line, "\n")) {
+		if (strncmp(line, "topic ", 6) == 0 && strncmp(line + 6, topic, size) == 0 &&
+		    sscanf(line + 6 + size, " partitions=%d", &partitions) == 1)
+			return partitions;
+		line += strcspn(line, "\n");
+	}
+	return 0;
+}
+
+/* A line of a topic that has more partitions in `now` than in `stored`. */
+static bool has_grown(const char *line, size_t size, const char *stored, const char *now)
+{
+	size_t name = identity(line, size);
+	int32_t before, after;
+	char *topic;
+
+	if (strncmp(line, "topic ", 6) != 0)
+		return false;
+	topic = xstrndup(line + 6, name - 6);
+	before = position_partitions(stored, topic);
+	after = position_partitions(now, topic);
+	free(topic);
+	return before > 0 && after > before;
+}
+
 static bool is_kind(const char *line, const char *kind)
 {
 	return strncmp(line, kind, strlen(kind)) == 0;
@@ -248,14 +278,28 @@ static void judge(const char *line, size_t n, const char *others, bool came, str
 			       line);
 }
 
+static void note_growth(const char *line, size_t n, struct buf *notes)
+{
+	buf_add_format(notes,
+		       "%.*s has more partitions: keys move among them, so that records of one key "
+		       "stand in two; seq tells their order\n",
+		       (int)identity(line, n), line);
+}
+
 static void compare_side(const char *from, const char *others, bool came, struct buf *changes,
 			 struct buf *notes)
 {
+	const char *all = from;
+
 	while (*from != '\0') {
 		size_t n = strcspn(from, "\n");
 
-		if (n > 0 && !has_line(others, from, n))
-			judge(from, n, others, came, changes, notes);
+		if (n > 0 && !has_line(others, from, n)) {
+			if (!has_grown(from, n, came ? others : all, came ? all : others))
+				judge(from, n, others, came, changes, notes);
+			else if (came)
+				note_growth(from, n, notes);
+		}
 		from += n + (from[n] != '\0');
 	}
 }

@@ -26,10 +26,14 @@ int position_adopt(const struct settings *settings, struct admin *admin, struct 
 int position_new_table(const struct settings *settings, struct admin *admin, const char *topic,
 		       struct err *e);
 
+/* Partitions of the topic by a fingerprint; 0: it does not name it. */
+int32_t position_partitions(const char *fingerprint, const char *topic);
+
 /* A fingerprint is lines of text, in any order: "table <pattern>", "event <name> <binding>", "topic
- * <name> partitions=<n>". Tables and events may come and go, each with its topics; what the
- * operator should know of it is added to `notes`, a line each. A changed binding, a changed number
- * of partitions, or a line of any other kind that differs, is ERR_CONFIG and named. */
+ * <name> partitions=<n>". Tables and events may come and go, each with its topics, and topics may
+ * get more partitions; what the operator should know of it is added to `notes`, a line each. A
+ * changed binding, fewer partitions, or a line of any other kind that differs, is ERR_CONFIG and
+ * named. */
 int position_compare(const char *stored, const char *now, struct buf *notes, struct err *e);
 
 #endif

@@ -220,11 +220,21 @@ static int next_packet(struct session *s, struct err *e)
 
 /* ---- between two source transactions -------------------------------------------------------- */
 
+/* Begins anew, with the partitions that there are. */
+static int grow(struct session *s, struct err *e)
+{
+	if (s->batch.begun_us != 0 && session_commit(s, e) < 0)
+		return -1;
+	return err_retry(e, "topics have more partitions: beginning anew with them");
+}
+
 static int at_border(struct session *s, struct err *e)
 {
 	struct copy_place place = { &s->gtid_set, s->file, s->file_position };
 	int rc;
 
+	if (s->open_gtid[0] == '\0' && delivery_may_grow(s->delivery, s->seq))
+		return grow(s, e);
 	rc = session_copy(s, &place, e);
 	if (rc == 0 && s->open_gtid[0] == '\0')
 		rc = session_reconcile(s, &place, e);

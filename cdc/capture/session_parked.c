@@ -66,17 +66,23 @@ static int look(void *context, const struct consumer_message *m, struct err *e)
 static int check_newest(struct session *s, const struct parked_record *entry, struct err *e)
 {
 	struct look l = { entry, clock_monotonic_us() + LOOK_US, 0 };
-	struct admin_offset from = { entry->topic, entry->partition, -1 };
+	struct topic_info info;
 
 	if (entry->key.data == NULL) /* no key: nothing replaces it */
 		return 0;
-	if (admin_offsets_at(s->admin, entry->at_us / 1000 - CLOCK_SLACK_MS, &from, 1, e) < 0)
+	if (admin_topic(s->admin, entry->topic, &info, e) < 0)
 		return -1;
-	if (from.offset < 0)
-		return 0;
-	if (scan_partition(s->settings, entry->topic, entry->partition, from.offset, look, &l, e) <
-	    0)
-		return -1;
+	/* all of them: keys move when a topic gets more */
+	for (int32_t p = 0; p < info.partitions && l.newer == 0; p++) {
+		struct admin_offset from = { entry->topic, p, -1 };
+
+		if (admin_offsets_at(s->admin, entry->at_us / 1000 - CLOCK_SLACK_MS, &from, 1, e) <
+		    0)
+			return -1;
+		if (from.offset >= 0 && scan_partition(s->settings, entry->topic, p, from.offset,
+						       look, &l, e) < 0)
+			return -1;
+	}
 	if (l.newer == 0)
 		return 0;
 	err_config(e, "%s is not the newest of its key: seq %" PRId64 " was delivered after it",

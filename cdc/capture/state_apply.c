@@ -44,6 +44,11 @@ static const char tables[] =
 	"body BLOB) "
 	"WITHOUT ROWID;";
 
+/* Schema 0: deleted, and since when. A topic that got more partitions has records of one key in
+ * two of them, which are read in any order: the older one must not bring the row back. */
+static const char graves[] =
+	"CREATE INDEX IF NOT EXISTS graves ON rows (schema) WHERE schema = 0";
+
 void state_close_file(struct state *s)
 {
 	struct sql_statement **const all[] = { &s->put,    &s->drop, &s->empty,
@@ -166,14 +171,18 @@ static int prepare(struct state *s, struct err *e)
 		{ &s->put,
 		  "INSERT INTO rows VALUES (?1, ?5, ?2, ?3, ?4) ON CONFLICT (key) DO UPDATE "
 		  "SET seq = ?5, partition = ?2, schema = ?3, body = ?4 WHERE ?5 > seq" },
-		{ &s->drop, "DELETE FROM rows WHERE key = ?1 AND seq < ?2" },
+		{ &s->drop,
+		  "INSERT INTO rows VALUES (?1, ?2, ?3, 0, x'') ON CONFLICT (key) DO UPDATE "
+		  "SET seq = ?2, partition = ?3, schema = 0, body = x'' WHERE ?2 > seq" },
 		{ &s->empty, "DELETE FROM rows WHERE partition = ?1" },
 		{ &s->offset, "INSERT OR REPLACE INTO partitions VALUES (?1, ?2, ?3)" },
-		{ &s->find, "SELECT key, schema, body FROM rows WHERE key = ?1" },
+		{ &s->find, "SELECT key, schema, body FROM rows WHERE key = ?1 AND schema <> 0" },
 		{ &s->range, "SELECT key, schema, body FROM rows WHERE key > ?1 AND (?2 IS NULL OR "
-			     "key <= ?2) ORDER BY key" },
+			     "key <= ?2) AND schema <> 0 ORDER BY key" },
 	};
 
+	if (sql_run(s->db, graves, e) < 0)
+		return -1;
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		if (sql_prepare(s->db, s->path, all[i].text, NULL, all[i].statement, e) < 0)
 			return -1;
@@ -349,7 +358,8 @@ static int apply(struct state *s, const struct consumer_message *message, struct
 	if (record.op != 'd')
 		return put(s, message->partition, id, &record, e);
 	if (bind_bytes(s->drop, 1, buf_slice(&s->key), e) < 0 ||
-	    bind_int(s->drop, 2, record.seq, e) < 0)
+	    bind_int(s->drop, 2, record.seq, e) < 0 ||
+	    bind_int(s->drop, 3, message->partition, e) < 0)
 		return -1;
 	return run(s->drop, e);
 }
@@ -470,8 +480,9 @@ int state_read_topic(struct state *s, struct err *e)
 			return -1;
 		if (s->stopping)
 			return err_retry(e, "stopping");
+		/* within a session a key has one partition: no older records follow */
 		if (is_there(s))
-			return 0;
+			return sql_run(s->db, "DELETE FROM rows WHERE schema = 0", e);
 		if (clock_monotonic_us() > give_up)
 			return err_retry(e, "topic %s does not show what was committed to it",
 					 s->topic);

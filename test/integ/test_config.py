@@ -4,12 +4,14 @@ import socket
 import threading
 import time
 
+import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions, NewTopic
 
 from fold import check_seq, compare
-from harness import run_sql, source_position
+from harness import contains, gtid_set, run_sql, source_position, wait_until
 from test_errors import CONFIG, closed_port, ends_with, table  # noqa: F401
+from test_view_troubles import answer, folder_of, verified
 
 NO_PAGES = ["--http.listen=off"]
 
@@ -76,14 +78,81 @@ def test_events_come_go_and_do_not_change(table, make_setup):  # noqa: F811
     check_seq(setup)
 
 
-def test_partitions_added_to_a_topic(servers, table, make_setup):  # noqa: F811
-    db, connection = table
-    setup = make_setup(f"{db}.t")
-    until_delivered(setup, connection)
+def add_partitions(servers, topic, count):
     admin = AdminClient({"bootstrap.servers": servers.bootstrap})
-    for f in admin.create_partitions([NewPartitions(setup.topic(f"{db}.t"), 5)]).values():
+    for f in admin.create_partitions([NewPartitions(topic, count)]).values():
         f.result(10)
-    ends_with(setup, CONFIG, f"new: topic {setup.topic(f'{db}.t')} partitions=5", flags=NO_PAGES)
+
+
+def by_seq(setup, topic):
+    return sorted(setup.reader.records(topic), key=lambda r: r[4]["source"]["seq"])
+
+
+@pytest.mark.parametrize("delivery", ["exactly-once", "at-least-once"])
+def test_partitions_added_to_a_topic(servers, database, make_setup, delivery):
+    """Keys move; by seq all is right: the fold, a view that was there before, and a reconciling copy finds nothing."""
+    db, connection = database
+    run_sql(connection, f"CREATE TABLE {db}.t (id INT PRIMARY KEY, part INT)", f"INSERT INTO {db}.t SELECT seq, 1 FROM seq_1_to_100")
+    setup = make_setup(f"{db}.t", capture__delivery=delivery)
+    folder_of(setup, db)
+    topic = setup.topic(f"{db}.t")
+    until_delivered(setup, connection)
+    project = setup.daemon("project").start()
+    wait_until("the first build", lambda: answer(setup, "SELECT COUNT(*) FROM rows") == (100,))
+    add_partitions(servers, topic, 7)
+    run_sql(connection, f"UPDATE {db}.t SET part = 2 WHERE id <= 60", f"DELETE FROM {db}.t WHERE id % 3 = 0",
+            f"INSERT INTO {db}.t VALUES (3, 9), (6, 9), (200, 1)", f"DELETE FROM {db}.t WHERE id = 6")
+    run = setup.daemon("run").start()
+    setup.wait_delivered(source_position(connection), run)
+    assert f"topic {topic} has more partitions: keys move" in run.log(), run.log_tail()
+    assert max(r[0] for r in setup.reader.records(topic)) > 3
+    compare(by_seq(setup, topic), connection, db, "t", ["id"])
+    out = setup.millrace("snapshot", "--json", f"{db}.t")
+    assert out.returncode == 0, out.stdout + out.stderr
+    one = json.loads(out.stdout)[0]
+    assert (one["created"], one["updated"], one["deleted"], one["unknown"]) == (0, 0, 0, 0), one
+    verified(setup)
+    project.stop()
+    run.stop()
+    check_seq(setup)
+
+
+@pytest.mark.parametrize("delivery", ["exactly-once", "at-least-once"])
+def test_partitions_added_inside_a_cut_transaction(servers, database, make_setup, delivery):
+    """Its rest goes where it would have gone; what follows uses the new ones."""
+    db, connection = database
+    run_sql(connection, f"CREATE TABLE {db}.t (id INT PRIMARY KEY, v VARCHAR(200))")
+    setup = make_setup(f"{db}.t", source__start="now", capture__memory="64M", kafka__transaction__timeout__ms="1000", kafka__timeout="1s",
+                       capture__delivery=delivery)
+    topic = setup.topic(f"{db}.t")
+    until_delivered(setup, connection)
+    before = len(AdminClient({"bootstrap.servers": servers.bootstrap}).list_topics(topic).topics[topic].partitions)
+    rows, found = 0, False
+    while not found and rows < 2_000_000:  # how much takes two thirds of a second is the machine's affair
+        run_sql(connection, f"INSERT INTO {db}.t SELECT {rows} + seq, REPEAT('x', 100) FROM seq_1_to_{max(200_000, rows)}")
+        rows += max(200_000, rows)
+        position, run = source_position(connection), setup.daemon("run").start()
+        offset, last = 0, None
+        while not (last and (last["open"] or contains(gtid_set(last["gtid_set"]), position))):
+            for m in setup.reader.messages(f"{setup.name}.commits", {0: offset}):
+                offset, last = m.offset() + 1, setup.reader.decode(m.value())[1]
+        run.kill()
+        found = setup.commits()[-1]["open"]
+    assert found, "no source transaction was caught in two parts"
+    add_partitions(servers, topic, before + 5)
+    run = setup.daemon("run").start()
+    setup.wait_delivered(source_position(connection), run)
+    run_sql(connection, f"UPDATE {db}.t SET v = 'y' WHERE id <= 300")
+    setup.wait_delivered(source_position(connection), run)
+    assert "the source transaction in hand is delivered to the first" in run.log(), run.log_tail()
+    run_sql(connection, f"UPDATE {db}.t SET v = 'z' WHERE id <= 300")
+    setup.wait_delivered(source_position(connection), run)
+    run.stop()
+    used = {}
+    for partition, _, _, _, envelope in setup.reader.records(topic):
+        used.setdefault(envelope["after"]["v"][0], set()).add(partition)
+    assert max(used["x"]) < before <= max(used["z"]), used
+    check_seq(setup)
 
 
 def test_a_dropped_table_can_be_taken_out_but_not_in_again(table, make_setup):  # noqa: F811

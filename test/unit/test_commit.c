@@ -150,8 +150,15 @@ START_TEST(test_position_fingerprint)
 	ck_assert_ptr_nonnull(strstr(e.msg, "new: " EVENT "y"));
 	ck_assert_ptr_nonnull(strstr(e.msg, "HINT"));
 	ck_assert_ptr_null(compared(
-		stored, TABLE EVENT "x\ntopic n.a.b partitions=8\ntopic t partitions=4\n", &e));
-	ck_assert_ptr_nonnull(strstr(e.msg, "new: topic n.a.b partitions=8"));
+		stored, TABLE EVENT "x\ntopic n.a.b partitions=3\ntopic t partitions=4\n", &e));
+	ck_assert_ptr_nonnull(strstr(e.msg, "new: topic n.a.b partitions=3"));
+	ck_assert_str_eq(
+		compared(stored, TABLE EVENT "x\ntopic t partitions=4\ntopic n.a.b partitions=12\n",
+			 &e),
+		"topic n.a.b has more partitions: keys move among them, so that records of one key "
+		"stand in two; seq tells their order\n");
+	ck_assert_int_eq(position_partitions(stored, "t"), 4);
+	ck_assert_int_eq(position_partitions(stored, "n.a"), 0);
 	ck_assert_ptr_null(compared(stored, "source x\n" TABLE EVENT "x\n" TOPICS, &e));
 	ck_assert_ptr_null(compared("source x\n", "", &e));
 }
