@@ -277,7 +277,7 @@ static int starting_point(struct session *s, struct db *db, bool *ret_copied, st
 
 	*ret_copied = !snapshot;
 	if (strcmp(start, "earliest") == 0)
-		return 0;
+		return session_source_oldest(s, db, e);
 	if (!snapshot && strcmp(start, "now") != 0) {
 		if (gtid_set_parse(slice_str(start), &s->gtid_set, e) == 0)
 			return 0;

@@ -86,6 +86,8 @@ int session_source_open(struct session *s, const struct position_record *positio
 			session_check_fn check, struct db **ret_db, struct err *e);
 /* gtid_set is where the source is now. */
 int session_source_present(struct session *s, struct db *db, struct err *e);
+/* gtid_set is where the oldest binlog file begins. */
+int session_source_oldest(struct session *s, struct db *db, struct err *e);
 /* s->lost: the position moves there, and is written with the reconciling copies that are queued. */
 int session_source_move(struct session *s, struct db *db, struct err *e);
 

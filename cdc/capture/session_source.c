@@ -366,6 +366,15 @@ int session_source_present(struct session *s, struct db *db, struct err *e)
 	return ask_gtid(db, "SELECT @@GLOBAL.gtid_binlog_pos", &s->gtid_set, e);
 }
 
+int session_source_oldest(struct session *s, struct db *db, struct err *e)
+{
+	struct binlog binlog;
+
+	if (read_binlogs(db, "", &binlog, e) < 0)
+		return -1;
+	return binlog.first[0] != '\0' ? read_oldest(db, binlog.first, &s->gtid_set, e) : 0;
+}
+
 /* A transaction that was delivered in part has its end here: what is left of it is lost like what
  * follows. */
 int session_source_move(struct session *s, struct db *db, struct err *e)
