@@ -4,8 +4,8 @@
  * <name>.parked. retry and drop change what is delivered, so the daemon that delivers does it. */
 #include "cli/verb.h"
 
-#include "cdc/capture/parked.h"
-#include "cdc/capture/position_store.h"
+#include "cdc/delivery/parked.h"
+#include "cdc/delivery/position_store.h"
 #include "core/avro/decode.h"
 #include "core/avro/schema.h"
 #include "core/base/clock.h"

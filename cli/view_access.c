@@ -18,6 +18,8 @@
 #define ADVANCE_MS 120000
 #define CALL_MS 180000
 #define LIVE_WAIT_US 60000000
+#define OWNER_WAIT_MS 20000 /* for a daemon that has just started to serve its pages */
+#define LOOK_MS 100
 
 struct view_access {
 	const struct settings *settings;
@@ -142,6 +144,18 @@ static int open_here(struct view_access *a, struct err *e)
 
 /* ---- both ------------------------------------------------------------------------------------ */
 
+/* A daemon takes the view first and serves its pages a moment later. */
+static bool find_owner(struct view_access *a)
+{
+	int64_t until = clock_monotonic_us() + OWNER_WAIT_MS * 1000;
+
+	while (lease_find(a->settings->state_dir, a->view, &a->owner))
+		if (a->owner.http[0] != '\0' || clock_monotonic_us() >= until ||
+		    stop_wait_ms(LOOK_MS))
+			return true;
+	return false;
+}
+
 int view_access_open(const struct settings *settings, const char *view,
 		     struct view_access **ret_access, struct err *e)
 {
@@ -150,13 +164,17 @@ int view_access_open(const struct settings *settings, const char *view,
 
 	a->settings = settings;
 	a->view = xstrdup(view);
-	a->remote = lease_find(settings->state_dir, view, &a->owner);
-	if (a->remote && (a->owner.http[0] == '\0')) {
-		rc = err_retry(e, "view %s belongs to process %ld, which has no HTTP address (yet)",
-			       view, (long)a->owner.pid);
-		err_hint(e, "Set http.listen for the daemon, or try again in a moment.");
-	} else if (!a->remote) {
-		rc = open_here(a, e);
+	a->remote = find_owner(a);
+	if (!a->remote && open_here(a, e) < 0) {
+		a->remote = find_owner(a); /* a daemon may have been faster */
+		rc = a->remote ? 0 : -1;
+	}
+	if (a->remote)
+		err_clear(e);
+	if (a->remote && a->owner.http[0] == '\0') {
+		rc = err_retry(e, "view %s belongs to process %ld, which has no HTTP address", view,
+			       (long)a->owner.pid);
+		err_hint(e, "Set http.listen for the daemon.");
 	}
 	if (rc < 0)
 		view_access_close(a);

@@ -16,7 +16,7 @@
  * binlog's own. */
 #include "cdc/capture/capture.h"
 
-#include "cdc/capture/delivery.h"
+#include "cdc/delivery/delivery.h"
 #include "cdc/capture/leader.h"
 #include "cdc/capture/session.h"
 #include "core/base/backoff.h"

@@ -4,7 +4,7 @@
  * read here. */
 #include "cdc/capture/leader.h"
 
-#include "cdc/capture/delivery.h"
+#include "cdc/delivery/delivery.h"
 #include "core/base/mem.h"
 #include "core/kafka/membership.h"
 

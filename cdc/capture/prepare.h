@@ -2,7 +2,7 @@
 #ifndef CDC_CAPTURE_PREPARE_H
 #define CDC_CAPTURE_PREPARE_H
 
-#include "cdc/capture/delivery.h"
+#include "cdc/delivery/delivery.h"
 #include "cdc/publish/publisher.h"
 #include "core/registry/registry.h"
 

@@ -10,7 +10,7 @@
  * transaction is. */
 #include "cdc/capture/report.h"
 
-#include "cdc/capture/delivery.h"
+#include "cdc/delivery/delivery.h"
 #include "core/avro/write.h"
 #include "core/base/clock.h"
 #include "core/base/mem.h"
@@ -55,7 +55,7 @@ struct report {
 
 	/* under the lock */
 	bool stopping, state_changed, can_write;
-	bool leading, finished; /* finished: nothing is written any more */
+	bool leading, finished;          /* finished: nothing is written any more */
 	uint64_t states, states_written; /* changes of state, and which of them is on the topic */
 	int32_t schema_id;
 	char *state, *message;

@@ -2,7 +2,7 @@
  * it. */
 #include "cdc/capture/session_priv.h"
 
-#include "cdc/capture/parked.h"
+#include "cdc/delivery/parked.h"
 #include "core/base/clock.h"
 #include "core/base/fault.h"
 

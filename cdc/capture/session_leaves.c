@@ -19,7 +19,7 @@
  * is parked, or was delivered under another key, is counted and passed over. */
 #include "cdc/capture/session_priv.h"
 
-#include "cdc/capture/state.h"
+#include "cdc/copy/state.h"
 #include "core/base/clock.h"
 #include "core/base/fault.h"
 #include "core/base/log.h"

@@ -10,8 +10,8 @@
  * Nothing is written before all checks have passed, except topics and schemas. */
 #include "cdc/capture/session_priv.h"
 
-#include "cdc/capture/position.h"
-#include "cdc/capture/position_topics.h"
+#include "cdc/delivery/position.h"
+#include "cdc/delivery/position_topics.h"
 #include "cdc/capture/prepare.h"
 #include "cdc/capture/source_check.h"
 #include "core/base/clock.h"
@@ -197,13 +197,13 @@ static int new_table(struct session *s, const struct source_table *table, struct
 		log_info("capture", "%s.%s is new: it is copied", table->shape->db,
 			 table->shape->table);
 	if (rc == 0 && copied)
-		log_warning("capture",
-			    "%s.%s is new: without a copy (copy.new_tables = off), its topic begins "
-			    "with the next change",
-			    table->shape->db, table->shape->table);
+		log_warning(
+			"capture",
+			"%s.%s is new: without a copy (copy.new_tables = off), its topic begins "
+			"with the next change",
+			table->shape->db, table->shape->table);
 	free(topic);
-	return rc < 0 ? -1
-		      : copy_table(s->copy, table->shape, &table->source, NULL, copied, e);
+	return rc < 0 ? -1 : copy_table(s->copy, table->shape, &table->source, NULL, copied, e);
 }
 
 static bool is_there(const struct source_tables *tables, const struct position_copy *known)
@@ -238,9 +238,8 @@ static int take_tables(struct session *s, const struct position_record *position
 		const struct source_table *t = &tables->items[i];
 		const struct position_copy *known = copy_entry(position, t->shape);
 
-		if (known == NULL
-			    ? new_table(s, t, e) < 0
-			    : copy_table(s->copy, t->shape, &t->source, known, false, e) < 0)
+		if (known == NULL ? new_table(s, t, e) < 0
+				  : copy_table(s->copy, t->shape, &t->source, known, false, e) < 0)
 			return -1;
 	}
 	return 0;

@@ -10,8 +10,8 @@
  * unless forced: then its pieces go, and whoever meets the stand-in has to do without. */
 #include "cdc/capture/session_priv.h"
 
-#include "cdc/capture/parked.h"
-#include "cdc/capture/scan.h"
+#include "cdc/delivery/parked.h"
+#include "cdc/delivery/scan.h"
 #include "core/avro/decode.h"
 #include "core/avro/read.h"
 #include "core/avro/write.h"
@@ -79,8 +79,8 @@ static int check_newest(struct session *s, const struct parked_record *entry, st
 		if (admin_offsets_at(s->admin, entry->at_us / 1000 - CLOCK_SLACK_MS, &from, 1, e) <
 		    0)
 			return -1;
-		if (from.offset >= 0 && scan_partition(s->settings, entry->topic, p, from.offset,
-						       look, &l, e) < 0)
+		if (from.offset >= 0 &&
+		    scan_partition(s->settings, entry->topic, p, from.offset, look, &l, e) < 0)
 			return -1;
 	}
 	if (l.newer == 0)

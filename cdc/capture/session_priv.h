@@ -3,12 +3,12 @@
 #ifndef CDC_CAPTURE_SESSION_PRIV_H
 #define CDC_CAPTURE_SESSION_PRIV_H
 
-#include "cdc/capture/cascade.h"
-#include "cdc/capture/commit.h"
-#include "cdc/capture/commit_lists.h"
-#include "cdc/capture/copy.h"
-#include "cdc/capture/delivery.h"
-#include "cdc/capture/reconcile.h"
+#include "cdc/copy/cascade.h"
+#include "cdc/delivery/commit.h"
+#include "cdc/delivery/commit_lists.h"
+#include "cdc/copy/copy.h"
+#include "cdc/delivery/delivery.h"
+#include "cdc/copy/reconcile.h"
 #include "cdc/capture/session.h"
 #include "cdc/change/group.h"
 #include "cdc/source/stream.h"
@@ -31,7 +31,7 @@ struct session {
 	struct reconcile *reconcile;
 	struct cascade *cascade;
 	struct command_box *commands; /* or NULL */
-	struct position_copy *copies;	 /* of both, for records */
+	struct position_copy *copies; /* of both, for records */
 	struct status_copy *copy_status;
 	struct position_copy *more; /* tables that the copy does not know */
 	size_t more_count;
@@ -43,7 +43,7 @@ struct session {
 	 */
 	struct gtid_set gtid_set;
 	int64_t seq, commit_us, bytes_total, transactions_total;
-	char *source; /* server_id@host:port */
+	char *source;            /* server_id@host:port */
 	bool lost, refused_lost; /* no server has what follows our position (session_source.c) */
 	struct buf fingerprint;
 	char file[512];
@@ -58,8 +58,8 @@ struct session {
 
 	struct commit_batch batch;
 	struct commit_lists lists; /* as the commit records of this session say them */
-	uint64_t cursor, released;                       /* in the ring */
-	unsigned packets;                                /* taken, for turn() */
+	uint64_t cursor, released; /* in the ring */
+	unsigned packets;          /* taken, for turn() */
 	int64_t read_base_transactions, read_base_bytes; /* totals when the stream was opened */
 	int64_t reported_us, committed_transactions, committed_bytes;
 	struct buf gtid_text;

@@ -46,8 +46,8 @@ int consumer_open(const struct settings *settings, const struct consumer_options
 void consumer_close(struct consumer *c); /* NULL is fine */
 /* Reads these partitions from now on, and no others. Copies the array; the topic strings must live
  * until the next assignment or the close. Asks the brokers for each partition's bounds, so an
- * unknown topic or partition (ERR_CONFIG) and an offset that is no longer there or not there yet
- * (ERR_DATA) show here. count 0: stops reading. */
+ * unknown topic or partition (ERR_RETRY: a broker may not have heard of it yet) and an offset that
+ * is no longer there or not there yet (ERR_DATA) show here. count 0: stops reading. */
 int consumer_assign(struct consumer *c, const struct consumer_partition *partitions, size_t count,
 		    struct err *e);
 /* Waits at most timeout_ms for at least one message. Returns the number in *ret_messages (0 on

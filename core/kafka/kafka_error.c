@@ -22,6 +22,8 @@ struct sorted {
 	"Give Millrace's user the ACLs Describe, Read and Write on this topic " \
 	"(kafka-acls.sh --add --allow-principal User:NAME --operation ... --topic TOPIC)."
 
+#define NOT_THERE "Capture makes its topics when it starts. Check the name if it is there already."
+
 static const struct sorted sorted[] = {
 	{ RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, ERR_CONFIG, ACL_TOPIC },
 	{ RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED, ERR_CONFIG,
@@ -40,9 +42,11 @@ static const struct sorted sorted[] = {
 	  "Check kafka.security.protocol and kafka.ssl.* in section [kafka]." },
 	{ RD_KAFKA_RESP_ERR_UNSUPPORTED_SASL_MECHANISM, ERR_CONFIG,
 	  "Check kafka.sasl.mechanisms." },
-	{ RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, ERR_CONFIG, NULL },
-	{ RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC, ERR_CONFIG, NULL },
-	{ RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION, ERR_CONFIG, NULL },
+	/* a broker that has just come back answers so for topics that are there: whoever looks for
+	 * them when it opens says so if they are not */
+	{ RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, ERR_RETRY, NOT_THERE },
+	{ RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC, ERR_RETRY, NOT_THERE },
+	{ RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION, ERR_RETRY, NOT_THERE },
 	{ RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION, ERR_CONFIG,
 	  "A topic name has at most 249 characters out of A-Z, a-z, 0-9, '.', '_' and '-'." },
 	{ RD_KAFKA_RESP_ERR_INVALID_REPLICATION_FACTOR, ERR_CONFIG,
@@ -169,9 +173,6 @@ int kafka_fail_object(struct kafka_client *client, rd_kafka_error_t *error, stru
 	if (code == RD_KAFKA_RESP_ERR__FATAL)
 		code = rd_kafka_fatal_error(client->rk, text, sizeof(text));
 	rd_kafka_error_destroy(error);
-	/* a topic in use is gone, or a broker has not heard of it yet: to open anew tells */
-	if (code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
-		return err_retry(e, "%s: %s", what, text);
 	if (retriable && find(code) == NULL && !is_fenced(code) && !is_silence(code))
 		return err_retry(e, "%s: %s", what, text);
 	return fail_text(client, code, text, what, e);

@@ -337,7 +337,7 @@ int host_open(const struct host_options *options, struct host **ret_host, struct
 	pthread_cond_init(&h->changed, &monotonic);
 	pthread_condattr_destroy(&monotonic);
 	if (check_new(h, e) < 0 ||
-	    lease_take(options->settings->state_dir, h->name, &h->lease, e) < 0 ||
+	    lease_take(options->settings->state_dir, h->name, options->wait_ms, &h->lease, e) < 0 ||
 	    options->store->open(options->settings->state_dir, h->name, &h->store, e) < 0 ||
 	    open_versions(h, e) < 0)
 		goto fail;

@@ -42,7 +42,8 @@ struct host_options {
 	const char *name;                /* of the view; its folder is project.views/NAME */
 	const struct store_ops *store;
 	struct feed_source source;
-	size_t views; /* that share project.memory, in this process; 0: this one alone */
+	size_t views;    /* that share project.memory, in this process; 0: this one alone */
+	int64_t wait_ms; /* for another process that works on the view to end */
 };
 
 struct host_version {

@@ -37,15 +37,20 @@ static int open_registry(const struct settings *settings, struct registry **ret_
 	return 0;
 }
 
+/* A verb that works on a view while no daemon does, or a daemon that is just ending. */
+#define OWNER_WAIT_MS 30000
+
 /* ---- views ----------------------------------------------------------------------------------- */
 
 static int open_one(struct project *p, const char *name, size_t views, struct feed_source source,
 		    struct err *e)
 {
-	struct host_options options = {
-		.settings = p->settings, .name = name, .store = &store_sqlite, .source = source,
-		.views = views
-	};
+	struct host_options options = { .settings = p->settings,
+					.name = name,
+					.store = &store_sqlite,
+					.source = source,
+					.views = views,
+					.wait_ms = OWNER_WAIT_MS };
 	struct host *h;
 
 	if (host_open(&options, &h, e) < 0)

@@ -3,7 +3,9 @@
  * it. */
 #include "projections/store/lease.h"
 
+#include "core/base/clock.h"
 #include "core/base/mem.h"
+#include "core/base/stop.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,6 +14,8 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#define LOOK_MS 100 /* between two tries */
 
 struct lease {
 	int fd;
@@ -72,9 +76,20 @@ static int write_owner(struct lease *l, const char *http, struct err *e)
 	return rc;
 }
 
-int lease_take(const char *state_dir, const char *view, struct lease **ret_lease, struct err *e)
+static bool lock_within(int fd, int64_t wait_ms)
 {
+	int64_t until = clock_monotonic_us() + wait_ms * 1000;
 	struct flock lock = whole_file();
+
+	while (fcntl(fd, F_OFD_SETLK, &lock) < 0)
+		if (clock_monotonic_us() >= until || stop_wait_ms(LOOK_MS))
+			return false;
+	return true;
+}
+
+int lease_take(const char *state_dir, const char *view, int64_t wait_ms, struct lease **ret_lease,
+	       struct err *e)
+{
 	struct lease *l;
 
 	if (make_folders(state_dir, view, e) < 0)
@@ -86,7 +101,7 @@ int lease_take(const char *state_dir, const char *view, struct lease **ret_lease
 		err_config(e, "%s: %s", l->path, strerror(errno));
 		goto fail;
 	}
-	if (fcntl(l->fd, F_OFD_SETLK, &lock) < 0) {
+	if (!lock_within(l->fd, wait_ms)) {
 		struct lease_owner owner;
 
 		read_owner(l->fd, &owner);

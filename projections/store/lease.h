@@ -9,6 +9,7 @@
 #include "core/base/err.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 struct lease;
@@ -18,8 +19,10 @@ struct lease_owner {
 	char http[256]; /* host:port of its API; "" when it has none */
 };
 
-/* ERR_CONFIG naming pid and address when another process has it. */
-int lease_take(const char *state_dir, const char *view, struct lease **ret_lease, struct err *e);
+/* ERR_CONFIG naming pid and address when another process has it, and keeps it for wait_ms. A stop
+ * that is asked for ends the wait. */
+int lease_take(const char *state_dir, const char *view, int64_t wait_ms, struct lease **ret_lease,
+	       struct err *e);
 int lease_set_http(struct lease *l, const char *http, struct err *e);
 void lease_free(struct lease *l); /* NULL is fine */
 /* Who owns the view now: true and *ret_owner, or false: nobody. Takes nothing. */

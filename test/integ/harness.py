@@ -208,9 +208,17 @@ class Daemon:
         raise AssertionError("no VmHWM")
 
 
+PORTS, PORT_STEP = range(12000, 20000), 8      # below those of scripts/servers and of the kernel
+
+
 def free_ports():
-    """Ports that nobody listens on, below the range that the kernel hands out; each test process begins elsewhere."""
-    for port in range(21000 + os.getpid() % 11000, 32000):
+    """Ports that nobody listens on. Each test process of a run has its own: one that is free for a moment, because its
+    daemon is being restarted, is given to nobody else."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+    assert worker < PORT_STEP
+    mine = PORTS[worker::PORT_STEP]
+    for number in range(len(mine)):
+        port = mine[(os.getppid() + number) % len(mine)]
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))

@@ -2,7 +2,7 @@
  */
 #include "cdc/capture/capture_http.h"
 #include "cdc/capture/command.h"
-#include "cdc/capture/marks.h"
+#include "cdc/copy/marks.h"
 #include "core/base/clock.h"
 #include "test/unit/unit.h"
 

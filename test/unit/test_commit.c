@@ -1,6 +1,6 @@
 /* test_commit.c - when a group commit is due, and that its record adds up. */
-#include "cdc/capture/commit.h"
-#include "cdc/capture/position.h"
+#include "cdc/delivery/commit.h"
+#include "cdc/delivery/position.h"
 #include "test/unit/unit.h"
 
 #include <string.h>

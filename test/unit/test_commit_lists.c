@@ -1,7 +1,7 @@
 /* test_commit_lists.c - the lists of incomplete tables, said once by the writer and known at each
  * group commit by the reader: random histories in which tables enter and leave, sessions fail, and
  * the reader begins again at its position. And what a group commit costs with 10,000 tables. */
-#include "cdc/capture/commit_lists.h"
+#include "cdc/delivery/commit_lists.h"
 #include "core/avro/write.h"
 #include "core/intake/merge.h"
 #include "test/unit/unit.h"

@@ -171,7 +171,7 @@ START_TEST(test_what_is_not_there)
 	ck_assert_msg(strstr(e.msg, "offset 11") != NULL, "%s", e.msg);
 	part = (struct consumer_partition){ topic, 7, 0 };
 	ck_assert_int_eq(consumer_assign(c, &part, 1, &e), -1);
-	ck_assert_int_eq(e.kind, ERR_CONFIG);
+	ck_assert_int_eq(e.kind, ERR_RETRY);
 	part = (struct consumer_partition){ topic, -3, 0 };
 	ck_assert_int_eq(consumer_assign(c, &part, 1, &e), -1);
 	ck_assert_int_eq(e.kind, ERR_CONFIG);

@@ -3,7 +3,7 @@
  * each SELECT at a random point between the window's opening and the head. At every step the
  * delivered rows below the border must be the table as the reader has reached it, every row's first
  * record must be a creation, and in the end all must be equal. */
-#include "cdc/capture/fold.h"
+#include "cdc/copy/fold.h"
 #include "test/unit/unit.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
 /* test_position_store.c - how the position is written: what changed, and nothing else. */
-#include "cdc/capture/position_store.h"
+#include "cdc/delivery/position_store.h"
 #include "core/base/mem.h"
 #include "test/unit/unit.h"
 

@@ -1,6 +1,6 @@
 /* test_reconcile.c - the queue of reconciling copies: what is merged, what is kept, what a restart
  * finds again. */
-#include "cdc/capture/reconcile.h"
+#include "cdc/copy/reconcile.h"
 #include "test/unit/unit.h"
 
 #include <string.h>

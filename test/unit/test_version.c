@@ -342,23 +342,23 @@ START_TEST(test_lease)
 
 	dir = folder_new();
 	ck_assert(!lease_find(dir, "v", &owner));
-	ck_assert_msg(lease_take(dir, "v", &l, &e) == 0, "%s", e.msg);
+	ck_assert_msg(lease_take(dir, "v", 0, &l, &e) == 0, "%s", e.msg);
 	ck_assert_int_eq(lease_set_http(l, "127.0.0.1:7412", &e), 0);
 	ck_assert(lease_find(dir, "v", &owner));
 	ck_assert_int_eq(owner.pid, getpid());
 	ck_assert_str_eq(owner.http, "127.0.0.1:7412");
-	ck_assert_int_lt(lease_take(dir, "v", &second, &e), 0);
+	ck_assert_int_lt(lease_take(dir, "v", 150, &second, &e), 0);
 	ck_assert_int_eq(e.kind, ERR_CONFIG);
 	ck_assert_ptr_nonnull(strstr(e.msg, "7412"));
 	lease_free(l);
 	ck_assert(!lease_find(dir, "v", &owner));
 	pid = fork();
 	if (pid == 0) {
-		(void)lease_take(dir, "v", &l, &e);
+		(void)lease_take(dir, "v", 0, &l, &e);
 		_exit(9); /* without letting go */
 	}
 	waitpid(pid, &status, 0);
-	ck_assert_int_eq(lease_take(dir, "v", &l, &e), 0);
+	ck_assert_int_eq(lease_take(dir, "v", 0, &l, &e), 0);
 	lease_free(l);
 	folder_remove(dir);
 }

@@ -1,0 +1,267 @@
+/* reconcile_emit.c - a chunk against the delivered state: what differs, as changes.
+ *
+ * Both come in key order and are merged (with a condition, looked up). A row that only the state
+ * has is gone, one that only the chunk has is new, and where both have it their cells are compared
+ * byte for byte, in the table's present shape. The before-image is the row as it was delivered, so
+ * that consumers see a change of what they have. Keys that the stream has changed since the window
+ * opened are left to it. */
+#include "cdc/copy/reconcile_priv.h"
+
+#include "cdc/change/key.h"
+#include "core/base/log.h"
+#include "core/base/mem.h"
+
+#include <stdlib.h>
+
+struct emitting {
+	struct reconcile *r;
+	struct reconcile_want *w;
+	struct change change;
+	int (*deliver)(void *context, const struct change *change, struct err *e);
+	void *context;
+};
+
+static bool equal_cells(const struct reconcile *r)
+{
+	for (uint16_t c = 0; c < r->shape->column_count; c++) {
+		const struct cell *a = &r->before[c], *b = &r->after[c];
+
+		if (a->state != b->state ||
+		    (a->state == CELL_VALUE &&
+		     (a->size != b->size || memcmp(a->data, b->data, a->size) != 0)))
+			return false;
+	}
+	return true;
+}
+
+static int split(struct emitting *out, struct slice image, struct err *e)
+{
+	static const uint8_t all[SHAPE_COLUMNS_MAX / 8] = { [0 ... SHAPE_COLUMNS_MAX / 8 - 1] =
+								    0xff };
+	struct rd in = rd_from(image);
+
+	if (row_split(&in, out->r->shape, all, out->r->after, e) < 0)
+		return -1;
+	if (!rd_end(&in))
+		return err_data(e, "%s: a row image does not fit the table", out->w->name);
+	return 0;
+}
+
+static int deliver(struct emitting *out, enum change_op op, struct err *e)
+{
+	out->change.op = op;
+	out->change.before = op == CHANGE_CREATE ? NULL : out->r->before;
+	out->change.after = op == CHANGE_DELETE ? NULL : out->r->after;
+	out->change.order++;
+	return out->deliver(out->context, &out->change, e);
+}
+
+/* The row as it was delivered. False: that can't be known, and it is not compared. */
+static bool delivered(struct emitting *out, const struct state_row *old)
+{
+	struct err e = ERR_INIT;
+
+	if (state_cells(out->r->state, old, &out->r->bytes, out->r->before, &e) == 0)
+		return true;
+	if (out->w->unknown++ == 0)
+		log_err(LOG_LEVEL_WARNING, "copy", NULL, &e);
+	return false;
+}
+
+static int gone(struct emitting *out, const struct state_row *old, struct err *e)
+{
+	if (marks_has(&out->r->marks, old->key) || !delivered(out, old))
+		return 0;
+	out->w->deleted++;
+	return deliver(out, CHANGE_DELETE, e);
+}
+
+static int came(struct emitting *out, struct slice key, struct slice image, struct err *e)
+{
+	out->w->rows++;
+	if (marks_has(&out->r->marks, key))
+		return 0;
+	if (split(out, image, e) < 0)
+		return -1;
+	out->w->created++;
+	return deliver(out, CHANGE_CREATE, e);
+}
+
+static int stayed(struct emitting *out, const struct state_row *old, struct slice image,
+		  struct err *e)
+{
+	out->w->rows++;
+	if (marks_has(&out->r->marks, old->key))
+		return 0;
+	if (old->unknown) { /* its values are parked, whole: they are not compared */
+		out->w->unknown++;
+		return 0;
+	}
+	if (!delivered(out, old))
+		return 0;
+	if (split(out, image, e) < 0)
+		return -1;
+	if (equal_cells(out->r))
+		return 0;
+	out->w->updated++;
+	return deliver(out, CHANGE_UPDATE, e);
+}
+
+static int merge(struct emitting *out, struct err *e)
+{
+	const struct chunk *chunk = out->r->chunk;
+	struct state_row old;
+	int rc = state_next(out->r->state, &old, e);
+	size_t i = 0;
+
+	while (rc == 1 || (rc == 0 && i < chunk->row_count)) {
+		int order = rc == 0                 ? 1
+			    : i == chunk->row_count ? -1
+						    : key_compare(old.key, chunk_key(chunk, i));
+		int done;
+
+		if (order < 0)
+			done = gone(out, &old, e);
+		else if (order > 0)
+			done = came(out, chunk_key(chunk, i), chunk_image(chunk, i), e);
+		else
+			done = stayed(out, &old, chunk_image(chunk, i), e);
+		if (done < 0)
+			return -1;
+		if (order <= 0)
+			rc = state_next(out->r->state, &old, e);
+		if (order >= 0)
+			i++;
+	}
+	return rc;
+}
+
+/* With a condition only the rows that were read: of those that were not, nothing says whether they
+ * are gone or just don't meet it. */
+static int look_up(struct emitting *out, struct err *e)
+{
+	const struct chunk *chunk = out->r->chunk;
+
+	for (size_t i = 0; i < chunk->row_count; i++) {
+		struct slice key = chunk_key(chunk, i), image = chunk_image(chunk, i);
+		struct state_row old;
+		int rc = state_find(out->r->state, key, &old, e);
+
+		if (rc == 1)
+			rc = stayed(out, &old, image, e);
+		else if (rc == 0)
+			rc = came(out, key, image, e);
+		if (rc < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int compare_all(struct emitting *out, const struct slice *low, const struct slice *high,
+		       struct err *e)
+{
+	if (out->w->where[0] != '\0')
+		return look_up(out, e);
+	if (state_seek(out->r->state, low, high, e) < 0)
+		return -1;
+	return merge(out, e);
+}
+
+/* ---- all of it ------------------------------------------------------------------------------ */
+
+const char *reconcile_chunk_name(const struct reconcile *r)
+{
+	return r->chunk_name;
+}
+
+static void name_chunk(struct reconcile *r)
+{
+	free(r->chunk_name);
+	r->chunk_name = xasprintf("reconcile:%s:%lld.%lld", r->active->name,
+				  (long long)r->active->id, (long long)r->active->chunks + 1);
+}
+
+/* The chunk may go less far than was asked for. */
+static const struct key_border *end_of(const struct reconcile *r)
+{
+	if (r->chunk->cut)
+		return &r->chunk->high;
+	return r->has_high ? &r->high : NULL;
+}
+
+static void remember(struct reconcile *r, const struct key_border *high)
+{
+	struct reconcile_want *w = r->active;
+	const char *literal = (const char *)high->literals.data;
+
+	reconcile_forget_key(w);
+	w->last_key.items = xcalloc(r->shape->key_count + 1u, sizeof(*w->last_key.items));
+	for (uint16_t k = 0; k < r->shape->key_count; k++) {
+		w->last_key.items[w->last_key.count++] = xstrdup(literal);
+		literal += strlen(literal) + 1;
+	}
+	r->has_low = true;
+	key_border_copy(&r->low, high);
+}
+
+static void report_end(const struct reconcile_want *w)
+{
+	log_info("copy",
+		 "%s is reconciled (%lld): %lld rows compared, %lld created, %lld updated, %lld "
+		 "deleted",
+		 w->name, (long long)w->id, (long long)w->rows, (long long)w->created,
+		 (long long)w->updated, (long long)w->deleted);
+	if (w->unknown > 0)
+		log_warning("copy",
+			    "%s: %lld rows were not compared: what was delivered of them is parked "
+			    "or unreadable",
+			    w->name, (long long)w->unknown);
+}
+
+/* The next chunk's border came with this one, unless this one was cut. */
+static const char *advance(struct reconcile *r)
+{
+	struct reconcile_want *w = r->active;
+	const struct key_border *high = end_of(r);
+
+	w->chunks++;
+	r->failures = 0;
+	if (high == NULL) {
+		report_end(w);
+		reconcile_note_end(r, w);
+		free(r->ended);
+		r->ended = xstrdup(w->name);
+		reconcile_close_window(r);
+		reconcile_finish(r);
+		r->place = RECONCILE_IDLE;
+		return r->ended;
+	}
+	remember(r, high);
+	r->place = RECONCILE_BORDER;
+	if (!r->chunk->cut) {
+		r->has_high = r->chunk->has_next;
+		key_border_copy(&r->high, &r->chunk->next);
+		r->place = RECONCILE_WINDOW;
+	}
+	reconcile_close_window(r);
+	return NULL;
+}
+
+int reconcile_emit(struct reconcile *r, int64_t commit_us,
+		   int (*deliver_fn)(void *context, const struct change *change, struct err *e),
+		   void *context, const char **ret_ended, struct err *e)
+{
+	struct emitting out = { .r = r, .w = r->active, .deliver = deliver_fn, .context = context };
+	const struct key_border *end = end_of(r);
+	struct slice low = buf_slice(&r->low.key), high = end != NULL ? buf_slice(&end->key) : low;
+
+	name_chunk(r);
+	out.change = (struct change){ .shape = r->shape,
+				      .transaction = r->chunk_name,
+				      .commit_us = commit_us };
+	if (state_reshape(r->state, r->shape, e) < 0 ||
+	    compare_all(&out, r->has_low ? &low : NULL, end != NULL ? &high : NULL, e) < 0)
+		return err_wrap(e, "reconciling %s", r->active->name);
+	*ret_ended = advance(r);
+	return 0;
+}
