@@ -10,14 +10,14 @@
  * transaction is. */
 #include "cdc/capture/report.h"
 
+#include "cdc/capture/report_metrics.h"
+#include "cdc/capture/source_head.h"
 #include "cdc/delivery/delivery.h"
 #include "core/avro/write.h"
 #include "core/base/clock.h"
 #include "core/base/mem.h"
-#include "core/base/metric.h"
 #include "core/base/notify.h"
 #include "core/kafka/producer.h"
-#include "core/mysql/db.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -31,18 +31,6 @@
 #define NO_SERVER SIZE_MAX
 #define REPORT_SETTLE_US 250000 /* longer than the pipeline takes between two reports */
 
-struct metrics {
-	struct metric *rows, *transactions, *bytes, *commits, *commit_seconds, *seq, *up, *leads;
-	struct metric *lag_transactions[2], *lag_bytes[2], *lag_seconds[2]; /* read, delivered */
-	struct metric *copy_rows, *copying, *copy_rate, *copy_left, *copy_paused;
-};
-
-struct head {
-	bool known;
-	struct gtid_set gtid_set;
-	int64_t bytes, now_us, moved_us;
-};
-
 struct report {
 	const struct settings *settings;
 	char *http, *topic;
@@ -51,7 +39,7 @@ struct report {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	_Atomic int64_t turned_us;
-	struct metrics metrics;
+	struct report_metrics metrics;
 
 	/* under the lock */
 	bool stopping, state_changed, can_write;
@@ -71,174 +59,19 @@ struct report {
 	int64_t parked, parked_bytes;
 
 	/* the thread's own */
-	struct db *db;
-	size_t db_server; /* of source.host, where db leads to */
 	struct producer *producer;
 	struct producer_topic *status;
 	char standby_key[300];
 	bool standby_written, ending;
-	struct head head;
+	struct source_head head;
+	int64_t head_bytes; /* since this capture began */
 	struct buf value, gtid_text;
 };
 
-/* ---- metrics -------------------------------------------------------------------------------- */
-
-static void make_metrics(struct metrics *m)
-{
-	static const double bounds[] = {
-		0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10
-	};
-	static const char *const stages[2] = { "read", "delivered" };
-
-	m->rows = metric_counter("millrace_capture_changes_total", "Row changes delivered.", NULL);
-	m->transactions = metric_counter("millrace_capture_transactions_total",
-					 "Source transactions delivered.", NULL);
-	m->bytes = metric_counter("millrace_capture_binlog_bytes_total", "Binlog bytes delivered.",
-				  NULL);
-	m->commits = metric_counter("millrace_capture_commits_total", "Group commits.", NULL);
-	m->commit_seconds = metric_histogram("millrace_capture_commit_seconds",
-					     "Time that a group commit's end took.", bounds,
-					     sizeof(bounds) / sizeof(bounds[0]), NULL);
-	m->seq = metric_gauge("millrace_capture_seq", "Last seq delivered.", NULL);
-	m->up = metric_gauge("millrace_capture_up", "1 while changes can flow.", NULL);
-	m->leads = metric_gauge("millrace_capture_leads",
-				"1 while this instance leads, 0 while it stands by.", NULL);
-	m->copy_rows = metric_gauge("millrace_capture_copied_rows",
-				    "Rows delivered by first copies.", NULL);
-	m->copy_rate = metric_gauge("millrace_capture_copy_rows_per_second",
-				    "Rows a second of the copies under way.", NULL);
-	m->copy_left = metric_gauge("millrace_capture_copy_rows_left",
-				    "Rows that copies have yet to read, by the source's estimate.",
-				    NULL);
-	m->copy_paused = metric_gauge("millrace_capture_copy_paused",
-				      "1 while copies wait for the source's load to fall.", NULL);
-	m->copying = metric_gauge("millrace_capture_copying_tables",
-				  "Tables whose first copy has not ended.", NULL);
-	for (size_t i = 0; i < 2; i++) {
-		m->lag_transactions[i] = metric_gauge(
-			"millrace_capture_lag_transactions",
-			"Source transactions behind the source's head.", "stage", stages[i], NULL);
-		m->lag_bytes[i] = metric_gauge("millrace_capture_lag_bytes",
-					       "Binlog bytes behind the source's head.", "stage",
-					       stages[i], NULL);
-		m->lag_seconds[i] =
-			metric_gauge("millrace_capture_lag_seconds",
-				     "Seconds behind the source's head, by the source's clock.",
-				     "stage", stages[i], NULL);
-	}
-}
-
-static void set_lag(struct report *r, size_t i, const struct status_stage *head,
-		    const struct status_stage *stage)
-{
-	int64_t transactions = head->transactions - stage->transactions,
-		bytes = head->bytes - stage->bytes;
-	int64_t us = transactions > 0 && stage->us != 0 ? head->us - stage->us : 0;
-
-	metric_set(r->metrics.lag_transactions[i], transactions > 0 ? (double)transactions : 0);
-	metric_set(r->metrics.lag_bytes[i], bytes > 0 ? (double)bytes : 0);
-	metric_set(r->metrics.lag_seconds[i], us > 0 ? (double)us / 1e6 : 0);
-}
-
-void report_commit(struct report *r, int64_t changes, int64_t transactions, int64_t bytes,
-		   int64_t took_us)
-{
-	metric_add(r->metrics.rows, changes);
-	metric_add(r->metrics.transactions, transactions);
-	metric_add(r->metrics.bytes, bytes);
-	metric_add(r->metrics.commits, 1);
-	metric_observe(r->metrics.commit_seconds, (double)took_us / 1e6);
-}
-
-/* ---- the source's head ---------------------------------------------------------------------- */
-
-static int64_t to_number(struct slice text)
-{
-	char digits[24];
-
-	if (text.data == NULL || text.size >= sizeof(digits))
-		return 0;
-	memcpy(digits, text.data, text.size);
-	digits[text.size] = '\0';
-	return strtoll(digits, NULL, 10);
-}
-
-static int ask_position(struct report *r, struct gtid_set *ret_set, int64_t *ret_now_us,
-			struct err *e)
-{
-	struct db_result *result = NULL;
-	const struct slice *row;
-	int rc;
-
-	if (db_query(r->db,
-		     "SELECT @@GLOBAL.gtid_binlog_pos, CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS "
-		     "SIGNED)",
-		     &result, e) < 0)
-		return -1;
-	rc = db_next(result, &row, e);
-	if (rc == 1) {
-		*ret_now_us = to_number(row[1]);
-		rc = gtid_set_parse(row[0], ret_set, e);
-	}
-	db_result_free(result);
-	return rc;
-}
-
-/* Bytes behind file:position. */
-static int ask_bytes(struct report *r, const char *file, uint64_t position, int64_t *ret_bytes,
-		     struct err *e)
-{
-	struct db_result *result = NULL;
-	const struct slice *row;
-	bool seen = false;
-	int64_t bytes = 0;
-	int rc;
-
-	if (db_query(r->db, "SHOW BINARY LOGS", &result, e) < 0)
-		return -1;
-	while ((rc = db_next(result, &row, e)) == 1) {
-		int64_t size = to_number(row[1]);
-
-		if (slice_is(row[0], file)) {
-			seen = true;
-			bytes = size > (int64_t)position ? size - (int64_t)position : 0;
-		} else if (seen) {
-			bytes += size;
-		}
-	}
-	db_result_free(result);
-	if (rc == 0)
-		*ret_bytes = bytes;
-	return rc;
-}
-
-static void disconnect(struct report *r)
-{
-	if (r->db != NULL)
-		db_close(r->db);
-	r->db = NULL;
-	r->head.known = false;
-}
-
-static int connect_to(struct report *r, size_t server, struct err *e)
-{
-	struct settings one = *r->settings;
-
-	if (r->db != NULL && r->db_server == server)
-		return 0;
-	disconnect(r);
-	one.source_hosts.items = &r->settings->source_hosts.items[server];
-	one.source_hosts.count = 1;
-	r->db_server = server;
-	return db_open(&one, DB_TEXT_UTF8, &r->db, e);
-}
-
 static void ask_head(struct report *r)
 {
-	struct gtid_set set = GTID_SET_INIT;
-	struct err e = ERR_INIT;
 	uint64_t position;
-	int64_t now_us = 0, processed, behind = 0;
+	int64_t processed;
 	size_t server;
 	char *file;
 
@@ -248,21 +81,9 @@ static void ask_head(struct report *r)
 	position = r->position;
 	processed = r->processed.bytes;
 	pthread_mutex_unlock(&r->lock);
-	if (server == NO_SERVER)
-		goto out;
-	if (connect_to(r, server, &e) < 0 || ask_position(r, &set, &now_us, &e) < 0 ||
-	    ask_bytes(r, file, position, &behind, &e) < 0) {
-		disconnect(r);
-		goto out;
-	}
-	if (!r->head.known || !gtid_set_equal(&set, &r->head.gtid_set))
-		r->head.moved_us = now_us;
-	gtid_set_copy(&r->head.gtid_set, &set);
-	r->head.now_us = now_us;
-	r->head.bytes = processed + behind;
-	r->head.known = true;
-out:
-	gtid_set_done(&set);
+	if (server != NO_SERVER)
+		source_head_ask(&r->head, server, file, position);
+	r->head_bytes = processed + r->head.behind;
 	free(file);
 }
 
@@ -276,7 +97,7 @@ static bool head_stage(struct report *r, struct status_stage *ret_head)
 	distance = gtid_set_distance(&r->gtid_set, &r->head.gtid_set);
 	*ret_head = (struct status_stage){
 		r->processed.transactions + (int64_t)(distance < INT32_MAX ? distance : INT32_MAX),
-		r->head.bytes, distance == 0 ? r->processed.us : r->head.moved_us
+		r->head_bytes, distance == 0 ? r->processed.us : r->head.moved_us
 	};
 	if (ret_head->bytes < r->read.bytes)
 		ret_head->bytes = r->read.bytes; /* the reader has passed the head that was asked a
@@ -326,8 +147,8 @@ static bool make_record(struct report *r, bool *ret_leading, uint64_t *ret_state
 	write_wire_header(&r->value, r->schema_id);
 	records_write_status(&s, &r->value);
 	if (has_head) {
-		set_lag(r, 0, &head, &r->read);
-		set_lag(r, 1, &head, &r->delivered);
+		report_metrics_lag(&r->metrics, REPORT_LAG_READ, &head, &r->read);
+		report_metrics_lag(&r->metrics, REPORT_LAG_DELIVERED, &head, &r->delivered);
 	}
 	pthread_mutex_unlock(&r->lock);
 	return write;
@@ -468,7 +289,8 @@ int report_new(const struct settings *settings, struct report **ret_report, stru
 	r->state = xstrdup("starting");
 	r->message = xstrdup("");
 	r->file = xstrdup("");
-	make_metrics(&r->metrics);
+	report_metrics_make(&r->metrics);
+	r->head.settings = settings;
 	pthread_mutex_init(&r->lock, NULL);
 	pthread_condattr_init(&attributes);
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
@@ -500,11 +322,9 @@ void report_free(struct report *r)
 	pthread_mutex_unlock(&r->lock);
 	pthread_join(r->thread, NULL);
 	producer_close(r->producer);
-	if (r->db != NULL)
-		db_close(r->db);
+	source_head_done(&r->head);
 	free_copies(r);
 	gtid_set_done(&r->gtid_set);
-	gtid_set_done(&r->head.gtid_set);
 	buf_done(&r->value);
 	buf_done(&r->gtid_text);
 	pthread_cond_destroy(&r->changed);
@@ -578,32 +398,23 @@ void report_finish(struct report *r)
 
 static void take_copies(struct report *r, const struct report_progress *progress)
 {
-	int64_t rows = 0, copying = 0, left = 0;
-	bool paused = false;
-	double rate = 0;
-
 	free_copies(r);
 	r->copies = xcalloc(progress->copy_count + 1, sizeof(*r->copies));
 	r->copy_count = progress->copy_count;
 	for (size_t i = 0; i < progress->copy_count; i++) {
-		r->copies[i] = progress->copies[i];
-		r->copies[i].table = xstrdup(progress->copies[i].table);
-		r->copies[i].why =
-			xstrdup(progress->copies[i].why != NULL ? progress->copies[i].why : "");
-		rows += progress->copies[i].rows;
-		copying += !progress->copies[i].done;
-		if (progress->copies[i].done)
-			continue;
-		paused = paused || progress->copies[i].paused;
-		rate += progress->copies[i].rate;
-		if (progress->copies[i].rows_estimate > progress->copies[i].rows)
-			left += progress->copies[i].rows_estimate - progress->copies[i].rows;
+		const struct status_copy *c = &progress->copies[i];
+
+		r->copies[i] = *c;
+		r->copies[i].table = xstrdup(c->table);
+		r->copies[i].why = xstrdup(c->why != NULL ? c->why : "");
 	}
-	metric_set(r->metrics.copy_rate, rate);
-	metric_set(r->metrics.copy_left, (double)left);
-	metric_set(r->metrics.copy_paused, paused ? 1 : 0);
-	metric_set(r->metrics.copy_rows, (double)rows);
-	metric_set(r->metrics.copying, (double)copying);
+	report_metrics_copies(&r->metrics, r->copies, r->copy_count);
+}
+
+void report_commit(struct report *r, int64_t changes, int64_t transactions, int64_t bytes,
+		   int64_t took_us)
+{
+	report_metrics_commit(&r->metrics, changes, transactions, bytes, took_us);
 }
 
 void report_progress(struct report *r, const struct report_progress *progress)
