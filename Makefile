@@ -118,8 +118,8 @@ check: ## unit tests, golden files, layers and lint: seconds, no servers
 test: ## everything, with real servers; ends with 'N passed, N failed'
 	@MAKEFLAGS= scripts/test
 
-faults: ## random histories under faults against real servers: SEED=n RUNS=n
-	@MAKEFLAGS= scripts/faults run '$(SEED)' '$(RUNS)'
+faults: ## random histories under faults against real servers: SEED=n RUNS=n LANES=n
+	@MAKEFLAGS= scripts/faults run '$(SEED)' '$(RUNS)' '$(LANES)'
 
 faults-prove: ## build known mistakes in, one at a time: make faults must find each
 	@MAKEFLAGS= scripts/faults prove
