@@ -81,6 +81,13 @@ help_objects := $(help_sources:%.c=$(B)/obj/%.o)
 script_sources := $(sort $(wildcard test/script/*.c))
 script_objects := $(script_sources:%.c=$(B)/obj/%.o)
 scripted := $(filter $(B)/unit/test_sweep%,$(units))
+# the library's mock brokers, with what they lack: stands in for a few functions only (ld --wrap)
+mock_sources := $(sort $(wildcard test/mock/*.c))
+mock_objects := $(mock_sources:%.c=$(B)/obj/%.o) $(filter-out %/script_kafka.o,$(script_objects))
+mocked := $(filter $(B)/unit/test_mock%,$(units))
+mock_wraps := rd_kafka_produce rd_kafka_last_error rd_kafka_begin_transaction rd_kafka_commit_transaction \
+	rd_kafka_abort_transaction rd_kafka_consume_queue rd_kafka_consume_batch_queue producer_flush report_can_write \
+	admin_topic admin_partitions admin_ensure_topic admin_ensure_topics admin_message_max admin_offsets_at
 bench_sources := $(sort $(wildcard test/bench/*.c))
 benches := $(bench_sources:test/bench/%.c=$(B)/bench/%)
 load_sources := $(sort $(wildcard examples/meetup/*.c))
@@ -185,7 +192,7 @@ $(B)/obj/%.o: %.c $(B)/flags | $(generated)
 	$(call say,CC)mkdir -p $(@D) && $(compile)
 
 # check's header is for tests only
-$(B)/obj/test/unit/%.o $(B)/obj/test/lib/%.o $(B)/obj/test/script/%.o: test_cflags = $(check_cflags)
+$(B)/obj/test/unit/%.o $(B)/obj/test/lib/%.o $(B)/obj/test/script/%.o $(B)/obj/test/mock/%.o: test_cflags = $(check_cflags)
 
 $(lib): $(lib_objects) $(B)/members
 	$(call say,AR)rm -f $@ && $(AR) rcs $@ $(lib_objects)
@@ -196,6 +203,9 @@ $(B)/libtest.a: $(help_objects)
 $(B)/libscript.a: $(script_objects)
 	$(call say,AR)rm -f $@ && $(AR) rcs $@ $^
 
+$(B)/libmock.a: $(mock_objects)
+	$(call say,AR)rm -f $@ && $(AR) rcs $@ $^
+
 $(B)/millrace: $(B)/obj/cli/main.o $(lib)
 	$(call say,LD)$(link) $^ $(lib_libs)
 
@@ -203,10 +213,13 @@ $(B)/meetup-load: $(load_objects) $(lib)
 	$(call say,LD)$(link) $^ $(lib_libs)
 
 $(B)/unit/%: $(B)/obj/test/unit/%.o $(if $(help_sources),$(B)/libtest.a) $(lib)
-	$(call say,LD)mkdir -p $(@D) && $(link) $< $(filter %/libscript.a,$^) $(filter-out $< %/libscript.a,$^) \
-		$(check_libs) $(lib_libs)
+	$(call say,LD)mkdir -p $(@D) && $(link) $(wraps) $< $(filter %/libscript.a %/libmock.a,$^) \
+		$(filter-out $< %/libscript.a %/libmock.a,$^) $(check_libs) $(lib_libs)
 
 $(scripted): $(B)/libscript.a
+
+$(mocked): $(B)/libmock.a
+$(mocked): wraps = $(mock_wraps:%=-Wl,--wrap=%)
 
 $(B)/bench/%: $(B)/obj/test/bench/%.o $(lib)
 	$(call say,LD)mkdir -p $(@D) && $(link) $^ $(lib_libs)

@@ -10,6 +10,7 @@
 #define TEST_SCRIPT_SCRIPT_H
 
 #include "core/base/buf.h"
+#include "core/base/settings.h"
 #include "core/base/slice.h"
 
 #include <stdbool.h>
@@ -88,7 +89,9 @@ extern char script_doing[200]; /* for messages: what the test is at */
 
 /* Settings, answers and a history of golden.a; returns the history, which may be changed. `big`:
  * with the big transaction. */
-extern const char *script_delivery; /* capture.delivery of the next setup */
+extern const char *script_delivery, *script_bootstrap; /* of the next setup */
+#define SCRIPT_MORE 8
+extern struct settings_flag script_more[SCRIPT_MORE]; /* settings beside ours, up to a NULL */
 struct script_binlog *script_run_setup(bool big);
 void script_run_teardown(void);
 struct err;

@@ -15,6 +15,7 @@
 
 #define BIG_ROWS SCRIPT_BIG_ROWS
 #define FILLER (400 * 1024)
+#define FLAGS 10
 
 static const struct script_answer answers[] = {
 	{ "@@GLOBAL.log_bin", "1\t\n" },
@@ -37,6 +38,9 @@ static const struct script_answer answers[] = {
 	{ "@@GLOBAL.gtid_binlog_pos", "\\N\t1700000000000000\t\n" },
 	{ "SHOW BINARY LOGS", "" },
 };
+
+const char *script_delivery = "exactly-once", *script_bootstrap = "none:1";
+struct settings_flag script_more[SCRIPT_MORE];
 
 static struct script_binlog binlog;
 static struct settings *settings;
@@ -219,12 +223,10 @@ int script_live(struct err *e)
 	return rc;
 }
 
-const char *script_delivery = "exactly-once";
-
 struct script_binlog *script_run_setup(bool big)
 {
 	struct err e = ERR_INIT;
-	struct settings_flag flags[] = {
+	struct settings_flag flags[FLAGS + SCRIPT_MORE] = {
 		{ "millrace.name", "sweep" },
 		{ "millrace.state", NULL },
 		{ "capture.delivery", script_delivery },
@@ -232,17 +234,18 @@ struct script_binlog *script_run_setup(bool big)
 		{ "capture.memory", "8MB" },
 		{ "source.start", "earliest" },
 		{ "kafka.partitions", "2" },
-		{ "kafka.bootstrap", "none:1" },
+		{ "kafka.bootstrap", script_bootstrap },
 		{ "source.user", "m" },
 		{ "kafka.transaction.timeout.ms", "0" }, /* cut as soon as it can be */
 	};
+	size_t count = FLAGS;
 
 	script_fault_reset();
 	folder = folder_new();
 	flags[1].value = folder;
-	ck_assert_msg(settings_read(NULL, flags, sizeof(flags) / sizeof(flags[0]), &settings, &e) ==
-			      0,
-		      "%s", e.msg);
+	for (size_t i = 0; i < SCRIPT_MORE && script_more[i].name != NULL; i++)
+		flags[count++] = script_more[i];
+	ck_assert_msg(settings_read(NULL, flags, count, &settings, &e) == 0, "%s", e.msg);
 	log_setup(LOG_LEVEL_ERROR, LOG_FORMAT_LOGFMT);
 	(void)snprintf(final_gtid, sizeof(final_gtid), "0-1-%llu",
 		       (unsigned long long)write_history(big)); /* fits */
