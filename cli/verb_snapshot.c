@@ -367,7 +367,7 @@ const struct verb verb_snapshot = {
 	.usage =
 		"TABLE... [--where COND] [--detach] [--json]\n"
 		"       millrace snapshot TABLE... --pause | --resume | --stop\n\n"
-		"  --where COND   only rows for which this SQL condition holds\n"
+		"  --where COND   only rows for which this SQL condition holds, and all that are gone\n"
 		"  --detach       don't wait for the end\n"
 		"  --pause        let copies of these tables rest, also first copies\n"
 		"  --resume       go on with them\n"

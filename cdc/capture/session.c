@@ -230,7 +230,7 @@ static int grow(struct session *s, struct err *e)
 
 static int at_border(struct session *s, struct err *e)
 {
-	struct copy_place place = { &s->gtid_set, s->file, s->file_position };
+	struct copy_place place = { &s->gtid_set, s->file, s->file_position, s->seq };
 	int rc;
 
 	if (s->open_gtid[0] == '\0' && delivery_may_grow(s->delivery, s->seq))

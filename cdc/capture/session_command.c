@@ -56,6 +56,20 @@ static int check_table(const struct session *s, const char *db, const char *tabl
 			   "them.");
 }
 
+/* Without a key a row can't be found again: the table is compared whole, or not at all. */
+static int check_where(const struct session *s, const struct command *c, const char *db,
+		       const char *table, struct err *e)
+{
+	const struct shape *shape = publisher_shape(s->publisher, db, table);
+	const char *where = command_text(c, "where");
+
+	if (where == NULL || where[0] == '\0' || shape == NULL || shape->key_count > 0)
+		return 0;
+	err_config(e, "table %s.%s has no primary key: it is compared whole, not by a condition",
+		   db, table);
+	return err_hint(e, "millrace snapshot %s.%s, without --where.", db, table);
+}
+
 static void put_copy(struct buf *out, const char *db, const char *table, int64_t id)
 {
 	struct buf name = BUF_INIT;
@@ -113,7 +127,7 @@ static int copies(struct session *s, const struct command *c, struct buf *out, s
 	int rc = 0;
 
 	for (at = tables; rc == 0 && next_table(&at, &name, &db, &table);)
-		rc = check_table(s, db, table, e);
+		rc = check_table(s, db, table, e) < 0 ? -1 : check_where(s, c, db, table, e);
 	buf_add_str(out, "{\"copies\":[");
 	for (at = tables; rc == 0 && next_table(&at, &name, &db, &table);)
 		rc = change_copy(s, c, db, table, out, e);

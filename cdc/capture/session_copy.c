@@ -1,5 +1,5 @@
 /* session_copy.c - where the loop and the first copy meet: chunks become source transactions, and
- * the stream rests where a table without a key needs it to. */
+ * the stream rests where a table without a key needs it to, for its first copy or a comparison. */
 #include "cdc/capture/session_priv.h"
 
 #include "core/base/clock.h"
@@ -61,22 +61,44 @@ int session_copy(struct session *s, const struct copy_place *place, struct err *
 	return rc > 0 ? deliver_chunk(s, e) : rc;
 }
 
+/* Where the group that begins stands. */
+static struct copy_place group_place(struct session *s)
+{
+	return (struct copy_place){ &s->gtid_set, group_file(s->group),
+				    group_file_position(s->group), s->seq };
+}
+
+static bool holds(struct session *s, const struct copy_place *place)
+{
+	return copy_holds(s->copy, place->file, place->position) || reconcile_holds(s->reconcile);
+}
+
+static int hold(struct session *s, const struct copy_place *place, struct err *e)
+{
+	int rc;
+
+	if (stop_requested())
+		return err_retry(e, "stopping");
+	rc = copy_all_done(s->copy) ? 0 : session_copy(s, place, e);
+	if (rc == 0 && reconcile_holds(s->reconcile))
+		rc = session_reconcile(s, place, e);
+	notify_watchdog();
+	session_progress(s, false);
+	return rc;
+}
+
 int session_copy_hold(struct session *s, struct err *e)
 {
-	struct copy_place place = { &s->gtid_set, group_file(s->group),
-				    group_file_position(s->group) };
+	struct copy_place place = group_place(s);
 
-	if (copy_all_done(s->copy) || s->open_gtid[0] != '\0')
+	if (s->open_gtid[0] != '\0')
 		return 0;
-	while (copy_holds(s->copy, place.file, place.position)) {
-		if (stop_requested())
-			return err_retry(e, "stopping");
-		if (session_copy(s, &place, e) < 0)
+	while (holds(s, &place)) {
+		if (hold(s, &place, e) < 0)
 			return -1;
-		notify_watchdog();
-		session_progress(s, false);
-		if (copy_holds(s->copy, place.file, place.position))
+		if (holds(s, &place))
 			clock_sleep_us(HOLD_WAIT_US);
 	}
+	reconcile_pass(s->reconcile, &place);
 	return 0;
 }

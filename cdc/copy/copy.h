@@ -24,7 +24,11 @@ struct copy_place { /* where the stream stands, between two source transactions 
 	const struct gtid_set *gtid_set;
 	const char *file; /* "" when nothing was read on this connection yet */
 	uint32_t position;
+	int64_t seq; /* of the last change sent before it */
 };
+
+/* The order of two places: binlog files are numbered, a longer name is a higher number. */
+int copy_compare_places(const char *file, uint64_t position, const char *other, uint64_t than);
 
 struct copy_source { /* what is known of a table besides its shape */
 	int64_t rows_estimate;

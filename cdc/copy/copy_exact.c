@@ -121,8 +121,7 @@ static int poll_reader(struct copy *c, struct err *e)
 	return 0;
 }
 
-/* Binlog files are numbered; a longer name is a higher number. */
-static int compare_places(const char *file, uint64_t position, const char *other, uint64_t than)
+int copy_compare_places(const char *file, uint64_t position, const char *other, uint64_t than)
 {
 	size_t n = strlen(file), m = strlen(other);
 	int order = n != m ? (n < m ? -1 : 1) : strcmp(file, other);
@@ -135,7 +134,7 @@ static bool reached(const struct copy_exact *x, const struct copy_place *place)
 {
 	if (!x->table->transactional || x->chunk->rekeyed || place->file[0] == '\0')
 		return gtid_set_contains_set(place->gtid_set, &x->chunk->point);
-	return compare_places(place->file, place->position, x->file, x->position) >= 0;
+	return copy_compare_places(place->file, place->position, x->file, x->position) >= 0;
 }
 
 int copy_exact_step(struct copy *c, const struct copy_place *place, struct err *e)
@@ -169,7 +168,7 @@ bool copy_holds(const struct copy *c, const char *file, uint32_t position)
 	if (x->file[0] == '\0' || file[0] == '\0')
 		return false;
 	return (x->state == EXACT_SPOOLING || x->state == EXACT_SPOOLED) &&
-	       compare_places(file, position, x->file, x->position) > 0;
+	       copy_compare_places(file, position, x->file, x->position) > 0;
 }
 
 void copy_exact_change(struct copy *c, const struct copy_table *t)

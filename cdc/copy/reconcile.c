@@ -81,6 +81,7 @@ void reconcile_free(struct reconcile *r)
 	key_border_done(&r->low);
 	key_border_done(&r->high);
 	buf_done(&r->key);
+	buf_done(&r->whole.image);
 	buf_done(&r->bytes);
 	free(r->before);
 	free(r->after);

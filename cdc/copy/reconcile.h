@@ -13,6 +13,8 @@
  *   emission    once the stream has reached the chunk's point: the differences of unmarked keys,
  *               as one source transaction "reconcile:<db>.<table>:<id>.<chunk>"
  *
+ * A table without a primary key is compared whole (reconcile_whole.c).
+ *
  * Used by the pipeline's thread alone; its readers have threads of their own. */
 #ifndef CDC_COPY_RECONCILE_H
 #define CDC_COPY_RECONCILE_H
@@ -73,6 +75,11 @@ enum reconcile_answer {
 /* uncommitted: records were sent since the last group commit. */
 int reconcile_step(struct reconcile *r, const struct copy_place *place, bool uncommitted,
 		   enum reconcile_answer *ret_answer, struct err *e);
+/* The stream must rest here (a group has begun, nothing of it is delivered): reconcile_step() has
+ * to be called until this is false. Only while the snapshot of a table without a key is opened. */
+bool reconcile_holds(const struct reconcile *r);
+/* A group begins here: what was sent so far may be what such a snapshot sees. */
+void reconcile_pass(struct reconcile *r, const struct copy_place *place);
 /* The source transaction that the differences are. */
 const char *reconcile_chunk_name(const struct reconcile *r);
 /* Every difference as a change (c, u, d with the delivered row as before-image). *ret_ended: name

@@ -1,6 +1,6 @@
 /* reconcile_emit.c - a chunk against the delivered state: what differs, as changes.
  *
- * Both come in key order and are merged (with a condition, looked up). A row that only the state
+ * Both come in key order and are merged. A row that only the state
  * has is gone, one that only the chunk has is new, and where both have it their cells are compared
  * byte for byte, in the table's present shape. The before-image is the row as it was delivered, so
  * that consumers see a change of what they have. Keys that the stream has changed since the window
@@ -136,35 +136,55 @@ static int merge(struct emitting *out, struct err *e)
 	return rc;
 }
 
-/* With a condition only the rows that were read: of those that were not, nothing says whether they
- * are gone or just don't meet it. */
-static int look_up(struct emitting *out, struct err *e)
+/* With a condition: a row is gone when its key is, whatever it was like; one that is there is
+ * compared when it meets the condition, as it is on the source. */
+static int one_key(struct emitting *out, struct slice key, const struct state_row *old, size_t *row,
+		   struct err *e)
 {
 	const struct chunk *chunk = out->r->chunk;
 
-	for (size_t i = 0; i < chunk->row_count; i++) {
-		struct slice key = chunk_key(chunk, i), image = chunk_image(chunk, i);
-		struct state_row old;
-		int rc = state_find(out->r->state, key, &old, e);
+	while (*row < chunk->row_count && key_compare(chunk_key(chunk, *row), key) < 0)
+		(*row)++; /* no snapshots: it came or went between two statements, so it is marked
+			   */
+	if (*row == chunk->row_count || key_compare(chunk_key(chunk, *row), key) != 0)
+		return 0;
+	return old != NULL ? stayed(out, old, chunk_image(chunk, (*row)++), e)
+			   : came(out, key, chunk_image(chunk, (*row)++), e);
+}
 
-		if (rc == 1)
-			rc = stayed(out, &old, image, e);
-		else if (rc == 0)
-			rc = came(out, key, image, e);
-		if (rc < 0)
+static int merge_keys(struct emitting *out, const struct slice *high, struct err *e)
+{
+	const struct chunk *chunk = out->r->chunk;
+	size_t count = chunk->key_count, i = 0, row = 0;
+	struct state_row old;
+	int rc = state_next(out->r->state, &old, e);
+
+	while (high != NULL && count > 0 && key_compare(chunk_any_key(chunk, count - 1), *high) > 0)
+		count--; /* the chunk was cut before them */
+	while (rc == 1 || (rc == 0 && i < count)) {
+		int order = rc == 0      ? 1
+			    : i == count ? -1
+					 : key_compare(old.key, chunk_any_key(chunk, i));
+		int done = order < 0 ? gone(out, &old, e)
+				     : one_key(out, chunk_any_key(chunk, i),
+					       order == 0 ? &old : NULL, &row, e);
+
+		if (done < 0)
 			return -1;
+		if (order <= 0)
+			rc = state_next(out->r->state, &old, e);
+		if (order >= 0)
+			i++;
 	}
-	return 0;
+	return rc;
 }
 
 static int compare_all(struct emitting *out, const struct slice *low, const struct slice *high,
 		       struct err *e)
 {
-	if (out->w->where[0] != '\0')
-		return look_up(out, e);
 	if (state_seek(out->r->state, low, high, e) < 0)
 		return -1;
-	return merge(out, e);
+	return out->w->where[0] != '\0' ? merge_keys(out, high, e) : merge(out, e);
 }
 
 /* ---- all of it ------------------------------------------------------------------------------ */
@@ -174,7 +194,7 @@ const char *reconcile_chunk_name(const struct reconcile *r)
 	return r->chunk_name;
 }
 
-static void name_chunk(struct reconcile *r)
+void reconcile_name_chunk(struct reconcile *r)
 {
 	free(r->chunk_name);
 	r->chunk_name = xasprintf("reconcile:%s:%lld.%lld", r->active->name,
@@ -218,6 +238,21 @@ static void report_end(const struct reconcile_want *w)
 			    w->name, (long long)w->unknown);
 }
 
+const char *reconcile_end(struct reconcile *r)
+{
+	const struct reconcile_want *w = r->active;
+
+	r->failures = 0;
+	report_end(w);
+	reconcile_note_end(r, w);
+	free(r->ended);
+	r->ended = xstrdup(w->name);
+	reconcile_close_window(r);
+	reconcile_finish(r);
+	r->place = RECONCILE_IDLE;
+	return r->ended;
+}
+
 /* The next chunk's border came with this one, unless this one was cut. */
 static const char *advance(struct reconcile *r)
 {
@@ -226,16 +261,8 @@ static const char *advance(struct reconcile *r)
 
 	w->chunks++;
 	r->failures = 0;
-	if (high == NULL) {
-		report_end(w);
-		reconcile_note_end(r, w);
-		free(r->ended);
-		r->ended = xstrdup(w->name);
-		reconcile_close_window(r);
-		reconcile_finish(r);
-		r->place = RECONCILE_IDLE;
-		return r->ended;
-	}
+	if (high == NULL)
+		return reconcile_end(r);
 	remember(r, high);
 	r->place = RECONCILE_BORDER;
 	if (!r->chunk->cut) {
@@ -252,10 +279,15 @@ int reconcile_emit(struct reconcile *r, int64_t commit_us,
 		   void *context, const char **ret_ended, struct err *e)
 {
 	struct emitting out = { .r = r, .w = r->active, .deliver = deliver_fn, .context = context };
-	const struct key_border *end = end_of(r);
-	struct slice low = buf_slice(&r->low.key), high = end != NULL ? buf_slice(&end->key) : low;
+	struct slice low = buf_slice(&r->low.key), high = low;
+	const struct key_border *end;
 
-	name_chunk(r);
+	if (r->shape->key_count == 0)
+		return reconcile_whole_emit(r, commit_us, deliver_fn, context, ret_ended, e);
+	end = end_of(r);
+	if (end != NULL)
+		high = buf_slice(&end->key);
+	reconcile_name_chunk(r);
 	out.change = (struct change){ .shape = r->shape,
 				      .transaction = r->chunk_name,
 				      .commit_us = commit_us };

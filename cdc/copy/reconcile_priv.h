@@ -1,6 +1,6 @@
 /* reconcile_priv.h - what the files of the reconciling copy share: reconcile.c (the queue),
- * reconcile_step.c (which step comes next), reconcile_emit.c (the differences), reconcile_report.c
- * (records). */
+ * reconcile_step.c (which step comes next), reconcile_emit.c (the differences), reconcile_whole.c
+ * (tables without a key), reconcile_report.c (records). */
 #ifndef CDC_COPY_RECONCILE_PRIV_H
 #define CDC_COPY_RECONCILE_PRIV_H
 
@@ -21,6 +21,26 @@ enum reconcile_place {
 	RECONCILE_READING, /* window open: state and chunk are read */
 	RECONCILE_READ,    /* both are here; the stream has to reach the chunk's point */
 	RECONCILE_WAIT,    /* after a failure: until retry_us */
+	/* a table without a key (reconcile_whole.c) */
+	RECONCILE_OPENING,  /* its snapshot is opened: the stream rests */
+	RECONCILE_SPOOLING, /* its rows are read */
+	RECONCILE_SPOOLED,  /* they are here; the stream has to pass the snapshot's place */
+	RECONCILE_COUNTING, /* the state is caught up to that place, the rows are counted */
+	RECONCILE_DIFFER,   /* what differs is delivered, part by part */
+};
+
+/* The snapshot of a table without a key. */
+struct reconcile_whole {
+	bool transactional;
+	char file[CHUNK_FILE_SIZE]; /* its place, when known */
+	uint64_t position;
+	bool passed; /* the stream is behind the place */
+	bool dirty;  /* changed while it was read, and its engine has no snapshots */
+	int64_t seq; /* of the last change before the place */
+	int64_t rows;
+	/* what is delivered */
+	struct buf image;
+	int64_t left; /* of that image: > 0 to be deleted, < 0 to be created */
 };
 
 /* One reconciling copy, queued or under way. */
@@ -79,6 +99,8 @@ struct reconcile {
 	struct marks marks;
 	struct shape *stream_shape; /* of changes seen in it */
 
+	struct reconcile_whole whole;
+
 	struct buf key, bytes;
 	struct cell *before, *after;
 	char *chunk_name, *ended;
@@ -104,5 +126,20 @@ void reconcile_finish(struct reconcile *r);
 /* For reconcile_json(). */
 void reconcile_note_end(struct reconcile *r, const struct reconcile_want *w);
 void reconcile_close_window(struct reconcile *r);
+/* ---- reconcile_step.c ---- */
+void reconcile_begin_again(struct reconcile *r);
+/* ---- reconcile_emit.c ---- */
+void reconcile_name_chunk(struct reconcile *r);
+/* The active want is done; its name. */
+const char *reconcile_end(struct reconcile *r);
+/* ---- reconcile_whole.c ---- */
+void reconcile_whole_ask(struct reconcile *r, const struct copy_place *place);
+void reconcile_whole_read(struct reconcile *r, struct chunk *chunk); /* takes it */
+int reconcile_whole_step(struct reconcile *r, const struct copy_place *place, bool uncommitted,
+			 enum reconcile_answer *answer, struct err *e);
+void reconcile_whole_change(struct reconcile *r);
+int reconcile_whole_emit(struct reconcile *r, int64_t commit_us,
+			 int (*deliver)(void *context, const struct change *change, struct err *e),
+			 void *context, const char **ret_ended, struct err *e);
 
 #endif

@@ -65,7 +65,7 @@ static void try_again(struct reconcile *r)
 }
 
 /* The table has another key: what was compared by the old one says nothing about the rest. */
-static void begin_again(struct reconcile *r)
+void reconcile_begin_again(struct reconcile *r)
 {
 	reconcile_forget_key(r->active);
 	r->active->chunks = 0;
@@ -79,6 +79,7 @@ static void open_window(struct reconcile *r, const struct copy_place *place)
 		.db = w->db,
 		.table = w->table,
 		.where = w->where,
+		.all_keys = w->where[0] != '\0',
 		.low = r->has_low ? &r->low : NULL,
 		.high = r->has_high ? &r->high : NULL,
 		.key_shape = r->shape,
@@ -143,6 +144,10 @@ int reconcile_change(struct reconcile *r, const struct group_row *row, struct er
 	if ((r->stream_shape != c->shape && !shape_equal(r->stream_shape, c->shape)) ||
 	    !key_equal_columns(r->shape, c->shape)) {
 		reconcile_give_up(r);
+		return 0;
+	}
+	if (r->shape->key_count == 0) {
+		reconcile_whole_change(r);
 		return 0;
 	}
 	if ((c->before != NULL && mark(r, c->shape, c->before, e) < 0) ||
@@ -241,6 +246,7 @@ static void ask_border(struct reconcile *r, const struct copy_place *place)
 		.db = r->active->db,
 		.table = r->active->table,
 		.where = r->active->where,
+		.all_keys = r->active->where[0] != '\0',
 		.bound_only = true,
 		.low = r->has_low ? &r->low : NULL,
 		.key_shape = r->has_low ? r->shape : NULL,
@@ -291,8 +297,10 @@ static int open_state(struct reconcile *r, struct err *e)
 	char *topic;
 	int rc;
 
-	if (r->state != NULL && strcmp(r->state_table, w->name) == 0)
-		return 0;
+	if (r->state != NULL && strcmp(r->state_table, w->name) == 0) {
+		state_limit(r->state, INT64_MAX);
+		return state_reshape(r->state, r->shape, e);
+	}
 	state_close(r->state);
 	r->state = NULL;
 	free(r->state_table);
@@ -319,15 +327,33 @@ static void begin(struct reconcile *r)
 	r->place = RECONCILE_OPEN;
 }
 
+/* Its rows have no order in which it could go on. */
+static int take_whole(struct reconcile *r, const struct chunk *chunk, struct err *e)
+{
+	if (r->active->where[0] != '\0') {
+		err_config(e,
+			   "table %s has no primary key: it is compared whole, not by a condition",
+			   r->active->name);
+		return err_hint(e, "millrace snapshot %s, without --where.", r->active->name);
+	}
+	r->whole.transactional = chunk->transactional;
+	reconcile_forget_key(r->active);
+	return 0;
+}
+
 /* The first answer brings the shape; where an earlier run stopped can only be read with it. */
 static int take_border(struct reconcile *r, struct chunk *chunk, struct err *e)
 {
-	if (chunk->rekeyed) {
-		begin_again(r);
+	bool whole = chunk->shape->key_count == 0, begun = r->active->started_us != 0;
+
+	if (chunk->rekeyed || (begun && whole)) {
+		reconcile_begin_again(r);
 		return 0;
 	}
 	take_shape(r, chunk->shape);
-	if (r->active->started_us == 0) {
+	if (!begun) {
+		if (whole && take_whole(r, chunk, e) < 0)
+			return -1;
 		if (take_low(r, e) < 0 || open_state(r, e) < 0)
 			return -1;
 		r->active->started_us = clock_monotonic_us();
@@ -351,6 +377,10 @@ static int take_chunk(struct reconcile *r, struct chunk *chunk, struct err *e)
 		rc = take_border(r, chunk, e);
 		chunk_free(chunk);
 		return rc;
+	}
+	if (r->shape->key_count == 0) {
+		reconcile_whole_read(r, chunk);
+		return 0;
 	}
 	r->chunk = chunk;
 	if (r->state_there)
@@ -386,6 +416,8 @@ static int poll_state(struct reconcile *r, struct err *e)
 		return -1;
 	if (r->place == RECONCILE_STATE)
 		r->place = RECONCILE_BORDER;
+	if (r->place == RECONCILE_COUNTING)
+		r->place = RECONCILE_DIFFER;
 	if (r->place == RECONCILE_READING) {
 		r->state_there = true;
 		if (r->chunk != NULL)
@@ -400,7 +432,7 @@ static bool is_ready(struct reconcile *r, const struct copy_place *place)
 	if (!gtid_set_contains_set(place->gtid_set, &r->chunk->point))
 		return false;
 	if (r->chunk->rekeyed || !key_equal_columns(r->shape, r->chunk->shape)) {
-		begin_again(r);
+		reconcile_begin_again(r);
 		return false;
 	}
 	if (r->stream_shape != NULL && !shape_equal(r->stream_shape, r->chunk->shape)) {
@@ -434,8 +466,14 @@ static int step(struct reconcile *r, const struct copy_place *place, bool uncomm
 		if (clock_monotonic_us() >= r->retry_us)
 			r->place = r->active->started_us == 0 ? RECONCILE_OPEN : RECONCILE_BORDER;
 		return 0;
-	case RECONCILE_OPEN:
 	case RECONCILE_BORDER:
+		if (r->shape->key_count == 0) {
+			reconcile_whole_ask(r, place);
+			return 0;
+		}
+		ask_border(r, place);
+		return 0;
+	case RECONCILE_OPEN:
 		ask_border(r, place);
 		return 0;
 	case RECONCILE_WINDOW:
@@ -450,6 +488,12 @@ static int step(struct reconcile *r, const struct copy_place *place, bool uncomm
 	case RECONCILE_READ:
 		*answer = is_ready(r, place) ? RECONCILE_READY : RECONCILE_NOTHING;
 		return 0;
+	case RECONCILE_OPENING:
+	case RECONCILE_SPOOLING:
+	case RECONCILE_SPOOLED:
+	case RECONCILE_COUNTING:
+	case RECONCILE_DIFFER:
+		return reconcile_whole_step(r, place, uncommitted, answer, e);
 	}
 	return 0;
 }

@@ -66,6 +66,17 @@ static int roll_back(struct state *s)
 	return 0;
 }
 
+static int count_spool(struct state *s, struct err *e)
+{
+	int rc = state_count_spool(s, e);
+
+	spool_free(s->spool);
+	s->spool = NULL;
+	if (rc < 0)
+		roll_back(s);
+	return rc;
+}
+
 static int catch_up(struct state *s, struct err *e)
 {
 	for (int tries = 0;; tries++) {
@@ -74,7 +85,7 @@ static int catch_up(struct state *s, struct err *e)
 		    (s->consumer == NULL && count_partitions(s, e) < 0))
 			return -1;
 		if (state_read_topic(s, e) == 0)
-			return 0;
+			return s->spool == NULL ? 0 : count_spool(s, e);
 		drop_consumer(s);
 		roll_back(s);
 		if (e->kind != ERR_DATA || tries > 0)
@@ -132,6 +143,7 @@ static void set_shape(struct state *s, struct shape *shape)
 	shape_unref(s->shape);
 	s->shape = shape;
 	s->cells = xrealloc(s->cells, shape->column_count * sizeof(*s->cells));
+	s->counted = shape->key_count == 0;
 	state_forget_schemas(s);
 }
 
@@ -182,6 +194,8 @@ void state_close(struct state *s)
 	buf_done(&s->key);
 	buf_done(&s->body);
 	buf_done(&s->bytes);
+	buf_done(&s->image);
+	spool_free(s->spool);
 	free(s->partitions);
 	free(s->cells);
 	free(s->topic);

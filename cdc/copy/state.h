@@ -5,6 +5,9 @@
  * and is deleted when it belongs to another topic or key, or when the topic is not the one that it
  * was built from. Read committed, from offset zero on. op t empties the partition it stands in.
  *
+ * A row that is parked is fetched whole. A table without a primary key has no rows that could be
+ * found again: the state counts its row images.
+ *
  * A thread reads; the owner asks it to catch up and looks at the rows only while it rests. */
 #ifndef CDC_COPY_STATE_H
 #define CDC_COPY_STATE_H
@@ -52,5 +55,19 @@ int state_find(struct state *s, struct slice key, struct state_row *ret_row, str
  * all others are absent. */
 int state_cells(struct state *s, const struct state_row *row, struct buf *bytes,
 		struct cell *ret_cells, struct err *e);
+
+/* ---- tables without a key: state_count.c ---------------------------------------------------- */
+struct spool;
+
+/* Catches up as state_catch_up(), then counts the snapshot's rows, images in the shape of the
+ * state. Takes the spool. */
+void state_catch_up_with(struct state *s, const int64_t *last_seqs, size_t partitions,
+			 struct spool *spool);
+/* The next image of which state and snapshot have different numbers: *ret_n is how many more the
+ * state has (below zero: fewer). 1, or 0 at the end. The image is valid until the next call. */
+int state_differ(struct state *s, struct slice *ret_image, int64_t *ret_n, struct err *e);
+/* They point into the image. */
+int state_image_cells(const struct state *s, struct slice image, struct cell *ret_cells,
+		      struct err *e);
 
 #endif

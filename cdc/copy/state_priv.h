@@ -1,10 +1,12 @@
-/* state_priv.h - what state.c (thread, rows) and state_apply.c (records into the file) share. */
+/* state_priv.h - what state.c (thread, rows), state_file.c (the file), state_apply.c (records into
+ * it), state_parked.c (rows that are parked) and state_count.c (tables without a key) share. */
 #ifndef CDC_COPY_STATE_PRIV_H
 #define CDC_COPY_STATE_PRIV_H
 
 #include "cdc/copy/state.h"
 #include "cdc/publish/row_back.h"
 #include "cdc/source/collator.h"
+#include "cdc/source/spool.h"
 #include "core/kafka/consumer.h"
 #include "core/sql/store_db.h"
 
@@ -45,6 +47,9 @@ struct state {
 	/* the thread's while it works, the owner's while it rests */
 	struct sql_db *db;
 	struct sql_statement *put, *drop, *empty, *offset, *find, *range;
+	struct sql_statement *count, *zero, *differ, *see;
+	bool counted;        /* the table has no key: images are counted */
+	struct spool *spool; /* a snapshot to be counted behind the next catch-up; owned */
 	struct state_partition *partitions;
 	size_t partition_count;
 	struct consumer *consumer;
@@ -52,6 +57,11 @@ struct state {
 	struct collator *collator; /* of the thread */
 	struct buf key, body, bytes;
 	struct cell *cells;
+	int64_t fetched_seq; /* stand-ins up to it that are left can't be had */
+	/* state_differ() */
+	struct buf image;
+	int64_t image_count;
+	bool image_there, at_end;
 };
 
 /* One record of the topic into the file. */
@@ -60,6 +70,29 @@ int state_apply(struct state *s, const struct consumer_message *message, struct 
 int state_read_topic(struct state *s, struct err *e);
 int state_schema(struct state *s, int32_t id, struct row_back **ret_back, struct err *e);
 void state_forget_schemas(struct state *s);
+/* `value` with its wire header: that of the message, or the whole one of a stand-in. */
+int state_apply_value(struct state *s, const struct consumer_message *message, struct slice value,
+		      bool whole, struct err *e);
+
+/* ---- state_parked.c ---- */
+/* 1: the whole record of a stand-in, with its wire header; 0: it can't be had. */
+int state_fetch(struct state *s, struct slice reference, int64_t seq, struct buf *ret_value,
+		struct err *e);
+/* Puts the whole ones where stand-ins are the last records of their keys. */
+int state_fetch_rows(struct state *s, struct err *e);
+
+/* ---- state_count.c ---- */
+int state_count_record(struct state *s, const struct consumer_message *message,
+		       struct row_back *back, const struct row_back_record *record, struct err *e);
+int state_count_spool(struct state *s, struct err *e);
+
+/* ---- state_file.c ---- */
+int state_bind_text(struct sql_statement *q, int i, const char *text, struct err *e);
+int state_bind_int(struct sql_statement *q, int i, int64_t number, struct err *e);
+int state_bind_bytes(struct sql_statement *q, int i, struct slice bytes, struct err *e);
+/* Steps to the end of a statement that gives no rows, and resets it. */
+int state_run(struct sql_statement *q, struct err *e);
+void state_room_for(struct state *s, size_t partition);
 /* Opens the file, begun anew if it does not fit. */
 int state_open_file(struct state *s, struct err *e);
 void state_close_file(struct state *s);

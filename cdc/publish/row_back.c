@@ -175,6 +175,8 @@ static void take_field(struct row_back_record *r, const struct schema_field *f, 
 		r->exact = datum;
 	} else if (strcmp(f->name, "parked") == 0) {
 		r->parked = read_long(&value) == 1;
+		if (r->parked)
+			r->parked_at = read_bytes(&value);
 	}
 }
 

@@ -20,6 +20,7 @@ struct row_back_record {
 	struct slice before, after; /* datum of the union [null, Value] */
 	bool has_before, has_after;
 	struct slice absent, exact; /* datum of their unions */
+	struct slice parked_at;     /* where the whole one is, as the stand-in says it */
 };
 
 struct row_back; /* one writer schema against one shape */

@@ -24,7 +24,8 @@ struct chunk_reader;
 struct chunk_request {
 	const char *db, *table;
 	const char *where; /* only rows for which this SQL condition holds; NULL or "": all */
-	bool bound_only;   /* read no rows: only the first border */
+	bool all_keys;     /* with `where`: borders count all rows, and `keys` has all their keys */
+	bool bound_only;   /* read no rows: only the first border; without a key, only the shape */
 	bool rows_only;    /* don't ask for the border of the next chunk */
 	const struct key_border *low, *high; /* copied; NULL: from the first row, to the last one */
 	/* the shape the borders were made with; NULL when there is none yet */
@@ -55,8 +56,11 @@ struct chunk {
 	int64_t read_us;        /* how long the SELECT of the rows took */
 	struct chunk_row *rows; /* in key order */
 	size_t row_count;
+	struct chunk_row *keys; /* all_keys: of every row of the range, also beyond a cut */
+	size_t key_count;
 	struct buf bytes;
 	struct spool *spool; /* instead of rows */
+	bool transactional;  /* of a table without a key: its engine has snapshots */
 	/* The key is not that of key_shape (any more): nothing was read. shape is as of `point`. */
 	bool rekeyed;
 	bool cut; /* bytes_max was reached: it goes only to `high` */
@@ -68,6 +72,11 @@ struct chunk {
 static inline struct slice chunk_key(const struct chunk *c, size_t row)
 {
 	return slice_of(c->bytes.data + c->rows[row].at, c->rows[row].key_size);
+}
+
+static inline struct slice chunk_any_key(const struct chunk *c, size_t i)
+{
+	return slice_of(c->bytes.data + c->keys[i].at, c->keys[i].key_size);
 }
 
 static inline struct slice chunk_image(const struct chunk *c, size_t row)

@@ -4,6 +4,7 @@
  *   Binlog_snapshot_file, _position              exactly what the snapshot sees
  *   SELECT ... LIMIT 0                           takes the metadata lock: no ALTER from here on
  *   information_schema                           the shape, as of now
+ *   SELECT key WHERE key in (low, high]          where a condition limits the rows: which exist
  *   SELECT columns WHERE key in (low, high]      with the server's own time limit
  *   COMMIT
  *   @@gtid_binlog_pos                            read last: holds all that the SELECT saw
@@ -50,6 +51,7 @@ void chunk_free(struct chunk *c)
 	spool_free(c->spool);
 	gtid_set_done(&c->point);
 	free(c->rows);
+	free(c->keys);
 	buf_done(&c->bytes);
 	key_border_done(&c->high);
 	key_border_done(&c->next);
@@ -183,13 +185,13 @@ static void add_limit(const struct settings *settings, struct buf *sql)
 		       (int)(settings->copy_read_limit_ms % 1000));
 }
 
-static void add_range(const struct chunk_request *request, const struct shape *shape,
-		      const struct key_border *low, const struct key_border *high, struct buf *sql)
+static void add_range(const char *where, const struct shape *shape, const struct key_border *low,
+		      const struct key_border *high, struct buf *sql)
 {
 	const char *word = " WHERE ";
 
-	if (request->where != NULL && request->where[0] != '\0') {
-		buf_add_format(sql, " WHERE (%s\n)", request->where); /* it may end in a comment */
+	if (where != NULL && where[0] != '\0') {
+		buf_add_format(sql, " WHERE (%s\n)", where); /* it may end in a comment */
 		word = " AND ";
 	}
 	if (low != NULL) {
@@ -369,13 +371,66 @@ static int read_rows(const struct settings *settings, struct db *db,
 	row_select_list(c->shape, &sql);
 	add_weights(request, c->shape, &sql);
 	add_from(request, &sql);
-	add_range(request, c->shape, request->low, request->high, &sql);
+	add_range(request->where, c->shape, request->low, request->high, &sql);
 	rc = db_query(db, buf_cstr(&sql), &result, e);
 	if (rc == 0)
 		rc = read_result(db, result, request, c, e);
 	db_result_free(result);
 	buf_done(&sql);
 	c->read_us = clock_monotonic_us() - begun;
+	return rc;
+}
+
+/* ---- all keys ------------------------------------------------------------------------------- */
+
+static int add_keys(struct db_result *result, const struct chunk_request *request, struct chunk *c,
+		    struct err *e)
+{
+	struct row_weigher weigher = row_weigher(request->collator);
+	size_t capacity = 0;
+	const struct slice *text;
+	int rc;
+
+	while ((rc = db_next(result, &text, e)) == 1) {
+		struct chunk_row *key;
+
+		if (c->key_count == capacity) {
+			capacity = capacity * 2 + 256;
+			c->keys = xrealloc(c->keys, capacity * sizeof(*c->keys));
+		}
+		key = &c->keys[c->key_count++];
+		*key = (struct chunk_row){ .at = c->bytes.size };
+		weigher.weigher.context = &weigher;
+		weigher.weights = text + c->shape->key_count;
+		if (key_from_text(c->shape, text, &weigher.weigher, &c->bytes, e) < 0)
+			return -1;
+		key->key_size = (uint32_t)(c->bytes.size - key->at);
+		if (c->bytes.size + c->key_count * sizeof(*key) > request->bytes_max / 2)
+			return err_retry(e, "the keys of a chunk of %s.%s take more than %zu bytes",
+					 request->db, request->table, request->bytes_max / 2);
+	}
+	return rc;
+}
+
+/* Before the rows, which may end the connection. */
+static int read_keys(const struct settings *settings, struct db *db,
+		     const struct chunk_request *request, struct chunk *c, struct err *e)
+{
+	struct db_result *result = NULL;
+	struct buf sql = BUF_INIT;
+	int rc;
+
+	add_limit(settings, &sql);
+	buf_add_str(&sql, "SELECT ");
+	key_select_list(c->shape, &sql);
+	add_weights(request, c->shape, &sql);
+	add_from(request, &sql);
+	add_range(NULL, c->shape, request->low, request->high, &sql);
+	rc = db_query(db, buf_cstr(&sql), &result, e);
+	if (rc == 0)
+		rc = add_keys(result, request, c, e);
+	db_result_free(result);
+	buf_done(&sql);
 	return rc;
 }
 
@@ -439,7 +494,7 @@ static int read_border(const struct settings *settings, struct db *db,
 	key_select_list(c->shape, &sql);
 	add_weights(request, c->shape, &sql);
 	add_from(request, &sql);
-	add_range(request, c->shape, low, NULL, &sql);
+	add_range(request->all_keys ? NULL : request->where, c->shape, low, NULL, &sql);
 	buf_add_format(&sql, " LIMIT 1 OFFSET %" PRId64, request->rows - 1);
 	rc = db_query(db, buf_cstr(&sql), &result, e);
 	if (rc == 0)
@@ -457,6 +512,24 @@ static int read_border(const struct settings *settings, struct db *db,
 
 /* ---- all of it ------------------------------------------------------------------------------ */
 
+static int read_engine(struct db *db, const struct chunk_request *request, struct chunk *c,
+		       struct err *e)
+{
+	struct buf sql = BUF_INIT;
+	char *engine = NULL;
+	int rc;
+
+	buf_add_str(&sql, "SELECT ENGINE FROM information_schema.TABLES WHERE TABLE_SCHEMA = ");
+	db_quote(slice_str(request->db), &sql);
+	buf_add_str(&sql, " AND TABLE_NAME = ");
+	db_quote(slice_str(request->table), &sql);
+	rc = db_get_text(db, buf_cstr(&sql), &engine, e);
+	c->transactional = engine != NULL && strcmp(engine, "InnoDB") == 0;
+	buf_done(&sql);
+	free(engine);
+	return rc;
+}
+
 static int read_shape(struct db *db, const struct chunk_request *request, struct chunk *c,
 		      struct err *e)
 {
@@ -468,6 +541,8 @@ static int read_shape(struct db *db, const struct chunk_request *request, struct
 	c->rekeyed = request->key_shape != NULL && !key_equal_columns(request->key_shape, c->shape);
 	if (c->rekeyed || request->spool)
 		return 0;
+	if (request->bound_only && c->shape->key_count == 0)
+		return read_engine(db, request, c, e);
 	if (refused != NULL)
 		return err_data(e, "table %s.%s: %s", request->db, request->table, refused);
 	return collator_prepare(request->collator, c->shape, e);
@@ -487,8 +562,11 @@ static int read_locked(const struct settings *settings, struct db *db,
 	buf_done(&sql);
 	if (rc < 0 || c->rekeyed)
 		return rc;
-	return request->spool ? read_spool(settings, db, request, c, e)
-			      : read_rows(settings, db, request, c, e);
+	if (request->spool)
+		return read_spool(settings, db, request, c, e);
+	if (request->all_keys && read_keys(settings, db, request, c, e) < 0)
+		return -1;
+	return read_rows(settings, db, request, c, e);
 }
 
 static int read_snapshot(const struct settings *settings, struct db *db,
@@ -537,7 +615,9 @@ int chunk_read(const struct settings *settings, struct db *db, const struct chun
 	if (request->bound_only) {
 		if (read_shape(db, request, c, e) < 0 ||
 		    (c->rekeyed ? read_point(settings, db, c, e)
-				: read_border(settings, db, request, request->low, c, e)) < 0)
+		     : c->shape->key_count == 0
+			     ? 0
+			     : read_border(settings, db, request, request->low, c, e)) < 0)
 			goto failed;
 	} else {
 		if (read_snapshot(settings, db, request, c, e) < 0)
