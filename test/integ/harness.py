@@ -56,7 +56,7 @@ class Servers:
 
     def __init__(self, folder, *options):
         self.folder = str(folder)
-        self.script("start", self.folder, "--mariadb", "--kafka", *options)
+        self.script("start", self.folder, "--mariadb", "--kafka", "--quick", *options)
         self.read_env()
 
     def script(self, *words):
