@@ -230,12 +230,15 @@ static int grow(struct session *s, struct err *e)
 
 static int at_border(struct session *s, struct err *e)
 {
-	struct copy_place place = { &s->gtid_set, s->file, s->file_position, s->seq };
+	struct copy_place place = { &s->gtid_set, s->file, s->file_position, s->seq,
+				    &s->unsettled };
 	int rc;
 
 	if (s->open_gtid[0] == '\0' && delivery_may_grow(s->delivery, s->seq))
 		return grow(s, e);
-	rc = session_copy(s, &place, e);
+	rc = session_settle(s, e);
+	if (rc == 0)
+		rc = session_copy(s, &place, e);
 	if (rc == 0 && s->open_gtid[0] == '\0')
 		rc = session_reconcile(s, &place, e);
 	if (rc == 0 && s->commands != NULL)

@@ -65,7 +65,7 @@ int session_copy(struct session *s, const struct copy_place *place, struct err *
 static struct copy_place group_place(struct session *s)
 {
 	return (struct copy_place){ &s->gtid_set, group_file(s->group),
-				    group_file_position(s->group), s->seq };
+				    group_file_position(s->group), s->seq, &s->unsettled };
 }
 
 static bool holds(struct session *s, const struct copy_place *place)

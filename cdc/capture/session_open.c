@@ -468,6 +468,8 @@ static int open_all(struct session *s, struct err *e)
 		rc = session_reconcile_open(s, position, e);
 	if (rc == 0)
 		rc = open_source(s, db, position, e);
+	if (rc == 0)
+		rc = session_settle_open(s, db, e);
 	if (db != NULL)
 		db_close(db);
 	position_stored_done(&stored);
@@ -531,6 +533,7 @@ void session_close(struct session *s)
 	cascade_free(s->cascade);
 	session_effects_done(s);
 	session_xa_done(s);
+	session_settle_done(s);
 	free(s->copies);
 	free(s->copy_status);
 	group_free(s->group);

@@ -37,6 +37,10 @@ struct session {
 	size_t more_count;
 	struct position_prepared *prepared; /* XA transactions that may be committed yet */
 	size_t prepared_count;
+	struct xa_list unsettled;   /* committed in the stream, maybe not in the tables yet */
+	struct xa_list suspects;    /* among them: not known to be committed */
+	int64_t suspects_until_us;  /* monotonic */
+	size_t unsettled_ask;       /* so many: the source is asked which of them still are */
 	struct catalog *xa_catalog; /* of their tables; NULL until one was read again */
 
 	/* Where we stand: between two source transactions, or inside one when `open_gtid` says so.
@@ -123,6 +127,17 @@ int session_xa_commit(struct session *s, struct err *e);
 void session_xa_rollback(struct session *s);
 void session_xa_resume(struct session *s, const struct position_record *position);
 void session_xa_done(struct session *s);
+
+/* ---- session_settle.c ----------------------------------------------------------------------- */
+
+/* Before the stream is opened, the position is known. */
+int session_settle_open(struct session *s, struct db *db, struct err *e);
+/* The stream has seen XA COMMIT; XA PREPARE or XA ROLLBACK. */
+void session_settle_commit(struct session *s, const char *xid);
+void session_settle_other(struct session *s, const char *xid);
+/* Between two source transactions: keeps the list short. */
+int session_settle(struct session *s, struct err *e);
+void session_settle_done(struct session *s);
 
 /* ---- session_copy.c ------------------------------------------------------------------------- */
 

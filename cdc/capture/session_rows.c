@@ -68,6 +68,7 @@ int session_deliver_rows(struct session *s, struct group *from, struct err *e)
 	int gives;
 
 	while ((gives = group_next(from, &row, e)) > GROUP_GIVES_NOTHING) {
+		row.prepared = from != s->group;
 		if (deliver_next(s, &row, gives, e) < 0)
 			return -1;
 		if (s->order % ORDER_CHECK != 0)

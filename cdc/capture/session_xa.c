@@ -18,6 +18,7 @@
 #include "core/base/mem.h"
 #include "core/base/metric.h"
 #include "core/base/notify.h"
+#include "core/base/stop.h"
 #include "core/mysql/db.h"
 
 #include <stdio.h>
@@ -98,6 +99,7 @@ int session_xa_prepare(struct session *s, struct err *e)
 	if (s->prepared_count >= SESSION_PREPARED_MAX)
 		return err_data(e, "more than %d XA transactions are prepared and not ended",
 				SESSION_PREPARED_MAX);
+	session_settle_other(s, info->xid);
 	gtid_set_text(&s->gtid_set, &set);
 	add(s, &(struct position_prepared){ .xid = info->xid,
 					    .gtid = info->rows ? info->gtid_text : "",
@@ -112,6 +114,7 @@ void session_xa_rollback(struct session *s)
 {
 	struct position_prepared *p = find(s, group_info(s->group)->xid);
 
+	session_settle_other(s, group_info(s->group)->xid);
 	if (p != NULL)
 		forget(s, p);
 }
@@ -158,6 +161,8 @@ static int next_packet(struct reading *r, struct err *e)
 {
 	struct slice packet;
 
+	if (stop_requested()) /* nothing of it is committed: the next start reads it again */
+		return err_retry(e, "stopping");
 	if (++r->packets % WATCHDOG_PACKETS == 0) {
 		notify_watchdog();
 		report_turn(r->s->report);
@@ -348,6 +353,7 @@ static int commit_unknown(struct session *s, struct err *e)
 	else if (rc == 0 && found.gtid != NULL && found.gtid[0] != '\0')
 		rc = read_back(s, &found, true, e);
 	drop(&found);
+	session_settle_commit(s, group_info(s->group)->xid);
 	return rc;
 }
 
@@ -367,6 +373,8 @@ int session_xa_commit(struct session *s, struct err *e)
 	}
 	if (rc < 0)
 		return err_wrap(e, "rows of XA transaction %s", p->xid);
+	if (p->gtid[0] != '\0')
+		session_settle_commit(s, p->xid);
 	forget(s, p);
 	return 0;
 }

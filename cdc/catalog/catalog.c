@@ -292,9 +292,9 @@ static int take_shape(struct catalog *c, struct entry *en, struct slice body, st
 	struct shape *fresh;
 
 	if (table_map_read(body, ROWS_HEADER_SIZE, &map, e) < 0 ||
-	    catalog_map_shape(&map, &fresh, e) < 0)
+	    catalog_map_shape(&map, en->pub.captured, &fresh, e) < 0)
 		return -1;
-	if (check_hidden(c, fresh, e) < 0) {
+	if (en->pub.captured && check_hidden(c, fresh, e) < 0) {
 		shape_unref(fresh);
 		return -1;
 	}

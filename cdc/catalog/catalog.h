@@ -25,7 +25,8 @@ struct catalog *catalog_new(const struct settings *settings);
 void catalog_free(struct catalog *c);
 /* true when db.table matches capture.tables ("db.table", "db.*"); names compared exactly. */
 bool catalog_captures(const struct catalog *c, struct slice db, struct slice table);
-/* Rows of this table are decoded although it is not captured. */
+/* Rows of this table are decoded although it is not captured. Columns of a type that no shape holds
+ * are bytes then, for a comparison; and collations don't matter. */
 void catalog_watch(struct catalog *c, const char *db, const char *table);
 /* Takes in the body of a TABLE_MAP event (behind the common header, without checksum). ERR_DATA:
  * bytes cut short, a column type we don't support (named, with table and column), metadata that is

@@ -27,6 +27,7 @@ struct builder {
 	const struct table_map *map;
 	struct shape *shape;
 	uint8_t *wire; /* wire type of each column, ENUM and SET unpacked */
+	bool captured; /* else its columns are compared, and never shown */
 };
 
 static int bad(const struct builder *b, const char *what, struct err *e)
@@ -74,6 +75,28 @@ static const char *unsupported_type(uint8_t type)
 		return "a column type of MySQL 4";
 	default:
 		return NULL;
+	}
+}
+
+/* A type that takes as many bytes in a row as one that no shape holds: to step over it. */
+static uint8_t same_size(uint8_t type)
+{
+	switch (type) {
+	case COLUMN_TIMESTAMP:
+		return COLUMN_LONG;
+	case COLUMN_TIME:
+		return COLUMN_INT24;
+	case COLUMN_DATETIME:
+		return COLUMN_LONGLONG;
+	case 141:
+		return COLUMN_VARCHAR;
+	case 140:
+	case 242:
+	case 245:
+	case TYPE_GEOMETRY:
+		return COLUMN_BLOB;
+	default:
+		return 0;
 	}
 }
 
@@ -152,8 +175,11 @@ static int read_types(struct builder *b, struct err *e)
 			return err_wrap(e, "table %s.%s, column %s", b->shape->db, b->shape->table,
 					c->name);
 		b->wire[i] = wire.type;
-		if (unsupported_type(wire.type) != NULL)
-			return refuse_type(b, i, unsupported_type(wire.type), e);
+		if (unsupported_type(wire.type) != NULL) {
+			if (b->captured || same_size(wire.type) == 0)
+				return refuse_type(b, i, unsupported_type(wire.type), e);
+			wire.type = same_size(wire.type);
+		}
 		set_type(c, wire.type, wire.meta);
 		c->nullable = (b->map->nullable[i / 8] >> (i % 8) & 1) != 0;
 		if (!type_is_sane(c, wire.meta))
@@ -283,6 +309,8 @@ static int read_labels(struct builder *b, uint8_t type, enum table_map_field fie
 {
 	struct rd in = rd_from(b->map->fields[field]);
 
+	if (!b->captured)
+		return 0;
 	for (uint32_t i = 0; i < b->map->column_count; i++)
 		if (b->wire[i] == type && read_label_list(b, &b->shape->columns[i], &in, e) < 0)
 			return -1;
@@ -326,7 +354,7 @@ static int check_columns(struct builder *b, struct err *e)
 		const char *refused = catalog_column_refused(c);
 
 		c->is_binary = c->collation == COLLATION_BINARY && !is_labelled(c->type);
-		if (refused == NULL)
+		if (refused == NULL || !b->captured)
 			continue;
 		err_data(e, "table %s.%s, column %s: %s", b->shape->db, b->shape->table, c->name,
 			 refused);
@@ -352,11 +380,13 @@ static int build(struct builder *b, struct err *e)
 	return read_key(b, e);
 }
 
-int catalog_map_shape(const struct table_map *map, struct shape **ret_shape, struct err *e)
+int catalog_map_shape(const struct table_map *map, bool captured, struct shape **ret_shape,
+		      struct err *e)
 {
 	char *db = xstrndup((const char *)map->db.data, map->db.size);
 	char *table = xstrndup((const char *)map->table.data, map->table.size);
 	struct builder b = { .map = map,
+			     .captured = captured,
 			     .shape = shape_new(db, table, (uint16_t)map->column_count) };
 	int rc;
 

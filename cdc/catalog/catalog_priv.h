@@ -8,7 +8,8 @@
 #define CATALOG_HINT "Leave the table out of capture.tables, or change the column."
 
 /* Shape from a TABLE_MAP with FULL metadata. ERR_DATA as catalog_table_map says. */
-int catalog_map_shape(const struct table_map *map, struct shape **ret_shape, struct err *e);
+int catalog_map_shape(const struct table_map *map, bool captured, struct shape **ret_shape,
+		      struct err *e);
 
 /* NULL when columns like this one can be delivered, else why not. Both ways to a shape ask it. */
 const char *catalog_column_refused(const struct column *column);

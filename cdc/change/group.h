@@ -72,6 +72,7 @@ struct group_row {
 	bool full;           /* the images hold every column (binlog_row_image=FULL) */
 	bool watched;	     /* the table is not captured (catalog_watch): not to be delivered; its
 			      * order is that of the change before it */
+	bool prepared;	     /* by an XA transaction: tables may have it later than the binlog */
 	bool unchecked_keys; /* its session had foreign_key_checks off */
 	struct group_effect effect;
 };

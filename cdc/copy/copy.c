@@ -4,8 +4,8 @@
  * dropped; those that are done let everything flow; in between fold.c decides by key.
  *
  * A row image that lacks columns (binlog_row_image is MINIMAL or NOBLOB in some session) cannot be
- * folded: the window it falls into is given up and its rows are read again. It flows where its
- * table is copied already.
+ * folded: the window it falls into is given up and its rows are read again, after some times in a
+ * way that needs no folding (copy_place.c). It flows where its table is copied already.
  *
  * A change whose table has another key than before ends what was copied so far: it is answered with
  * an op t, and the copy begins anew. */
@@ -296,20 +296,27 @@ static struct copy_table *table_of(struct copy *c, struct shape *shape)
 /* A window's images must all have one shape, that of its chunk, and must not grow without end. Else
  * its rows are read again, in a smaller window. */
 static void check_window(struct copy *c, struct copy_table *t, const struct slice *key,
-			 struct shape *shape, bool full)
+			 const struct group_row *row)
 {
 	struct fold_window *w = key != NULL ? fold_find(t->fold, *key) : NULL;
+	struct shape *shape = row->change.shape;
 	struct copy_lane *lane;
+	bool full = row->full;
 
 	if (w == NULL)
 		return;
 	lane = fold_owner(w);
 	if (lane->fold_shape == NULL)
 		lane->fold_shape = shape_ref(shape);
+	if (lane->exact) /* before its snapshot, unless that doesn't say so */
+		full = !row->prepared;
+	else
+		t->partial += !full;
 	if (full && fold_bytes(w) <= c->bytes_max &&
 	    (lane->fold_shape == shape || shape_equal(lane->fold_shape, shape)))
 		return;
-	copy_shrink(t);
+	if (row->full)
+		copy_shrink(t);
 	copy_lane_give_up(c, lane);
 }
 
@@ -370,8 +377,8 @@ static int fold_row(struct copy *c, struct copy_table *t, struct group_row *row,
 		return -1;
 	before = buf_slice(&c->before_key);
 	after = buf_slice(&c->after_key);
-	check_window(c, t, change->before != NULL ? &before : NULL, change->shape, row->full);
-	check_window(c, t, change->after != NULL ? &after : NULL, change->shape, row->full);
+	check_window(c, t, change->before != NULL ? &before : NULL, row);
+	check_window(c, t, change->after != NULL ? &after : NULL, row);
 	switch (fold_change(t->fold, change->before != NULL ? &before : NULL,
 			    change->after != NULL ? &after : NULL, row->after_image)) {
 	case FOLD_FLOW:
@@ -403,7 +410,7 @@ int copy_change(struct copy *c, struct group_row *row, struct err *e)
 	if (fold_done(t->fold))
 		return 1;
 	if (t->shape->key_count == 0) {
-		copy_exact_change(c, t);
+		copy_exact_change(c, t, row->prepared);
 		return 0; /* before its snapshot */
 	}
 	return fold_row(c, t, row, e);

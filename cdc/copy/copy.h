@@ -16,6 +16,7 @@
 
 #include "cdc/change/group.h"
 #include "core/avro/records.h"
+#include "cdc/source/xa_list.h"
 #include "core/base/gtid.h"
 
 struct copy;
@@ -25,6 +26,7 @@ struct copy_place { /* where the stream stands, between two source transactions 
 	const char *file; /* "" when nothing was read on this connection yet */
 	uint32_t position;
 	int64_t seq; /* of the last change sent before it */
+	const struct xa_list *unsettled; /* as in struct chunk_request */
 };
 
 /* The order of two places: binlog files are numbered, a longer name is a higher number. */

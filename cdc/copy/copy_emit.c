@@ -80,12 +80,17 @@ static int emit_chunk(struct copy *c, struct emitting *emitting, struct err *e)
 	struct copy_lane *lane = c->ready_lane;
 	struct copy_table *t = lane->table;
 	struct fold_select *rows = selection(lane->chunk);
-	int rc = fold_merge(t->fold, rows, lane->chunk->row_count, emit_row, emitting, e);
+	int rc;
+
+	if (lane->exact) /* the snapshot has it all */
+		fold_clear(lane->window);
+	rc = fold_merge(t->fold, rows, lane->chunk->row_count, emit_row, emitting, e);
 
 	free(rows);
 	if (rc < 0)
 		return -1;
 	t->rows += emitting->change.order;
+	copy_place_emitted(lane);
 	if (lane->has_high)
 		copy_set_low(t, &lane->high);
 	fold_close(t->fold);

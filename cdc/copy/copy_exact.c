@@ -8,7 +8,8 @@
  * place comes before the rows are whole, the stream is held there (copy_holds()).
  *
  * A table that is not transactional has no snapshot. It is read in one statement, which locks it;
- * if the stream shows a change to it between the two marks of that read, it is read again. */
+ * if the stream shows a change to it between the two marks of that read, it is read again. So is
+ * one that an XA COMMIT changes there, which a snapshot of that place may have or not. */
 #include "cdc/copy/copy_priv.h"
 
 #include "core/base/clock.h"
@@ -48,12 +49,14 @@ static int begin(struct copy *c, const struct copy_place *place, struct err *e)
 	request = (struct chunk_request){ .db = x->table->db,
 					  .table = x->table->table,
 					  .spool = true,
+					  .tell_place = true,
 					  .key_shape = x->table->shape,
 					  .collator = c->collator,
 					  .watch = c->watch,
 					  .seen = place->gtid_set,
 					  .seen_file = place->file,
-					  .seen_position = place->position };
+					  .seen_position = place->position,
+					  .unsettled = place->unsettled };
 	x->dirty = x->discard = false;
 	x->file[0] = '\0';
 	if (x->table->started_us == 0)
@@ -95,8 +98,9 @@ static int read_again(struct copy *c, struct err *e)
 {
 	struct err changed = ERR_INIT;
 
-	err_retry(&changed, "%s changed while it was read, and its engine has no snapshots",
-		  c->exact.table->name);
+	err_retry(&changed, "%s changed while it was read, %s", c->exact.table->name,
+		  c->exact.table->transactional ? "by an XA transaction"
+						: "and its engine has no snapshots");
 	return again(c, &changed, e);
 }
 
@@ -157,7 +161,7 @@ int copy_exact_step(struct copy *c, const struct copy_place *place, struct err *
 	return 1;
 }
 
-bool copy_holds(const struct copy *c, const char *file, uint32_t position)
+bool copy_exact_holds(const struct copy *c, const char *file, uint32_t position)
 {
 	const struct copy_exact *x = &c->exact;
 
@@ -171,9 +175,9 @@ bool copy_holds(const struct copy *c, const char *file, uint32_t position)
 	       copy_compare_places(file, position, x->file, x->position) > 0;
 }
 
-void copy_exact_change(struct copy *c, const struct copy_table *t)
+void copy_exact_change(struct copy *c, const struct copy_table *t, bool prepared)
 {
-	if (c->exact.table == t && !t->transactional)
+	if (c->exact.table == t && (!t->transactional || prepared))
 		c->exact.dirty = true;
 }
 

@@ -1,6 +1,7 @@
 /* copy_priv.h - what the files of the first copy share: copy.c (tables and streamed changes),
  * copy_step.c (what is read next), copy_exact.c (tables without a key), copy_emit.c (what is
- * delivered), copy_pace.c (how fast), copy_report.c (records). */
+ * delivered), copy_place.c (windows that images in part fall into), copy_pace.c (how fast),
+ * copy_report.c (records). */
 #ifndef CDC_COPY_COPY_PRIV_H
 #define CDC_COPY_COPY_PRIV_H
 
@@ -32,6 +33,11 @@ struct copy_lane {
 	bool has_low, has_high;
 	struct chunk *chunk;
 	struct shape *fold_shape; /* of the images folded in this window */
+	/* The window is delivered exactly at its snapshot's place, where the stream rests
+	 * (copy_place.c). */
+	bool exact;
+	char file[CHUNK_FILE_SIZE]; /* "": not known yet */
+	uint64_t position;
 };
 
 enum exact_state {
@@ -49,7 +55,9 @@ struct copy_exact {
 	struct chunk *chunk;
 	char file[CHUNK_FILE_SIZE];
 	uint64_t position;
-	bool dirty;   /* not transactional: changed since it was asked for */
+	/* Changed since it was asked for, and not transactional, or by an XA transaction: the
+	 * snapshot's place does not say whether the rows are as before or behind that. */
+	bool dirty;
 	bool discard; /* the table was emptied meanwhile */
 	unsigned tries;
 };
@@ -72,6 +80,7 @@ struct copy_table {
 	struct copy_lane *asking;
 	int64_t chunk_rows;
 	unsigned failures;
+	unsigned partial; /* windows given up one after the other for images that lack columns */
 	int64_t retry_us;
 	bool paused;       /* by hand */
 	UT_hash_handle hh; /* by name */
@@ -130,9 +139,17 @@ void copy_set_low(struct copy_table *t, const struct key_border *low);
 void copy_lane_free(struct copy_lane *lane);
 void copy_lane_give_up(struct copy *c, struct copy_lane *lane);
 void copy_shrink(struct copy_table *t);
+/* ---- copy_place.c ---- */
+/* The table's next window has to be exact. */
+bool copy_place_wanted(const struct copy_table *t);
+void copy_place_emitted(const struct copy_lane *lane);
+/* The lane's snapshot may have been opened meanwhile. */
+void copy_place_learn(struct copy_lane *lane);
+bool copy_place_reached(const struct copy_lane *lane, const struct copy_place *place);
 /* ---- copy_exact.c ---- */
+bool copy_exact_holds(const struct copy *c, const char *file, uint32_t position);
 int copy_exact_step(struct copy *c, const struct copy_place *place, struct err *e);
-void copy_exact_change(struct copy *c, const struct copy_table *t);
+void copy_exact_change(struct copy *c, const struct copy_table *t, bool prepared);
 void copy_exact_give_up(struct copy *c, const struct copy_table *t);
 void copy_exact_done(struct copy *c);
 /* ---- copy_pace.c ---- */

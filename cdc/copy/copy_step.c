@@ -59,6 +59,7 @@ void copy_lane_free(struct copy_lane *lane)
 	shape_unref(lane->fold_shape);
 	lane->fold_shape = NULL;
 	lane->window = NULL;
+	lane->exact = false;
 	lane->state = LANE_FREE;
 	lane->table = NULL;
 }
@@ -113,6 +114,7 @@ static void ask(struct copy *c, struct copy_lane *lane, const struct copy_place 
 		.table = t->table,
 		.bound_only = bound_only,
 		.rows_only = true,
+		.tell_place = lane->exact,
 		.low = lane->has_low ? &lane->low : NULL,
 		.high = !bound_only && lane->has_high ? &lane->high : NULL,
 		.key_shape = t->shape,
@@ -123,6 +125,7 @@ static void ask(struct copy *c, struct copy_lane *lane, const struct copy_place 
 		.seen = place->gtid_set,
 		.seen_file = place->file,
 		.seen_position = place->position,
+		.unsettled = place->unsettled,
 	};
 
 	chunk_request(lane->reader, &request);
@@ -136,7 +139,8 @@ static struct copy_table *next_table(struct copy *c)
 		struct copy_table *t = c->tables[i];
 
 		if (!fold_done(t->fold) && !t->paused && !t->restart && t->shape->key_count > 0 &&
-		    !t->edge_end && t->asking == NULL && now >= t->retry_us)
+		    !t->edge_end && t->asking == NULL && now >= t->retry_us &&
+		    !(copy_place_wanted(t) && fold_first(t->fold) != NULL))
 			return t;
 	}
 	return NULL;
@@ -177,6 +181,8 @@ static void open_window(struct copy *c, struct copy_lane *lane, const struct cop
 		t->edge_end = true;
 	}
 	t->asking = NULL;
+	lane->exact = copy_place_wanted(t) && fold_first(t->fold) == lane->window;
+	lane->file[0] = '\0';
 	FAULT(window_open);
 	ask(c, lane, place, false);
 	lane->state = LANE_READING;
@@ -290,8 +296,10 @@ static bool ready(struct copy *c, struct copy_lane *lane, const struct copy_plac
 {
 	struct copy_table *t = lane->table;
 
-	if (lane->window != fold_first(t->fold) ||
-	    !gtid_set_contains_set(place->gtid_set, &lane->chunk->point))
+	if (lane->window != fold_first(t->fold))
+		return false;
+	if (lane->exact ? !copy_place_reached(lane, place)
+			: !gtid_set_contains_set(place->gtid_set, &lane->chunk->point))
 		return false;
 	if (lane->fold_shape != NULL && !shape_equal(lane->fold_shape, lane->chunk->shape)) {
 		copy_lane_give_up(c, lane);
@@ -306,8 +314,10 @@ static int lane_step(struct copy *c, struct copy_lane *lane, const struct copy_p
 	switch (lane->state) {
 	case LANE_FREE:
 		return begin(c, lane, place, e);
-	case LANE_BORDER_ASKED:
 	case LANE_READING:
+		copy_place_learn(lane);
+		return poll_reader(c, lane, place, e);
+	case LANE_BORDER_ASKED:
 	case LANE_DISCARD:
 		return poll_reader(c, lane, place, e);
 	case LANE_READ:

@@ -53,7 +53,7 @@ struct fold_window *fold_find(const struct fold *f, struct slice key);
 void fold_narrow(struct fold *f, struct fold_window *w, struct slice high);
 /* Gives up the last window: what was folded is forgotten, its keys lie ahead again. */
 void fold_abandon_last(struct fold *f);
-/* Forgets what was folded, as if the window had been opened now. A mistake, for the fault tests. */
+/* Forgets what was folded: the chunk is newer. */
 void fold_clear(struct fold_window *w);
 
 /* One change; before_key is NULL for a new row, after_key for a deleted one. after_image: kept with

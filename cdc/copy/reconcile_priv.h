@@ -35,7 +35,7 @@ struct reconcile_whole {
 	char file[CHUNK_FILE_SIZE]; /* its place, when known */
 	uint64_t position;
 	bool passed; /* the stream is behind the place */
-	bool dirty;  /* changed while it was read, and its engine has no snapshots */
+	bool dirty;  /* changed while it was read, in a way that the place tells nothing of */
 	int64_t seq; /* of the last change before the place */
 	int64_t rows;
 	/* what is delivered */
@@ -137,7 +137,7 @@ void reconcile_whole_ask(struct reconcile *r, const struct copy_place *place);
 void reconcile_whole_read(struct reconcile *r, struct chunk *chunk); /* takes it */
 int reconcile_whole_step(struct reconcile *r, const struct copy_place *place, bool uncommitted,
 			 enum reconcile_answer *answer, struct err *e);
-void reconcile_whole_change(struct reconcile *r);
+void reconcile_whole_change(struct reconcile *r, bool prepared);
 int reconcile_whole_emit(struct reconcile *r, int64_t commit_us,
 			 int (*deliver)(void *context, const struct change *change, struct err *e),
 			 void *context, const char **ret_ended, struct err *e);

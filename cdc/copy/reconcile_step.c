@@ -90,6 +90,7 @@ static void open_window(struct reconcile *r, const struct copy_place *place)
 		.seen = place->gtid_set,
 		.seen_file = place->file,
 		.seen_position = place->position,
+		.unsettled = place->unsettled,
 	};
 	struct reconcile_topic *topic;
 	char *name = publisher_row_topic(r->options.publisher, r->shape);
@@ -147,7 +148,7 @@ int reconcile_change(struct reconcile *r, const struct group_row *row, struct er
 		return 0;
 	}
 	if (r->shape->key_count == 0) {
-		reconcile_whole_change(r);
+		reconcile_whole_change(r, row->prepared);
 		return 0;
 	}
 	if ((c->before != NULL && mark(r, c->shape, c->before, e) < 0) ||
@@ -257,6 +258,7 @@ static void ask_border(struct reconcile *r, const struct copy_place *place)
 		.seen = place->gtid_set,
 		.seen_file = place->file,
 		.seen_position = place->position,
+		.unsettled = place->unsettled,
 	};
 
 	chunk_request(r->reader, &request);

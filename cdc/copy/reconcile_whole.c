@@ -27,12 +27,14 @@ void reconcile_whole_ask(struct reconcile *r, const struct copy_place *place)
 		.db = r->active->db,
 		.table = r->active->table,
 		.spool = true,
+		.tell_place = true,
 		.key_shape = r->shape,
 		.collator = r->collator,
 		.watch = r->watch,
 		.seen = place->gtid_set,
 		.seen_file = place->file,
 		.seen_position = place->position,
+		.unsettled = place->unsettled,
 	};
 
 	x->file[0] = '\0';
@@ -71,9 +73,9 @@ void reconcile_pass(struct reconcile *r, const struct copy_place *place)
 	x->seq = place->seq;
 }
 
-void reconcile_whole_change(struct reconcile *r)
+void reconcile_whole_change(struct reconcile *r, bool prepared)
 {
-	if (!r->whole.transactional && !r->whole.passed)
+	if ((!r->whole.transactional || prepared) && !r->whole.passed)
 		r->whole.dirty = true;
 }
 
@@ -111,8 +113,9 @@ static void count(struct reconcile *r)
 
 static int read_again(struct reconcile *r, struct err *e)
 {
-	return err_retry(e, "%s changed while it was read, and its engine has no snapshots",
-			 r->active->name);
+	return err_retry(e, "%s changed while it was read, %s", r->active->name,
+			 r->whole.transactional ? "by an XA transaction"
+						: "and its engine has no snapshots");
 }
 
 int reconcile_whole_step(struct reconcile *r, const struct copy_place *place, bool uncommitted,

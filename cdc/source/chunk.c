@@ -31,6 +31,7 @@ struct chunk_reader {
 	char *db_name, *table, *file, *where;
 	struct key_border low, high;
 	struct gtid_set seen;
+	struct xa_list unsettled;
 	struct shape *key_shape;
 
 	char place_file[CHUNK_FILE_SIZE]; /* "": not known */
@@ -178,6 +179,7 @@ void chunk_reader_close(struct chunk_reader *r)
 	key_border_done(&r->low);
 	key_border_done(&r->high);
 	gtid_set_done(&r->seen);
+	xa_list_done(&r->unsettled);
 	pthread_cond_destroy(&r->changed);
 	pthread_mutex_destroy(&r->lock);
 	free(r);
@@ -204,6 +206,10 @@ void chunk_request(struct chunk_reader *r, const struct chunk_request *request)
 	}
 	gtid_set_copy(&r->seen, request->seen);
 	r->request.seen = &r->seen;
+	if (request->unsettled != NULL) {
+		xa_list_copy(&r->unsettled, request->unsettled);
+		r->request.unsettled = &r->unsettled;
+	}
 	if (request->key_shape != NULL)
 		r->key_shape = shape_ref((struct shape *)(uintptr_t)request->key_shape);
 	r->request.placed = placed;

@@ -13,6 +13,7 @@
 
 #include "cdc/source/collator.h"
 #include "cdc/source/spool.h"
+#include "cdc/source/xa_list.h"
 #include "core/base/gtid.h"
 #include "core/mysql/db_watch.h"
 #include "core/value/shape.h"
@@ -31,6 +32,7 @@ struct chunk_request {
 	/* the shape the borders were made with; NULL when there is none yet */
 	const struct shape *key_shape;
 	bool spool;                /* no key: everything, into a file */
+	bool tell_place;           /* chunk_place() is going to be asked */
 	struct collator *collator; /* these two must live as long as the reader */
 	struct db_watch *watch;    /* NULL: the read gives way to nobody */
 	int64_t rows;              /* of the next chunk */
@@ -40,7 +42,10 @@ struct chunk_request {
 	const struct gtid_set *seen;
 	const char *seen_file;
 	uint32_t seen_position;
-	/* chunk_read() only: called when the snapshot of a spool is open. */
+	/* XA transactions that the stream has seen committed and the tables may not have yet: the
+	 * snapshot is taken when they do. Copied; NULL: there are none. */
+	const struct xa_list *unsettled;
+	/* chunk_read() only: called when the snapshot is open, with tell_place. */
 	void (*placed)(void *context, const char *file, uint64_t position);
 	void *context;
 };
@@ -92,8 +97,8 @@ void chunk_request(struct chunk_reader *r, const struct chunk_request *request);
 /* 1: the answer, to be freed with chunk_free(); 0: not yet, or nothing was asked; -1: it failed.
  * ERR_RETRY: the same request may be given again (with fewer rows). */
 int chunk_poll(struct chunk_reader *r, struct chunk **ret_chunk, struct err *e);
-/* Of the request for a spool that is under way. false: not known yet. `file` has CHUNK_FILE_SIZE
- * bytes. */
+/* Of the request with tell_place that is under way. false: not known yet. `file` has
+ * CHUNK_FILE_SIZE bytes. */
 bool chunk_place(struct chunk_reader *r, char *file, uint64_t *ret_position);
 void chunk_free(struct chunk *c);
 

@@ -1,5 +1,7 @@
 /* chunk_read.c - the statements of one chunk.
  *
+ *   XA RECOVER                                   where the stream has seen XA COMMIT: again until
+ *                                                the tables have it too (cdc/source/xa_list.h)
  *   START TRANSACTION WITH CONSISTENT SNAPSHOT   again until it sees what the stream has seen
  *   Binlog_snapshot_file, _position              exactly what the snapshot sees
  *   SELECT ... LIMIT 0                           takes the metadata lock: no ALTER from here on
@@ -139,6 +141,35 @@ static int sees_enough(struct db *db, const struct chunk_request *request,
 	return rc;
 }
 
+/* Snapshots taken behind this see what these XA transactions did. */
+static int await_settled(struct db *db, const struct chunk_request *request, struct err *e)
+{
+	int64_t give_up = clock_monotonic_us() + SNAPSHOT_TRIES_US;
+	struct xa_list left = { NULL, 0, 0 }, prepared = { NULL, 0, 0 };
+	int rc = 0;
+
+	if (request->unsettled == NULL || BUG(xa_settled))
+		return 0;
+	xa_list_copy(&left, request->unsettled);
+	while (rc == 0 && left.count > 0) {
+		rc = xa_list_recover(db, &prepared, e);
+		if (rc == 0)
+			xa_list_keep(&left, &prepared);
+		xa_list_done(&prepared);
+		if (rc < 0 || left.count == 0)
+			break;
+		if (clock_monotonic_us() > give_up)
+			rc = err_retry(e,
+				       "table %s.%s: XA transaction %s is committed in the binlog, "
+				       "but the source still has it as prepared",
+				       request->db, request->table, left.xids[0]);
+		else
+			clock_sleep_us(SNAPSHOT_WAIT_US);
+	}
+	xa_list_done(&left);
+	return rc;
+}
+
 static int snapshot_open(struct db *db, const struct chunk_request *request, struct err *e)
 {
 	int64_t give_up = clock_monotonic_us() + SNAPSHOT_TRIES_US;
@@ -151,7 +182,7 @@ static int snapshot_open(struct db *db, const struct chunk_request *request, str
 		    sees_enough(db, request, &place, &enough, e) < 0)
 			return -1;
 		if (enough) {
-			if (request->spool && request->placed != NULL)
+			if (request->tell_place && request->placed != NULL)
 				request->placed(request->context, place.file, place.position);
 			return 0;
 		}
@@ -574,7 +605,7 @@ static int read_snapshot(const struct settings *settings, struct db *db,
 {
 	int watched = -1, rc;
 
-	if (snapshot_open(db, request, e) < 0)
+	if (await_settled(db, request, e) < 0 || snapshot_open(db, request, e) < 0)
 		return -1;
 	if (request->watch != NULL)
 		watched = db_watch_begin(request->watch, db, request->db, request->table);

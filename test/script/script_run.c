@@ -37,6 +37,7 @@ static const struct script_answer answers[] = {
 	{ "@@GLOBAL.gtid_binlog_state", "0-1-1000000\t\n" },
 	{ "@@GLOBAL.gtid_binlog_pos", "\\N\t1700000000000000\t\n" },
 	{ "SHOW BINARY LOGS", "" },
+	{ "XA RECOVER", "" },
 };
 
 const char *script_delivery = "exactly-once", *script_bootstrap = "none:1";

@@ -162,7 +162,7 @@ END_TEST
 
 START_TEST(test_waits_for_the_first_copy)
 {
-	struct copy_place place = { NULL, "", 0, 0 };
+	struct copy_place place = { NULL, "", 0, 0, NULL };
 	struct reconcile *r = queue();
 	enum reconcile_answer answer;
 	struct err e = ERR_INIT;
