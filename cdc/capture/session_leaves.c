@@ -118,7 +118,7 @@ static int leave(struct leaving *l, const struct state_row *row, struct err *e)
 	}
 	if (publisher_change(s->publisher, &l->change, &s->seq, e) < 0)
 		return -1;
-	FAULT(change);
+	FAULT(leaves);
 	if (++l->rows % TURN_ROWS != 0)
 		return 0;
 	if (turn(s, e) < 0)

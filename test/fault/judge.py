@@ -9,6 +9,7 @@ lies before it. Events follow from the row records, one by one; views are compar
 import collections
 import datetime
 import decimal
+import itertools
 import re
 import sqlite3
 
@@ -51,6 +52,8 @@ class Truth:
         self.rows = collections.defaultdict(dict)           # also of tables that are renamed into a captured one
         self.changes = collections.defaultdict(lambda: collections.defaultdict(list))
         self.silent = collections.defaultdict(list)         # places where rows changed without row events
+        self.bags = collections.defaultdict(list)           # of a table without a key: [(place, op, before, after, gtid)]
+        self.statements = {}        # gtid -> DDL
         self.place = {}             # gtid -> place
         self.emptied = {t: [] for t in tables}
         self.gtids = [None]
@@ -58,6 +61,7 @@ class Truth:
             self.place[transaction.gtid] = number
             self.gtids.append(transaction.gtid)
             if transaction.statement:
+                self.statements[transaction.gtid] = transaction.statement
                 self.ddl(number, transaction.gtid, transaction.statement)
             for change in transaction.changes:
                 if change.table not in world.OUTSIDE:
@@ -68,6 +72,9 @@ class Truth:
 
     def row(self, place, gtid, change):
         table, rows = change.table, self.rows[change.table]
+        if not world.key_columns(table):
+            self.bags[table].append((place, change.op[0].replace("i", "c"), change.before, change.after, gtid))
+            return
         old = self.key(table, change.before) if change.before else None
         new = self.key(table, change.after) if change.after else None
         if old is not None and rows.get(old) != change.before:
@@ -148,6 +155,24 @@ class Truth:
             row = change[3]
         return row
 
+    def bag_at(self, table, place):
+        """How often each row is in a table without a key."""
+        rows = collections.Counter()
+        for at, _, before, after, gtid in self.bags[table]:
+            if at > place:
+                break
+            if before:
+                rows[items(before)] -= 1
+                if rows[items(before)] < 0:
+                    raise AssertionError(f"the model lost its way: {table} has no row {before} at {gtid}")
+            if after:
+                rows[items(after)] += 1
+        return +rows
+
+
+def items(row):
+    return tuple(sorted(row.items()))
+
 
 def without_nulls(row):
     """A copy may have been read before or behind an ALTER that adds or drops an empty column: that is no difference."""
@@ -167,12 +192,16 @@ def plain(text, kind):
 
 
 def table_now(connection, db, table):
+    """Its columns, and {key: row}; without a key {row as items: times}."""
     columns = run_sql(connection, f"SELECT COLUMN_NAME, COLUMN_TYPE FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = '{db}' "
                                   f"AND TABLE_NAME = '{table}' ORDER BY ORDINAL_POSITION")
     select = ", ".join(f"CAST(`{n}` AS CHAR)" for n, _ in columns)
     rows = {}
     for line in run_sql(connection, f"SELECT {select} FROM {db}.{table}"):
         row = {n: plain(v, k) for (n, k), v in zip(columns, line)}
+        if not world.key_columns(table):
+            rows[items(row)] = rows.get(items(row), 0) + 1
+            continue
         rows[tuple(row[c] for c in world.key_columns(table))] = row
     return [n for n, _ in columns], rows
 
@@ -255,8 +284,42 @@ class Judge:
         self.commits = Commits([v for *_, v in self.reader.records(f"{self.name}.commits")], self.problems)
         self.partitions = self.reader.topics(f"{self.name}.")
         self.topics = {t: self.reader.records(t) for t in self.reader.topics(f"{self.name}.")
-                       if t.rsplit(".", 1)[1] not in ("commits", "position", "status", "_schemas")}
+                       if t.rsplit(".", 1)[1] not in ("commits", "position", "status", "parked", "_schemas")}
+        self.unpark()
         self.records = sum(map(len, self.topics.values()))
+
+    def unpark(self):
+        """Stand-ins give way to what they stand for."""
+        topic, pieces, at = f"{self.name}.parked", collections.defaultdict(list), {}
+        self.parked = 0
+        for m in self.reader.messages(topic) if topic in self.partitions else []:
+            name, piece = m.key().decode().split("/")
+            record = self.reader.decode(m.value())[1]
+            if (record["id"], record["piece"], len(pieces[name])) != (name, int(piece), int(piece)):
+                self.problems.add("wrong", f"{topic} offset {m.offset()}: piece {record['piece']} of {record['id']} under the key {m.key()}")
+            if not pieces[name]:
+                at[f"{topic}:0:{m.offset()}"] = name
+            pieces[name].append(record)
+        for name, parts in pieces.items():
+            if len(parts) != parts[0]["pieces"] or sum(len(p["data"]) for p in parts) != parts[0]["size"]:
+                self.problems.add("lost", f"{topic}: {name} has {len(parts)} of {parts[0]['pieces']} pieces")
+        for table in self.tables:
+            records = self.topics.get(self.row_topic(table), [])
+            for number, (partition, offset, key, name, value) in enumerate(records):
+                if value["parked"] is None:
+                    continue
+                where = f"{table} {key} seq {value['source']['seq']}"
+                if value["parked"] not in at:
+                    self.problems.add("lost", f"{where}: nothing is parked at {value['parked']}")
+                    continue
+                self.parked += 1
+                _, whole = self.reader.decode(b"".join(p["data"] for p in pieces.pop(at.pop(value["parked"]))))
+                if value["before"] is not None or value["after"] is not None or whole["parked"] is not None or \
+                        any(whole[f] != value[f] for f in ("op", "source", "transaction")):
+                    self.problems.add("wrong", f"{where}: the stand-in is not that of what is parked")
+                records[number] = (partition, offset, key, name, whole)
+        for name in at.values():
+            self.problems.add("wrong", f"{topic}: nothing stands in for {name}")
 
     def dump(self, path):
         with open(path, "w") as out:
@@ -298,7 +361,7 @@ class Judge:
                     self.problems.add("wrong", f"{topic}-{partition}: last seq {last[partition]['seq']}, commits say "
                                                f"{self.commits.last.get((topic, partition))}")
         for topic, partition in self.commits.counts:
-            if self.commits.counts[(topic, partition)] and topic not in self.topics:
+            if self.commits.counts[(topic, partition)] and topic not in self.topics and topic != f"{self.name}.parked":
                 self.problems.add("lost", f"topic {topic} of the commits is not there")
         for seq, count in seqs.items():
             if count > 1:
@@ -321,6 +384,9 @@ class Judge:
         self.copies = collections.defaultdict(list)     # table -> (place, highest key) of its chunks
         self.copied = {t: truth.place_of(gtids) for t, gtids in self.commits.copied.items()}
         for table in self.tables:
+            if not world.key_columns(table):
+                self.check_bag(truth, table, place_of)
+                continue
             by_key = collections.defaultdict(list)
             emptied = self.check_emptied(truth, table, place_of)
             for partition, offset, key, _, value in sorted(self.topics.get(self.row_topic(table), []), key=lambda r: r[4]["source"]["seq"]):
@@ -341,6 +407,8 @@ class Judge:
                 if key != {c: image.get(c) for c in world.key_columns(table)}:
                     self.problems.add("wrong", f"{where}: the key is not the row's, {image}")
                 by_key[tuple(key[c] for c in world.key_columns(table))].append((place, gtid, value))
+            if any(e.table == table for e in world.events(self.on)):
+                emptied = self.left(truth, table, emptied, by_key)
             for key, records in by_key.items():
                 first = records[0][2]["source"]["seq"]
                 records += [(place, gtid, {**value, "before": c[2]}) for place, gtid, value in emptied
@@ -350,7 +418,7 @@ class Judge:
                     self.copies[table].append((*records[0][:2], key))
             chunks = {}
             for place, gtid, key in self.copies.pop(table, []):
-                chunks[gtid] = (place, max(key, chunks.get(gtid, (0, key))[1]))
+                chunks[gtid] = (place, max(key, chunks.get(gtid, (0, key))[1], key=lambda k: world.order(table, k)))
             self.copies[table] = [chunks[gtid] for _, _, gtid, _ in places if gtid in chunks]
             for key in sorted(set(by_key) | set(truth.changes[table])):
                 self.check_key(truth, table, key, by_key.get(key, []))
@@ -378,6 +446,45 @@ class Judge:
             self.problems.add("lost", f"{where}: {len(told)} changes up to {told[-1][4]} ({told[-1][1]}) are in no record, "
                                       f"and no copy came behind them")
         self.check_history(truth, table, key, changes[start:], records, value["after"] if copied else None)
+
+    def left(self, truth, table, emptied, by_key):
+        """Events are bound to this table: its rows leave by d before each t. What is returned has none: where the table was dropped,
+        and nobody knew its columns any more."""
+        told = {gtid for records in by_key.values() for _, gtid, value in records if value["op"] == "d"}
+        silent = [e for e in emptied if e[1] not in told and truth.statements[e[1]].lstrip("/* ").upper().startswith("DROP")]
+        for key, changes in truth.changes[table].items():
+            truth.changes[table][key] = [(c[0], "d", *c[2:]) if c[1] == "t" and c[4] not in {e[1] for e in silent} else c for c in changes]
+        for place, gtid, value in emptied:
+            late = [k for k, records in by_key.items() for _, g, v in records if g == gtid and v["source"]["seq"] > value["source"]["seq"]]
+            if late:
+                self.problems.add("reordered", f"{table}: rows of {gtid} behind its t: {late[:3]}")
+        return silent
+
+    def check_bag(self, truth, table, place_of):
+        """Without a key: one copy of all rows at one place, then each change, in order."""
+        copied, place, found = collections.Counter(), None, []
+        for _, _, key, _, value in sorted(self.topics.get(self.row_topic(table), []), key=lambda r: r[4]["source"]["seq"]):
+            gtid, at = place_of.get(value["source"]["seq"], (None, None))
+            if key is not None or value["source"]["gtid"] != gtid:
+                self.problems.add("wrong", f"{table}: a record of {gtid} (by the commits) with key {key}: {value}")
+            if value["op"] == "r" and place not in (None, at) or value["op"] == "r" and found:
+                self.problems.add("repeated", f"{table}: copied again at {gtid}: {value['after']}")
+            if value["op"] == "r":
+                place = at
+                copied[items(value["after"])] += 1
+            else:
+                found.append((value["op"], value["before"], value["after"], gtid))
+        place = self.copied.get(table, 0) if place is None else place
+        want = truth.bag_at(table, place)
+        if copied != want:
+            self.problems.add("lost" if want - copied else "repeated", f"{table}: copied at {truth.gtids[place]} without {list((want - copied).items())[:3]}, "
+                              f"with {list((copied - want).items())[:3]} too many")
+        history = [c[1:] for c in truth.bags[table] if c[0] > place]
+        for number, (have, wanted) in enumerate(itertools.zip_longest(found, history)):
+            if have != wanted:
+                kind = "lost" if have is None or have in history[number:] else "repeated" if wanted is None or have in history[:number] else "wrong"
+                self.problems.add(kind, f"{table}: record {number} behind the copy is {have}, the history has {wanted}")
+                return
 
     def check_emptied(self, truth, table, place_of):
         """[(place, gtid, record)]: one record t in each partition for each time the table was emptied, and no other."""
@@ -458,12 +565,17 @@ class Judge:
 
     def passed(self, table, key):
         """The place where the first copy passed this key: it leaves out what lies before."""
-        return next((at for at, highest in self.copies[table] if highest >= key), self.copied.get(table, 0))
+        key = world.order(table, key)
+        return next((at for at, highest in self.copies[table] if world.order(table, highest) >= key), self.copied.get(table, 0))
 
     def check_end(self, truth, connection):
         """The model against the source (a check of the witness), and the end of each topic against the source."""
         for table in self.tables:
             columns, rows = table_now(connection, self.db, table)
+            if not world.key_columns(table):
+                if rows != truth.bag_at(table, len(truth.gtids)):
+                    raise AssertionError(f"the model lost its way: {table} is not {rows}")
+                continue        # check_bag has seen every record
             if rows != truth.rows[table]:
                 differ = [k for k in set(rows) | set(truth.rows[table]) if rows.get(k) != truth.rows[table].get(k)]
                 raise AssertionError(f"the model lost its way: {table} {differ[:3]}: {[truth.rows[table].get(k) for k in differ[:3]]} "
@@ -485,14 +597,14 @@ class Judge:
 
     def check_events(self):
         wanted, there = {}, {}
-        for event in world.EVENTS:
+        for event in world.events(self.on):
             topic = f"{self.name}.{event.topic}"
             for *_, row in self.topics.get(self.row_topic(event.table), []):
                 fields = event.of(row["before"], row["after"])
                 if fields is not None:
                     source = row["source"]
                     wanted[(topic, source["seq"], f"faults.{event.name}")] = (source["gtid"], source["ts_us"], fields)
-        for topic in sorted({f"{self.name}.{event.topic}" for event in world.EVENTS}):
+        for topic in sorted({f"{self.name}.{event.topic}" for event in world.events(self.on)}):
             for partition, offset, key, name, value in self.topics.get(topic, []):
                 meta, value = value["meta"], {k: v for k, v in value.items() if k != "meta"}
                 at = int(meta["at"].timestamp() * 1_000_000 + 0.5) if isinstance(meta["at"], datetime.datetime) else meta["at"]
@@ -512,7 +624,7 @@ class Judge:
     # ---- views
 
     def check_views(self, folder, connection):
-        for view, definition in world.VIEWS.items():
+        for view, definition in world.views(self.on).items():
             mine, theirs = definition["compare"]
             store = sqlite3.connect(f"file:{folder}/state/{view}.db?mode=ro", uri=True)
             try:

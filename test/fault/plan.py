@@ -5,6 +5,8 @@ How sessions interleave is the server's; the plan is the same each time.
 """
 import random
 
+import world
+
 SESSIONS = 3
 
 
@@ -60,11 +62,24 @@ class Maker:
             return f"UPDATE {table} SET v = {r.randint(0, 99)} WHERE id BETWEEN {i} AND {i + 3}"
         return f"DELETE FROM {table} WHERE id = {i}"
 
+    def bag(self):
+        r, g = self.r, self.r.randint(0, 25)
+        return r.choice((f"INSERT INTO bag VALUES ({g}, {r.randint(0, 3)}, 'y'), ({g}, 1, NULL), ({g}, 1, NULL)", f"DELETE FROM bag WHERE g = {g} LIMIT 2",
+                         f"UPDATE bag SET v = {r.randint(0, 3)}, g = {r.choice((g, g + 1))} WHERE g = {g} LIMIT 3"))
+
+    def ci(self):
+        """The same key in another case is the same row for the server, and another key for who reads records."""
+        r = self.r
+        key, other = (r.choice(("key", "KEY", "Key", "kEy")) + str(r.randint(1, 320)) for _ in range(2))
+        again = r.choice(("key", "KEY", "Key")) + key[3:]
+        return r.choice((f"INSERT INTO ci VALUES ('{key}', {r.randint(0, 99)}) ON DUPLICATE KEY UPDATE v = VALUES(v)", f"DELETE FROM ci WHERE k = '{key}'",
+                         f"UPDATE ci SET k = '{again}' WHERE k = '{key}'", f"UPDATE ci SET k = '{other}', v = v + 1 WHERE k = '{key}'"))
+
     def change(self):
         tables = ["a"] * 5 + ["gm"] * 4 + ["ddl"] + ["tr"] * (self.on["truncate"] or self.on["drop"]) + ["swap"] * self.on["rename"] + \
-            ["child"] * self.on["cascades"]
+            ["child"] * self.on["cascades"] + ["bag"] * self.on["keyless"] + ["ci"] * 2 * self.on["collation"]
         table = self.r.choice(tables)
-        return getattr(self, table)() if table in ("a", "gm", "child") else self.simple(table)
+        return getattr(self, table)() if table in ("a", "gm", "child", "bag", "ci") else self.simple(table)
 
     def changes(self, most):
         return [self.change() for _ in range(self.r.randint(1, most))]
@@ -142,13 +157,21 @@ class Maker:
     def parent(self):
         return "txn", [f"DELETE FROM parent WHERE id = {self.r.randint(1, 60)}", *self.changes(1)], "COMMIT"
 
+    def wide(self):
+        """Records of half the limit, above it, and of which only both images together are above it."""
+        r = self.r
+        size = r.choice((100, world.RECORD_MAX // 2 - 2000, world.RECORD_MAX // 2 + 2000, world.RECORD_MAX + 5000))
+        return "txn", [*self.changes(2), r.choice((f"INSERT INTO wide VALUES ({r.randint(1, 8)}, 0, REPEAT('{r.choice('uvw')}', {size})) "
+                                                   f"ON DUPLICATE KEY UPDATE body = VALUES(body)", f"UPDATE wide SET v = v + 1 WHERE id = {r.randint(1, 8)}",
+                                                   f"DELETE FROM wide WHERE id = {r.randint(1, 8)}"))], "COMMIT"
+
     def other(self):
         return "bare", [f"INSERT INTO other VALUES ({self.r.randint(1, 999)}, 1) ON DUPLICATE KEY UPDATE v = v + 1"], None
 
 
 WEIGHTS = [("commit", 40, None), ("alone", 25, None), ("other", 5, None), ("rollback", 8, "rollbacks"), ("savepoint", 8, "savepoints"),
            ("xa", 8, "xa"), ("alter", 3, "ddl"), ("truncate", 2, "truncate"), ("drop", 1, "drop"), ("rename", 2, "rename"),
-           ("parent", 5, "cascades")]
+           ("parent", 5, "cascades"), ("wide", 4, "parked")]
 
 
 def make(seed, on, steps):

@@ -13,9 +13,9 @@ import harness
 SLOTS, SLOT, NAME = 64, struct.Struct("48sQQ"), 48
 
 WINDOWS = {
-    "transaction": ["change"],
-    "commit": ["produced", "commit_record", "position_record", "flushed", "committed"],
-    "chunk": ["window_open", "chunk_read", "chunk_row"],
+    "transaction": ["change", "change", "leaves"],
+    "commit": ["produced", "commit_record", "position_record", "flushed", "next_record", "committed"],
+    "chunk": ["window_open", "chunk_read", "chunk_row", "spooled"],
     "take-over": ["initialised", "position_read"],
     "view": ["applied", "view_rows", "view_position", "view_committed"],
     "idle": [],
@@ -135,4 +135,4 @@ class Instance:
         return "standing by" in self.log() or bool(self.led_since()) or not self.alive() or self.state() == "T"
 
     def tail(self, lines=6):
-        return "\n".join(self.log().splitlines()[-lines:])
+        return "\n".join([line for line in self.log().splitlines() if "level=debug" not in line][-lines:])

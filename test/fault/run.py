@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pymysql
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, NewTopic
 
 import judge
 import plan
@@ -25,7 +25,7 @@ FAULTS = ["kill capture", "stop capture", "kill broker", "stop broker", "kill so
 # what can strike in a window, the more often the more it costs nothing
 STRIKES = {
     "transaction": ["kill capture"] * 3 + ["kill broker", "kill source", "cut", "cut", "stop capture", "take-over", "take-over", "stop broker"],
-    "commit": ["kill capture"] * 4 + ["kill broker", "kill broker", "kill source", "take-over", "take-over", "stop capture", "stop broker", "cut"],
+    "commit": ["kill capture"] * 5 + ["kill broker", "kill source", "stop capture", "stop broker", "cut"] + ["take-over"] * 4,
     "chunk": ["kill capture"] * 2 + ["cut", "cut", "kill source", "kill source", "kill broker", "take-over", "stop source"],
     "take-over": ["kill capture", "kill capture", "kill broker", "kill source", "cut", "stop capture", "stop broker"],
     "view": ["kill worker"] * 5 + ["stop worker", "kill broker", "stop broker"],
@@ -57,7 +57,7 @@ class Site:
 
 class Run:
     def __init__(self, site, seed, folder, on):
-        self.site, self.servers, self.seed, self.folder, self.on = site, site.servers, seed, folder, on
+        self.site, self.servers, self.seed, self.folder, self.on = site, site.servers, seed, folder, world.of_run(on, seed)
         self.random = random.Random(seed)
         self.db = self.name = f"f{seed}x{os.getpid()}"
         self.notes, self.struck, self.missed = [], [], []
@@ -66,8 +66,8 @@ class Run:
         self.healers, self.broker_down = [], False
         self.lock = threading.Lock()
         self.begun = time.monotonic()
-        self.marks = []
-        self.at_least_once = self.on["at-least-once"] and seed % 4 == 3
+        self.marks, self.asleep = [], None
+        self.at_least_once = self.on["at-least-once"]
         self.slow_chunk = self.random.choice((0, 20, 100, 200))
 
     def note(self, text):
@@ -88,21 +88,33 @@ class Run:
                     "kafka.timeout": "10s", "capture.memory": "8MB", "capture.commit_bytes": r.choice(("64k", "256k", "1MB")),
                     "capture.commit_interval": r.choice(("20ms", "100ms", "250ms")), "capture.events": "events",
                     "copy.chunk_rows": r.choice((40, 100, 250)), "source.read_timeout": "8s", "source.server_id": 10000 + self.seed % 1000000,
-                    "kafka.session.timeout.ms": r.choice((3000, 3000, 3000, 6000))}
+                    "kafka.kafka.debug": "cgrp", "log.level": "debug", "kafka.session.timeout.ms": r.choice((3000, 3000, 3000, 6000))}
         self.setup = Setup(self.servers, self.folder, self.name, ", ".join(f"{self.db}.{t}" for t in world.captured(self.on)))
         self.setup.settings.update({k: str(v) for k, v in settings.items()})
         if self.at_least_once:
             self.setup.settings["capture.delivery"] = "at-least-once"
         self.setup.settings["kafka.partitions"] = str(r.choice((1, 2, 3)))
         self.setup.write()
-        world.write_files(self.folder, self.name, self.db)
+        world.write_files(self.folder, self.name, self.db, self.on)
         self.reader = TopicReader(self.servers.bootstrap, f"{self.name}._schemas")
         self.setup.reader = self.reader
+        if self.on["parked"]:
+            topic = NewTopic(f"{self.name}.{self.db}.wide", int(self.setup.settings["kafka.partitions"]), 3,
+                             config={"retention.ms": "-1", "max.message.bytes": str(world.RECORD_MAX)})
+            admin = AdminClient({"bootstrap.servers": self.servers.bootstrap})
+            for made in admin.create_topics([topic]).values():
+                made.result(60)
 
     # ---- strikes
 
     def may_take_over(self):
         return self.on["take-over"] and not self.at_least_once
+
+    def points(self, window):
+        """Those of a window that this run can reach."""
+        never = {"flushed" if self.at_least_once else "next_record", *([] if self.on["leaves"] else ["leaves"]),
+                 *([] if self.on["keyless"] else ["spooled"])}
+        return [p for p in WINDOWS[window] if p not in never]
 
     def strikes(self):
         """Which fault in which window: windows in turn, by the seed, so that a batch meets all of them."""
@@ -114,8 +126,8 @@ class Run:
         out = []
         for window in mine:
             fault = r.choice([f for f in STRIKES[window] if (f != "take-over" or self.may_take_over()) and (f != "cut" or self.on["cuts"])])
-            point = r.choice(WINDOWS[window]) if WINDOWS[window] else None
-            most = {"change": 60, "chunk_row": 40, "applied": 60}.get(point, 4)
+            point = r.choice(self.points(window)) if WINDOWS[window] else None
+            most = {"change": 60, "chunk_row": 40, "applied": 60, "leaves": 40, "spooled": 1}.get(point, 4)
             out.append((window, point, r.randint(1, most), fault, r.uniform(0.2, 3)))
         return out
 
@@ -180,13 +192,13 @@ class Run:
             target = self.worker if window == "view" else self.capture
         if window not in ("take-over", "chunk"):    # else it was armed when it was started
             target.slots.arm(point, times)
-        at = self.wait_stop(target, point, {"take-over": 12, "chunk": 15}.get(window, 5))
+        at = self.wait_stop(target, point, {"take-over": 12, "chunk": 15, "leaves": 8}.get(point if point == "leaves" else window, 5))
         if at != point:
             self.missed.append(point)
         self.count(WINDOW_OF.get(at, "idle") if at != point else window, fault, at)
         self.do(fault, target, seconds)
-        for c in [target, *self.captures]:
-            c.signal(signal.SIGCONT)
+        target.signal(signal.SIGCONT)
+        self.wake()
 
     def take_over(self, point, sleeper=None):
         """A second instance, whose turn has come: the first is killed, or stopped for longer than the brokers wait."""
@@ -201,9 +213,21 @@ class Run:
                 first.kill()
                 self.captures.remove(first)
                 self.retired.append(first)
-            elif first is not None:
-                first.signal(signal.SIGSTOP)
+            elif first is not None:         # with something in hand, if it can be: what it does when it wakes is the question
+                at = self.random.choice(self.points("commit"))
+                first.slots.arm(at, self.random.randint(1, 3))
+                self.note(f"{first.label} sleeps at {self.wait_stop(first, at, 2)}")
+                self.asleep = first
         return other
+
+    def wake(self):
+        """Who slept does so until another one leads."""
+        if self.asleep is not None and self.asleep.alive():
+            led = self.asleep.led_since()
+            wait_quietly(10, lambda: any(c is not self.asleep and c.alive() and c.led_since() > led for c in self.captures))
+        self.asleep = None
+        for c in self.captures:
+            c.signal(signal.SIGCONT)
 
     def count(self, window, fault, point):
         self.note(f"strike: {fault} in window {window}" + (f" at {point}" if point else ""))
@@ -376,7 +400,7 @@ class Run:
                                   "\n".join(c.tail() for c in self.captures))
                 return
             time.sleep(0.2)
-        for view in world.VIEWS:
+        for view in world.views(self.on):
             said = None
             while self.on["views"]:
                 self.watch()

@@ -21,6 +21,10 @@ INGREDIENTS = {
     "cascades": True,
     "snapshot": True,        # `millrace snapshot` of a table while it is streamed
     "at-least-once": True,    # one run in four
+    "leaves": True,           # events and views of a table that is emptied: its rows leave one by one before op t
+    "keyless": True,          # a table without a key
+    "collation": True,        # a key that is text, of which upper and lower case are the same
+    "parked": True,           # one run in five: rows larger than their topic takes
 }
 
 TABLES = {
@@ -33,14 +37,30 @@ TABLES = {
     "parent": "id INT PRIMARY KEY, v INT",
     "child": "id INT PRIMARY KEY, parent INT, v INT, KEY (parent), CONSTRAINT c FOREIGN KEY (parent) REFERENCES parent (id) "
              "ON DELETE CASCADE",
+    "bag": "g INT, v INT NOT NULL, s VARCHAR(10)",
+    "ci": "k VARCHAR(30) COLLATE utf8mb4_general_ci PRIMARY KEY, v INT NOT NULL",
+    "wide": "id INT PRIMARY KEY, v INT NOT NULL, body LONGTEXT",
 }
+RECORD_MAX = 1048576    # max.message.bytes of the topic of "wide"
 OUTSIDE = ("other", "isam")        # not captured
-NEEDS = {"tr": ("truncate", "drop"), "swap": ("rename",), "parent": ("cascades",), "child": ("cascades",)}
-KEYS = {"gm": ("g", "m")}
+NEEDS = {"tr": ("truncate", "drop"), "swap": ("rename",), "parent": ("cascades",), "child": ("cascades",),
+         "bag": ("keyless",), "ci": ("collation",), "wide": ("parked",)}
+KEYS = {"gm": ("g", "m"), "bag": (), "ci": ("k",)}
 
 
 def key_columns(table):
     return KEYS.get(table, ("id",))
+
+
+def order(table, key):
+    """What the keys of a table are sorted by."""
+    return tuple(k.upper() for k in key) if table == "ci" else key
+
+
+def of_run(on, seed):
+    """What this run's history holds."""
+    return {**on, "at-least-once": on["at-least-once"] and seed % 4 == 3, "parked": on["parked"] and seed % 5 == 0,
+            "leaves": on["leaves"] and (on["truncate"] or on["drop"])}
 
 
 def captured(on):
@@ -61,6 +81,12 @@ def create(db, on, random):
     for table in ("tr", "swap"):
         if table in captured(on):
             out.append(f"INSERT INTO {table} SELECT seq, seq FROM seq_1_to_80")
+    if on["keyless"]:
+        out.append("INSERT INTO bag SELECT seq % 20, seq % 3, IF(seq % 4 = 0, NULL, 'x') FROM seq_1_to_120")
+    if on["collation"]:
+        out.append("INSERT INTO ci SELECT CONCAT(ELT(seq % 3 + 1, 'Key', 'KEY', 'key'), seq * 2), seq FROM seq_1_to_150")
+    if on["parked"]:
+        out.append(f"INSERT INTO wide SELECT seq, seq, REPEAT('w', IF(seq = 3, {RECORD_MAX + 1000}, 100)) FROM seq_1_to_6")
     if on["cascades"]:
         out += ["INSERT INTO parent SELECT seq, seq FROM seq_1_to_60", "INSERT INTO child SELECT seq, seq % 60 + 1, seq FROM seq_1_to_200"]
     return out
@@ -116,7 +142,19 @@ EVENTS = [
     Event("Moved", "moves", "a", "changes", "v < 40", lambda r: r["v"] < 40, ["id"], [column("id", "int"), column("v", "int")]),
     Event("Noted", "notes", "a", "always", "v % 3 = 0", lambda r: r["v"] % 3 == 0, ["id"],
           [column("id", "int"), column("s", ["null", "string"])]),
+    Event("Came", "stays", "tr", "enters", "v < 60", lambda r: r["v"] < 60, ["id"], [column("id", "int"), column("v", "int")]),
+    Event("Stayed", "stays", "tr", "changes", "v < 60", lambda r: r["v"] < 60, ["id"], [column("id", "int"), column("v", "int")]),
+    Event("Went", "stays", "tr", "leaves", "v < 60", lambda r: r["v"] < 60, ["id"], [column("id", "int")]),
 ]
+
+
+def events(on):
+    return [e for e in EVENTS if e.table != "tr" or on["leaves"]]
+
+
+def views(on):
+    return {name: view for name, view in VIEWS.items() if name not in ("stays", "emptied") or on["leaves"]}
+
 
 VIEWS = {
     "joined": {  # over events
@@ -141,15 +179,31 @@ VIEWS = {
         "compare": ("SELECT 'a', id, v, s FROM a UNION ALL SELECT 'c', g, members, NULL FROM counts ORDER BY 1, 2",
                     "SELECT 'a', id, v, s FROM {db}.a UNION ALL SELECT 'c', g, COUNT(*), NULL FROM {db}.gm GROUP BY g ORDER BY 1, 2"),
     },
+    "stays": {  # over events of a table that is emptied
+        "inputs": ["stays"], "key.stays": "id",
+        "tables": "CREATE TABLE stays (id INTEGER PRIMARY KEY, v INTEGER NOT NULL);",
+        "on": {"Came": "INSERT INTO stays (id, v) VALUES (:id, :v);", "Stayed": "UPDATE stays SET v = :v WHERE id = :id;",
+               "Went": "DELETE FROM stays WHERE id = :id;"},
+        "source": "-- table: stays\nSELECT id, v FROM {db}.tr WHERE v < 60\n",
+        "compare": ("SELECT id, v FROM stays ORDER BY id", "SELECT id, v FROM {db}.tr WHERE v < 60 ORDER BY id"),
+    },
+    "emptied": {  # over its rows
+        "inputs": ["{db}.tr"], "key.emptied": "id",
+        "tables": "CREATE TABLE emptied (id INTEGER PRIMARY KEY, v INTEGER);",
+        "on": {"{db}.tr.insert": "INSERT INTO emptied (id, v) VALUES (:id, :v);", "{db}.tr.update": "UPDATE emptied SET v = :v WHERE id = :id;",
+               "{db}.tr.delete": "DELETE FROM emptied WHERE id = :id;", "{db}.tr.truncate": "DELETE FROM emptied;"},
+        "source": "-- table: emptied\nSELECT id, v FROM {db}.tr\n",
+        "compare": ("SELECT id, v FROM emptied ORDER BY id", "SELECT id, v FROM {db}.tr ORDER BY id"),
+    },
 }
 
 
-def write_files(folder, prefix, db):
+def write_files(folder, prefix, db, on):
     """Events and views of a configuration, in their folders."""
     (folder / "events").mkdir(exist_ok=True)
-    for event in EVENTS:
+    for event in events(on):
         (folder / "events" / f"{event.name}.avsc").write_text(event.file(prefix, db))
-    for name, view in VIEWS.items():
+    for name, view in views(on).items():
         at = folder / "views" / name
         (at / "on").mkdir(parents=True, exist_ok=True)
         inputs = ", ".join(f"{prefix}.{i.format(db=db)}" for i in view["inputs"])

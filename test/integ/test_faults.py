@@ -111,7 +111,7 @@ def verdict(records, commits=None):
     """records: [(seq, gtid, op, before, after)]"""
     def envelope(seq, gtid, op, before, after):
         return {"source": {"seq": seq, "gtid": gtid, "ts_us": 0, "snapshot": gtid.startswith("snapshot"), "name": "n", "db": "d", "table": "ddl"}, "op": op,
-                "before": before, "after": after, "absent": None, "exact": None}
+                "before": before, "after": after, "absent": None, "exact": None, "parked": None}
 
     rows = [(0, n, {"id": (r[3] or r[4])["id"]}, "n.d.ddl.Envelope", envelope(*r)) for n, r in enumerate(records)]
     commits = commits if commits is not None else [
