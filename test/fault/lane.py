@@ -49,7 +49,7 @@ def one(site, folder, on, seed, keep, keep_all=False):
     if hasattr(run, "saw"):
         out["figures"] = [len(run.saw.transactions), sum(len(t.changes) for t in run.saw.transactions), run.judge.records]
     (folder / "notes").write_text("\n".join(run.notes) + "\n")
-    if run.problems:
+    if run.problems or keep_all:
         (folder / "problems").write_text("\n".join(run.problems.lines()) + "\n")
         if hasattr(run, "judge") and hasattr(run.judge, "topics"):
             run.judge.dump(folder / "topics")

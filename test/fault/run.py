@@ -301,7 +301,8 @@ class Run:
         """Asked for while streaming; there may be nobody to ask."""
         try:
             said = self.setup.millrace("snapshot", "--detach", table, timeout=60)
-            self.note(f"snapshot {table}: {said.returncode} {said.stderr.strip()[:200]}")
+            told = [line for line in said.stderr.splitlines() if "level=debug" not in line]
+            self.note(f"snapshot {table}: {said.returncode} {' '.join(told)[:200]}")
         except subprocess.TimeoutExpired:
             self.note(f"snapshot {table}: no answer")
 
@@ -436,6 +437,7 @@ class Run:
         if self.on["views"]:
             j.check_views(self.folder, self.connection)
         self.truth, self.saw = truth, saw
+        self.note(f"history: {saw.told()}; sessions: " + ", ".join(f"{w.done} steps, {w.refused} refused, {w.lost} lost" for w in self.writers))
 
     def end(self):
         for instance in [*self.captures, *self.retired, *([self.worker] if self.worker else [])]:
@@ -477,7 +479,7 @@ class Session(writers.Writer):
         """Traffic has to last as long as the strikes do: who is ahead of them goes slowly."""
         self.may_go.wait()
         ahead = self.done / len(self.steps) - self.over
-        super().step(kind, pause if ahead < 0 else pause * 4 + 0.05, *words)
+        super().step(kind, pause if ahead < 0 else pause * 4 + (0.05 if ahead < 0.15 else 0.5), *words)
 
 
 class TopicReader(Reader):

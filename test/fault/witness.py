@@ -56,11 +56,14 @@ class Witness:
     def __init__(self, lines, db):
         self.db, self.transactions = db, []
         self.shapes, self.prepared, self.columns = {}, {}, None
-        self.torn = self.rolled_back = self.cut_rows = 0
+        self.xa_commits = self.torn = self.rolled_back = self.cut_rows = 0
         self.reset()
         self.statement = None
         for line in lines:
             self.line(line.rstrip("\n"))
+
+    def told(self):
+        return f"{len(self.transactions)} transactions, {self.xa_commits} of them XA, {self.rolled_back} rows rolled back, {self.cut_rows} to savepoints, {self.torn} torn"
 
     def reset(self, gtid=None, standalone=False):
         self.gtid, self.standalone = gtid, standalone
@@ -177,6 +180,7 @@ class Witness:
             self.end(True)
         elif verb == "COMMIT":
             self.changes = self.prepared.pop(xid)
+            self.xa_commits += 1
             self.end(True)
         elif verb == "ROLLBACK":
             self.rolled_back += len(self.prepared.pop(xid, []))
