@@ -94,7 +94,7 @@ class Reader:
 
     def __init__(self, bootstrap):
         self.bootstrap = bootstrap
-        self.schemas = {}
+        self.schemas, self.schemas_topic = {}, "_schemas"
 
     def consumer(self, **more):
         return Consumer({"bootstrap.servers": self.bootstrap, "group.id": "independent-reader", "enable.auto.commit": False,
@@ -109,12 +109,13 @@ class Reader:
         finally:
             c.close()
 
-    def messages(self, topic, offsets=None):
-        """All committed messages of a topic, in the order of each partition; offsets: {partition: first offset}."""
+    def messages(self, topic, offsets=None, lowest=0):
+        """All committed messages of a topic, in the order of each partition; offsets: {partition: first offset}; lowest: where
+        the others begin (OFFSET_BEGINNING: where the topic has lost its beginning)."""
         c = self.consumer()
         try:
             partitions = self.topics().get(topic, 0)
-            c.assign([TopicPartition(topic, p, (offsets or {}).get(p, 0)) for p in range(partitions)])
+            c.assign([TopicPartition(topic, p, (offsets or {}).get(p, lowest)) for p in range(partitions)])
             ended, out = set(), []
             quiet_since = time.monotonic()
             while len(ended) < partitions:
@@ -133,7 +134,7 @@ class Reader:
 
     def schema(self, schema_id):
         if schema_id not in self.schemas:
-            for m in self.messages("_schemas"):
+            for m in self.messages(self.schemas_topic):
                 key, value = json.loads(m.key()), json.loads(m.value()) if m.value() else None
                 if key.get("keytype") == "SCHEMA" and value:
                     self.schemas.setdefault(value["id"], fastavro.parse_schema(json.loads(value["schema"]), {}))
@@ -150,9 +151,10 @@ class Reader:
         assert stream.read() == b"", "bytes left over behind the record"
         return schema["name"], value
 
-    def records(self, topic):
+    def records(self, topic, lowest=0):
         """[(partition, offset, key, record name, value)]"""
-        return [(m.partition(), m.offset(), self.decode(m.key())[1], *self.decode(m.value())) for m in self.messages(topic)]
+        return [(m.partition(), m.offset(), self.decode(m.key())[1], *self.decode(m.value()))
+                for m in self.messages(topic, lowest=lowest)]
 
 
 class Daemon:

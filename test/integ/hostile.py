@@ -12,7 +12,7 @@ import pytest
 from confluent_kafka.admin import AdminClient
 
 from fold import check_seq, compare
-from harness import ROOT, Servers, Setup, run_sql, source_position, wait_until
+from harness import ROOT, Reader, Servers, Setup, run_sql, source_position, wait_until  # noqa: F401
 
 sys.path.insert(0, str(ROOT / "test" / "fault"))
 import proxy as p  # noqa: E402

@@ -1,15 +1,18 @@
 """Brokers that misbehave, and people who change topics under us."""
 import itertools
 import random
+import resource
+import subprocess
 import threading
 import time
 
 import pytest
+from confluent_kafka import OFFSET_BEGINNING, TopicPartition
 from confluent_kafka.admin import ConfigResource, NewPartitions, ResourceType
 
 from fold import check_seq
-from harness import run_sql, wait_until
-from hostile import CONFIG, DATA, case, world  # noqa: F401  (fixtures)
+from harness import ROOT, run_sql, wait_until
+from hostile import CONFIG, DATA, Reader, case, p as proxy, world  # noqa: F401  (fixtures)
 
 names = itertools.count(1)
 
@@ -135,3 +138,72 @@ def test_partitions_are_added_under_us(case):
     assert c.said("level=warning", topic, "has more partitions")
     assert [m for m in c.setup.reader.messages(topic) if m.partition() >= 3]
     check_seq(c.setup)
+
+
+def test_retention_cuts_a_data_topic(case):
+    """What was delivered may go, by an administrator's hand; what is delivered next follows on."""
+    c = case().start()
+    c.write(10)
+    c.delivered()
+    topic = c.setup.topic(f"{c.db}.t")
+    before = c.setup.reader.records(topic)
+    c.admin.delete_records([TopicPartition(topic, n, -1) for n in range(3)])    # -1: all that is there
+    wait_until("the cut", lambda: not c.setup.reader.messages(topic, lowest=OFFSET_BEGINNING), 30)
+    c.write(5)
+    c.delivered()
+    c.run.kill()
+    c.run.start()
+    c.write(5)
+    c.delivered()
+    after = sorted(v["source"]["seq"] for *_, v in c.setup.reader.records(topic, lowest=OFFSET_BEGINNING))
+    last = max(v["source"]["seq"] for *_, v in before)
+    assert after and after == list(range(last + 1, last + 1 + len(after)))
+    c.stop()
+
+
+FILE_MAX = 11 * 1024 * 1024       # above the 10 MB that Kafka sets aside for an index
+
+
+def test_a_brokers_disk_is_full(case):
+    """Kafka gives up a folder that takes no more, and ends when it was the only one. A limit for its files does the same."""
+    c = case(kafka__timeout="4s", kafka__partitions=1).start()
+    c.write(5)
+    c.delivered()
+    script, folder = ROOT / "scripts" / "servers", c.servers.folder
+    subprocess.run([script, "restart", folder, "kafka"], check=True, stdout=subprocess.DEVNULL, preexec_fn=lambda:
+                   resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_MAX, resource.getrlimit(resource.RLIMIT_FSIZE)[1])))
+    c.heals(timeout=90)
+    since = c.mark()
+    noise = ", ".join(["SHA2(RAND(), 512)"] * 15)
+    run_sql(c.connection, *[f"INSERT INTO {c.db}.t SELECT seq, 1, CONCAT({noise}) FROM seq_{n}001_to_{n + 1}000"
+                            for n in range(900, 908)])
+    wait_until("the broker's end", lambda: subprocess.run([script, "status", folder], capture_output=True).returncode == 3, 120)
+    wait_until("a retry", lambda: c.said("level=warning", "trying again", 'hint="', since=since), 90)
+    assert c.run.alive()
+    c.servers.script("start", folder, "--kafka")     # there is room again
+    c.heals(timeout=180)
+    c.stop()
+
+
+def test_a_broker_comes_back_on_another_port(case):
+    """What it advertises counts; kafka.bootstrap only has to name one address that answers."""
+    c = case(kafka__timeout="8s")
+    servers, old = c.servers, c.broker
+    new = proxy.Proxy(*old.target, protocol="blind")
+    c.setup.settings["kafka.bootstrap"] = f"127.0.0.1:{old.port},127.0.0.1:{new.port}"
+    c.setup.write()
+    try:
+        c.start()
+        c.write(5)
+        c.delivered()
+        servers.script("restart", servers.folder, "kafka", f"--kafka-option=advertised.listeners=CLIENT://127.0.0.1:{new.port}")
+        old.refuse()
+        old.cut()
+        c.write(20)
+        c.setup.reader = Reader(f"127.0.0.1:{new.port}")
+        c.heals(timeout=120)
+        c.stop()
+    finally:
+        old.accept()
+        servers.script("restart", servers.folder, "kafka", f"--kafka-option=advertised.listeners=CLIENT://127.0.0.1:{old.port}")
+        new.close()
