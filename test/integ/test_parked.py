@@ -261,3 +261,79 @@ def test_a_row_of_64_mb_costs_the_budget_and_twice_its_size(servers, database, m
     print("peak", run.peak_rss_mb(), "MB")
     assert run.peak_rss_mb() <= 96 + 2 * size / 1024 / 1024
     run.stop()
+
+
+def test_a_row_is_dropped_or_sent_by_force(servers, database, make_setup):
+    """--force sends a row although something newer was delivered; drop --force takes its pieces as well."""
+    db, connection = big_table(database)
+    setup = make_setup(f"{db}.t", kafka__partitions=1)
+    topic, r = setup.topic(f"{db}.t"), random.Random(9)
+    make_topic(servers, topic, 1_500_000, 1)
+    run = setup.daemon("run").start()
+    setup.wait_delivered(source_position(connection), run)
+    body = r.randbytes(2_000_000)
+    insert(connection, db, 1, body)
+    insert(connection, db, 2, r.randbytes(2_000_000))
+    run_sql(connection, f"UPDATE {db}.t SET body = 'small' WHERE id = 1")
+    setup.wait_delivered(source_position(connection), run)
+
+    def listed():
+        return [p["id"] for p in json.loads(setup.millrace("parked", "list", "--json").stdout)]
+
+    def pieces():
+        """Ids that still have a piece: the last record of a key counts."""
+        last = {m.key(): m.value() for m in setup.reader.messages(f"{setup.name}.parked")}
+        return {key.decode().rsplit("/", 1)[0] for key, value in last.items() if value is not None}
+
+    ids = listed()
+    assert len(ids) == 3 and pieces() == set(ids)      # 1, 2, and 1 again: its before-image is as large
+    for words in (("retry", "no-such-id"), ("drop", "no-such-id")):
+        refused = setup.millrace("parked", *words)
+        assert refused.returncode == 3 and "no-such-id" in refused.stderr and "HINT" in refused.stderr, refused.stderr
+    refused = setup.millrace("parked", "retry", ids[0])
+    assert refused.returncode == 3 and "newest" in refused.stderr, refused.stderr
+    refused = setup.millrace("parked", "retry", ids[0], "--force")
+    assert refused.returncode == 3 and "max.message.bytes" in refused.stderr, refused.stderr
+    assert listed() == ids, "what was refused is still there"
+    set_limit(servers, topic, 4_000_000)
+    done = setup.millrace("parked", "retry", ids[0], "--force")
+    assert done.returncode == 0, done.stderr
+    last = setup.reader.records(topic)[-1]
+    assert last[2] == {"id": 1} and last[4]["after"]["body"] == body, "the old row is the last of its key now"
+    assert listed() == ids[1:] and pieces() == set(ids), "the topic's stand-in goes on speaking of the pieces"
+    assert setup.millrace("parked", "drop", ids[1]).returncode == 0
+    assert listed() == ids[2:] and pieces() == set(ids), "no longer told about, but still there"
+    assert setup.millrace("parked", "drop", ids[2], "--force").returncode == 0
+    assert listed() == [] and pieces() == set(ids[:2])
+    refused = setup.millrace("parked", "drop", ids[2], "--force")
+    assert refused.returncode == 3 and "nothing is parked" in refused.stderr, refused.stderr
+    run.kill()
+    run.start()
+    insert(connection, db, 3, b"three")
+    setup.wait_delivered(source_position(connection), run)
+    assert listed() == [], "a restart knows it, too"
+    check_seq(setup)
+    run.stop()
+
+
+def test_an_event_that_is_dropped_lets_those_behind_it_go(servers, database, make_setup):
+    db, connection, setup, topic = event_setup(servers, database, make_setup, 1_500_000)
+    r = random.Random(10)
+    run = setup.daemon("run").start()
+    setup.wait_delivered(source_position(connection), run)
+    insert(connection, db, 1, r.randbytes(2_000_000))
+    run_sql(connection, f"UPDATE {db}.t SET body = 'one' WHERE id = 1", f"UPDATE {db}.t SET body = 'uno' WHERE id = 1")
+    setup.wait_delivered(source_position(connection), run)
+    mine = sorted((p for p in json.loads(setup.millrace("parked", "list", "--json").stdout) if p["topic"] == topic),
+                  key=lambda p: p["seq"])
+    assert len(mine) == 3 and not setup.reader.records(topic)
+    refused = setup.millrace("parked", "drop", mine[1]["id"])
+    assert refused.returncode == 3 and mine[0]["id"] in refused.stderr, refused.stderr
+    done = setup.millrace("parked", "drop", mine[0]["id"])
+    assert done.returncode == 0, done.stderr
+    assert [p["id"] for p in json.loads(done.stdout)["sent"]] == [p["id"] for p in mine[1:]]
+    assert [v["body"] for *_, v in setup.reader.records(topic)] == [b"one", b"uno"]
+    assert not [p for p in json.loads(setup.millrace("parked", "list", "--json").stdout) if p["topic"] == topic]
+    ends = [(c["first_seq"], c["seq"]) for c in setup.commits() if c["seq"] >= c["first_seq"]]
+    assert all(later[0] == earlier[1] + 1 for earlier, later in zip(ends, ends[1:])), ends
+    run.stop()

@@ -153,3 +153,22 @@ def test_a_killed_leader_alone_goes_on_at_once(database, make_setup):
     check(setup, db, connection, run)
     assert "standing by" not in run.log()
     run.stop()
+
+
+def test_a_stop_right_after_a_kill_does_not_wait_for_the_dead(database, make_setup):
+    """The brokers decide who is a member only when the dead one's session is over: a stop takes no part in that."""
+    db, connection = database
+    run_sql(connection, "CREATE TABLE t (id INT PRIMARY KEY AUTO_INCREMENT, v VARCHAR(10))")
+    setup = make_setup(f"{db}.t", kafka__session__timeout__ms="45000")
+    run = instance(setup, 1).start()
+    setup.wait_delivered(source_position(connection), run)
+    for _ in range(2):
+        run.kill()
+        run.start()
+        wait_until("it streams", lambda: streams(run))
+        begun = time.monotonic()
+        run.stop()
+        assert time.monotonic() - begun < 20, run.log_tail()
+        run.start()
+        check(setup, db, connection, run)
+    run.stop()
