@@ -198,12 +198,15 @@ void state_room_for(struct state *s, size_t partition)
 	s->partition_count = partition + 1;
 }
 
+/* Only the file counts: what is remembered may be of a transaction that was rolled back. */
 static int read_offsets(struct state *s, struct err *e)
 {
 	struct sql_statement *q = NULL;
 	struct value v[3];
 	int rc;
 
+	for (size_t p = 0; p < s->partition_count; p++)
+		s->partitions[p].next = s->partitions[p].seq = 0;
 	if (sql_prepare(s->db, s->path, "SELECT partition, next, seq FROM partitions", NULL, &q,
 			e) < 0)
 		return -1;

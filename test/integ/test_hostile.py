@@ -1,9 +1,9 @@
 """A source and a machine that misbehave: nothing lost, nothing twice, and the operator is told."""
 import os
 import random
+import resource
 import shutil
 import signal
-import resource
 import threading
 import time
 from pathlib import Path
@@ -305,5 +305,54 @@ def test_the_state_folder_goes_away(case):
     c.stop()
     c.run.start()
     c.write(5)
+    c.heals()
+    c.stop()
+
+
+def snapshot(c, *words):
+    return c.setup.millrace("snapshot", *words, f"{c.db}.t", timeout=180)
+
+
+def test_the_state_folder_is_full(case):
+    """Reconciling copies keep rows there: one waits, the stream does not, and it goes on when there is room."""
+    c = case().start()
+    run_sql(c.connection, f"INSERT INTO {c.db}.t SELECT seq, 1, REPEAT('x', 200) FROM seq_100000_to_120000")
+    c.delivered()
+    pid, none = c.run.process.pid, (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (300_000, resource.RLIM_INFINITY))
+    said = []
+    asker = threading.Thread(target=lambda: said.append(snapshot(c)))
+    asker.start()
+    wait_until("it to be told", lambda: c.said("no room on the disk"), 60)
+    c.write(5)
+    c.delivered()
+    assert c.run.alive()
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, none)
+    asker.join(180)
+    if said[0].returncode != 0:      # it paused, and says what to type
+        assert "--resume" in said[0].stdout + said[0].stderr, said[0]
+        out = snapshot(c, "--resume")
+        assert out.returncode == 0, out.stdout + out.stderr
+    c.heals()
+    c.stop()
+
+
+def test_the_state_folder_cannot_be_written(case):
+    """A file in its place, also for root: streaming needs nothing of it, a reconciling copy says what is wrong."""
+    c = case().start()
+    state = c.setup.folder / "state"
+    c.stop()
+    shutil.rmtree(state, ignore_errors=True)
+    state.write_text("not a folder")
+    c.run.start()
+    c.write(5)
+    c.delivered()
+    out = snapshot(c)
+    assert out.returncode != 0 and "state" in out.stdout + out.stderr, out.stdout + out.stderr
+    c.write(5)
+    c.delivered()
+    state.unlink()
+    out = snapshot(c, "--resume")
+    assert out.returncode == 0, out.stdout + out.stderr
     c.heals()
     c.stop()
