@@ -3,7 +3,10 @@ import json
 import sqlite3
 import threading
 import time
+import urllib.error
 import urllib.request
+
+import pytest
 
 from harness import run_sql, source_position, wait_until
 
@@ -214,5 +217,31 @@ def test_a_forgotten_hold_expires(database, make_setup):
     assert 10 < time.monotonic() - begin < 30
     out = setup.millrace("verify", "copy")
     assert out.returncode == 0, out.stdout + out.stderr
+    project.stop()
+    run.stop()
+
+
+def test_a_daemon_before_its_capture_waits(database, make_setup):
+    """Neither schemas nor input topics are there: it waits for them and says so, and goes on when capture has made them."""
+    db, connection = database
+    run_sql(connection, "CREATE TABLE t (id INT NOT NULL, part VARCHAR(20) NOT NULL, PRIMARY KEY (id, part))",
+            "INSERT INTO t VALUES (1, 'a'), (2, 'b')")
+    setup = make_setup(f"{db}.t", kafka__schemas_topic=f"_schemas_of_{db}")
+    setup.reader.schemas_topic = f"_schemas_of_{db}"
+    write_view(setup, db, columns=["id", "part"])
+    project = setup.daemon("project").start()
+
+    def waits():
+        assert project.alive(), project.log_tail()
+        return "is not there" in project.log() and "millrace run" in project.log()
+
+    wait_until("it to wait", waits)
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(f"http://{setup.http['project']}/readyz", timeout=5)
+    shown = refused.value.read().decode()
+    assert refused.value.code == 503 and "is retrying" in shown and "is not there" in shown, shown
+    run = setup.daemon("run").start()
+    setup.wait_delivered(source_position(connection), run)
+    wait_until("the view", lambda: rows(setup) == 2)
     project.stop()
     run.stop()

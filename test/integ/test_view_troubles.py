@@ -2,6 +2,7 @@
 import json
 import random
 import resource
+import shutil
 import sqlite3
 import time
 
@@ -147,5 +148,35 @@ def test_a_table_that_is_being_reconciled(database, make_setup):
     run_sql(connection, "UNLOCK TABLES")
     wait_until("its end", lambda: status(setup)["state"] == "live" and status(setup)["message"] == "", 90)
     verified(setup)
+    project.stop()
+    run.stop()
+
+
+def test_the_state_folder_is_gone_or_closed(database, make_setup):
+    """Views live there: without a folder that can be written none is served; one that was removed is built anew."""
+    db, connection = database
+    run_sql(connection, "CREATE TABLE t (id INT PRIMARY KEY, part VARCHAR(400))", "INSERT INTO t VALUES (1, 'a'), (2, 'b')")
+    setup = make_setup(f"{db}.t")
+    folder_of(setup, db)
+    run = setup.daemon("run").start()
+    setup.wait_delivered(source_position(connection), run)
+    state = setup.folder / "state"
+    shutil.rmtree(state, ignore_errors=True)
+    state.write_text("not a folder, also for root")
+    project = setup.daemon("project").start()
+    assert project.ended(60) == 3, project.log_tail()
+    assert "state" in project.log() and 'hint="' in project.log(), project.log_tail()
+    state.unlink()
+    live = state / "copy.db"
+    project.start()
+    wait_until("the view", live.exists)
+    verified(setup)
+    shutil.rmtree(state)
+    run_sql(connection, "INSERT INTO t VALUES (3, 'c')")
+    project.kill()
+    project.start()
+    wait_until("the view, anew", live.exists)
+    verified(setup)
+    assert answer(setup, "SELECT COUNT(*) FROM rows") == (3,)
     project.stop()
     run.stop()
