@@ -109,12 +109,12 @@ static void warn(const struct settings *settings, const struct catalog_name *nam
 {
 	struct err e = ERR_INIT;
 
-	if (name->cascades && strcmp(settings->capture_cascades, "reconcile") == 0) {
+	if (name->keys.count > 0 && strcmp(settings->capture_cascades, "reconcile") == 0) {
 		finding_add(f, FINDING_OK, AREA, NULL,
 			    "table %s.%s: foreign keys change it below the binlog; it is compared "
 			    "after each such change",
 			    name->db, name->table);
-	} else if (name->cascades) {
+	} else if (name->keys.count > 0) {
 		err_config(&e, "table %s.%s: child of a foreign key that cascades or sets null",
 			   name->db, name->table);
 		err_hint(&e, "Rows that the server deletes or changes by itself are not in the "

@@ -157,17 +157,26 @@ static void print_line(FILE *out, const char *label, const char *unit, const jso
 static void print_copies(const json_t *capture, FILE *out)
 {
 	const json_t *copies = json_object_get(capture, "copies"), *copy;
+	int64_t total = number(capture, "copies_total"),
+		left = total - number(capture, "copies_done");
 	const char *paused = "";
-	size_t i, done = 0;
+	size_t i, shown = 0;
 
 	json_array_foreach(copies, i, copy) if (json_is_true(json_object_get(copy, "paused")))
 		paused = text(copy, "why");
-	json_array_foreach(copies, i, copy) done += json_is_true(json_object_get(copy, "done"));
-	if (done == json_array_size(copies))
+	if (left <= 0)
 		return;
-	fprintf(out, "\nfirst copy: %zu of %zu tables done\n", done, json_array_size(copies));
-	json_array_foreach(copies, i, copy) if (!json_is_true(json_object_get(copy, "done")))
+	fprintf(out, "\nfirst copy: %lld of %lld tables done\n", (long long)(total - left),
+		(long long)total);
+	json_array_foreach(copies, i, copy)
+	{
+		if (json_is_true(json_object_get(copy, "done")))
+			continue;
 		print_line(out, text(copy, "table"), "rows", copy, "rows", "rows_estimate");
+		shown++;
+	}
+	if ((int64_t)shown < left)
+		fprintf(out, "  and %lld more\n", (long long)left - (long long)shown);
 	if (paused[0] != '\0')
 		fprintf(out, "  paused: %s\n", paused);
 }

@@ -29,6 +29,7 @@
 #define WRITE_EVERY_US 2000000
 #define ASK_EVERY_US 1000000
 #define NO_SERVER SIZE_MAX
+#define COPIES_MAX 100 /* in the record, which is written all the time */
 #define REPORT_SETTLE_US 250000 /* longer than the pipeline takes between two reports */
 
 struct report {
@@ -55,6 +56,7 @@ struct report {
 	struct status_stage processed;
 	struct status_stage read, delivered;
 	struct status_copy *copies; /* names owned */
+	int64_t copies_total, copies_done;
 	size_t copy_count;
 	int64_t parked, parked_bytes;
 
@@ -140,6 +142,8 @@ static bool make_record(struct report *r, bool *ret_leading, uint64_t *ret_state
 		.delivered = r->leading ? &r->delivered : NULL,
 		.copies = r->copies,
 		.copy_count = r->leading ? r->copy_count : 0,
+		.copies_total = r->leading ? r->copies_total : 0,
+		.copies_done = r->leading ? r->copies_done : 0,
 		.parked = r->leading ? r->parked : 0,
 		.parked_bytes = r->leading ? r->parked_bytes : 0,
 	};
@@ -396,19 +400,42 @@ void report_finish(struct report *r)
 	pthread_mutex_unlock(&r->lock);
 }
 
+static void keep_copy(struct report *r, const struct status_copy *copy)
+{
+	struct status_copy *mine = &r->copies[r->copy_count++];
+
+	*mine = *copy;
+	mine->table = xstrdup(copy->table);
+	mine->why = xstrdup(copy->why != NULL ? copy->why : "");
+}
+
+/* Of many tables, those that are being copied, then those whose turn is to come. */
+static void keep_copies(struct report *r, const struct report_progress *progress)
+{
+	size_t count = progress->copy_count;
+
+	free_copies(r);
+	r->copy_count = 0;
+	r->copies = xcalloc((count < COPIES_MAX ? count : COPIES_MAX) + 1, sizeof(*r->copies));
+	for (size_t i = 0; i < count && count <= COPIES_MAX; i++)
+		keep_copy(r, &progress->copies[i]);
+	for (int running = 1; running >= 0 && count > COPIES_MAX; running--)
+		for (size_t i = 0; i < count && r->copy_count < COPIES_MAX; i++) {
+			const struct status_copy *copy = &progress->copies[i];
+
+			if (!copy->done && (copy->rate > 0) == (running == 1))
+				keep_copy(r, copy);
+		}
+}
+
 static void take_copies(struct report *r, const struct report_progress *progress)
 {
-	free_copies(r);
-	r->copies = xcalloc(progress->copy_count + 1, sizeof(*r->copies));
-	r->copy_count = progress->copy_count;
-	for (size_t i = 0; i < progress->copy_count; i++) {
-		const struct status_copy *c = &progress->copies[i];
-
-		r->copies[i] = *c;
-		r->copies[i].table = xstrdup(c->table);
-		r->copies[i].why = xstrdup(c->why != NULL ? c->why : "");
-	}
-	report_metrics_copies(&r->metrics, r->copies, r->copy_count);
+	keep_copies(r, progress);
+	r->copies_total = (int64_t)progress->copy_count;
+	r->copies_done = 0;
+	for (size_t i = 0; i < progress->copy_count; i++)
+		r->copies_done += progress->copies[i].done;
+	report_metrics_copies(&r->metrics, progress->copies, progress->copy_count);
 }
 
 void report_commit(struct report *r, int64_t changes, int64_t transactions, int64_t bytes,

@@ -51,7 +51,7 @@ static int check_cascades(const struct session *s, const struct catalog_name *na
 {
 	const char *how = s->settings->capture_cascades;
 
-	if (!name->cascades || strcmp(how, "reconcile") == 0)
+	if (name->keys.count == 0 || strcmp(how, "reconcile") == 0)
 		return 0;
 	if (strcmp(how, "warn") == 0) {
 		log_warning("capture",
@@ -71,20 +71,23 @@ static int read_tables(struct session *s, struct db *db, struct source_tables *t
 		       struct err *e)
 {
 	struct catalog_name *names = NULL;
+	struct shape **shapes;
 	size_t count = 0;
 	int rc = catalog_list(s->catalog, db, &names, &count, e);
 
+	shapes = xcalloc(count + 1, sizeof(struct shape *));
 	tables->items = xcalloc(count + 1, sizeof(*tables->items));
-	for (size_t i = 0; i < count && rc == 0; i++) {
-		rc = catalog_read_shape(db, names[i].db, names[i].table, &tables->items[i].shape,
-					e);
-		if (rc < 0)
-			break;
-		tables->items[i].source =
-			(struct copy_source){ names[i].rows_estimate, names[i].transactional };
-		tables->count++;
+	if (rc == 0)
+		rc = catalog_read_shapes(db, names, count, shapes, e);
+	if (rc == 0)
+		tables->count = count;
+	for (size_t i = 0; i < tables->count; i++)
+		tables->items[i] = (struct source_table){
+			shapes[i], { names[i].rows_estimate, names[i].transactional }
+		};
+	for (size_t i = 0; i < count && rc == 0; i++)
 		rc = check_cascades(s, &names[i], e);
-	}
+	free(shapes);
 	if (rc == 0 && strcmp(s->settings->capture_cascades, "reconcile") == 0)
 		rc = cascade_read(s->cascade, db, names, count, e);
 	catalog_names_free(names, count);

@@ -10,6 +10,7 @@
 #include "core/base/log.h"
 #include "core/base/notify.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
 #define ORDER_CHECK 1024 /* changes between looks at the clock inside a group */
@@ -30,10 +31,25 @@ int session_cut(struct session *s, struct err *e)
 	return session_commit(s, e);
 }
 
+/* It was read whole, and its record is built beside it. */
+static void say_large(const struct session *s, const struct group_row *row)
+{
+	const struct change *c = &row->change;
+	size_t size = row->before_image.size + row->after_image.size;
+
+	if ((int64_t)size > s->settings->capture_memory)
+		log_warning("capture",
+			    "%s.%s, transaction %s: a row of %zu bytes is larger than "
+			    "capture.memory (%" PRId64 "): it takes up to twice its size beside it",
+			    c->shape->db, c->shape->table, c->transaction, size,
+			    s->settings->capture_memory);
+}
+
 static int deliver_row(struct session *s, struct group_row *row, struct err *e)
 {
 	int rc;
 
+	say_large(s, row);
 	if (cascade_change(s->cascade, &row->change, row->unchecked_keys, s->reconcile, e) < 0 ||
 	    reconcile_change(s->reconcile, row, e) < 0)
 		return -1;

@@ -6,6 +6,7 @@
 #ifndef CDC_CATALOG_CATALOG_H
 #define CDC_CATALOG_CATALOG_H
 
+#include "cdc/catalog/foreign.h"
 #include "core/base/settings.h"
 #include "core/mysql/db.h"
 #include "core/value/shape.h"
@@ -50,6 +51,11 @@ int catalog_read_hints(struct catalog *c, struct db *db, struct err *e);
  * cannot show exactly. */
 int catalog_read_shape(struct db *db, const char *schema, const char *table,
 		       struct shape **ret_shape, struct err *e);
+/* The same of many tables, in a few questions where most tables of a database are wanted.
+ * ret_shapes: one for each name, all of them or none. The error names the table. */
+struct catalog_name;
+int catalog_read_shapes(struct db *db, const struct catalog_name *names, size_t count,
+			struct shape **ret_shapes, struct err *e);
 /* This table was captured before: capture.tables may name it although it doesn't exist any more. */
 void catalog_may_lack(struct catalog *c, const char *db, const char *table);
 /* All existing base tables that capture.tables names; ERR_CONFIG when a named one doesn't exist or
@@ -58,8 +64,7 @@ struct catalog_name {
 	char *db, *table;
 	int64_t rows_estimate;
 	bool transactional; /* engine InnoDB */
-	bool cascades; /* child of a foreign key that cascades or sets null: rows change without row
-			  events */
+	struct foreign_keys keys; /* that cascade or set null: rows change without row events */
 };
 int catalog_list(struct catalog *c, struct db *db, struct catalog_name **ret_names,
 		 size_t *ret_count, struct err *e);

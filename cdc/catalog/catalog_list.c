@@ -105,15 +105,20 @@ static void take(struct list *l, const struct text_list *patterns, const struct 
 	};
 }
 
-static int read_cascades(struct db *db, struct catalog_name *name, struct err *e)
+static int read_cascades(struct db *db, struct list *l, struct err *e)
 {
-	struct foreign_keys keys = { NULL, 0 };
-	int rc = foreign_keys_read(db, name->db, name->table, &keys, e);
+	struct foreign_table *tables = xcalloc(l->count + 1, sizeof(*tables));
+	size_t missing;
+	int rc;
 
-	name->cascades = keys.count > 0;
-	foreign_keys_done(&keys);
-	if (rc == 1) /* listed a moment ago */
-		return err_retry(e, "table %s.%s has just been dropped", name->db, name->table);
+	for (size_t i = 0; i < l->count; i++)
+		tables[i] = (struct foreign_table){ l->names[i].db, l->names[i].table,
+						    &l->names[i].keys };
+	rc = foreign_keys_read_all(db, tables, l->count, &missing, e);
+	free(tables);
+	if (rc == 0 && missing < l->count) /* listed a moment ago */
+		return err_retry(e, "table %s.%s has just been dropped", l->names[missing].db,
+				 l->names[missing].table);
 	return rc;
 }
 
@@ -155,8 +160,8 @@ int catalog_list(struct catalog *c, struct db *db, struct catalog_name **ret_nam
 	db_result_free(r);
 	if (rc == 0)
 		rc = judge(c, &l, patterns, e);
-	for (size_t i = 0; rc == 0 && i < l.count; i++)
-		rc = read_cascades(db, &l.names[i], e);
+	if (rc == 0)
+		rc = read_cascades(db, &l, e);
 	if (rc == 0) {
 		*ret_names = l.names;
 		*ret_count = l.count;
@@ -174,6 +179,7 @@ void catalog_names_free(struct catalog_name *names, size_t count)
 	for (size_t i = 0; i < count; i++) {
 		free(names[i].db);
 		free(names[i].table);
+		foreign_keys_done(&names[i].keys);
 	}
 	free(names);
 }

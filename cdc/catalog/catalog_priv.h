@@ -14,6 +14,36 @@ int catalog_map_shape(const struct table_map *map, bool captured, struct shape *
 /* NULL when columns like this one can be delivered, else why not. Both ways to a shape ask it. */
 const char *catalog_column_refused(const struct column *column);
 
+/* ---- information_schema.COLUMNS: catalog_schema.c, catalog_shapes.c ---- */
+
+#define CATALOG_FIELDS(of)                                                           \
+	of "COLUMN_NAME, " of "DATA_TYPE, " of "COLUMN_TYPE, " of "IS_NULLABLE, " of \
+	   "CHARACTER_OCTET_LENGTH, " of "NUMERIC_PRECISION, " of "NUMERIC_SCALE, " of \
+	   "DATETIME_PRECISION, " of "COLLATION_NAME"
+enum {
+	CATALOG_FIELD_NAME,
+	CATALOG_FIELD_TYPE,
+	CATALOG_FIELD_FULL_TYPE,
+	CATALOG_FIELD_NULLABLE,
+	CATALOG_FIELD_BYTES,
+	CATALOG_FIELD_PRECISION,
+	CATALOG_FIELD_SCALE,
+	CATALOG_FIELD_FRACTION,
+	CATALOG_FIELD_COLLATION,
+	CATALOG_FIELD_COLLATION_ID, /* its number, or NULL */
+	CATALOG_FIELD_COUNT,
+};
+
+/* Servers with UCA 14 collations list their ids in one table, older ones in COLLATIONS. */
+#define CATALOG_APPLICABILITY "COLLATION_CHARACTER_SET_APPLICABILITY"
+#define CATALOG_SQL_HAS_FULL_NAMES                                                           \
+	"SELECT 1 FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = 'information_schema'" \
+	" AND TABLE_NAME = '" CATALOG_APPLICABILITY "' AND COLUMN_NAME = 'FULL_COLLATION_NAME'"
+
+/* One column of `s` from one row of these fields. */
+int catalog_take_column(const struct shape *s, struct column *c, const struct slice *row,
+			struct err *e);
+
 /* Columns whose TABLE_MAP hides their type. */
 struct catalog_hidden {
 	char *db, *table, *column, *type;

@@ -54,29 +54,8 @@ static const struct sql_type sql_types[] = {
 	{ "set", COLUMN_SET, 0 },
 };
 
-/* Columns of the query below. */
-enum {
-	FIELD_NAME,
-	FIELD_TYPE,
-	FIELD_FULL_TYPE,
-	FIELD_NULLABLE,
-	FIELD_BYTES,
-	FIELD_PRECISION,
-	FIELD_SCALE,
-	FIELD_FRACTION,
-	FIELD_COLLATION,
-	FIELD_COLLATION_ID,
-};
-
-/* Servers with UCA 14 collations list their ids in one table, older ones in the other. */
-#define APPLICABILITY "COLLATION_CHARACTER_SET_APPLICABILITY"
-#define SQL_HAS_FULL_NAMES                                                                   \
-	"SELECT 1 FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = 'information_schema'" \
-	" AND TABLE_NAME = '" APPLICABILITY "' AND COLUMN_NAME = 'FULL_COLLATION_NAME'"
-#define SQL_COLUMNS                                                             \
-	"SELECT c.COLUMN_NAME, c.DATA_TYPE, c.COLUMN_TYPE, c.IS_NULLABLE,"      \
-	" c.CHARACTER_OCTET_LENGTH, c.NUMERIC_PRECISION, c.NUMERIC_SCALE,"      \
-	" c.DATETIME_PRECISION, c.COLLATION_NAME, k.ID"                         \
+#define SQL_COLUMNS                          \
+	"SELECT " CATALOG_FIELDS("c.") ", k.ID" \
 	" FROM information_schema.COLUMNS c LEFT JOIN information_schema."
 #define SQL_KEY \
 	"SELECT COLUMN_NAME FROM information_schema.STATISTICS WHERE INDEX_NAME = 'PRIMARY' AND "
@@ -205,22 +184,22 @@ static void set_sizes(struct column *c, const struct sql_type *type, const struc
 	switch (c->type) {
 	case COLUMN_STRING:
 	case COLUMN_VARCHAR:
-		c->size_max = (uint32_t)number_of(row[FIELD_BYTES]);
+		c->size_max = (uint32_t)number_of(row[CATALOG_FIELD_BYTES]);
 		break;
 	case COLUMN_BLOB:
 		c->size_max = type->size;
 		break;
 	case COLUMN_NEWDECIMAL:
-		c->precision = (uint8_t)number_of(row[FIELD_PRECISION]);
-		c->scale = (uint8_t)number_of(row[FIELD_SCALE]);
+		c->precision = (uint8_t)number_of(row[CATALOG_FIELD_PRECISION]);
+		c->scale = (uint8_t)number_of(row[CATALOG_FIELD_SCALE]);
 		break;
 	case COLUMN_BIT:
-		c->bits = (uint16_t)number_of(row[FIELD_PRECISION]);
+		c->bits = (uint16_t)number_of(row[CATALOG_FIELD_PRECISION]);
 		break;
 	case COLUMN_TIME2:
 	case COLUMN_DATETIME2:
 	case COLUMN_TIMESTAMP2:
-		c->fraction = (uint8_t)number_of(row[FIELD_FRACTION]);
+		c->fraction = (uint8_t)number_of(row[CATALOG_FIELD_FRACTION]);
 		break;
 	default: /* wire types, not an enum of ours */
 		break;
@@ -242,10 +221,10 @@ static int set_collation(const struct shape *s, struct column *c, const struct s
 {
 	if (!is_character(c) && !is_labelled(c))
 		return 0;
-	if (row[FIELD_COLLATION].data == NULL)
+	if (row[CATALOG_FIELD_COLLATION].data == NULL)
 		c->collation = COLLATION_BINARY;
 	else
-		c->collation = (uint16_t)number_of(row[FIELD_COLLATION_ID]);
+		c->collation = (uint16_t)number_of(row[CATALOG_FIELD_COLLATION_ID]);
 	if (c->collation == 0)
 		return refuse(s, c, e, "the server does not tell the number of its collation");
 	c->is_binary = is_character(c) && c->collation == COLLATION_BINARY;
@@ -254,30 +233,30 @@ static int set_collation(const struct shape *s, struct column *c, const struct s
 	return 0;
 }
 
-static int set_column(const struct shape *s, struct column *c, const struct slice *row,
-		      struct err *e)
+int catalog_take_column(const struct shape *s, struct column *c, const struct slice *row,
+			struct err *e)
 {
-	const struct sql_type *type = find_type(row[FIELD_TYPE]);
+	const struct sql_type *type = find_type(row[CATALOG_FIELD_TYPE]);
 
-	c->name = text_of(row[FIELD_NAME]);
+	c->name = text_of(row[CATALOG_FIELD_NAME]);
 	if (type == NULL)
-		return refuse_type(s, c, e, row[FIELD_TYPE], "");
+		return refuse_type(s, c, e, row[CATALOG_FIELD_TYPE], "");
 	c->type = type->type;
-	if (!is_labelled(c) && contains(row[FIELD_FULL_TYPE], "COMPRESSED"))
-		return refuse_type(s, c, e, row[FIELD_TYPE], " compressed");
-	if (!is_labelled(c) && contains(row[FIELD_FULL_TYPE], "mariadb-5.3"))
+	if (!is_labelled(c) && contains(row[CATALOG_FIELD_FULL_TYPE], "COMPRESSED"))
+		return refuse_type(s, c, e, row[CATALOG_FIELD_TYPE], " compressed");
+	if (!is_labelled(c) && contains(row[CATALOG_FIELD_FULL_TYPE], "mariadb-5.3"))
 		return refuse_type(
-			s, c, e, row[FIELD_TYPE],
+			s, c, e, row[CATALOG_FIELD_TYPE],
 			" in the format of MariaDB 5.3 (ALTER TABLE ... FORCE converts it)");
-	c->nullable = slice_is(row[FIELD_NULLABLE], "YES");
+	c->nullable = slice_is(row[CATALOG_FIELD_NULLABLE], "YES");
 	c->is_unsigned = !is_labelled(c) && c->type != COLUMN_YEAR &&
-			 contains(row[FIELD_FULL_TYPE], "unsigned");
+			 contains(row[CATALOG_FIELD_FULL_TYPE], "unsigned");
 	set_sizes(c, type, row);
 	if (set_collation(s, c, row, e) < 0)
 		return -1;
 	if (!is_labelled(c))
 		return 0;
-	if (read_labels(s, c, row[FIELD_FULL_TYPE], e) < 0)
+	if (read_labels(s, c, row[CATALOG_FIELD_FULL_TYPE], e) < 0)
 		return -1;
 	c->pack_bytes = c->type == COLUMN_SET  ? set_bytes(c->label_count)
 			: c->label_count < 256 ? 1
@@ -292,10 +271,10 @@ static int columns_sql(struct db *db, const char *schema, const char *table, str
 {
 	char *full_names;
 
-	if (db_get_text(db, SQL_HAS_FULL_NAMES, &full_names, e) < 0)
+	if (db_get_text(db, CATALOG_SQL_HAS_FULL_NAMES, &full_names, e) < 0)
 		return -1;
 	buf_add_str(sql, SQL_COLUMNS);
-	buf_add_str(sql, full_names != NULL ? APPLICABILITY " k ON k.FULL_COLLATION_NAME" :
+	buf_add_str(sql, full_names != NULL ? CATALOG_APPLICABILITY " k ON k.FULL_COLLATION_NAME" :
 					      "COLLATIONS k ON k.COLLATION_NAME");
 	buf_add_str(sql, " = c.COLLATION_NAME WHERE ");
 	free(full_names);
@@ -314,7 +293,7 @@ static int read_columns(struct db_result *r, const char *schema, const char *tab
 	int rc;
 
 	while ((rc = db_next(r, &row, e)) == 1) {
-		if (n == SHAPE_COLUMNS_MAX || set_column(s, &s->columns[n], row, e) < 0) {
+		if (n == SHAPE_COLUMNS_MAX || catalog_take_column(s, &s->columns[n], row, e) < 0) {
 			shape_unref(s);
 			return -1;
 		}

@@ -32,6 +32,17 @@ void foreign_keys_done(struct foreign_keys *keys)
 	*keys = (struct foreign_keys){ NULL, 0 };
 }
 
+void foreign_keys_move(struct foreign_keys *from, struct foreign_keys *to)
+{
+	if (from->count > 0) {
+		to->items = xrealloc(to->items, (to->count + from->count) * sizeof(*to->items));
+		memcpy(to->items + to->count, from->items, from->count * sizeof(*to->items));
+		to->count += from->count;
+	}
+	free(from->items);
+	*from = (struct foreign_keys){ NULL, 0 };
+}
+
 /* ---- one line ------------------------------------------------------------------------------- */
 
 static bool take(struct slice *text, const char *word)
@@ -160,29 +171,63 @@ void foreign_keys_parse(const char *schema, const char *table, struct slice text
 
 /* ---- from the source ------------------------------------------------------------------------ */
 
+#define BATCH 100 /* tables in a round trip */
+
+static void add_statement(const char *schema, const char *table, struct buf *sql)
+{
+	buf_add_str(sql, "SHOW CREATE TABLE ");
+	row_quote_name(schema, sql);
+	buf_add_u8(sql, '.');
+	row_quote_name(table, sql);
+}
+
+static int take_text(void *context, size_t statement, const struct slice *row, size_t columns,
+		     struct err *e)
+{
+	const struct foreign_table *t = &((const struct foreign_table *)context)[statement];
+
+	(void)e;
+	if (columns >= 2 && row[1].data != NULL)
+		foreign_keys_parse(t->db, t->table, row[1], t->keys);
+	return 0;
+}
+
+int foreign_keys_read_all(struct db *db, const struct foreign_table *tables, size_t count,
+			  size_t *ret_missing, struct err *e)
+{
+	struct buf sql = BUF_INIT;
+	int rc = 0;
+
+	*ret_missing = count;
+	for (size_t at = 0, to, done; at < count && rc == 0; at += done) {
+		to = count - at < BATCH ? count : at + BATCH;
+		buf_reset(&sql);
+		for (size_t i = at; i < to; i++) {
+			if (i > at)
+				buf_add_u8(&sql, ';');
+			add_statement(tables[i].db, tables[i].table, &sql);
+		}
+		/* the context isn't changed */
+		rc = db_query_batch(db, buf_cstr(&sql), take_text, (void *)(uintptr_t)(tables + at),
+				    &done, e);
+		if (rc < 0 && e->kind != ERR_RETRY) {
+			err_clear(e);
+			*ret_missing = at + done;
+			rc = 0;
+			break;
+		}
+	}
+	buf_done(&sql);
+	return rc;
+}
+
 int foreign_keys_read(struct db *db, const char *schema, const char *table,
 		      struct foreign_keys *keys, struct err *e)
 {
-	struct buf sql = BUF_INIT;
-	struct db_result *r = NULL;
-	const struct slice *row;
-	int rc;
+	const struct foreign_table one = { schema, table, keys };
+	size_t missing;
 
-	buf_add_str(&sql, "SHOW CREATE TABLE ");
-	row_quote_name(schema, &sql);
-	buf_add_u8(&sql, '.');
-	row_quote_name(table, &sql);
-	rc = db_query(db, buf_cstr(&sql), &r, e);
-	buf_done(&sql);
-	if (rc < 0) {
-		if (e->kind == ERR_RETRY)
-			return -1;
-		err_clear(e);
-		return 1;
-	}
-	rc = db_next(r, &row, e);
-	if (rc == 1 && db_column_count(r) >= 2 && row[1].data != NULL)
-		foreign_keys_parse(schema, table, row[1], keys);
-	db_result_free(r);
-	return rc < 0 ? -1 : 0;
+	if (foreign_keys_read_all(db, &one, 1, &missing, e) < 0)
+		return -1;
+	return missing == 0 ? 1 : 0;
 }

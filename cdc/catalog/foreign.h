@@ -23,10 +23,20 @@ struct foreign_keys {
 };
 
 void foreign_keys_done(struct foreign_keys *keys);
+/* Those of `from` behind those of `to`; `from` is empty then. */
+void foreign_keys_move(struct foreign_keys *from, struct foreign_keys *to);
 /* Appends those of one table that act. 0: read; 1: there is no such table, or it may not be seen;
  * -1. */
 int foreign_keys_read(struct db *db, const char *schema, const char *table,
 		      struct foreign_keys *keys, struct err *e);
+/* The same of many tables, some hundred in a round trip. *ret_missing: the first that there is not,
+ * or that may not be seen; `count`: none. */
+struct foreign_table {
+	const char *db, *table;
+	struct foreign_keys *keys; /* appended to */
+};
+int foreign_keys_read_all(struct db *db, const struct foreign_table *tables, size_t count,
+			  size_t *ret_missing, struct err *e);
 /* The same from the text of SHOW CREATE TABLE. Pure. */
 void foreign_keys_parse(const char *schema, const char *table, struct slice text,
 			struct foreign_keys *keys);

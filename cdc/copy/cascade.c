@@ -108,13 +108,12 @@ static void note_child(struct cascade *c, const struct foreign_key *k)
 	c->child_names[c->child_count++] = name;
 }
 
-int cascade_read(struct cascade *c, struct db *db, const struct catalog_name *names, size_t count,
+int cascade_read(struct cascade *c, struct db *db, struct catalog_name *names, size_t count,
 		 struct err *e)
 {
 	forget(c);
 	for (size_t i = 0; i < count; i++)
-		if (foreign_keys_read(db, names[i].db, names[i].table, &c->keys, e) < 0)
-			return -1;
+		foreign_keys_move(&names[i].keys, &c->keys);
 	if (read_above(c, db, e) < 0)
 		return -1;
 	for (size_t i = 0; i < c->keys.count; i++)

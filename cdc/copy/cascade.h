@@ -16,8 +16,8 @@ struct cascade;
 struct cascade *cascade_new(struct catalog *catalog);
 void cascade_free(struct cascade *c); /* NULL is fine */
 /* The foreign keys of these captured tables, and of what lies above them, as they are now; what was
- * known before is forgotten. Tells the catalog which tables to watch. */
-int cascade_read(struct cascade *c, struct db *db, const struct catalog_name *names, size_t count,
+ * known before is forgotten. Tells the catalog which tables to watch. The names' keys are taken. */
+int cascade_read(struct cascade *c, struct db *db, struct catalog_name *names, size_t count,
 		 struct err *e);
 /* Tables ("db.table") that are changed so; count. */
 size_t cascade_children(const struct cascade *c, const char *const **ret_names);

@@ -1,8 +1,10 @@
 /* copy_emit.c - a chunk, a whole table, or "it is empty now", as changes. */
 #include "cdc/copy/copy_priv.h"
 
+#include "core/base/log.h"
 #include "core/base/mem.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 struct emitting {
@@ -22,6 +24,12 @@ static int emit_row(void *context, struct slice image, bool folded, void *error)
 	struct err *e = error;
 
 	(void)folded; /* a folded image and a selected one are alike */
+	if ((int64_t)image.size > emitting->copy->settings->capture_memory)
+		log_warning("copy",
+			    "%s, %s: a row of %zu bytes is larger than capture.memory (%" PRId64
+			    "): it takes up to twice its size beside it",
+			    emitting->table, emitting->change.transaction, image.size,
+			    emitting->copy->settings->capture_memory);
 	if (row_split(&in, emitting->change.shape, all, emitting->copy->cells, e) < 0)
 		return -1;
 	if (!rd_end(&in))

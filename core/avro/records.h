@@ -141,6 +141,7 @@ struct status_record {
 	struct record_texts inputs;
 	const char *owner;
 	int64_t parked, parked_bytes; /* records on <name>.parked; capture only */
+	int64_t copies_total, copies_done;
 	struct records_memory *memory;
 };
 

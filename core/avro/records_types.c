@@ -151,6 +151,8 @@ static const struct member status_members[] = {
 	FIELD(status_record, TEXT, owner),
 	FIELD(status_record, LONG, parked),
 	FIELD(status_record, LONG, parked_bytes),
+	FIELD(status_record, LONG, copies_total),
+	FIELD(status_record, LONG, copies_done),
 };
 
 static const struct member parked_members[] = {

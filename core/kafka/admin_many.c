@@ -19,6 +19,8 @@
 #define CREATE_BATCH 200
 #define DESCRIBE_BATCH 50 /* an answer holds some 3 kB for each */
 #define LOOK_US 50000
+#define LOOK_EACH_US 20     /* and for each topic, as the answer names them all */
+#define LEADER_EACH_US 20000 /* what a busy broker takes to make the files of a topic */
 
 struct wanted {
 	const char *name;
@@ -172,7 +174,8 @@ static const struct wanted *without_leader(const struct many *m, size_t *ret_cou
 /* Progress of any kind starts the time limit anew. */
 static int await_leaders(struct many *m, struct err *e)
 {
-	int64_t limit = m->admin->client.timeout_ms * 1000, since = clock_monotonic_us();
+	int64_t limit = m->admin->client.timeout_ms * 1000 + (int64_t)m->count * LEADER_EACH_US;
+	int64_t since = clock_monotonic_us();
 	size_t count, before = SIZE_MAX;
 	const struct wanted *w;
 
@@ -183,8 +186,8 @@ static int await_leaders(struct many *m, struct err *e)
 		if (clock_monotonic_us() - since > limit)
 			return err_retry(e,
 					 "topic %s: not all partitions have a leader after %lld ms",
-					 w->name, (long long)m->admin->client.timeout_ms);
-		clock_sleep_us(LOOK_US);
+					 w->name, (long long)limit / 1000);
+		clock_sleep_us(LOOK_US + (int64_t)m->count * LOOK_EACH_US);
 		if (look(m, e) < 0)
 			return -1;
 	}

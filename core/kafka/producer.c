@@ -24,22 +24,27 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include <uthash.h>
 
 #define COMMIT_GAP_US 3000
 #define CLOSE_MS 1000
+#define STRANGERS_MAX 20       /* topics that may be asked for one by one within */
+#define ALL_TOLD_US 300000000 /* 5 min; the library forgets after 15 */
 #define POLL_EVERY 256 /* records sent between two looks at delivery reports */
 #define ID_MAX \
 	249 /* of a transactional.id; the broker's limit for topic names, taken for these too */
 
 struct producer_topic {
-	struct producer_topic *next;
-	rd_kafka_topic_t *rkt;
-	char *name;
+	UT_hash_handle hh;     /* by name */
+	rd_kafka_topic_t *rkt; /* NULL: nothing was sent to it yet */
+	char name[];
 };
 
 struct producer {
 	struct kafka_client client; /* first: the library's opaque points to it */
 	struct producer_topic *topics;
+	unsigned strangers;  /* topics the library was told of since it was told of all */
+	int64_t all_told_us; /* when that was; 0: never */
 	int64_t queue_bytes_max;
 	int64_t pending, pending_bytes;
 	unsigned since_poll;
@@ -148,7 +153,7 @@ int producer_open(const struct settings *settings, const struct producer_options
 
 void producer_close(struct producer *p)
 {
-	struct producer_topic *t;
+	struct producer_topic *t, *next;
 
 	if (p == NULL)
 		return;
@@ -162,10 +167,11 @@ void producer_close(struct producer *p)
 	rd_kafka_purge(p->client.rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
 	(void)rd_kafka_flush(p->client.rk,
 			     CLOSE_MS); /* only serves the callbacks of what was purged */
-	while ((t = p->topics) != NULL) {
-		p->topics = t->next;
-		rd_kafka_topic_destroy(t->rkt);
-		free(t->name);
+	HASH_ITER(hh, p->topics, t, next)
+	{
+		HASH_DEL(p->topics, t);
+		if (t->rkt != NULL)
+			rd_kafka_topic_destroy(t->rkt);
 		free(t);
 	}
 	kafka_client_done(&p->client);
@@ -175,17 +181,43 @@ void producer_close(struct producer *p)
 struct producer_topic *producer_topic(struct producer *p, const char *topic)
 {
 	struct producer_topic *t;
+	size_t size = strlen(topic);
 
-	for (t = p->topics; t != NULL; t = t->next)
-		if (strcmp(t->name, topic) == 0)
-			return t;
-	t = xcalloc(1, sizeof(*t));
-	t->name = xstrdup(topic);
-	t->rkt = rd_kafka_topic_new(p->client.rk, topic,
-				    NULL); /* NULL only for a name beyond 512 bytes: see send */
-	t->next = p->topics;
-	p->topics = t;
+	HASH_FIND(hh, p->topics, topic, size, t);
+	if (t == NULL) {
+		t = xcalloc(1, sizeof(*t) + size + 1);
+		memcpy(t->name, topic, size);
+		HASH_ADD_KEYPTR(hh, p->topics, t->name, size, t);
+	}
 	return t;
+}
+
+/* Of a topic that it doesn't know, the library asks the brokers, in a request for each. When many
+ * come at once these pile up and time out; so then it is told of all topics in one. */
+static void tell_of_all(struct producer *p)
+{
+	const struct rd_kafka_metadata *answer;
+	int64_t now = clock_monotonic_us();
+
+	if (++p->strangers < STRANGERS_MAX ||
+	    (p->all_told_us != 0 && now - p->all_told_us < ALL_TOLD_US))
+		return;
+	p->strangers = 0;
+	p->all_told_us = now;
+	if (rd_kafka_metadata(p->client.rk, 1, NULL, &answer, (int)p->client.timeout_ms) ==
+	    RD_KAFKA_RESP_ERR_NO_ERROR)
+		rd_kafka_metadata_destroy(answer); /* it keeps what it needs */
+}
+
+/* The library's objects are made for the first record: it takes 4 kB for a topic and its partition,
+ * and most of many tables rest. NULL only for a name beyond 512 bytes. */
+static rd_kafka_topic_t *library_topic(struct producer *p, struct producer_topic *t)
+{
+	if (t->rkt == NULL) {
+		tell_of_all(p);
+		t->rkt = rd_kafka_topic_new(p->client.rk, t->name, NULL);
+	}
+	return t->rkt;
 }
 
 /* ---- sending
@@ -311,7 +343,7 @@ static int send_marked(struct producer *p, struct producer_topic *topic, int32_t
 		return err_data(e, "topic %s: a record of %zu bytes is over the limit of %lld",
 				topic->name, key.size + value.size,
 				(long long)producer_record_max(p));
-	if (topic->rkt == NULL)
+	if (library_topic(p, topic) == NULL)
 		return err_config(e, "topic name of %zu bytes: Kafka allows 249",
 				  strlen(topic->name));
 	if (++p->since_poll >= POLL_EVERY)

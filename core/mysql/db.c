@@ -259,6 +259,59 @@ int db_get_text(struct db *db, const char *sql, char **ret_text, struct err *e)
 	return 0;
 }
 
+static int take_rows(struct db *db, size_t statement, db_row_fn row, void *context, struct err *e)
+{
+	MYSQL_RES *result = mysql_use_result(db->mysql);
+	struct db_result r = { .db = db, .result = result };
+	const struct slice *cells;
+	int rc = 0;
+
+	if (result == NULL)
+		return mysql_errno(db->mysql) != 0 ? db_failed(db, "query", e) : 0;
+	r.column_count = mysql_num_fields(result);
+	r.row = xcalloc(r.column_count, sizeof(r.row[0]));
+	while (rc == 0 && (rc = db_next(&r, &cells, e)) == 1)
+		rc = row(context, statement, cells, r.column_count, e);
+	mysql_free_result(result); /* reads and drops what is left */
+	free(r.row);
+	return rc;
+}
+
+/* What is left of the batch is read and dropped: else the connection is of no more use. */
+static void drop_rest(struct db *db)
+{
+	while (mysql_more_results(db->mysql) && mysql_next_result(db->mysql) == 0) {
+		MYSQL_RES *result = mysql_use_result(db->mysql);
+
+		if (result != NULL)
+			mysql_free_result(result);
+	}
+}
+
+int db_query_batch(struct db *db, const char *statements, db_row_fn row, void *context,
+		   size_t *ret_done, struct err *e)
+{
+	size_t done = 0;
+	int rc = 0;
+
+	*ret_done = 0;
+	if (mysql_set_server_option(db->mysql, MYSQL_OPTION_MULTI_STATEMENTS_ON) != 0)
+		return db_failed(db, "query", e);
+	if (send(db, statements, e) < 0)
+		rc = -1;
+	while (rc == 0 && (rc = take_rows(db, done, row, context, e)) == 0) {
+		*ret_done = ++done;
+		if (!mysql_more_results(db->mysql))
+			break;
+		if (mysql_next_result(db->mysql) > 0)
+			rc = db_failed(db, "query", e);
+	}
+	drop_rest(db);
+	if (mysql_set_server_option(db->mysql, MYSQL_OPTION_MULTI_STATEMENTS_OFF) != 0 && rc == 0)
+		rc = db_failed(db, "query", e);
+	return rc;
+}
+
 unsigned db_error_number(const struct db *db)
 {
 	return mysql_errno(db->mysql);

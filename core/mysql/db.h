@@ -39,6 +39,13 @@ struct value_source_type db_column_type(const struct db_result *r, size_t column
 void db_result_free(struct db_result *r); /* reads and drops what is left; NULL is fine */
 /* First column of the first row, malloced text; NULL when there is no row or it is NULL. */
 int db_get_text(struct db *db, const char *sql, char **ret_text, struct err *e);
+/* Statements with a ';' between them, in one round trip. `row` gets each row of each of them, of
+ * which each has a result; -1 from it ends the call. The first statement that fails is the last
+ * that is run: -1, and *ret_done are the ones before it. */
+typedef int (*db_row_fn)(void *context, size_t statement, const struct slice *row, size_t columns,
+			 struct err *e);
+int db_query_batch(struct db *db, const char *statements, db_row_fn row, void *context,
+		   size_t *ret_done, struct err *e);
 /* Number of the last error (MariaDB knowledge base, "MariaDB Error Codes"); 0: none. */
 unsigned db_error_number(const struct db *db);
 bool db_is_mariadb(const struct db *db);

@@ -459,7 +459,7 @@ int registry_by_id(struct registry *r, int32_t id, struct registry_schema *ret_s
 		rc = err_data(e, "schema id %d (subject %s) is not an Avro schema", (int)id,
 			      entry->schema.subject);
 	else if (rc == 0)
-		*ret_schema = entry->schema;
+		*ret_schema = registry_store_open(&r->store, entry);
 	pthread_mutex_unlock(&r->lock);
 	return rc;
 }
@@ -473,7 +473,7 @@ int registry_latest(struct registry *r, const char *subject, struct registry_sch
 	pthread_mutex_lock(&r->lock);
 	entry = registry_store_latest(&r->store, subject);
 	if (entry != NULL)
-		*ret_schema = entry->schema;
+		*ret_schema = registry_store_open(&r->store, entry);
 	pthread_mutex_unlock(&r->lock);
 	return entry != NULL;
 }
@@ -481,9 +481,18 @@ int registry_latest(struct registry *r, const char *subject, struct registry_sch
 void registry_each(struct registry *r,
 		   void (*each)(const struct registry_schema *schema, void *context), void *context)
 {
+	struct buf room = BUF_INIT;
+
 	pthread_mutex_lock(&r->lock);
-	for (size_t i = 0; i < r->store.count; i++)
-		if (!r->store.entries[i]->deleted && r->store.entries[i]->avro)
-			each(&r->store.entries[i]->schema, context);
+	for (size_t i = 0; i < r->store.count; i++) {
+		const struct registry_entry *entry = r->store.entries[i];
+		struct registry_schema schema;
+
+		if (entry->deleted || !entry->avro)
+			continue;
+		schema = registry_store_look(&r->store, entry, &room);
+		each(&schema, context);
+	}
 	pthread_mutex_unlock(&r->lock);
+	buf_done(&room);
 }

@@ -42,7 +42,8 @@ int registry_by_id(struct registry *r, int32_t id, struct registry_schema *ret_s
 /* Latest version of a subject. Returns 1 when found, 0 when there is none, -1 on error. */
 int registry_latest(struct registry *r, const char *subject, struct registry_schema *ret_schema,
 		    struct err *e);
-/* Calls back for every subject/version in topic order (the REST API, `check`). */
+/* Calls back for every subject/version in topic order (the REST API, `check`); the schema is valid
+ * in the call only. */
 void registry_each(struct registry *r,
 		   void (*each)(const struct registry_schema *schema, void *context),
 		   void *context);

@@ -29,19 +29,10 @@
 void registry_store_done(struct registry_store *s)
 {
 	struct registry_subject *subject, *next_subject;
-	struct registry_id *id, *next_id;
-	struct registry_sum *sum, *next_sum;
 
-	HASH_ITER(hh, s->sums, sum, next_sum)
-	{
-		HASH_DEL(s->sums, sum);
-		free(sum);
-	}
-	HASH_ITER(hh, s->ids, id, next_id)
-	{
-		HASH_DEL(s->ids, id);
-		free(id);
-	}
+	free(s->ids.slots);
+	free(s->sums.slots);
+	registry_packer_done(&s->packer);
 	HASH_ITER(hh, s->subjects, subject, next_subject)
 	{
 		HASH_DEL(s->subjects, subject);
@@ -49,7 +40,7 @@ void registry_store_done(struct registry_store *s)
 		free(subject);
 	}
 	for (size_t i = 0; i < s->count; i++) {
-		free((void *)(uintptr_t)s->entries[i]->schema.text);
+		registry_text_done(&s->entries[i]->text);
 		free(s->entries[i]);
 	}
 	free(s->entries);
@@ -86,20 +77,56 @@ static struct registry_entry *find_version(const struct registry_subject *subjec
 	return NULL;
 }
 
-static void remember_id(struct registry_store *s, struct registry_entry *entry)
-{
-	struct registry_id *id;
-	int32_t wanted = entry->schema.id;
+/* ---- two indexes ---------------------------------------------------------------------------- */
 
-	HASH_FIND(hh, s->ids, &wanted, sizeof(wanted), id);
-	if (id != NULL)
-		return;
-	id = xcalloc(1, sizeof(*id));
-	id->id = wanted;
-	id->entry = entry;
-	HASH_ADD(hh, s->ids, id, sizeof(id->id), id);
-	if (wanted > s->id_max)
-		s->id_max = wanted;
+static uint64_t id_of(const struct registry_entry *entry)
+{
+	return (uint64_t)entry->schema.id;
+}
+
+static uint64_t sum_in(const struct registry_entry *entry)
+{
+	return entry->sum;
+}
+
+/* Where the entry with this number is, or would be. The table has free slots. */
+static size_t slot_of(const struct registry_index *x, uint64_t number,
+		      uint64_t (*of)(const struct registry_entry *))
+{
+	size_t at = (size_t)((number * UINT64_C(0x9e3779b97f4a7c15)) >> 32) & (x->size - 1);
+
+	while (x->slots[at] != NULL && of(x->slots[at]) != number)
+		at = (at + 1) & (x->size - 1);
+	return at;
+}
+
+static struct registry_entry *index_find(const struct registry_index *x, uint64_t number,
+					 uint64_t (*of)(const struct registry_entry *))
+{
+	return x->size != 0 ? x->slots[slot_of(x, number, of)] : NULL;
+}
+
+/* NULL, or the entry that has this number already. */
+static struct registry_entry *index_add(struct registry_index *x, struct registry_entry *entry,
+					uint64_t (*of)(const struct registry_entry *))
+{
+	struct registry_index old = *x;
+	size_t at;
+
+	if (x->used >= x->size / 2) {
+		x->size = x->size != 0 ? x->size * 2 : 64;
+		x->slots = xcalloc(x->size, sizeof(struct registry_entry *));
+		for (size_t i = 0; i < old.size; i++)
+			if (old.slots[i] != NULL)
+				x->slots[slot_of(x, of(old.slots[i]), of)] = old.slots[i];
+		free(old.slots);
+	}
+	at = slot_of(x, of(entry), of);
+	if (x->slots[at] != NULL)
+		return x->slots[at];
+	x->slots[at] = entry;
+	x->used++;
+	return NULL;
 }
 
 /* FNV-1a (Fowler, Noll, Vo), 64 bits, over the text with its members sorted and blanks taken out:
@@ -117,23 +144,20 @@ static uint64_t sum_of(const char *text, const json_t *parsed)
 	return sum;
 }
 
-static void remember_sum(struct registry_store *s, struct registry_entry *entry)
+static void remember_sum(struct registry_store *s, struct registry_entry *entry, const char *text)
 {
-	json_t *parsed = json_loads(entry->schema.text, JSON_DECODE_ANY, NULL);
-	uint64_t sum = sum_of(entry->schema.text, parsed);
-	struct registry_sum *found;
+	json_t *parsed = json_loads(text, JSON_DECODE_ANY, NULL);
+	struct registry_entry *first;
 
+	entry->sum = sum_of(text, parsed);
 	json_decref(parsed);
-	HASH_FIND(hh, s->sums, &sum, sizeof(sum), found);
-	if (found == NULL) {
-		found = xcalloc(1, sizeof(*found));
-		found->sum = sum;
-		found->first = entry;
-		HASH_ADD(hh, s->sums, sum, sizeof(found->sum), found);
-	} else {
-		found->last->alike = entry;
+	first = index_add(&s->sums, entry, sum_in);
+	if (first == NULL) {
+		entry->alike_last = entry;
+		return;
 	}
-	found->last = entry;
+	first->alike_last->alike = entry;
+	first->alike_last = entry;
 }
 
 static void add_entry(struct registry_store *s, struct registry_subject *subject, int32_t version,
@@ -145,8 +169,10 @@ static void add_entry(struct registry_store *s, struct registry_subject *subject
 		s->capacity = s->capacity != 0 ? s->capacity * 2 : 64;
 		s->entries = xrealloc(s->entries, s->capacity * sizeof(struct registry_entry *));
 	}
-	entry->schema = (struct registry_schema){ id, version, subject->name, xstrdup(text) };
-	entry->subject = subject;
+	entry->schema = (struct registry_schema){ id, version, subject->name, NULL };
+	registry_text_keep(&s->packer, text, &entry->text);
+	if (entry->text.packed == 0)
+		entry->schema.text = entry->text.bytes;
 	entry->avro = avro;
 	entry->deleted = deleted;
 	entry->older = subject->newest;
@@ -154,8 +180,10 @@ static void add_entry(struct registry_store *s, struct registry_subject *subject
 	if (version > subject->version_max)
 		subject->version_max = version;
 	s->entries[s->count++] = entry;
-	remember_id(s, entry);
-	remember_sum(s, entry);
+	(void)index_add(&s->ids, entry, id_of); /* one that has the id came first: it stays */
+	if (id > s->id_max)
+		s->id_max = id;
+	remember_sum(s, entry, text);
 }
 
 /* ---- reading
@@ -173,6 +201,16 @@ static bool number_of(const json_t *object, const char *name, int32_t least, int
 	return true;
 }
 
+static bool same_text(const struct registry_store *s, const struct registry_entry *entry,
+		      const char *text)
+{
+	struct buf room = BUF_INIT;
+	bool same = strcmp(registry_store_look(s, entry, &room).text, text) == 0;
+
+	buf_done(&room);
+	return same;
+}
+
 /* Same version, other text: the registry that wrote it allowed a version to be replaced. The old
  * one stays for its id. */
 static bool apply_schema(struct registry_store *s, const char *name, int32_t version,
@@ -187,7 +225,7 @@ static bool apply_schema(struct registry_store *s, const char *name, int32_t ver
 
 	if (!number_of(value, "id", 0, &id) || text == NULL)
 		return false;
-	if (entry != NULL && entry->schema.id == id && strcmp(entry->schema.text, text) == 0) {
+	if (entry != NULL && entry->schema.id == id && same_text(s, entry, text)) {
 		entry->deleted = deleted;
 		return true;
 	}
@@ -258,12 +296,28 @@ void registry_store_apply(struct registry_store *s, struct slice key, struct sli
  * ------------------------------------------------------------------------------------------------
  */
 
+struct registry_schema registry_store_open(const struct registry_store *s,
+					   const struct registry_entry *entry)
+{
+	/* what it says does not change, only how it is kept */
+	struct registry_entry *e = (struct registry_entry *)(uintptr_t)entry;
+
+	e->schema.text = registry_text_open(&s->packer, &e->text);
+	return e->schema;
+}
+
+struct registry_schema registry_store_look(const struct registry_store *s,
+					   const struct registry_entry *entry, struct buf *room)
+{
+	struct registry_schema schema = entry->schema;
+
+	schema.text = registry_text_look(&s->packer, &entry->text, room);
+	return schema;
+}
+
 const struct registry_entry *registry_store_by_id(const struct registry_store *s, int32_t id)
 {
-	struct registry_id *found;
-
-	HASH_FIND(hh, s->ids, &id, sizeof(id), found);
-	return found != NULL ? found->entry : NULL;
+	return id >= 0 ? index_find(&s->ids, (uint64_t)id, id_of) : NULL;
 }
 
 const struct registry_entry *registry_store_latest(const struct registry_store *s,
@@ -280,19 +334,43 @@ const struct registry_entry *registry_store_latest(const struct registry_store *
 	return best;
 }
 
-/* Parsed once for a search: what is compared with stays text, since searches are rare and memory is
- * not. */
-static bool same_schema(const char *text, const json_t *parsed, const char *other)
+struct search {
+	const struct registry_store *store;
+	const char *text;
+	json_t *parsed;
+	uint64_t sum;
+	struct buf room;
+};
+
+static struct search search_for(const struct registry_store *s, const char *text)
 {
+	json_t *parsed = json_loads(text, JSON_DECODE_ANY, NULL);
+
+	return (struct search){ s, text, parsed, sum_of(text, parsed), BUF_INIT };
+}
+
+static void search_done(struct search *q)
+{
+	json_decref(q->parsed);
+	buf_done(&q->room);
+}
+
+/* What is compared with stays text, since searches are rare and memory is not. */
+static bool is_sought(struct search *q, const struct registry_entry *entry)
+{
+	const char *other;
 	json_t *p;
 	bool same;
 
-	if (strcmp(text, other) == 0)
+	if (!entry->avro || entry->sum != q->sum)
+		return false;
+	other = registry_store_look(q->store, entry, &q->room).text;
+	if (strcmp(q->text, other) == 0)
 		return true;
-	if (parsed == NULL)
+	if (q->parsed == NULL)
 		return false;
 	p = json_loads(other, JSON_DECODE_ANY, NULL);
-	same = p != NULL && json_equal(parsed, p);
+	same = p != NULL && json_equal(q->parsed, p);
 	json_decref(p);
 	return same;
 }
@@ -301,13 +379,15 @@ const struct registry_entry *registry_store_find(const struct registry_store *s,
 						 const char *subject, const char *text)
 {
 	const struct registry_subject *found = find_subject(s, subject);
-	json_t *parsed = json_loads(text, JSON_DECODE_ANY, NULL);
 	const struct registry_entry *entry = found != NULL ? found->newest : NULL;
+	struct search q;
 
-	while (entry != NULL &&
-	       (entry->deleted || !entry->avro || !same_schema(text, parsed, entry->schema.text)))
+	if (entry == NULL)
+		return NULL;
+	q = search_for(s, text);
+	while (entry != NULL && (entry->deleted || !is_sought(&q, entry)))
 		entry = entry->older;
-	json_decref(parsed);
+	search_done(&q);
 	return entry;
 }
 
@@ -315,21 +395,16 @@ void registry_store_next(const struct registry_store *s, const char *subject, co
 			 int32_t *ret_id, int32_t *ret_version)
 {
 	const struct registry_subject *found = find_subject(s, subject);
-	json_t *parsed = json_loads(text, JSON_DECODE_ANY, NULL);
-	const struct registry_entry *entry;
-	struct registry_sum *alike;
-	uint64_t sum;
+	struct search q = search_for(s, text);
+	const struct registry_entry *entry = index_find(&s->sums, q.sum, sum_in);
 
 	*ret_id = s->id_max + 1;
 	*ret_version = found != NULL ? found->version_max + 1 : 1;
-	sum = sum_of(text, parsed);
-	HASH_FIND(hh, s->sums, &sum, sizeof(sum), alike);
-	for (entry = alike != NULL ? alike->first : NULL; entry != NULL; entry = entry->alike)
-		if (entry->avro && same_schema(text, parsed, entry->schema.text)) {
-			*ret_id = entry->schema.id;
-			break;
-		}
-	json_decref(parsed);
+	while (entry != NULL && !is_sought(&q, entry))
+		entry = entry->alike;
+	if (entry != NULL)
+		*ret_id = entry->schema.id;
+	search_done(&q);
 }
 
 /* ---- writing

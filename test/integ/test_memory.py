@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "memory"))
 from memory_cases import CASES  # noqa: E402
 from memory_world import CAPTURE_MB, WORKER_MB, World  # noqa: E402
 
-SMALL = {"huge-transaction": 0.03, "large-rows": 0.2, "compressed": 0.1, "copy-large": 0.06, "copy-wide": 0.05, "many-tables": 0.005,
+SMALL = {"huge-transaction": 0.03, "large-row": 0.25, "large-rows": 0.2, "compressed": 0.1, "copy-large": 0.06, "copy-wide": 0.05, "many-tables": 0.005,
          "view-partitions": 0.05, "view-transaction": 0.1}
 LESS = 24     # MB that the smaller budgets save, of the default 32 and 48
 

@@ -38,6 +38,13 @@ def check_topic(setup, table, connection, column):
     return total.check(connection, table)
 
 
+def check_said(run, table, size):
+    """A row larger than the budget is named in the log: table, transaction, size."""
+    lines = [l for l in run.log().splitlines() if "is larger than capture.memory" in l]
+    if not any(table in l and "transaction 0-1-" in l and f"a row of {size // 1000}"[:-1] in l for l in lines):
+        raise Failed(f"the log doesn't say that a row of {table} is larger than the budget: {lines}")
+
+
 def huge_transaction(w):
     """One source transaction of 4 GB: 400,000 rows of 10 kB, many times the budget and the ring."""
     rows = int(400_000 * w.scale)
@@ -68,6 +75,7 @@ def large_blob(w):
     w.delivered(setup, run, connection)
     mb = peak.done()
     run.stop()
+    check_said(run, f"{db}.t", size)
     records = setup.reader.records(setup.topic(f"{db}.t"))
     check_seqs([value["source"]["seq"] for *_, value in records], f"{db}.t")
     return [Result(f"{size // MB} MB row", "capture", mb, w.capture_mb + 2 * size / MB, f"{len(records)} records")]
@@ -229,6 +237,7 @@ def compressed_giant(w):
     w.delivered(setup, run, connection)
     mb = peak.done()
     run.stop()
+    check_said(run, f"{db}.t", size)
     records = setup.reader.records(setup.topic(f"{db}.t"))
     check_seqs([value["source"]["seq"] for *_, value in records], f"{db}.t")
     return [Result(f"{size // MB} MB compressed row", "capture", mb, w.capture_mb + 2 * size / MB, f"{len(records)} records")]

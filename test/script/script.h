@@ -75,6 +75,9 @@ struct script_record {
 void script_brokers_reset(void); /* no topics */
 /* Called behind each transaction that was committed, by the thread that did. NULL: nobody. */
 void script_on_commit(void (*committed)(void));
+/* Called at the beginning of each producer_send and at its end, by the thread that sends. NULL:
+ * nobody. */
+void script_on_send(void (*sent)(const char *topic, bool done));
 /* Names of topics, in the order they were made. NULL behind the last. */
 const char *script_topic(size_t i, int32_t *ret_partitions);
 /* Committed records of a partition, in order; valid until the next call that changes it. */

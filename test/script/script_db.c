@@ -113,6 +113,33 @@ int db_next(struct db_result *r, const struct slice **ret_row, struct err *e)
 	return 1;
 }
 
+int db_query_batch(struct db *db, const char *statements, db_row_fn row, void *context,
+		   size_t *ret_done, struct err *e)
+{
+	char *list = xstrdup(statements), *rest = list, *sql;
+	size_t done = 0;
+	int rc = 0;
+
+	*ret_done = 0;
+	while (rc == 0 && (sql = strsep(&rest, ";")) != NULL) {
+		const struct slice *cells;
+		struct db_result *r = NULL;
+
+		rc = db_query(db, sql, &r, e);
+		while (rc >= 0 && (rc = db_next(r, &cells, e)) == 1 &&
+		       (rc = row(context, done, cells, r->count, e)) == 0)
+			;
+		if (rc == 0)
+			*ret_done = ++done;
+		if (r != NULL) {
+			free(r->text);
+			free(r);
+		}
+	}
+	free(list);
+	return rc;
+}
+
 size_t db_column_count(const struct db_result *r)
 {
 	return r->count;

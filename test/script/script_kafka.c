@@ -534,8 +534,15 @@ static void append(struct producer *p, struct partition *part, struct slice key,
 	buf_add_slice(&r->value, value);
 }
 
-int producer_send(struct producer *p, struct producer_topic *topic, int32_t partition,
-		  struct slice key, struct slice value, struct err *e)
+static void (*on_send)(const char *topic, bool done);
+
+void script_on_send(void (*sent)(const char *topic, bool done))
+{
+	on_send = sent;
+}
+
+static int put(struct producer *p, struct producer_topic *topic, int32_t partition,
+	       struct slice key, struct slice value, struct err *e)
 {
 	struct topic *t;
 
@@ -555,6 +562,19 @@ int producer_send(struct producer *p, struct producer_topic *topic, int32_t part
 	if (t == NULL)
 		return err_config(e, "there is no topic %s", topic->name);
 	return script_fault_after(SCRIPT_PRODUCER_SEND, p->counted, e);
+}
+
+int producer_send(struct producer *p, struct producer_topic *topic, int32_t partition,
+		  struct slice key, struct slice value, struct err *e)
+{
+	int rc;
+
+	if (on_send != NULL)
+		on_send(topic->name, false);
+	rc = put(p, topic, partition, key, value, e);
+	if (on_send != NULL)
+		on_send(topic->name, true);
+	return rc;
 }
 
 int producer_send_offset(struct producer *p, struct producer_topic *topic, int32_t partition,

@@ -3,6 +3,7 @@
  * turns needs a broker that fences, so it is tested with one. */
 #include "core/base/buf.h"
 #include "core/base/log.h"
+#include "core/base/mem.h"
 #include "core/registry/registry_priv.h"
 #include "test/unit/unit.h"
 
@@ -121,6 +122,67 @@ START_TEST(test_deleted_subject)
 }
 END_TEST
 
+static char *many_text(int n)
+{
+	return xasprintf("{\"type\":\"record\",\"name\":\"Row%d\",\"namespace\":\"shop.table_%d\","
+			 "\"doc\":\"One change of a row, with its images.\",\"fields\":[{\"name\":\"id\","
+			 "\"type\":\"long\"},{\"name\":\"value_%d\",\"type\":[\"null\",\"string\"]}]}",
+			 n, n, n * 7);
+}
+
+static void add_many(int count)
+{
+	for (int n = 1; n <= count; n++) {
+		char *subject = xasprintf("shop.t%d-value", n), *text = many_text(n);
+		struct registry_schema schema = { n, 1, subject, text };
+		struct buf key = BUF_INIT, value = BUF_INIT;
+
+		registry_record(&schema, &key, &value);
+		registry_store_apply(&store, buf_slice(&key), buf_slice(&value), n);
+		buf_done(&key);
+		buf_done(&value);
+		free(subject);
+		free(text);
+	}
+}
+
+START_TEST(test_many_are_kept_small)
+{
+	enum { MANY = 400 };
+	const struct registry_entry *entry;
+	size_t packed = 0, whole = 0;
+	const char *open;
+	int32_t id, version;
+
+	add_many(MANY);
+	for (int n = 1; n <= MANY; n++) {
+		char *subject = xasprintf("shop.t%d-value", n), *text = many_text(n);
+		struct buf room = BUF_INIT;
+
+		entry = registry_store_by_id(&store, n);
+		ck_assert_ptr_eq(entry, registry_store_find(&store, subject, text));
+		packed += entry->text.packed;
+		whole += entry->text.packed != 0 ? entry->text.size : 0;
+		ck_assert_str_eq(registry_store_look(&store, entry, &room).text, text);
+		ck_assert_str_eq(registry_store_look(&store, entry, &room).subject, subject);
+		registry_store_next(&store, "other", text, &id, &version);
+		ck_assert_int_eq(id, n);
+		buf_done(&room);
+		free(subject);
+		free(text);
+	}
+	ck_assert_uint_gt(packed, 0);
+	ck_assert_uint_lt(packed, whole / 4);
+	entry = registry_store_by_id(&store, MANY);
+	ck_assert_uint_ne(entry->text.packed, 0);
+	open = registry_store_open(&store, entry).text;
+	add_many(MANY); /* the same again */
+	ck_assert_uint_eq(store.count, MANY);
+	ck_assert_ptr_eq(registry_store_open(&store, entry).text, open);
+	registry_store_done(&store);
+}
+END_TEST
+
 START_TEST(test_other_registries_records)
 {
 	apply("{\"keytype\":\"NOOP\",\"magic\":0}", NULL);
@@ -217,6 +279,7 @@ int main(void)
 	unit_test(s, test_the_same_again_changes_nothing);
 	unit_test(s, test_deleted);
 	unit_test(s, test_deleted_subject);
+	unit_test(s, test_many_are_kept_small);
 	unit_test(s, test_other_registries_records);
 	unit_test(s, test_nonsense_is_counted);
 	unit_test_slow(s, test_damaged_records, 30);
