@@ -178,20 +178,6 @@ void producer_close(struct producer *p)
 	free(p);
 }
 
-struct producer_topic *producer_topic(struct producer *p, const char *topic)
-{
-	struct producer_topic *t;
-	size_t size = strlen(topic);
-
-	HASH_FIND(hh, p->topics, topic, size, t);
-	if (t == NULL) {
-		t = xcalloc(1, sizeof(*t) + size + 1);
-		memcpy(t->name, topic, size);
-		HASH_ADD_KEYPTR(hh, p->topics, t->name, size, t);
-	}
-	return t;
-}
-
 /* Of a topic that it doesn't know, the library asks the brokers, in a request for each. When many
  * come at once these pile up and time out; so then it is told of all topics in one. */
 static void tell_of_all(struct producer *p)
@@ -209,8 +195,8 @@ static void tell_of_all(struct producer *p)
 		rd_kafka_metadata_destroy(answer); /* it keeps what it needs */
 }
 
-/* The library's objects are made for the first record: it takes 4 kB for a topic and its partition,
- * and most of many tables rest. NULL only for a name beyond 512 bytes. */
+/* Of many topics the library's objects are made for the first record: it takes 4 kB for a topic and
+ * its partition, and most of many tables rest. NULL only for a name beyond 512 bytes. */
 static rd_kafka_topic_t *library_topic(struct producer *p, struct producer_topic *t)
 {
 	if (t->rkt == NULL) {
@@ -218,6 +204,22 @@ static rd_kafka_topic_t *library_topic(struct producer *p, struct producer_topic
 		t->rkt = rd_kafka_topic_new(p->client.rk, t->name, NULL);
 	}
 	return t->rkt;
+}
+
+struct producer_topic *producer_topic(struct producer *p, const char *topic)
+{
+	struct producer_topic *t;
+	size_t size = strlen(topic);
+
+	HASH_FIND(hh, p->topics, topic, size, t);
+	if (t == NULL) {
+		t = xcalloc(1, sizeof(*t) + size + 1);
+		memcpy(t->name, topic, size);
+		HASH_ADD_KEYPTR(hh, p->topics, t->name, size, t);
+		if (HASH_COUNT(p->topics) < STRANGERS_MAX)
+			(void)library_topic(p, t); /* few: it looks for them at once */
+	}
+	return t;
 }
 
 /* ---- sending
