@@ -220,12 +220,12 @@ static int next_packet(struct session *s, struct err *e)
 
 /* ---- between two source transactions -------------------------------------------------------- */
 
-/* Begins anew, with the partitions that there are. */
-static int grow(struct session *s, struct err *e)
+/* Begins anew, with the partitions, or the tables, that there are. */
+static int begin_anew(struct session *s, const char *why, struct err *e)
 {
 	if (s->batch.begun_us != 0 && session_commit(s, e) < 0)
 		return -1;
-	return err_retry(e, "topics have more partitions: beginning anew with them");
+	return err_retry(e, "%s: beginning anew with them", why);
 }
 
 static int at_border(struct session *s, struct err *e)
@@ -235,7 +235,9 @@ static int at_border(struct session *s, struct err *e)
 	int rc;
 
 	if (s->open_gtid[0] == '\0' && delivery_may_grow(s->delivery, s->seq))
-		return grow(s, e);
+		return begin_anew(s, "topics have more partitions", e);
+	if (s->open_gtid[0] == '\0' && session_redo_ends(s))
+		return begin_anew(s, "capture.tables names other tables", e);
 	rc = session_settle(s, e);
 	if (rc == 0)
 		rc = session_copy(s, &place, e);

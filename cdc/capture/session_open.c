@@ -462,6 +462,8 @@ static int open_all(struct session *s, struct err *e)
 		return -1;
 	FAULT(position_read);
 	rc = delivery_resume(s->delivery, &stored, e);
+	if (rc == 0)
+		session_redo_open(s);
 	position = stored.found ? &stored.position : NULL;
 	if (rc == 0)
 		rc = session_source_open(s, position, check_source, &db, e);
@@ -537,6 +539,7 @@ void session_close(struct session *s)
 	session_effects_done(s);
 	session_xa_done(s);
 	session_settle_done(s);
+	session_redo_done(s);
 	free(s->copies);
 	free(s->copy_status);
 	group_free(s->group);

@@ -17,6 +17,8 @@ struct session {
 	const struct settings *configured;
 	struct settings chosen;          /* the same, with the one server that is read */
 	const struct settings *settings; /* that */
+	/* capture.tables of before, for what is delivered once more; else empty */
+	struct text_list redo_tables;
 	struct report *report;
 	const struct leader *leader;
 	size_t server; /* of the configured source.host */
@@ -79,6 +81,14 @@ int session_stream(struct session *s, struct err *e);
 /* What table maps can't say, after DDL on a captured table: by a short connection of its own. */
 int session_read_hints(struct session *s, struct err *e);
 void session_progress(struct session *s, bool now);
+
+/* ---- session_redo.c ------------------------------------------------------------------------- */
+
+/* What delivery_resume() found to be delivered once more goes by the tables of then. */
+void session_redo_open(struct session *s);
+/* Between two source transactions: it is all there, and capture.tables says something else. */
+bool session_redo_ends(const struct session *s);
+void session_redo_done(struct session *s);
 
 /* ---- session_source.c ----------------------------------------------------------------------- */
 

@@ -257,6 +257,8 @@ static void narrow(struct session *s, size_t server)
 {
 	s->server = server;
 	s->chosen = *s->configured;
+	if (s->redo_tables.count > 0)
+		s->chosen.capture_tables = s->redo_tables;
 	s->chosen.source_hosts.items = &s->configured->source_hosts.items[server];
 	s->chosen.source_hosts.count = 1;
 }

@@ -99,9 +99,19 @@ static int32_t partitions_used(struct delivery *d, const char *name, int32_t par
 	return stored;
 }
 
+const char *delivery_redo(const struct delivery *d)
+{
+	return d->stored;
+}
+
+bool delivery_redone(const struct delivery *d, int64_t seq)
+{
+	return seq >= d->kept_seq;
+}
+
 bool delivery_may_grow(const struct delivery *d, int64_t seq)
 {
-	return d->kept && seq >= d->kept_seq;
+	return d->kept && delivery_redone(d, seq);
 }
 
 static int sink_topic(void *context, const char *name, struct publish_topic **ret_topic,

@@ -37,6 +37,11 @@ void delivery_on_begin(struct delivery *d, void (*begun)(void *context), void *c
 int delivery_commit(struct delivery *d, struct commit_record *commit,
 		    const struct position_record *position, const struct publish_touched *touched,
 		    size_t touched_count, struct err *e);
+/* What is delivered once more (the rest of a source transaction that was cut, what lies beyond the
+ * position) goes by the configuration of then: its fingerprint, or NULL when there is nothing. */
+const char *delivery_redo(const struct delivery *d);
+/* Between two source transactions: all of that is delivered. */
+bool delivery_redone(const struct delivery *d, int64_t seq);
 /* Between two source transactions: there are more partitions than are used, and what had to go
  * where it went before is delivered. */
 bool delivery_may_grow(const struct delivery *d, int64_t seq);

@@ -155,6 +155,41 @@ def test_partitions_added_inside_a_cut_transaction(servers, database, make_setup
     check_seq(setup)
 
 
+@pytest.mark.parametrize("delivery", ["exactly-once", "at-least-once"])
+def test_tables_changed_inside_a_cut_transaction(servers, database, make_setup, delivery):
+    """Its rest is counted by the tables of then; a table that is new is copied behind it."""
+    db, connection = database
+    run_sql(connection, f"CREATE TABLE {db}.t (id INT PRIMARY KEY, v VARCHAR(200))", f"CREATE TABLE {db}.u (id INT PRIMARY KEY, v INT)")
+    setup = make_setup(f"{db}.t", source__start="now", capture__memory="64M", kafka__transaction__timeout__ms="1000", kafka__timeout="1s",
+                       capture__delivery=delivery)
+    until_delivered(setup, connection)
+    rows, found = 0, False
+    while not found and rows < 2_000_000:  # how much takes two thirds of a second is the machine's affair
+        more = max(200_000, rows)
+        run_sql(connection, "BEGIN", f"INSERT INTO {db}.u SELECT {rows} + seq, 1 FROM seq_1_to_5000",
+                f"INSERT INTO {db}.t SELECT {rows} + seq, REPEAT('x', 100) FROM seq_1_to_{more}", f"UPDATE {db}.u SET v = v + 1",
+                f"DELETE FROM {db}.t WHERE id > {rows} AND id % 1000 = 7", "COMMIT")
+        rows += more
+        position, run = source_position(connection), setup.daemon("run").start()
+        offset, last = 0, None
+        while not (last and (last["open"] or contains(gtid_set(last["gtid_set"]), position))):
+            for m in setup.reader.messages(f"{setup.name}.commits", {0: offset}):
+                offset, last = m.offset() + 1, setup.reader.decode(m.value())[1]
+        run.kill()
+        found = setup.commits()[-1]["open"]
+    assert found, "no source transaction was caught in two parts"
+    setup.settings["capture.tables"] = f"{db}.t, {db}.u"
+    setup.write()
+    run = setup.daemon("run").start()
+    wait_until("the table that is new", lambda: run.alive() and "beginning anew with them" in run.log(), 90)
+    run_sql(connection, f"UPDATE {db}.t SET v = 'y' WHERE id <= 30", f"UPDATE {db}.u SET v = 9 WHERE id <= 30")
+    setup.wait_delivered(source_position(connection), run)
+    compare(setup.reader.records(setup.topic(f"{db}.t")), connection, db, "t", ["id"])
+    compare(setup.reader.records(setup.topic(f"{db}.u")), connection, db, "u", ["id"])
+    check_seq(setup)
+    run.stop()
+
+
 def test_a_dropped_table_can_be_taken_out_but_not_in_again(table, make_setup):  # noqa: F811
     db, connection = table
     run_sql(connection, f"CREATE TABLE {db}.u (id INT PRIMARY KEY)", f"INSERT INTO {db}.u VALUES (1)")
