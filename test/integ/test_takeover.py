@@ -6,6 +6,7 @@ import time
 import urllib.request
 
 import pytest
+from confluent_kafka import Consumer, TopicPartition
 
 from fold import compare
 from harness import run_sql, source_position, wait_until
@@ -134,6 +135,49 @@ def test_a_leader_that_slept_never_writes_again(pair):
         wait_until("it stands by", lambda: stands_by(first))
     check(setup, db, connection, second)
     assert second.log().count("taking over") == 1 and "fenced" not in second.log()
+    first.stop()
+    second.stop()
+
+
+def open_transaction(setup, topic):
+    """Does the topic end in records that are not committed?"""
+    ends = []
+    for level in ("read_uncommitted", "read_committed"):
+        consumer = Consumer({"bootstrap.servers": setup.servers.bootstrap, "group.id": "ends", "isolation.level": level})
+        partitions = len(consumer.list_topics(topic, timeout=10).topics[topic].partitions)
+        ends.append([consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=10, cached=False)[1] for p in range(partitions)])
+        consumer.close()
+    return ends[0] != ends[1]
+
+
+def test_a_leader_that_slept_inside_a_transaction(pair):
+    """SIGSTOP while records are sent and not committed; who takes over aborts them and delivers them anew, and the old leader,
+    which wakes with the rest of them in hand, is fenced or stands by."""
+    setup, db, connection, first, second = pair
+    topic = setup.topic(f"{db}.t")
+    run_sql(connection, f"INSERT INTO {db}.t (v) SELECT 'many' FROM seq_1_to_60000")
+    end = time.monotonic() + 60
+    while True:
+        time.sleep(0.03)
+        first.process.send_signal(signal.SIGSTOP)
+        if open_transaction(setup, topic):
+            break
+        first.process.send_signal(signal.SIGCONT)
+        assert time.monotonic() < end, "it was never inside a Kafka transaction"
+        if len(setup.commits()) > 1 and setup.commits()[-1]["seq"] > 60000:
+            run_sql(connection, f"INSERT INTO {db}.t (v) SELECT 'more' FROM seq_1_to_60000")
+    try:
+        setup.wait_delivered(source_position(connection), second, 180)
+    finally:
+        first.process.send_signal(signal.SIGCONT)
+    for _ in range(20):
+        insert(connection, db)
+    wait_until("the old leader is fenced or stands by", lambda: not first.alive() or stands_by(first), 120)
+    if not first.alive():
+        assert first.ended() == 7, first.log_tail()
+        first.start()  # as its service manager does
+        wait_until("it stands by", lambda: stands_by(first))
+    check(setup, db, connection, second)
     first.stop()
     second.stop()
 
