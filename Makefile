@@ -129,7 +129,7 @@ faults: ## random histories under faults against real servers: SEED=n RUNS=n LAN
 	@MAKEFLAGS= scripts/faults run '$(SEED)' '$(RUNS)' '$(LANES)'
 
 faults-prove: ## build known mistakes in, one at a time: make faults must find each
-	@MAKEFLAGS= scripts/faults prove
+	@MAKEFLAGS= scripts/faults prove '$(SEED)' '$(LANES)'
 
 lint: ## layers, banned calls, sizes, style
 	@scripts/lint

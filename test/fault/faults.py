@@ -140,15 +140,15 @@ def main():
     words.add_argument("--verbose", action="store_true", help="with --prove: show the green runs too")
     words.add_argument("--off", default="", help="ingredients to leave out")
     words.add_argument("--on", default="", help="ingredients to try that are off by default")
-    words.add_argument("--lane", action="store_true", help="be a lane: lane.py")
+    words.add_argument("--lane", type=int, help="be this lane: lane.py")
     o = words.parse_args()
     on = dict(world.INGREDIENTS)
     for names, value in ((o.off, False), (o.on, True)):
         for name in filter(None, names.split(",")):
             assert name in on, f"no ingredient is called {name}: {', '.join(on)}"
             on[name] = value
-    if o.lane:
-        return lane.serve(on)
+    if o.lane is not None:
+        return lane.serve(on, o.lane)
     for number in (signal.SIGINT, signal.SIGTERM):      # also where a shell left them ignored: the servers are stopped
         signal.signal(number, lane.end_once)
     o.lanes = max(1, min(o.lanes, o.runs))

@@ -65,7 +65,7 @@ def one(site, folder, on, seed, keep, keep_all=False):
     return out
 
 
-def serve(on):
+def serve(on, lane):
     """The lane's own process."""
     for number in (signal.SIGINT, signal.SIGTERM):      # also where a shell left them ignored; the servers are stopped once
         signal.signal(number, end_once)
@@ -75,7 +75,7 @@ def serve(on):
         try:
             for line in sys.stdin:
                 job = json.loads(line)
-                site = site or Site(Path(folder))
+                site = site or Site(Path(folder), lane)
                 harness.MILLRACE = Path(job["program"])
                 print(json.dumps(one(site, Path(folder), on, job["seed"], Path(job["keep"]), job["keep_all"])), flush=True)
         finally:
@@ -93,8 +93,8 @@ class Lanes:
     """Started and ended by the batch."""
 
     def __init__(self, count, words):
-        self.lanes = [subprocess.Popen([sys.executable, str(Path(__file__).parent / "faults.py"), "--lane", *words], stdin=subprocess.PIPE,
-                                       stdout=subprocess.PIPE, text=True, start_new_session=True) for _ in range(count)]
+        self.lanes = [subprocess.Popen([sys.executable, str(Path(__file__).parent / "faults.py"), "--lane", str(n), *words], stdin=subprocess.PIPE,
+                                       stdout=subprocess.PIPE, text=True, start_new_session=True) for n in range(count)]
 
     def work(self, jobs, done):
         """jobs(): the next job, or None; done(job, result) for each, in the order in which they end."""

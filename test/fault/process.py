@@ -23,16 +23,20 @@ WINDOWS = {
 WINDOW_OF = {point: window for window, points in WINDOWS.items() for point in points}
 
 
-PORTS = range(10000, 12000)     # below those of scripts/servers, of the integration tests, and of the kernel
+PORTS, MOST_LANES = range(10000, 12000), 16     # below those of scripts/servers, of the integration tests, and of the kernel
+given = []
 
 
-def free_port():
-    for port in random.sample(PORTS, len(PORTS)):
+def free_port(lane):
+    """Each lane has its own, and what was given lately is not given again: a daemon listens a while after it was started."""
+    for port in random.sample(PORTS[lane % MOST_LANES::MOST_LANES], len(PORTS) // MOST_LANES):
         with socket.socket() as s:
             try:
                 s.bind(("127.0.0.1", port))
             except OSError:
                 continue
+        if port not in given[-50:]:
+            given.append(port)
             return port
     raise AssertionError(f"no free port in {PORTS}")
 
@@ -98,7 +102,7 @@ class Instance:
 
     def start(self):
         env = {**os.environ, **self.run.setup.env, "MILLRACE_FAULT_FILE": str(self.slots.path)}
-        listen = f"--http.listen=127.0.0.1:{free_port()}"
+        listen = f"--http.listen=127.0.0.1:{free_port(self.run.site.lane)}"
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen([str(harness.MILLRACE), self.verb, "-c", str(self.run.setup.conf), listen], stdin=subprocess.DEVNULL,
                                             stdout=log, stderr=log, cwd=self.run.folder, env=env)

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pymysql
+from confluent_kafka import KafkaError, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 import judge
@@ -43,7 +44,8 @@ def wait_quietly(seconds, condition):
 class Site:
     """The servers of one lane; runs follow each other on them."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, lane):
+        self.lane = lane
         self.servers = Servers(folder / "servers", "--brokers", "3", "--kafka-option=group.min.session.timeout.ms=1000")
         self.script, self.folder = self.servers.script, self.servers.folder
 
@@ -427,6 +429,7 @@ class Run:
         files = sorted(Path(self.servers.env["MARIADB_DATADIR"]).glob("binlog.[0-9]*"))
         saw = witness.read([f for f in files if f.name >= self.first_file], self.db)
         truth = judge.Truth(saw, self.db, world.captured(self.on))
+        self.reader.read_all(f"{self.name}.")
         j = judge.Judge(self.reader, self.name, self.db, self.on, self.problems)
         j.read()
         self.judge = j
@@ -487,10 +490,33 @@ class TopicReader(Reader):
 
     def __init__(self, bootstrap, schemas):
         super().__init__(bootstrap)
-        self.schemas_topic = schemas
+        self.schemas_topic, self.read = schemas, None
+
+    def read_all(self, prefix):
+        """All topics of a name at once: what messages() gives from now on."""
+        c = self.consumer()
+        try:
+            partitions = [TopicPartition(topic, p, 0) for topic, count in self.topics(prefix).items() for p in range(count)]
+            read, open_ones = {p.topic: [] for p in partitions}, {(p.topic, p.partition) for p in partitions}
+            c.assign(partitions)
+            quiet_since = time.monotonic()
+            while open_ones:
+                for m in c.consume(2000, 0.2):
+                    quiet_since = time.monotonic()
+                    if m.error() is None:
+                        read[m.topic()].append(m)
+                    elif m.error().code() == KafkaError._PARTITION_EOF:
+                        open_ones.discard((m.topic(), m.partition()))
+                    else:
+                        raise AssertionError(f"{m.topic()}: {m.error()}")
+                assert time.monotonic() - quiet_since < 60, f"no end of {sorted(open_ones)} within 60 s of silence"
+        finally:
+            c.close()
+        self.read = read
 
     def consumer(self, **more):
         return super().consumer(log_level=0, **more)        # a broker that is down is no news here
 
     def messages(self, topic, offsets=None):
-        return super().messages(self.schemas_topic if topic == "_schemas" else topic, offsets)
+        topic = self.schemas_topic if topic == "_schemas" else topic
+        return super().messages(topic, offsets) if self.read is None else self.read[topic]
