@@ -517,6 +517,6 @@ class TopicReader(Reader):
     def consumer(self, **more):
         return super().consumer(log_level=0, **more)        # a broker that is down is no news here
 
-    def messages(self, topic, offsets=None):
+    def messages(self, topic, offsets=None, **more):
         topic = self.schemas_topic if topic == "_schemas" else topic
-        return super().messages(topic, offsets) if self.read is None else self.read[topic]
+        return super().messages(topic, offsets, **more) if self.read is None else self.read[topic]
