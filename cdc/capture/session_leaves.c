@@ -15,8 +15,9 @@
  * further than a position.
  *
  * Only op t is left to tables without a key, to those whose shape is not known (dropped, and no row
- * seen since the start) and to those whose topic can't be understood; the log says so. A row that
- * is parked, or was delivered under another key, is counted and passed over. */
+ * seen since the start) and to those whose topic can't be understood; the log says so. A row
+ * that is parked and can't be fetched, or was delivered under another key, is counted and passed
+ * over. */
 #include "cdc/capture/session_priv.h"
 
 #include "cdc/copy/state.h"
@@ -151,7 +152,7 @@ static void report_end(const struct leaving *l, const char *db, const char *tabl
 	if (l->unknown > 0)
 		log_warning("capture",
 			    "%s: %lld rows of %s.%s are gone, of which no published event tells: "
-			    "they are parked, or were delivered under another key",
+			    "what was parked is gone, or they were delivered under another key",
 			    gtid, (long long)l->unknown, db, table);
 }
 

@@ -17,7 +17,10 @@ static void key_done(struct foreign_key *k)
 {
 	for (size_t i = 0; i < k->column_count; i++)
 		free(k->columns[i]);
+	for (size_t i = 0; i < k->child_column_count; i++)
+		free(k->child_columns[i]);
 	free(k->columns);
+	free(k->child_columns);
 	free(k->db);
 	free(k->table);
 	free(k->parent_db);
@@ -93,18 +96,6 @@ static bool take_names(struct slice *text, char ***names, size_t *count)
 	return take(text, ")");
 }
 
-static bool skip_names(struct slice *text)
-{
-	char **names = NULL;
-	size_t count = 0;
-	bool ok = take_names(text, &names, &count);
-
-	for (size_t i = 0; i < count; i++)
-		free(names[i]);
-	free(names);
-	return ok;
-}
-
 static bool take_parent(struct slice *text, struct foreign_key *k)
 {
 	k->parent_table = take_name(text);
@@ -138,7 +129,8 @@ static bool read_line(struct slice line, struct foreign_key *k)
 		return false;
 	name = take_name(&line);
 	free(name);
-	if (name == NULL || !take(&line, " FOREIGN KEY ") || !skip_names(&line) ||
+	if (name == NULL || !take(&line, " FOREIGN KEY ") ||
+	    !take_names(&line, &k->child_columns, &k->child_column_count) ||
 	    !take(&line, " REFERENCES ") || !take_parent(&line, k) || !take(&line, " ") ||
 	    !take_names(&line, &k->columns, &k->column_count))
 		return false;

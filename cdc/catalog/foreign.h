@@ -14,6 +14,8 @@ struct foreign_key {
 	char *parent_db, *parent_table; /* whose changes do it */
 	char **columns;                 /* of the parent: those that are referred to */
 	size_t column_count;
+	char **child_columns; /* which refer to them, in the same order */
+	size_t child_column_count;
 	bool on_delete, on_update; /* acts on the child's rows, not just refuses */
 };
 

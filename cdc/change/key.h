@@ -89,6 +89,11 @@ int key_border_from_literals(const struct shape *shape, const char *const *liter
 void key_condition(const struct shape *shape, const struct key_border *border, bool above,
 		   bool or_equal, struct buf *sql);
 
+/* Appends "(`a`=1 AND `b`=2)", for the row with these cells. False, with something appended, when a
+ * key column is none of its type. */
+bool key_equals(const struct shape *shape, const struct cell *cells,
+		const struct key_weigher *weigher, struct buf *sql);
+
 int key_compare(struct slice a, struct slice b);
 
 #endif

@@ -8,7 +8,10 @@
 #include "cdc/change/key.h"
 
 #include "core/base/mem.h"
+#include "core/value/encode.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #define LITERAL_MAX (2 * KEY_BYTES_MAX + 64)
@@ -231,4 +234,104 @@ void key_condition(const struct shape *shape, const struct key_border *border, b
 	}
 	for (size_t i = 0; i < shape->key_count; i++)
 		buf_add_str(sql, i == 0 ? ")" : "))");
+}
+
+/* ---- one row -------------------------------------------------------------------------------- */
+
+static uint64_t number_of(const struct column *c, const struct cell *cell)
+{
+	uint64_t v = 0;
+
+	for (size_t i = 0; i < cell->size && i < 8; i++)
+		v = v << 8 | cell->data[c->type == COLUMN_BIT ? i : cell->size - 1 - i];
+	return v;
+}
+
+static double double_of(const struct cell *cell)
+{
+	double d = 0;
+	float f;
+
+	if (cell->size == sizeof(f)) {
+		memcpy(&f, cell->data, sizeof(f));
+		d = (double)f;
+	} else if (cell->size == sizeof(d)) {
+		memcpy(&d, cell->data, sizeof(d));
+	}
+	return d;
+}
+
+/* What the server's text protocol would say of a cell. */
+static void text_of(const struct column *c, const struct cell *cell, struct buf *text)
+{
+	switch (literal_kind(c)) {
+	case LITERAL_NUMBER:
+		if (c->type == COLUMN_ENUM || c->type == COLUMN_SET || c->type == COLUMN_BIT)
+			buf_add_format(text, "%" PRIu64, number_of(c, cell));
+		else
+			encode_exact_text(c, cell, text);
+		return;
+	case LITERAL_FLOAT:
+		buf_add_format(text, "%.17g", double_of(cell));
+		return;
+	case LITERAL_TIME:
+		encode_exact_text(c, cell, text);
+		return;
+	case LITERAL_BYTES:
+	case LITERAL_TEXT:
+		buf_add(text, cell->data, cell->size);
+		return;
+	}
+}
+
+static bool is_literal(const struct column *c, struct slice text)
+{
+	const char *legal = NULL;
+	size_t size = 0;
+
+	switch (literal_kind(c)) {
+	case LITERAL_NUMBER:
+	case LITERAL_FLOAT:
+		legal = "0123456789+-.e";
+		break;
+	case LITERAL_TIME:
+		legal = "0123456789-:. ";
+		break;
+	case LITERAL_BYTES:
+	case LITERAL_TEXT:
+		return true;
+	}
+	while (size < text.size && strchr(legal, text.data[size]) != NULL && text.data[size] != 0)
+		size++;
+	return size == text.size && size > 0;
+}
+
+bool key_equals(const struct shape *shape, const struct cell *cells,
+		const struct key_weigher *weigher, struct buf *sql)
+{
+	struct buf text = BUF_INIT, literal = BUF_INIT;
+	bool ok = true;
+
+	for (size_t i = 0; i < shape->key_count && ok; i++) {
+		const struct column *c = part(shape, i);
+		const struct cell *cell = &cells[shape->key[i]];
+
+		buf_reset(&text);
+		buf_reset(&literal);
+		(void)buf_reserve(&text, 1);
+		if (cell->state == CELL_VALUE)
+			text_of(c, cell, &text);
+		ok = cell->state == CELL_VALUE && is_literal(c, buf_slice(&text));
+		if (!ok)
+			break;
+		add_literal(c, buf_slice(&text), weigher, &literal);
+		buf_add_str(sql, i == 0 ? "(" : " AND ");
+		row_quote_name(c->name, sql);
+		buf_add_str(sql, "=");
+		buf_add_str(sql, (const char *)literal.data);
+	}
+	buf_add_str(sql, ")");
+	buf_done(&text);
+	buf_done(&literal);
+	return ok;
 }

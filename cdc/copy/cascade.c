@@ -3,14 +3,17 @@
  * A child that is captured gets a want; one that is not is gone through: whichever of its rows
  * changed, its own children may have. The walk marks what it has seen, as keys may form circles.
  *
- * Wants are of the whole table: many changes of parents within a moment fall together in one that
- * has not begun. The hot path (a change of a table that is nobody's parent) is one comparison of a
- * shape pointer with the last one seen. */
+ * Wants are of the rows that referred to the parent's value; many changes of parents within a
+ * moment fall together in one that has not begun. Behind a table that is not captured, and where
+ * the value is not in the row image, the whole table is compared. The hot path (a change of a table
+ * that is nobody's parent) is one comparison of a shape pointer with the last one seen. */
 #include "cdc/copy/cascade.h"
 
 #include "cdc/catalog/foreign.h"
+#include "cdc/copy/state.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
+#include "core/value/write.h"
 
 #include <stdlib.h>
 
@@ -160,23 +163,84 @@ static bool touches(const struct foreign_key *k, const struct change *change)
 	return false;
 }
 
-static int reach(struct cascade *c, size_t key, struct reconcile *reconcile, struct err *e)
+/* ---- what has to be compared ---------------------------------------------------------------- */
+
+static void add_hex(struct buf *out, struct slice bytes)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	for (size_t i = 0; i < bytes.size; i++) {
+		buf_add_u8(out, (uint8_t)digits[bytes.data[i] >> 4]);
+		buf_add_u8(out, (uint8_t)digits[bytes.data[i] & 15]);
+	}
+}
+
+/* The value that children referred to. 1; 0: NULL, to which nothing refers; -1: not known. */
+static int describe(const struct foreign_key *k, const struct change *change, struct buf *columns,
+		    struct buf *def, struct buf *value)
+{
+	struct buf bytes = BUF_INIT;
+	int rc = k->column_count == k->child_column_count ? 1 : -1;
+
+	buf_add_u8(def, change->after == NULL ? 'd' : 'u');
+	for (size_t i = 0; i < k->column_count && rc == 1; i++) {
+		int column = shape_column(change->shape, slice_str(k->columns[i]));
+		const struct cell *cell = column < 0 ? NULL : &change->before[column];
+
+		if (cell == NULL || cell->state != CELL_VALUE) {
+			rc = cell != NULL && cell->state == CELL_NULL ? 0 : -1;
+			break;
+		}
+		buf_add_str(columns, i > 0 ? "," : "");
+		row_quote_name(k->child_columns[i], columns);
+		state_describe(&change->shape->columns[column], def);
+		write_bytes(&bytes, cell->data, cell->size);
+	}
+	add_hex(value, buf_slice(&bytes));
+	buf_done(&bytes);
+	return rc;
+}
+
+static int want_child(const struct foreign_key *k, const struct change *change,
+		      struct reconcile *reconcile, struct err *e)
+{
+	struct buf columns = BUF_INIT, def = BUF_INIT, value = BUF_INIT;
+	char *why = xasprintf("foreign key to %s.%s", k->parent_db, k->parent_table);
+	int rc = change == NULL ? -1 : describe(k, change, &columns, &def, &value);
+
+	if (rc == 1) {
+		struct reconcile_key key = { .db = k->db,
+					     .table = k->table,
+					     .columns = buf_cstr(&columns),
+					     .def = buf_cstr(&def),
+					     .value = buf_cstr(&value) };
+
+		rc = reconcile_want_key(reconcile, &key, why, e);
+	} else if (rc < 0) {
+		rc = reconcile_want(reconcile, k->db, k->table, "", why, e);
+	}
+	buf_done(&columns);
+	buf_done(&def);
+	buf_done(&value);
+	free(why);
+	return rc;
+}
+
+/* change: the parent's; NULL behind a table that is not captured: which of its rows went is not
+ * known, so that the child is compared whole. */
+static int reach(struct cascade *c, size_t key, const struct change *change,
+		 struct reconcile *reconcile, struct err *e)
 {
 	const struct foreign_key *k = &c->keys.items[key];
-	char *why;
-	int rc;
 
 	if (c->seen[key])
 		return 0;
 	c->seen[key] = true;
-	if (is_captured(c, k->db, k->table)) {
-		why = xasprintf("foreign key to %s.%s", k->parent_db, k->parent_table);
-		rc = reconcile_want(reconcile, k->db, k->table, "", why, e);
-		free(why);
-		return rc;
-	}
+	if (is_captured(c, k->db, k->table))
+		return want_child(k, change, reconcile, e);
 	for (size_t i = 0; i < c->keys.count; i++)
-		if (is_parent(&c->keys.items[i], k->db, k->table) && reach(c, i, reconcile, e) < 0)
+		if (is_parent(&c->keys.items[i], k->db, k->table) &&
+		    reach(c, i, NULL, reconcile, e) < 0)
 			return -1;
 	return 0;
 }
@@ -204,7 +268,7 @@ int cascade_change(struct cascade *c, const struct change *change, bool unchecke
 		const struct foreign_key *k = &c->keys.items[i];
 
 		if (is_parent(k, change->shape->db, change->shape->table) && touches(k, change) &&
-		    reach(c, i, reconcile, e) < 0)
+		    reach(c, i, change, reconcile, e) < 0)
 			return -1;
 	}
 	return 0;

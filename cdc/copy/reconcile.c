@@ -47,6 +47,7 @@ void reconcile_want_free(struct reconcile_want *w)
 	if (w == NULL)
 		return;
 	reconcile_forget_key(w);
+	reconcile_keys_done(w);
 	free(w->db);
 	free(w->table);
 	free(w->name);
@@ -82,6 +83,7 @@ void reconcile_free(struct reconcile *r)
 	key_border_done(&r->high);
 	buf_done(&r->key);
 	buf_done(&r->whole.image);
+	reconcile_batch_done(&r->batch);
 	buf_done(&r->bytes);
 	free(r->before);
 	free(r->after);
@@ -145,6 +147,8 @@ void reconcile_resume(struct reconcile *r, const struct position_copy *copies, s
 		w->last_key.items = xcalloc(c->last_key.count + 1, sizeof(*w->last_key.items));
 		for (size_t k = 0; k < c->last_key.count; k++)
 			w->last_key.items[w->last_key.count++] = xstrdup(c->last_key.items[k]);
+		for (size_t k = 0; k < c->keys.count && c->keys.count > 2; k++)
+			reconcile_keys_add(w, c->keys.items[k]);
 		if (w->id > r->last_id)
 			r->last_id = w->id;
 		if (c->done) {
@@ -174,23 +178,36 @@ int64_t reconcile_id_of(const struct reconcile *r, const char *db, const char *t
 		const struct reconcile_want *w = r->wants[i];
 
 		if (is_table(w, db, table) && !has_begun(r, w) && !w->paused &&
-		    (w->where[0] == '\0' || strcmp(w->where, where) == 0))
+		    !reconcile_has_keys(w) && (w->where[0] == '\0' || strcmp(w->where, where) == 0))
 			return w->id;
 	}
 	return 0;
 }
 
-/* One of all rows does the work of those with a condition that wait. */
+/* One of all rows does the work of those with a condition, or of some keys, that wait. */
 static void drop_covered(struct reconcile *r, const char *db, const char *table)
 {
 	for (size_t i = r->want_count; i-- > 0;) {
 		struct reconcile_want *w = r->wants[i];
 
-		if (is_table(w, db, table) && !has_begun(r, w) && w->where[0] != '\0') {
+		if (is_table(w, db, table) && !has_begun(r, w) &&
+		    (w->where[0] != '\0' || reconcile_has_keys(w))) {
 			take_out(r, i);
 			reconcile_want_free(w);
 		}
 	}
+}
+
+struct reconcile_want *reconcile_add(struct reconcile *r, const char *db, const char *table,
+				     const char *where, const char *why, struct err *e)
+{
+	if (r->want_count >= RECONCILE_WANTS_MAX) {
+		err_config(e, "%d reconciling copies are waiting: no room for one of %s.%s",
+			   RECONCILE_WANTS_MAX, db, table);
+		return NULL;
+	}
+	add(r, want_new(db, table, where, why, ++r->last_id));
+	return r->wants[r->want_count - 1];
 }
 
 int reconcile_want(struct reconcile *r, const char *db, const char *table, const char *where,
@@ -200,10 +217,8 @@ int reconcile_want(struct reconcile *r, const char *db, const char *table, const
 		return 0;
 	if (where[0] == '\0')
 		drop_covered(r, db, table);
-	if (r->want_count >= RECONCILE_WANTS_MAX)
-		return err_config(e, "%d reconciling copies are waiting: no room for one of %s.%s",
-				  RECONCILE_WANTS_MAX, db, table);
-	add(r, want_new(db, table, where, why, ++r->last_id));
+	if (reconcile_add(r, db, table, where, why, e) == NULL)
+		return -1;
 	log_info("copy", "%s.%s will be reconciled (%lld): %s", db, table, (long long)r->last_id,
 		 why);
 	return 0;

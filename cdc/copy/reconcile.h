@@ -50,6 +50,20 @@ void reconcile_resume(struct reconcile *r, const struct position_copy *copies, s
 #define RECONCILE_WANTS_MAX 10000
 int reconcile_want(struct reconcile *r, const char *db, const char *table, const char *where,
 		   const char *why, struct err *e);
+/* The same for the rows of a child that referred to one value of its parent. May become one of all
+ * rows: more than RECONCILE_KEYS_MAX values wait, the child has no primary key, ... (the log says
+ * so). */
+#define RECONCILE_KEYS_MAX 2000
+struct reconcile_key {
+	const char *db, *table; /* the child */
+	const char *columns;    /* its own, of the foreign key: `a`,`b` */
+	/* state_describe() of the parent's columns, behind 'd', or 'u' where their values changed
+	 */
+	const char *def;
+	const char *value; /* the parent's cells as stored, each with its size before it, in hex */
+};
+int reconcile_want_key(struct reconcile *r, const struct reconcile_key *key, const char *why,
+		       struct err *e);
 /* Wants of the table that are queued or under way; all tables when db is NULL. Returns how many
  * were changed. */
 size_t reconcile_pause(struct reconcile *r, const char *db, const char *table, bool paused);

@@ -179,9 +179,41 @@ static int merge_keys(struct emitting *out, const struct slice *high, struct err
 	return rc;
 }
 
+/* The rows of a batch, each by itself. */
+static int merge_batch(struct emitting *out, struct err *e)
+{
+	struct reconcile *r = out->r;
+	const struct chunk *chunk = r->chunk;
+	size_t row = 0;
+
+	for (size_t i = 0; i < r->batch.count; i++) {
+		struct slice key = reconcile_batch_key(r, i);
+		struct state_row old;
+		bool there;
+		int rc;
+
+		if (chunk->cut && key_compare(key, buf_slice(&chunk->high.key)) > 0)
+			break;
+		while (row < chunk->row_count && key_compare(chunk_key(chunk, row), key) < 0)
+			row++;
+		there = row < chunk->row_count && key_compare(chunk_key(chunk, row), key) == 0;
+		rc = state_find(r->state, key, &old, e);
+		if (rc == 1)
+			rc = there ? stayed(out, &old, chunk_image(chunk, row), e)
+				   : gone(out, &old, e);
+		else if (rc == 0 && there)
+			rc = came(out, key, chunk_image(chunk, row), e);
+		if (rc < 0)
+			return -1;
+	}
+	return 0;
+}
+
 static int compare_all(struct emitting *out, const struct slice *low, const struct slice *high,
 		       struct err *e)
 {
+	if (reconcile_has_keys(out->w))
+		return merge_batch(out, e);
 	if (state_seek(out->r->state, low, high, e) < 0)
 		return -1;
 	return out->w->where[0] != '\0' ? merge_keys(out, high, e) : merge(out, e);
@@ -261,6 +293,14 @@ static const char *advance(struct reconcile *r)
 
 	w->chunks++;
 	r->failures = 0;
+	if (reconcile_has_keys(w)) {
+		struct slice cut = buf_slice(&r->chunk->high.key);
+
+		reconcile_batch_take(r, r->chunk->cut ? &cut : NULL);
+		reconcile_close_window(r);
+		r->place = RECONCILE_BORDER;
+		return NULL;
+	}
 	if (high == NULL)
 		return reconcile_end(r);
 	remember(r, high);
@@ -282,6 +322,11 @@ int reconcile_emit(struct reconcile *r, int64_t commit_us,
 	struct slice low = buf_slice(&r->low.key), high = low;
 	const struct key_border *end;
 
+	if (r->place == RECONCILE_DIFFER && reconcile_has_keys(r->active)) { /* no more keys */
+		reconcile_name_chunk(r);
+		*ret_ended = reconcile_end(r);
+		return 0;
+	}
 	if (r->shape->key_count == 0)
 		return reconcile_whole_emit(r, commit_us, deliver_fn, context, ret_ended, e);
 	end = end_of(r);

@@ -20,6 +20,8 @@ enum reconcile_place {
 	RECONCILE_WINDOW,  /* the border is known; everything before must be committed */
 	RECONCILE_READING, /* window open: state and chunk are read */
 	RECONCILE_READ,    /* both are here; the stream has to reach the chunk's point */
+	RECONCILE_LINKING, /* of keys: what was delivered must be in the state before they are used
+			    */
 	RECONCILE_WAIT,    /* after a failure: until retry_us */
 	/* a table without a key (reconcile_whole.c) */
 	RECONCILE_OPENING,  /* its snapshot is opened: the stream rests */
@@ -43,6 +45,21 @@ struct reconcile_whole {
 	int64_t left; /* of that image: > 0 to be deleted, < 0 to be created */
 };
 
+/* Keys of rows that are compared next, of a want that has keys (reconcile_keys.c). */
+struct reconcile_batch_key {
+	size_t at, size; /* in bytes: the key, then its condition */
+	size_t sql_size;
+};
+
+struct reconcile_batch {
+	struct buf bytes, sql;
+	struct reconcile_batch_key *keys; /* in their order */
+	size_t count;
+	size_t value;     /* of the want's values: the one that is followed */
+	struct buf after; /* the last key that it led to */
+	bool linked;      /* the state has all that the want is about */
+};
+
 /* One reconciling copy, queued or under way. */
 struct reconcile_want {
 	char *db, *table, *name; /* name: db.table */
@@ -52,6 +69,9 @@ struct reconcile_want {
 	int64_t created, updated, deleted, unknown;
 	int64_t rows_estimate;
 	struct record_texts last_key; /* SQL literals, owned; count 0: not begun */
+	/* columns, def, values: of reconcile_want_key(), owned; count 0: of all rows */
+	struct record_texts keys;
+	size_t keys_bytes;
 	bool paused;
 	char *failure;                     /* why it pauses by itself; NULL: it does not */
 	int64_t started_us, rows_at_start; /* for the rate */
@@ -100,6 +120,7 @@ struct reconcile {
 	struct shape *stream_shape; /* of changes seen in it */
 
 	struct reconcile_whole whole;
+	struct reconcile_batch batch;
 
 	struct buf key, bytes;
 	struct cell *before, *after;
@@ -132,6 +153,25 @@ void reconcile_begin_again(struct reconcile *r);
 void reconcile_name_chunk(struct reconcile *r);
 /* The active want is done; its name. */
 const char *reconcile_end(struct reconcile *r);
+/* A new want in the queue; NULL: no room. */
+struct reconcile_want *reconcile_add(struct reconcile *r, const char *db, const char *table,
+				     const char *where, const char *why, struct err *e);
+/* ---- reconcile_keys.c ---- */
+static inline bool reconcile_has_keys(const struct reconcile_want *w)
+{
+	return w->keys.count > 0;
+}
+void reconcile_keys_add(struct reconcile_want *w, const char *text);
+void reconcile_keys_done(struct reconcile_want *w); /* it is of all rows from now on */
+/* Why its values say nothing about the child as it is now, or NULL. */
+const char *reconcile_keys_unfit(const struct reconcile *r);
+void reconcile_batch_reset(struct reconcile *r); /* nothing was followed yet */
+void reconcile_batch_done(struct reconcile_batch *b);
+/* Fills the batch where it is empty. It stays empty when all is compared. */
+int reconcile_batch_fill(struct reconcile *r, struct err *e);
+struct slice reconcile_batch_key(const struct reconcile *r, size_t i);
+/* Those up to `high` are compared; NULL: all. */
+void reconcile_batch_take(struct reconcile *r, const struct slice *high);
 /* ---- reconcile_whole.c ---- */
 void reconcile_whole_ask(struct reconcile *r, const struct copy_place *place);
 void reconcile_whole_read(struct reconcile *r, struct chunk *chunk); /* takes it */

@@ -20,7 +20,8 @@ static struct position_copy position_of(const struct reconcile_want *w, bool don
 				       .id = w->id,
 				       .why = w->why,
 				       .where = w->where,
-				       .paused = w->paused };
+				       .paused = w->paused,
+				       .keys = w->keys };
 }
 
 const struct position_copy *reconcile_positions(struct reconcile *r, size_t *ret_count)

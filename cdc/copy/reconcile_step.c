@@ -78,7 +78,7 @@ static void open_window(struct reconcile *r, const struct copy_place *place)
 	struct chunk_request request = {
 		.db = w->db,
 		.table = w->table,
-		.where = w->where,
+		.where = reconcile_has_keys(w) ? (const char *)r->batch.sql.data : w->where,
 		.all_keys = w->where[0] != '\0',
 		.low = r->has_low ? &r->low : NULL,
 		.high = r->has_high ? &r->high : NULL,
@@ -322,11 +322,22 @@ static void begin(struct reconcile *r)
 		return;
 	r->active = w;
 	r->has_low = r->has_high = false;
+	reconcile_batch_reset(r);
 	r->chunk_rows = r->options.settings->copy_chunk_rows;
 	w->started_us = 0;
 	if (w->rows_estimate == 0)
 		w->rows_estimate = r->options.rows_estimate(r->options.context, w->db, w->table);
 	r->place = RECONCILE_OPEN;
+}
+
+static void check_keys(struct reconcile *r)
+{
+	const char *unfit = reconcile_keys_unfit(r);
+
+	if (unfit == NULL)
+		return;
+	log_info("copy", "%s is compared whole: %s", r->active->name, unfit);
+	reconcile_keys_done(r->active);
 }
 
 /* Its rows have no order in which it could go on. */
@@ -354,12 +365,19 @@ static int take_border(struct reconcile *r, struct chunk *chunk, struct err *e)
 	}
 	take_shape(r, chunk->shape);
 	if (!begun) {
+		if (reconcile_has_keys(r->active))
+			check_keys(r);
 		if (whole && take_whole(r, chunk, e) < 0)
 			return -1;
 		if (take_low(r, e) < 0 || open_state(r, e) < 0)
 			return -1;
 		r->active->started_us = clock_monotonic_us();
 		r->active->rows_at_start = r->active->rows;
+		if (reconcile_has_keys(r->active)) {
+			state_want_link(r->state, r->active->keys.items[0]);
+			r->place = RECONCILE_LINKING;
+			return 0;
+		}
 		r->state_busy = true;
 		state_catch_up(r->state, NULL, 0);
 		r->place = RECONCILE_STATE;
@@ -416,8 +434,10 @@ static int poll_state(struct reconcile *r, struct err *e)
 	r->state_busy = false;
 	if (rc < 0)
 		return -1;
-	if (r->place == RECONCILE_STATE)
+	if (r->place == RECONCILE_STATE) {
+		r->batch.linked = true;
 		r->place = RECONCILE_BORDER;
+	}
 	if (r->place == RECONCILE_COUNTING)
 		r->place = RECONCILE_DIFFER;
 	if (r->place == RECONCILE_READING) {
@@ -445,6 +465,32 @@ static bool is_ready(struct reconcile *r, const struct copy_place *place)
 	return true;
 }
 
+/* What was delivered up to here is what the parent's change found. */
+static void link_state(struct reconcile *r)
+{
+	char *topic = publisher_row_topic(r->options.publisher, r->shape);
+	size_t partitions;
+	const int64_t *seqs = reconcile_last_seqs(r, topic, &partitions);
+
+	free(topic);
+	state_catch_up(r->state, seqs, partitions);
+	r->state_busy = true;
+	r->place = RECONCILE_STATE;
+}
+
+static int next_keys(struct reconcile *r, struct err *e)
+{
+	if (!r->batch.linked) {
+		r->place = RECONCILE_LINKING;
+		return 0;
+	}
+	if (state_reshape(r->state, r->shape, e) < 0 || reconcile_batch_fill(r, e) < 0)
+		return -1;
+	r->has_low = r->has_high = false;
+	r->place = r->batch.count > 0 ? RECONCILE_WINDOW : RECONCILE_DIFFER;
+	return 0;
+}
+
 /* Something of an earlier window is still read: nothing can be asked for before it came. */
 static bool is_busy(const struct reconcile *r)
 {
@@ -468,7 +514,14 @@ static int step(struct reconcile *r, const struct copy_place *place, bool uncomm
 		if (clock_monotonic_us() >= r->retry_us)
 			r->place = r->active->started_us == 0 ? RECONCILE_OPEN : RECONCILE_BORDER;
 		return 0;
+	case RECONCILE_LINKING:
+		*answer = uncommitted ? RECONCILE_COMMIT : RECONCILE_NOTHING;
+		if (!uncommitted)
+			link_state(r);
+		return 0;
 	case RECONCILE_BORDER:
+		if (reconcile_has_keys(r->active))
+			return next_keys(r, e);
 		if (r->shape->key_count == 0) {
 			reconcile_whole_ask(r, place);
 			return 0;

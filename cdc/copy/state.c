@@ -81,9 +81,12 @@ static int catch_up(struct state *s, struct err *e)
 {
 	for (int tries = 0;; tries++) {
 		if (collator_prepare(s->collator, s->shape, e) < 0 ||
-		    (s->db == NULL && state_open_file(s, e) < 0) ||
-		    (s->consumer == NULL && count_partitions(s, e) < 0))
+		    (s->db == NULL && state_open_file(s, e) < 0) || state_make_link(s, e) < 0 ||
+		    (s->consumer == NULL && count_partitions(s, e) < 0)) {
+			if (s->db != NULL && sql_in_transaction(s->db))
+				roll_back(s);
 			return -1;
+		}
 		if (state_read_topic(s, e) == 0)
 			return s->spool == NULL ? 0 : count_spool(s, e);
 		drop_consumer(s);
@@ -195,6 +198,9 @@ void state_close(struct state *s)
 	buf_done(&s->body);
 	buf_done(&s->bytes);
 	buf_done(&s->image);
+	buf_done(&s->link_value);
+	state_forget_links(s);
+	free(s->wanted_link);
 	spool_free(s->spool);
 	free(s->partitions);
 	free(s->cells);

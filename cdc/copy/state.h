@@ -56,6 +56,21 @@ int state_find(struct state *s, struct slice key, struct state_row *ret_row, str
 int state_cells(struct state *s, const struct state_row *row, struct buf *bytes,
 		struct cell *ret_cells, struct err *e);
 
+/* ---- rows by the columns of a foreign key: state_link.c ------------------------------------- */
+
+/* names: `a`,`b`. From the next catch-up on rows can be found by these columns. */
+void state_want_link(struct state *s, const char *names);
+/* The next key behind `after` (empty: the first) of a row that has, or had, this value there: a key
+ * of state_view(). Value empty: of one whose value is not known. 1, or 0. */
+int state_linked(struct state *s, const char *names, struct slice value, struct slice after,
+		 struct buf *ret_key, struct err *e);
+/* Numbers of the columns (room for KEY_PARTS_MAX); 0: one does not exist. */
+size_t state_columns(const struct shape *shape, const char *names, uint16_t *ret_columns);
+/* The shape with these columns as its key; borrows everything. */
+struct shape state_view(const struct shape *shape, uint16_t *columns, size_t count);
+/* Appends what decides how values of the column are compared. */
+void state_describe(const struct column *c, struct buf *out);
+
 /* ---- tables without a key: state_count.c ---------------------------------------------------- */
 struct spool;
 

@@ -115,6 +115,19 @@ static int make_key(struct state *s, const struct consumer_message *message,
 	return key_from_cells(s->shape, s->cells, collator_weigher(s->collator), &s->key, e);
 }
 
+/* Of a stand-in the values are not known. */
+static int link_images(struct state *s, struct row_back *back, const struct row_back_record *record,
+		       struct err *e)
+{
+	if (record->op == 'd')
+		return 0;
+	memset(s->cells, 0, s->shape->column_count * sizeof(*s->cells)); /* absent */
+	if (!record->parked &&
+	    row_back_cells(back, record, ROW_BACK_AFTER, &s->bytes, s->cells, e) < 0)
+		return -1;
+	return state_link_row(s, buf_slice(&s->key), s->cells, e);
+}
+
 int state_apply_value(struct state *s, const struct consumer_message *message, struct slice value,
 		      bool whole, struct err *e)
 {
@@ -136,6 +149,8 @@ int state_apply_value(struct state *s, const struct consumer_message *message, s
 		return state_count_record(s, message, back, &record, e);
 	if (make_key(s, message, back, &record, e) < 0)
 		return -1;
+	if (s->link_count > 0 && link_images(s, back, &record, e) < 0)
+		return -1;
 	if (record.op != 'd' && record.parked)
 		return put_unknown(s, message, &record, e);
 	if (record.op != 'd')
@@ -144,7 +159,13 @@ int state_apply_value(struct state *s, const struct consumer_message *message, s
 	    state_bind_int(s->drop, 2, record.seq, e) < 0 ||
 	    state_bind_int(s->drop, 3, message->partition, e) < 0)
 		return -1;
-	return state_run(s->drop, e);
+	if (state_run(s->drop, e) < 0)
+		return -1;
+	if (s->link_count == 0 || sql_changes(s->db) == 0 || !record.has_before)
+		return 0;
+	if (row_back_cells(back, &record, ROW_BACK_BEFORE, &s->bytes, s->cells, e) < 0)
+		return -1;
+	return state_unlink_row(s, buf_slice(&s->key), s->cells, e);
 }
 
 int state_apply(struct state *s, const struct consumer_message *message, struct err *e)

@@ -58,6 +58,13 @@ static int add(struct state *s, int32_t partition, int64_t n, struct err *e)
 	return state_run(s->zero, e);
 }
 
+int state_count_cells(struct state *s, int32_t partition, const struct cell *cells, int64_t n,
+		      struct err *e)
+{
+	put_image(s->shape, cells, &s->key);
+	return add(s, partition, n, e);
+}
+
 static bool is_whole(const struct shape *shape, const struct cell *cells)
 {
 	for (uint16_t c = 0; c < shape->column_count; c++)
@@ -83,17 +90,15 @@ static int count_images(struct state *s, int32_t partition, struct row_back *bac
 
 	if (record->has_before) {
 		rc = row_back_cells(back, record, ROW_BACK_BEFORE, &bytes, before, e);
-		put_image(s->shape, before, &s->key);
 		if (rc == 0 && is_whole(s->shape, before))
-			rc = add(s, partition, -1, e);
+			rc = state_count_cells(s, partition, before, -1, e);
 	}
 	if (rc == 0 && record->has_after) {
 		rc = row_back_cells(back, record, ROW_BACK_AFTER, &s->bytes, s->cells, e);
 		if (rc == 0 && record->has_before)
 			complete(s->shape, s->cells, before);
-		put_image(s->shape, s->cells, &s->key);
 		if (rc == 0)
-			rc = add(s, partition, 1, e);
+			rc = state_count_cells(s, partition, s->cells, 1, e);
 	}
 	buf_done(&bytes);
 	free(before);

@@ -5,6 +5,7 @@
  *   partitions  partition, next, seq      written in the same transaction as the rows
  *   rows        key -> seq, partition, schema, body
  *   counts      image, partition -> n     instead of rows, of a table without a key (state_count.c)
+ *   linked, links                         state_link.c
  *   seen        image -> n                a snapshot of such a table, while it is compared
  * clang-format on
  *
@@ -20,7 +21,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define FORMAT 2
+#define FORMAT 3
 
 static const char tables[] =
 	"CREATE TABLE identity (format INTEGER, topic TEXT, key TEXT);"
@@ -30,7 +31,10 @@ static const char tables[] =
 	"WITHOUT ROWID;"
 	"CREATE TABLE counts (image BLOB, partition INTEGER, n INTEGER, "
 	"PRIMARY KEY (image, partition)) WITHOUT ROWID;"
-	"CREATE TABLE seen (image BLOB PRIMARY KEY, n INTEGER) WITHOUT ROWID;";
+	"CREATE TABLE seen (image BLOB PRIMARY KEY, n INTEGER) WITHOUT ROWID;"
+	"CREATE TABLE linked (link INTEGER PRIMARY KEY, names TEXT, def BLOB);"
+	"CREATE TABLE links (link INTEGER, value BLOB, key BLOB, PRIMARY KEY (link, value, key)) "
+	"WITHOUT ROWID;";
 
 /* Schema 0: deleted, and since when. A topic that got more partitions has records of one key in
  * two of them, which are read in any order: the older one must not bring the row back. */
@@ -42,7 +46,8 @@ void state_close_file(struct state *s)
 {
 	struct sql_statement **const all[] = { &s->put,    &s->drop,  &s->empty, &s->offset,
 					       &s->find,   &s->range, &s->count, &s->zero,
-					       &s->differ, &s->see };
+					       &s->differ, &s->see,   &s->link,  &s->unlink,
+					       &s->follow };
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
 		sql_finalize(*all[i]);
@@ -176,6 +181,10 @@ static int prepare(struct state *s, struct err *e)
 		{ &s->zero, "DELETE FROM counts WHERE image = ?1 AND partition = ?2 AND n = 0" },
 		{ &s->differ, "SELECT image, n FROM counts UNION ALL SELECT image, -n FROM seen "
 			      "ORDER BY 1" },
+		{ &s->link, "INSERT OR IGNORE INTO links VALUES (?1, ?2, ?3)" },
+		{ &s->unlink, "DELETE FROM links WHERE link = ?1 AND value = ?2 AND key = ?3" },
+		{ &s->follow, "SELECT key FROM links WHERE link = ?1 AND value = ?2 AND key > ?3 "
+			      "ORDER BY key LIMIT 1" },
 		{ &s->see, "INSERT INTO seen VALUES (?1, 1) ON CONFLICT (image) DO UPDATE SET n = "
 			   "n + 1" },
 	};
@@ -250,5 +259,5 @@ int state_open_file(struct state *s, struct err *e)
 	buf_done(&key);
 	if (rc < 0)
 		return -1;
-	return prepare(s, e) < 0 ? -1 : read_offsets(s, e);
+	return prepare(s, e) < 0 || state_read_links(s, e) < 0 ? -1 : read_offsets(s, e);
 }

@@ -3,6 +3,7 @@
 #ifndef CDC_COPY_STATE_PRIV_H
 #define CDC_COPY_STATE_PRIV_H
 
+#include "cdc/change/key.h"
 #include "cdc/copy/state.h"
 #include "cdc/publish/row_back.h"
 #include "cdc/source/collator.h"
@@ -27,6 +28,13 @@ struct state_partition {
 	bool beyond;       /* the limit is reached: next stays */
 };
 
+struct state_link {
+	int64_t id;
+	char *names;
+	uint16_t columns[KEY_PARTS_MAX];
+	size_t count;
+};
+
 enum state_job { STATE_RESTS, STATE_ASKED, STATE_DONE, STATE_FAILED };
 
 struct state {
@@ -48,6 +56,11 @@ struct state {
 	struct sql_db *db;
 	struct sql_statement *put, *drop, *empty, *offset, *find, *range;
 	struct sql_statement *count, *zero, *differ, *see;
+	struct sql_statement *link, *unlink, *follow;
+	struct state_link *links;
+	size_t link_count;
+	char *wanted_link;
+	struct buf link_value;
 	bool counted;        /* the table has no key: images are counted */
 	struct spool *spool; /* a snapshot to be counted behind the next catch-up; owned */
 	struct state_partition *partitions;
@@ -84,7 +97,16 @@ int state_fetch_rows(struct state *s, struct err *e);
 /* ---- state_count.c ---- */
 int state_count_record(struct state *s, const struct consumer_message *message,
 		       struct row_back *back, const struct row_back_record *record, struct err *e);
+int state_count_cells(struct state *s, int32_t partition, const struct cell *cells, int64_t n,
+		      struct err *e);
 int state_count_spool(struct state *s, struct err *e);
+
+/* ---- state_link.c ---- */
+int state_read_links(struct state *s, struct err *e);
+void state_forget_links(struct state *s);
+int state_make_link(struct state *s, struct err *e);
+int state_link_row(struct state *s, struct slice key, const struct cell *cells, struct err *e);
+int state_unlink_row(struct state *s, struct slice key, const struct cell *cells, struct err *e);
 
 /* ---- state_file.c ---- */
 int state_bind_text(struct sql_statement *q, int i, const char *text, struct err *e);

@@ -67,6 +67,8 @@ struct position_copy {
 	int64_t id;                   /* of a reconciling copy, rising; 0: the first copy */
 	const char *why, *where;      /* "" where there is nothing to say */
 	bool paused;
+	struct record_texts
+		keys; /* of a foreign key: its columns, their types, values; none: all */
 };
 
 struct position_prepared {    /* an XA transaction between XA PREPARE and its end */

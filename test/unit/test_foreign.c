@@ -28,6 +28,8 @@ START_TEST(test_keys_that_act)
 	ck_assert_str_eq(keys.items[0].parent_table, "p`q");
 	ck_assert_uint_eq(keys.items[0].column_count, 2);
 	ck_assert_str_eq(keys.items[0].columns[1], "v");
+	ck_assert_uint_eq(keys.items[0].child_column_count, 2);
+	ck_assert_str_eq(keys.items[0].child_columns[1], "y`z");
 	ck_assert(keys.items[0].on_delete && !keys.items[0].on_update);
 	ck_assert_str_eq(keys.items[1].parent_db, "other db");
 	ck_assert_str_eq(keys.items[1].parent_table, "p");

@@ -230,6 +230,28 @@ static const struct {
 	  { "", "a", "B", "c" } },
 };
 
+/* The condition for one row, made of its cell, says what the literal says. */
+static void check_equals(const struct shape *s, const char *text, const struct key_border *border)
+{
+	const char *literal = (const char *)border->literals.data, *found;
+	struct buf stored = BUF_INIT, sql = BUF_INIT;
+	struct cell cell;
+
+	(void)buf_reserve(&stored, 1);
+	ck_assert(row_cell_from_text(&s->columns[0], slice_str(text), &stored, &cell));
+	ck_assert(key_equals(s, &cell, &weigher, &sql));
+	found = buf_cstr(&sql);
+	ck_assert(strncmp(found, "(`a`=", 5) == 0 && found[strlen(found) - 1] == ')');
+	if (s->columns[0].type == COLUMN_DOUBLE || s->columns[0].type == COLUMN_FLOAT)
+		ck_assert(strtod(found + 5, NULL) == strtod(literal, NULL));
+	else
+		ck_assert_int_eq(strncmp(found + 5, literal, strlen(found) - 6), 0);
+	cell.state = CELL_NULL;
+	ck_assert(!key_equals(s, &cell, &weigher, &sql));
+	buf_done(&stored);
+	buf_done(&sql);
+}
+
 START_TEST(test_every_type)
 {
 	struct key_border x = { BUF_INIT, BUF_INIT }, y = { BUF_INIT, BUF_INIT };
@@ -240,6 +262,7 @@ START_TEST(test_every_type)
 		for (size_t i = 0; types[t].values[i] != NULL; i++) {
 			border_of(s, &types[t].values[i], &x);
 			check_way_back(s, &x);
+			check_equals(s, types[t].values[i], &x);
 			if (i == 1)
 				ck_assert_str_eq((const char *)x.literals.data, types[t].literal);
 			for (size_t j = 0; types[t].values[j] != NULL; j++) {

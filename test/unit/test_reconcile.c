@@ -197,6 +197,69 @@ START_TEST(test_too_many)
 }
 END_TEST
 
+static void want_key(struct reconcile *r, const char *table, const char *columns, const char *value)
+{
+	struct reconcile_key key = { "db", table, columns, "d3.0;", value };
+	struct err e = ERR_INIT;
+
+	ck_assert_msg(reconcile_want_key(r, &key, "why", &e) == 0, "%s", e.msg);
+}
+
+/* Values of one foreign key are compared together; one of all rows does their work. */
+START_TEST(test_keys)
+{
+	struct reconcile *r = queue(), *again = queue();
+	const struct position_copy *found;
+	size_t n;
+
+	want_key(r, "c", "`p`", "0401000000");
+	want_key(r, "c", "`p`", "0401000000");
+	want_key(r, "c", "`p`", "0402000000");
+	ck_assert_uint_eq(count(r), 1);
+	ck_assert_uint_eq(reconcile_positions(r, &n)[0].keys.count, 4);
+	ck_assert_int_eq(reconcile_id_of(r, "db", "c", ""), 0);
+	ck_assert_int_eq(reconcile_id_of(r, "db", "c", "x"), 0);
+	want_key(r, "c", "`q`", "0402000000");
+	ck_assert_uint_eq(count(r), 2);
+	found = reconcile_positions(r, &n);
+	reconcile_resume(again, found, n);
+	ck_assert_uint_eq(count(again), 2);
+	ck_assert_str_eq(reconcile_positions(again, &n)[0].keys.items[3], "0402000000");
+	want(r, "c", "");
+	ck_assert_uint_eq(count(r), 1);
+	want_key(r, "c", "`p`", "0403000000");
+	ck_assert_uint_eq(count(r), 1);
+	ck_assert_uint_eq(reconcile_positions(r, &n)[0].keys.count, 0);
+	reconcile_free(r);
+	reconcile_free(again);
+}
+END_TEST
+
+START_TEST(test_too_many_keys)
+{
+	struct reconcile *r = queue();
+	char text[20];
+	size_t n;
+
+	for (int i = 0; i <= RECONCILE_KEYS_MAX; i++) {
+		ck_assert_uint_eq(count(r), i > 0);
+		snprintf(text, sizeof(text), "04%08x", (unsigned)i);
+		want_key(r, "c", "`p`", text);
+	}
+	ck_assert_uint_eq(count(r), 1);
+	ck_assert_uint_eq(reconcile_positions(r, &n)[0].keys.count, 0); /* of all rows now */
+	for (int i = 0; i < 20; i++) {
+		snprintf(text, sizeof(text), "t%d", i);
+		want_key(r, text, "`p`", "0401000000");
+	}
+	ck_assert_uint_eq(count(r), 21);
+	ck_assert_uint_gt(reconcile_positions(r, &n)[8].keys.count, 0);
+	ck_assert_uint_eq(reconcile_positions(r, &n)[9].keys.count,
+			  0); /* the position has limits */
+	reconcile_free(r);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("reconcile");
@@ -204,6 +267,8 @@ int main(void)
 	unit_test(s, test_merged);
 	unit_test(s, test_paused);
 	unit_test(s, test_emptied);
+	unit_test(s, test_keys);
+	unit_test(s, test_too_many_keys);
 	unit_test(s, test_restarted);
 	unit_test(s, test_waits_for_the_first_copy);
 	unit_test_slow(s, test_too_many, 30);
