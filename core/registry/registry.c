@@ -111,20 +111,13 @@ static int refresh(struct registry *r, struct err *e)
 {
 	int64_t until = clock_monotonic_us() + (r->created ? KNOWN_US_MAX : 0);
 
-	for (;;) {
-		if (read_on(r, e) == 0)
-			return 0;
-		if (e->kind != ERR_CONFIG || clock_monotonic_us() >= until)
-			break;
+	while (read_on(r, e) < 0) {
+		if (e->kind != ERR_RETRY || clock_monotonic_us() >= until)
+			return err_wrap(e, "schemas topic");
 		*e = (struct err)ERR_INIT;
 		clock_sleep_us(KNOWN_WAIT_US);
 	}
-	if (e->kind == ERR_CONFIG) {
-		err_wrap(e, "schemas topic");
-		return err_hint(e,
-				"`millrace run` creates the topic; kafka.schemas_topic names it.");
-	}
-	return -1;
+	return 0;
 }
 
 int registry_open(const struct settings *settings, bool create, struct registry **ret_registry,
