@@ -192,6 +192,26 @@ def test_a_table_that_is_dropped_while_capture_is_away(database, make_setup):
     run.stop()
 
 
+def test_a_table_with_events_is_dropped_while_capture_is_away(database, make_setup):
+    """Nobody knows its columns any more: op t without the events of its rows; a new one of its name has events again."""
+    db, connection = database
+    run_sql(connection, "CREATE TABLE t (id INT PRIMARY KEY, v INT)", "INSERT INTO t VALUES (1, 10)")
+    setup = make_setup(f"{db}.t", capture__events="events")
+    publish(setup, db)
+    run = setup.daemon("run").start()
+    setup.wait_delivered(source_position(connection), run)
+    run.stop()
+    run_sql(connection, "DROP TABLE t")
+    run.start()
+    setup.wait_delivered(source_position(connection), run)
+    assert list(ops(setup, f"{db}.t").values()) == ["r", "t"] and published(setup, "leaves") == []
+    run_sql(connection, "CREATE TABLE t (id INT PRIMARY KEY, v INT)", "INSERT INTO t VALUES (2, 20)", "TRUNCATE t")
+    setup.wait_delivered(source_position(connection), run)
+    assert published(setup, "enters") == [(1, 10), (2, 20)] and published(setup, "leaves") == [(2, 20)]
+    check_seq(setup)
+    run.stop()
+
+
 def test_temporary_tables_never_count(shop, servers):
     db, connection, setup, run = shop
     for mode in ("ROW", "MIXED", "STATEMENT"):
