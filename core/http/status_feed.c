@@ -141,10 +141,6 @@ static int open_topic(const struct settings *settings, const char *topic,
 		return -1;
 	if (consumer_assign(c, &partition, 1, e) < 0) {
 		consumer_close(c);
-		if (e->kind == ERR_CONFIG && strstr(e->msg, "HINT") == NULL)
-			err_hint(
-				e,
-				"`millrace run` makes the status topic when it first starts: has it run, under this name?");
 		return -1;
 	}
 	*ret_consumer = c;

@@ -22,7 +22,8 @@ struct sorted {
 	"Give Millrace's user the ACLs Describe, Read and Write on this topic " \
 	"(kafka-acls.sh --add --allow-principal User:NAME --operation ... --topic TOPIC)."
 
-#define NOT_THERE "Capture makes its topics when it starts. Check the name if it is there already."
+#define NOT_THERE \
+	"`millrace run` makes its topics when it first starts: has it run, under this name?"
 
 static const struct sorted sorted[] = {
 	{ RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, ERR_CONFIG, ACL_TOPIC },

@@ -33,7 +33,8 @@ static int open_intake(void *context, const struct intake_options *options, void
 	struct intake *in;
 
 	if (intake_open(f->settings, options, &in, e) < 0) {
-		if (e->kind == ERR_CONFIG && !capture_has_begun(f->settings))
+		if ((e->kind == ERR_CONFIG || e->kind == ERR_RETRY) &&
+		    !capture_has_begun(f->settings))
 			err_retry(e, "capture %s has not begun: there is no topic %s.commits yet",
 				  f->settings->name, f->settings->name);
 		return -1;
