@@ -3,6 +3,7 @@
 The reader knows nothing of Millrace's own code: it reads topics with a Kafka client from PyPI (read_committed), takes the
 schemas from the `_schemas` topic and decodes with fastavro.
 """
+import fcntl
 import io
 import json
 import os
@@ -157,18 +158,27 @@ class Reader:
                 for m in self.messages(topic, lowest=lowest)]
 
 
+def faults_build():
+    """The build with fault points (core/base/fault.h), made by whoever needs it first."""
+    with open(ROOT / "build" / "faults.lock", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        subprocess.run(["make", "-j2", "--no-print-directory", "--silent", "FAULTS=1", "all"], cwd=ROOT, check=True, stdout=subprocess.DEVNULL,
+                       env={**os.environ, "MAKEFLAGS": ""})
+    return ROOT / "build" / "faults" / "millrace"
+
+
 class Daemon:
     """`millrace run` or `millrace project`, started, stopped and killed by its own pid."""
 
     def __init__(self, verb, setup, *words):
-        self.verb, self.setup, self.words = verb, setup, words
+        self.verb, self.setup, self.words, self.binary = verb, setup, words, MILLRACE
         self.process = None
         self.log_path = setup.folder / f"{verb}.log"
 
     def start(self):
         assert self.process is None
         with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen([str(MILLRACE), self.verb, "-c", str(self.setup.conf), *self.words],
+            self.process = subprocess.Popen([str(self.binary), self.verb, "-c", str(self.setup.conf), *self.words],
                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.setup.folder,
                                             env={**os.environ, **self.setup.env})
         return self

@@ -1,13 +1,19 @@
 """Statements that change captured tables without naming rows: TRUNCATE, DROP, RENAME, ALTER, DML written as text."""
 import json
 import random
+import signal
+import sys
 import time
 
 import pymysql
 import pytest
 
 from fold import check_seq, compare, fold
-from harness import run_sql, source_position, wait_until
+from harness import ROOT, faults_build, run_sql, source_position, wait_until
+
+sys.path.insert(0, str(ROOT / "test" / "fault"))
+
+from process import Slots  # noqa: E402
 
 
 def ops(setup, table):
@@ -139,18 +145,32 @@ def test_rows_leave_with_truncate_and_drop(database, make_setup, delivery):
 def test_kill_9_while_rows_leave(database, make_setup, delivery):
     """A table whose rows need more than one Kafka transaction to leave; killed behind the first cut, and at random."""
     db, connection = database
-    rows, seed = 150_000, int(time.time())
+    rows, seed = 30_000, int(time.time())
     print("seed", seed)
     r = random.Random(seed)
     run_sql(connection, "CREATE TABLE t (id INT PRIMARY KEY, v INT)", f"INSERT INTO t SELECT seq, seq FROM seq_1_to_{rows}")
     setup = make_setup(f"{db}.t", capture__events="events", capture__delivery=delivery,
-                       kafka__transaction__timeout__ms="1000", kafka__timeout="1s")
+                       kafka__transaction__timeout__ms="4000", kafka__timeout="4s")
     publish(setup, db, where="v > 10")
-    run = setup.daemon("run").start()
+    run = setup.daemon("run")
+    slots = Slots(setup.folder / "points")
+    run.binary, setup.env["MILLRACE_FAULT_FILE"] = faults_build(), str(slots.path)
+    run.start()
     setup.wait_delivered(source_position(connection), run, 180)
+    slots.arm("leaves", 1500)
     run_sql(connection, "TRUNCATE t")
-    wait_until("a part", lambda: any(c["open"] for c in setup.commits()), 120)
+
+    def stopped():  # it rests at every 1500th row, so that its Kafka transaction grows old and is cut
+        wait_until("the rows to leave", lambda: slots.stopped_at() == "leaves", 60)
+        part = any(c["open"] for c in setup.commits())
+        if not part:
+            slots.arm("leaves", 1500)
+            run.process.send_signal(signal.SIGCONT)
+        return part
+
+    wait_until("a part", stopped, 120)
     run.kill()
+    slots.disarm("leaves")
     run.start()
     wait_until("the rest, begun", lambda: run.log().count("goes on behind") == 1, 60)
     assert ", inside " in run.log(), "it was not killed between two parts"

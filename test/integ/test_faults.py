@@ -5,7 +5,7 @@ import sys
 import time
 from pathlib import Path
 
-from harness import ROOT
+from harness import ROOT, faults_build
 
 sys.path.insert(0, str(ROOT / "test" / "fault"))
 
@@ -15,7 +15,7 @@ import world  # noqa: E402
 
 
 def test_a_handful_of_histories_under_faults(tmp_path):
-    subprocess.run(["make", "-j2", "--no-print-directory", "--silent", "FAULTS=1", "all"], cwd=ROOT, check=True, env={**os.environ, "MAKEFLAGS": ""})
+    faults_build()
     out = subprocess.run([sys.executable, str(ROOT / "test" / "fault" / "faults.py"), "--seed", str(int(time.time()) % 1000000), "--runs", "3",
                           "--keep", str(ROOT / "build" / "faults" / "kept")], capture_output=True, text=True, timeout=1500,
                          env={k: v for k, v in os.environ.items() if k != "MILLRACE"})
