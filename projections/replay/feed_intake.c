@@ -34,9 +34,11 @@ static int open_intake(void *context, const struct intake_options *options, void
 
 	if (intake_open(f->settings, options, &in, e) < 0) {
 		if ((e->kind == ERR_CONFIG || e->kind == ERR_RETRY) &&
-		    !capture_has_begun(f->settings))
+		    !capture_has_begun(f->settings)) {
 			err_retry(e, "capture %s has not begun: there is no topic %s.commits yet",
 				  f->settings->name, f->settings->name);
+			err_hint(e, "`millrace run` makes it; millrace.name says whose it is.");
+		}
 		return -1;
 	}
 	*ret_feed = in;

@@ -233,13 +233,13 @@ def test_a_daemon_before_its_capture_waits(database, make_setup):
 
     def waits():
         assert project.alive(), project.log_tail()
-        return "is not there" in project.log() and "millrace run" in project.log()
+        return "has not begun" in project.log() and "millrace run" in project.log()
 
     wait_until("it to wait", waits)
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(f"http://{setup.http['project']}/readyz", timeout=5)
     shown = refused.value.read().decode()
-    assert refused.value.code == 503 and "is retrying" in shown and "is not there" in shown, shown
+    assert refused.value.code == 503 and "is retrying" in shown and "has not begun" in shown, shown
     run = setup.daemon("run").start()
     setup.wait_delivered(source_position(connection), run)
     wait_until("the view", lambda: rows(setup) == 2)
