@@ -27,10 +27,15 @@
 
 #define SESSION_MS 6000 /* the least that a broker with its own defaults lets a member ask for */
 #define HEARTBEAT_MS 500
+/* A tenth of it when the coordinator can't be reached. The library's own ten minutes would leave a
+ * group whose coordinator has moved without a leader for one. */
+#define COORDINATOR_MS 10000
 #define POLL_MS 100
 #define LOOK_EVERY_US 100000
 #define LOOK_TIMEOUT_MS 1000
 #define LOOKS_MAX 100
+#define WATCH_EVERY_US 2000000
+#define UNKNOWN_MAX 5
 #define LEAVE_US 500000 /* longest wait for a join that the brokers have not answered yet */
 #define LEAVE_POLL_MS 20
 
@@ -50,7 +55,7 @@ struct membership {
 
 	/* the thread's own */
 	bool decided; /* the brokers have answered once */
-	int looks;
+	int looks, unknown;
 	int64_t looked_us;
 };
 
@@ -116,6 +121,23 @@ static void make_id(struct membership *m)
 		       (long)getpid(), start); /* 256 hold a host name and four numbers */
 }
 
+static void set_failure(struct membership *m, const struct err *e)
+{
+	pthread_mutex_lock(&m->lock);
+	if (m->failure.kind == ERR_NONE)
+		m->failure = *e;
+	pthread_cond_broadcast(&m->changed);
+	pthread_mutex_unlock(&m->lock);
+}
+
+static void give_up(struct membership *m, const char *why)
+{
+	struct err e = ERR_INIT;
+
+	err_retry(&e, "consumer group %s: %s", m->group, why);
+	set_failure(m, &e);
+}
+
 /* ---- alone? --------------------------------------------------------------------------------- */
 
 static const struct rd_kafka_group_member_info *find_ourselves(
@@ -156,30 +178,60 @@ static bool is_alone(const struct membership *m, const struct rd_kafka_group_inf
 	return us != NULL;
 }
 
-/* Before the first decision: asks who is in the group, until we are listed ourselves. */
-static void look(struct membership *m)
+/* Asks who is in the group. True: *ret_listed says whether we are, *ret_alone whether nobody else
+ * is. A part of the answer will do for the second: we are in it only if the coordinator gave it. */
+static bool ask(struct membership *m, bool *ret_listed, bool *ret_alone)
 {
 	const struct rd_kafka_group_list *list = NULL;
-	bool listed = false, alone = false;
+	bool whole = rd_kafka_list_groups(m->client.rk, m->group, &list, LOOK_TIMEOUT_MS) ==
+		     RD_KAFKA_RESP_ERR_NO_ERROR;
+
+	*ret_listed = *ret_alone = false;
+	m->looked_us = clock_monotonic_us();
+	for (int i = 0; list != NULL && i < list->group_cnt; i++) {
+		const struct rd_kafka_group_info *group = &list->groups[i];
+
+		if (group->err != RD_KAFKA_RESP_ERR_NO_ERROR)
+			whole = false;
+		else if (strcmp(group->group, m->group) == 0)
+			*ret_alone = is_alone(m, group, ret_listed);
+	}
+	if (list != NULL)
+		rd_kafka_group_list_destroy(list);
+	return whole;
+}
+
+/* Before the first decision: until we are listed ourselves. A failure means that the brokers'
+ * decision is waited for. */
+static void look(struct membership *m)
+{
+	bool listed, alone;
 
 	if (m->decided || m->looks >= LOOKS_MAX ||
 	    clock_monotonic_us() - m->looked_us < LOOK_EVERY_US)
 		return;
-	m->looked_us = clock_monotonic_us();
 	m->looks++;
-	/* a part of the answer will do: we are in it only if the coordinator gave it. A failure
-	 * means that the brokers' decision is waited for. */
-	(void)rd_kafka_list_groups(m->client.rk, m->group, &list, LOOK_TIMEOUT_MS);
-	for (int i = 0; list != NULL && i < list->group_cnt; i++)
-		if (list->groups[i].err == RD_KAFKA_RESP_ERR_NO_ERROR &&
-		    strcmp(list->groups[i].group, m->group) == 0)
-			alone = is_alone(m, &list->groups[i], &listed);
-	if (list != NULL)
-		rd_kafka_group_list_destroy(list);
+	(void)ask(m, &listed, &alone);
 	if (listed)
 		m->looks = LOOKS_MAX;
 	if (alone)
 		set_holds(m, true);
+}
+
+/* As long as we stand by: does the group know us? librdkafka keeps to the address of a coordinator
+ * that has come back under another one, and would stand by for ever. Others are told the right one.
+ */
+static void watch(struct membership *m)
+{
+	bool listed, alone;
+
+	if (atomic_load(&m->holds) || clock_monotonic_us() - m->looked_us < WATCH_EVERY_US)
+		return;
+	if (!ask(m, &listed, &alone))
+		return;
+	m->unknown = listed ? 0 : m->unknown + 1;
+	if (m->unknown == UNKNOWN_MAX)
+		give_up(m, "the brokers do not know us as a member any more");
 }
 
 /* ---- the group ------------------------------------------------------------------------------ */
@@ -204,11 +256,7 @@ static void fail(struct membership *m, rd_kafka_resp_err_t code)
 		log_debug("kafka", "%s", e.msg);
 		return;
 	}
-	pthread_mutex_lock(&m->lock);
-	if (m->failure.kind == ERR_NONE)
-		m->failure = e;
-	pthread_cond_broadcast(&m->changed);
-	pthread_mutex_unlock(&m->lock);
+	set_failure(m, &e);
 }
 
 static bool is_assigned(const struct membership *m)
@@ -259,6 +307,7 @@ static void *member(void *context)
 			rd_kafka_message_destroy(message);
 		}
 		look(m);
+		watch(m);
 	}
 	return NULL;
 }
@@ -270,6 +319,7 @@ static void put_conf(struct membership *m, rd_kafka_conf_t *conf)
 	kafka_conf_put(conf, "partition.assignment.strategy", "cooperative-sticky");
 	kafka_conf_put(conf, "session.timeout.ms", "%d", SESSION_MS);
 	kafka_conf_put(conf, "heartbeat.interval.ms", "%d", HEARTBEAT_MS);
+	kafka_conf_put(conf, "coordinator.query.interval.ms", "%d", COORDINATOR_MS);
 	kafka_conf_put(conf, "enable.auto.commit", "false");
 	kafka_conf_put(conf, "enable.auto.offset.store", "false");
 	kafka_conf_put(conf, "auto.offset.reset", "latest");
