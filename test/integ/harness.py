@@ -11,6 +11,7 @@ import shlex
 import signal
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -165,6 +166,31 @@ def faults_build():
         subprocess.run(["make", "-j2", "--no-print-directory", "--silent", "FAULTS=1", "all"], cwd=ROOT, check=True, stdout=subprocess.DEVNULL,
                        env={**os.environ, "MAKEFLAGS": ""})
     return ROOT / "build" / "faults" / "millrace"
+
+
+def with_fault_points(setup, run):
+    """The daemon as a build with fault points; what can be armed."""
+    sys.path.insert(0, str(ROOT / "test" / "fault"))
+    from process import Slots
+    slots = Slots(setup.folder / "points")
+    run.binary, setup.env["MILLRACE_FAULT_FILE"] = faults_build(), str(slots.path)
+    return slots
+
+
+def kill_between_parts(setup, run, slots, point, every):
+    """Of a source transaction that is being delivered. Capture rests at each so-manyth passage of the point, so that its Kafka
+    transaction grows old and is cut however fast the machine is; then it is killed."""
+    def part():
+        wait_until(f"the next {point}", lambda: slots.stopped_at() == point, 60)
+        if any(c["open"] for c in setup.commits()):
+            return True
+        slots.arm(point, every)
+        run.process.send_signal(signal.SIGCONT)
+        return False
+
+    wait_until("a part", part, 180)
+    run.kill()
+    slots.disarm(point)
 
 
 class Daemon:

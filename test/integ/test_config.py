@@ -9,7 +9,7 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions, NewTopic
 
 from fold import check_seq, compare
-from harness import contains, gtid_set, run_sql, source_position, wait_until
+from harness import kill_between_parts, run_sql, source_position, wait_until, with_fault_points
 from test_errors import CONFIG, closed_port, ends_with, table  # noqa: F401
 from test_view_troubles import answer, folder_of, verified
 
@@ -122,23 +122,17 @@ def test_partitions_added_inside_a_cut_transaction(servers, database, make_setup
     """Its rest goes where it would have gone; what follows uses the new ones."""
     db, connection = database
     run_sql(connection, f"CREATE TABLE {db}.t (id INT PRIMARY KEY, v VARCHAR(200))")
-    setup = make_setup(f"{db}.t", source__start="now", capture__memory="64M", kafka__transaction__timeout__ms="1000", kafka__timeout="1s",
+    setup = make_setup(f"{db}.t", source__start="now", capture__memory="64M", kafka__transaction__timeout__ms="4000", kafka__timeout="4s",
                        capture__delivery=delivery)
     topic = setup.topic(f"{db}.t")
     until_delivered(setup, connection)
     before = len(AdminClient({"bootstrap.servers": servers.bootstrap}).list_topics(topic).topics[topic].partitions)
-    rows, found = 0, False
-    while not found and rows < 2_000_000:  # how much takes two thirds of a second is the machine's affair
-        run_sql(connection, f"INSERT INTO {db}.t SELECT {rows} + seq, REPEAT('x', 100) FROM seq_1_to_{max(200_000, rows)}")
-        rows += max(200_000, rows)
-        position, run = source_position(connection), setup.daemon("run").start()
-        offset, last = 0, None
-        while not (last and (last["open"] or contains(gtid_set(last["gtid_set"]), position))):
-            for m in setup.reader.messages(f"{setup.name}.commits", {0: offset}):
-                offset, last = m.offset() + 1, setup.reader.decode(m.value())[1]
-        run.kill()
-        found = setup.commits()[-1]["open"]
-    assert found, "no source transaction was caught in two parts"
+    run = setup.daemon("run")
+    slots = with_fault_points(setup, run)
+    slots.arm("change", 1000)
+    run.start()
+    run_sql(connection, f"INSERT INTO {db}.t SELECT seq, REPEAT('x', 100) FROM seq_1_to_20000")
+    kill_between_parts(setup, run, slots, "change", 1000)
     add_partitions(servers, topic, before + 5)
     run = setup.daemon("run").start()
     setup.wait_delivered(source_position(connection), run)
@@ -160,24 +154,17 @@ def test_tables_changed_inside_a_cut_transaction(servers, database, make_setup, 
     """Its rest is counted by the tables of then; a table that is new is copied behind it."""
     db, connection = database
     run_sql(connection, f"CREATE TABLE {db}.t (id INT PRIMARY KEY, v VARCHAR(200))", f"CREATE TABLE {db}.u (id INT PRIMARY KEY, v INT)")
-    setup = make_setup(f"{db}.t", source__start="now", capture__memory="64M", kafka__transaction__timeout__ms="1000", kafka__timeout="1s",
+    setup = make_setup(f"{db}.t", source__start="now", capture__memory="64M", kafka__transaction__timeout__ms="4000", kafka__timeout="4s",
                        capture__delivery=delivery)
     until_delivered(setup, connection)
-    rows, found = 0, False
-    while not found and rows < 2_000_000:  # how much takes two thirds of a second is the machine's affair
-        more = max(200_000, rows)
-        run_sql(connection, "BEGIN", f"INSERT INTO {db}.u SELECT {rows} + seq, 1 FROM seq_1_to_5000",
-                f"INSERT INTO {db}.t SELECT {rows} + seq, REPEAT('x', 100) FROM seq_1_to_{more}", f"UPDATE {db}.u SET v = v + 1",
-                f"DELETE FROM {db}.t WHERE id > {rows} AND id % 1000 = 7", "COMMIT")
-        rows += more
-        position, run = source_position(connection), setup.daemon("run").start()
-        offset, last = 0, None
-        while not (last and (last["open"] or contains(gtid_set(last["gtid_set"]), position))):
-            for m in setup.reader.messages(f"{setup.name}.commits", {0: offset}):
-                offset, last = m.offset() + 1, setup.reader.decode(m.value())[1]
-        run.kill()
-        found = setup.commits()[-1]["open"]
-    assert found, "no source transaction was caught in two parts"
+    run = setup.daemon("run")
+    slots = with_fault_points(setup, run)
+    slots.arm("change", 1000)
+    run.start()
+    run_sql(connection, "BEGIN", f"INSERT INTO {db}.u SELECT seq, 1 FROM seq_1_to_500",
+            f"INSERT INTO {db}.t SELECT seq, REPEAT('x', 100) FROM seq_1_to_20000", f"UPDATE {db}.u SET v = v + 1",
+            f"DELETE FROM {db}.t WHERE id % 1000 = 7", "COMMIT")
+    kill_between_parts(setup, run, slots, "change", 1000)
     setup.settings["capture.tables"] = f"{db}.t, {db}.u"
     setup.write()
     run = setup.daemon("run").start()

@@ -1,19 +1,13 @@
 """Statements that change captured tables without naming rows: TRUNCATE, DROP, RENAME, ALTER, DML written as text."""
 import json
 import random
-import signal
-import sys
 import time
 
 import pymysql
 import pytest
 
 from fold import check_seq, compare, fold
-from harness import ROOT, faults_build, run_sql, source_position, wait_until
-
-sys.path.insert(0, str(ROOT / "test" / "fault"))
-
-from process import Slots  # noqa: E402
+from harness import kill_between_parts, run_sql, source_position, wait_until, with_fault_points
 
 
 def ops(setup, table):
@@ -153,24 +147,12 @@ def test_kill_9_while_rows_leave(database, make_setup, delivery):
                        kafka__transaction__timeout__ms="4000", kafka__timeout="4s")
     publish(setup, db, where="v > 10")
     run = setup.daemon("run")
-    slots = Slots(setup.folder / "points")
-    run.binary, setup.env["MILLRACE_FAULT_FILE"] = faults_build(), str(slots.path)
+    slots = with_fault_points(setup, run)
     run.start()
     setup.wait_delivered(source_position(connection), run, 180)
     slots.arm("leaves", 1500)
     run_sql(connection, "TRUNCATE t")
-
-    def stopped():  # it rests at every 1500th row, so that its Kafka transaction grows old and is cut
-        wait_until("the rows to leave", lambda: slots.stopped_at() == "leaves", 60)
-        part = any(c["open"] for c in setup.commits())
-        if not part:
-            slots.arm("leaves", 1500)
-            run.process.send_signal(signal.SIGCONT)
-        return part
-
-    wait_until("a part", stopped, 120)
-    run.kill()
-    slots.disarm("leaves")
+    kill_between_parts(setup, run, slots, "leaves", 1500)
     run.start()
     wait_until("the rest, begun", lambda: run.log().count("goes on behind") == 1, 60)
     assert ", inside " in run.log(), "it was not killed between two parts"
