@@ -417,8 +417,8 @@ int admin_watermarks(struct admin *a, const char *topic, int32_t partition, int6
 		     int64_t *ret_high, struct err *e)
 {
 	int64_t low, high;
-	rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(
-		a->client.rk, topic, partition, &low, &high, (int)a->client.timeout_ms);
+	rd_kafka_resp_err_t code =
+		kafka_bounds(&a->client, topic, partition, a->client.timeout_ms, &low, &high);
 
 	if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
 		return kafka_fail(&a->client, code, e, "topic %s, partition %d", topic,

@@ -15,7 +15,7 @@
  * A full queue: the library (before 2.2) looks only once a second whether there is room again,
  * which would make a small budget slow. Any request to the partition's leader wakes the thread that
  * looks. So when as much was taken as the library needs to stop fetching, without the queue having
- * been empty in between, and little is left, the leaders are asked for a partition's bounds; the
+ * been empty in between, and little is left, the leaders are asked for a partition's end; the
  * answer doesn't matter.
  *
  * Silence is no news: an idle topic and a dead broker look the same. After a quarter of
@@ -234,8 +234,8 @@ static int gap(const struct consumer_partition *p, int64_t offset, int64_t low, 
 static int resolve(struct consumer *c, struct assigned *a, struct err *e)
 {
 	int64_t low, end;
-	rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(
-		c->client.rk, a->at.topic, a->at.partition, &low, &end, (int)c->client.timeout_ms);
+	rd_kafka_resp_err_t code = kafka_bounds(&c->client, a->at.topic, a->at.partition,
+						c->client.timeout_ms, &low, &end);
 
 	if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
 		return kafka_fail(&c->client, code, e, "topic %s, partition %d", a->at.topic,
@@ -449,18 +449,30 @@ static void take_queued(struct consumer *c)
 		c->held_count += (size_t)n;
 }
 
+/* All at once, and none for longer than PROBE_MS. */
+static void wake_leaders(const struct consumer *c)
+{
+	rd_kafka_topic_partition_list_t *list =
+		rd_kafka_topic_partition_list_new((int)c->leader_count);
+
+	for (size_t i = 0; i < c->leader_count; i++) {
+		const struct consumer_partition *at = &c->assigned[c->wake[i]].at;
+
+		rd_kafka_topic_partition_list_add(list, at->topic, at->partition)->offset =
+			KAFKA_TIME_OF_END;
+	}
+	if (c->leader_count > 0)
+		(void)rd_kafka_offsets_for_times(c->client.rk, list, PROBE_MS); /* see above */
+	rd_kafka_topic_partition_list_destroy(list);
+}
+
 static void wake_when_drained(struct consumer *c)
 {
 	size_t left = rd_kafka_queue_length(c->queue);
-	int64_t low, high;
 
 	if (left <= (size_t)c->queue_records / 4 &&
 	    (c->run_records >= c->queue_records || c->run_bytes >= c->queue_bytes)) {
-		for (size_t i = 0; i < c->leader_count; i++)
-			(void)rd_kafka_query_watermark_offsets(
-				c->client.rk, c->assigned[c->wake[i]].at.topic,
-				c->assigned[c->wake[i]].at.partition, &low, &high,
-				PROBE_MS); /* see above */
+		wake_leaders(c);
 		c->run_records = c->run_bytes = 0;
 	} else if (left == 0) {
 		c->run_records = c->run_bytes = 0;

@@ -55,4 +55,13 @@ int kafka_fail(struct kafka_client *client, rd_kafka_resp_err_t code, struct err
 int kafka_fail_object(struct kafka_client *client, rd_kafka_error_t *error, struct err *e,
 		      const char *what);
 
+/* Times that stand for the two ends of a log (ListOffsets in the Kafka protocol guide). */
+#define KAFKA_TIME_OF_END (-1)
+#define KAFKA_TIME_OF_BEGIN (-2)
+
+/* First offset and end of one partition's log; with read_committed the end is the last stable
+ * offset. Both within timeout_ms, also while the partition's leader is down. */
+rd_kafka_resp_err_t kafka_bounds(struct kafka_client *client, const char *topic, int32_t partition,
+				 int64_t timeout_ms, int64_t *ret_low, int64_t *ret_end);
+
 #endif

@@ -266,6 +266,26 @@ START_TEST(test_silence)
 }
 END_TEST
 
+/* The library's own call for the ends of a log waits for a leader that is down as long as it is. */
+START_TEST(test_leader_is_down)
+{
+	const struct consumer_partition part = { topic, 0, CONSUMER_BEGIN };
+	struct consumer *c;
+	int64_t since;
+
+	start();
+	c = open_consumer(false);
+	ck_assert_int_eq(consumer_assign(c, &part, 1, &e), 0);
+	rd_kafka_mock_broker_set_down(mock, 1); /* known as the leader already */
+	since = clock_monotonic_us();
+	ck_assert_int_eq(consumer_assign(c, &part, 1, &e), -1);
+	ck_assert_int_eq(e.kind, ERR_RETRY);
+	ck_assert_int_lt(clock_monotonic_us() - since, 10000000); /* kafka.timeout is 2 s */
+	consumer_close(c);
+	stop();
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("consumer");
@@ -277,5 +297,6 @@ int main(void)
 	unit_test_slow(s, test_gap_while_reading, 20);
 	unit_test_slow(s, test_pause, 30);
 	unit_test_slow(s, test_silence, 30);
+	unit_test_slow(s, test_leader_is_down, 30);
 	return unit_run(s);
 }
