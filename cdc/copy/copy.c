@@ -168,8 +168,11 @@ static int resume(struct copy *c, struct copy_table *t, const struct position_co
 
 	t->chunks = from->chunks;
 	t->rows = from->rows;
-	if (from->last_key.count == 0)
+	if (from->last_key.count == 0) {
+		/* without a key, what came of it and comes again would be there twice */
+		t->restart = t->shape->key_count == 0 && t->chunks > 0;
 		return 0;
+	}
 	if (!same_key_names(t, from) ||
 	    key_border_from_literals(t->shape, from->last_key.items, t->shape->key_count,
 				     collator_weigher(c->collator), &low, &failure) < 0) {

@@ -296,6 +296,19 @@ static int find_tails(struct reading *r, const struct places *p, int64_t at_us, 
 
 /* ---- records that can't be made again ------------------------------------------------------- */
 
+/* It counts as a chunk: the next has another name, and a copy in one piece is known to be cut. */
+static void count_chunk(struct position_record *position, const char *transaction)
+{
+	for (size_t i = 0; i < position->copy_count; i++) {
+		struct position_copy *c = &position->copies[i];
+		char *name = xasprintf("snapshot:%s.%s:%" PRId64, c->db, c->table, c->chunks + 1);
+
+		if (strcmp(c->kind, "first") == 0 && !c->done && strcmp(name, transaction) == 0)
+			c->chunks++;
+		free(name);
+	}
+}
+
 static int commit_orphans(struct delivery *d, const struct reading *r,
 			  struct position_record *position, struct err *e)
 {
@@ -322,6 +335,7 @@ static int commit_orphans(struct delivery *d, const struct reading *r,
 	log_warning("capture", "%s was delivered in part: it comes again behind seq %" PRId64,
 		    r->again, r->last_seq);
 	position->seq = r->last_seq;
+	count_chunk(position, r->again);
 	rc = delivery_commit(d, &commit, position, touched, count, e);
 	free(touched);
 	delivery_tails_free(d);

@@ -120,4 +120,8 @@ def finish_xa(connection, db, random):
             data = data if isinstance(data, str) else data.decode()
             if data[:gtrid_length] == db:
                 verb = random.choice(("COMMIT", "ROLLBACK"))
-                cursor.execute(f"XA {verb} '{data[:gtrid_length]}','{data[gtrid_length:]}',{format_id}")
+                try:
+                    cursor.execute(f"XA {verb} '{data[:gtrid_length]}','{data[gtrid_length:]}',{format_id}")
+                except pymysql.err.MySQLError as refusal:
+                    if refusal.args[0] not in REFUSED:      # 1402: the server has rolled it back itself
+                        raise

@@ -1,11 +1,12 @@
 """Delivery without transactions, topics that vanish, and positions that don't belong to them."""
 import random
 import time
+from collections import Counter
 
 from confluent_kafka.admin import AdminClient
 
 from fold import check_seq, compare
-from harness import run_sql, source_position
+from harness import run_sql, source_position, wait_until, with_fault_points
 from test_crash import TYPES_KEY, Load
 from test_errors import CONFIG, ends_with
 from test_rows import ALL_TYPES, traffic
@@ -73,6 +74,32 @@ def test_at_least_once_copies_rightly_when_it_is_killed(servers, database, make_
             said[t["partition"]] = said.get(t["partition"], 0) + t["records"]
     assert said == counts
     run.stop()
+
+
+def test_at_least_once_takes_back_a_copy_without_a_key_that_was_cut(servers, database, make_setup):
+    """Nothing tells its rows apart: those that came before the crash would be there twice."""
+    db, connection = database
+    run_sql(connection, f"CREATE TABLE {db}.t (v INT, s VARCHAR(500))")
+    run_sql(connection, f"INSERT INTO {db}.t SELECT seq DIV 2, REPEAT('x', 500) FROM seq_1_to_20000")
+    setup = make_setup(f"{db}.t", capture__delivery="at-least-once")
+    run = setup.daemon("run")
+    slots = with_fault_points(setup, run)
+    slots.arm("chunk_row", 18000)
+    run.start()
+    wait_until("most of the copy", lambda: slots.stopped_at() == "chunk_row", 60)
+    run.kill()
+    slots.disarm("chunk_row")
+    assert setup.reader.records(setup.topic(f"{db}.t")), "nothing arrived before it was killed"
+    run.start()
+    setup.wait_delivered(source_position(connection), run)
+    rows = Counter()
+    for *_, value in sorted(setup.reader.records(setup.topic(f"{db}.t")), key=lambda r: r[4]["source"]["seq"]):
+        if value["op"] == "t":
+            rows.clear()
+        else:
+            rows[value["after"]["v"]] += 1
+    assert rows == Counter(n // 2 for n in range(1, 20001))
+    assert "was delivered in part" in run.log()
 
 
 def test_a_data_topic_that_was_deleted_is_not_made_anew(servers, database, make_setup):
