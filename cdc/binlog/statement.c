@@ -134,7 +134,7 @@ static void skip_set_statement(struct tokens *t)
 static bool is_harmless(struct tokens *t)
 {
 	static const char *const words[] = {
-		"SET",    "FLUSH",  "ANALYZE", "OPTIMIZE", "CHECK",   "CHECKSUM",   "LOCK",
+		"SET",    "FLUSH",  "ANALYZE", "CHECK",   "CHECKSUM",   "LOCK",
 		"UNLOCK", "SHOW",   "USE",     "EXPLAIN",  "KILL",    "RESET",      "PURGE",
 		"CACHE",  "BACKUP", "DESC",    "DESCRIBE", "PREPARE", "DEALLOCATE", "SHUTDOWN",
 		"CHANGE", "START",  "STOP",    "SIGNAL",   "HELP",    NULL
@@ -173,6 +173,8 @@ static enum statement_kind kind_of(struct tokens *t, struct statement *s, struct
 		s->ignore = true; /* rows that can't be read are dropped */
 		return STATEMENT_ALTER_TABLE;
 	}
+	if (token_take(t, "OPTIMIZE"))
+		return STATEMENT_OPTIMIZE;
 	if (take_any(t, accounts))
 		return STATEMENT_DDL_OTHER;
 	start = *t;
@@ -379,8 +381,11 @@ static int collect(struct collector *c, struct err *e)
 			expect_new_name(c);
 			continue;
 		}
-		if (c->expect && is_filler(t))
+		if (c->expect && is_filler(t)) {
+			if (c->s->kind == STATEMENT_CREATE_TABLE && token_is(t, "EXISTS"))
+				c->s->if_not_exists = true;
 			continue;
+		}
 		if (c->expect && !is_announcing(t)) {
 			c->expect = false;
 			if (take_table(c, t, e) < 0)
@@ -459,6 +464,9 @@ static int collect_tables(struct collector *c, struct err *e)
 	case STATEMENT_RENAME_TABLE:
 		c->targets = TARGETS_ALL;
 		return collect(c, e);
+	case STATEMENT_OPTIMIZE:
+		c->targets = TARGETS_ALL;
+		return collect_names(c, e);
 	case STATEMENT_DML:
 		c->targets = dml_targets(*c->t);
 		c->deletes = token_is(token_peek(c->t), "DELETE");
@@ -549,6 +557,7 @@ const char *statement_kind_name(enum statement_kind kind)
 		[STATEMENT_DROP_TABLE] = "DROP TABLE",
 		[STATEMENT_RENAME_TABLE] = "RENAME TABLE",
 		[STATEMENT_TRUNCATE] = "TRUNCATE TABLE",
+		[STATEMENT_OPTIMIZE] = "OPTIMIZE TABLE",
 		[STATEMENT_DROP_DATABASE] = "DROP DATABASE",
 		[STATEMENT_DDL_OTHER] = "DDL",
 		[STATEMENT_DML] = "DML",

@@ -27,12 +27,13 @@ enum statement_kind {
 	STATEMENT_DROP_TABLE,
 	STATEMENT_RENAME_TABLE,
 	STATEMENT_TRUNCATE,
+	STATEMENT_OPTIMIZE,      /* the table may be made anew; no row changes */
 	STATEMENT_DROP_DATABASE, /* one entry in tables: db, table "" */
 	/* views, routines, triggers, users, grants, databases: no rows change */
 	STATEMENT_DDL_OTHER,
 	/* INSERT, UPDATE, DELETE, REPLACE, LOAD DATA; SELECT, DO, CALL: `tables` may be empty */
 	STATEMENT_DML,
-	/* SET, FLUSH, ANALYZE, OPTIMIZE, dummy events (#), empty, or not understood */
+	/* SET, FLUSH, ANALYZE, dummy events (#), empty, or not understood */
 	STATEMENT_OTHER,
 };
 
@@ -53,6 +54,7 @@ struct statement {
 	enum statement_kind kind;
 	bool temporary;  /* CREATE or DROP TEMPORARY TABLE */
 	bool or_replace; /* CREATE OR REPLACE TABLE: drops what was there */
+	bool if_not_exists; /* CREATE TABLE IF NOT EXISTS: it may have been there, with rows */
 	bool ignore;     /* ALTER IGNORE TABLE: rows may be dropped */
 	bool as_select;  /* CREATE TABLE ... SELECT: with the rows of a query */
 	/* ALTER TABLE and its like: the part of it that may change the rows that exist, or what

@@ -1,14 +1,11 @@
 /* session_effects.c - statements that change captured tables without naming rows
- * (cdc/change/group.h, "effects"), and captured tables that the copy doesn't know.
+ * (cdc/change/group.h, "effects").
  *
  * Emptied: a record with op t in every partition of the row topic, in its place within the source
  * transaction; before it, where published events are bound to the table, a d for each row
  * (session_leaves.c). Rewritten: a reconciling copy is queued; the want is part of the position
  * that the transaction's own records are committed with, so that a crash loses neither and repeats
- * neither.
- *
- * A table that was dropped has rows in its topic until the DROP is reached, and may come back. So
- * the position keeps the name of every table that was captured, whether it exists or not. */
+ * neither. */
 #include "cdc/capture/session_priv.h"
 
 #include "core/base/log.h"
@@ -17,33 +14,6 @@
 #include "core/mysql/db.h"
 
 #include <stdlib.h>
-
-/* ---- tables that the copy doesn't know ------------------------------------------------------ */
-
-void session_more_table(struct session *s, const struct position_copy *known)
-{
-	struct position_copy *more;
-
-	s->more = xrealloc(s->more, (s->more_count + 1) * sizeof(*s->more));
-	more = &s->more[s->more_count++];
-	*more = (struct position_copy){ .db = xstrdup(known->db),
-					.table = xstrdup(known->table),
-					.done = true,
-					.chunks = known->chunks,
-					.rows = known->rows,
-					.kind = "first",
-					.why = "",
-					.where = "" };
-}
-
-void session_effects_done(struct session *s)
-{
-	for (size_t i = 0; i < s->more_count; i++) {
-		free((char *)(uintptr_t)s->more[i].db);
-		free((char *)(uintptr_t)s->more[i].table);
-	}
-	free(s->more);
-}
 
 /* ---- emptied -------------------------------------------------------------------------------- */
 
@@ -96,29 +66,6 @@ static int emptied(struct session *s, const struct group_effect *effect, const c
 	return send_emptied(s, effect, db, table, e);
 }
 
-/* Does a table of this name exist now? */
-static int exists(struct session *s, const char *db, const char *table, bool *ret_exists,
-		  struct err *e)
-{
-	struct buf sql = BUF_INIT;
-	struct db *source = NULL;
-	char *found = NULL;
-	int rc = db_open(s->settings, DB_TEXT_UTF8, &source, e);
-
-	buf_add_str(&sql, "SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = ");
-	db_quote(slice_str(db), &sql);
-	buf_add_str(&sql, " AND TABLE_NAME = ");
-	db_quote(slice_str(table), &sql);
-	if (rc == 0)
-		rc = db_get_text(source, buf_cstr(&sql), &found, e);
-	*ret_exists = found != NULL;
-	if (source != NULL)
-		db_close(source);
-	buf_done(&sql);
-	free(found);
-	return rc;
-}
-
 /* Its topic and schema. */
 static int prepare(struct session *s, const char *db, const char *table, struct err *e)
 {
@@ -136,26 +83,15 @@ static int prepare(struct session *s, const char *db, const char *table, struct 
 	return rc;
 }
 
-static bool is_known(struct session *s, const char *db, const char *table)
-{
-	size_t count;
-	const struct position_copy *known = session_copies(s, &count);
-
-	for (size_t i = 0; i < count; i++)
-		if (strcmp(known[i].db, db) == 0 && strcmp(known[i].table, table) == 0)
-			return true;
-	return false;
-}
-
 /* A table that we have never seen may have got its rows from elsewhere (RENAME); one that is gone
  * by now has nothing that could be read: its end lies ahead. */
 static int rewrite(struct session *s, const struct group_effect *effect, const char *db,
 		   const char *table, struct err *e)
 {
 	const struct position_copy new = { .db = db, .table = table };
-	bool there = true, known = is_known(s, db, table);
+	bool there = true, known = session_knows(s, db, table);
 
-	if (!known && exists(s, db, table, &there, e) < 0)
+	if (!known && session_exists(s, db, table, &there, e) < 0)
 		return -1;
 	if (!there)
 		return 0;
@@ -163,6 +99,8 @@ static int rewrite(struct session *s, const struct group_effect *effect, const c
 		if (prepare(s, db, table, e) < 0)
 			return -1;
 		session_more_table(s, &new);
+		if (session_remember(s, effect->order, e) < 0)
+			return -1;
 	}
 	count("rewritten");
 	log_info("capture", "%s: %s: %s.%s may have changed without row events and is compared",
@@ -177,7 +115,7 @@ static int rewrite(struct session *s, const struct group_effect *effect, const c
 struct meant {
 	struct {
 		char *db, *table;
-	} *items;
+	} * items;
 	size_t count;
 };
 
@@ -218,7 +156,7 @@ static int act_on(struct session *s, const struct group_effect *effect, const st
 	bool rewrites = effect->kind == GROUP_REWRITES, there = false;
 
 	if (!rewrites && effect->unsure && m->count > 0) {
-		if (exists(s, effect->db, effect->table, &there, e) < 0)
+		if (session_exists(s, effect->db, effect->table, &there, e) < 0)
 			return -1;
 		rewrites = there;
 	}
@@ -232,16 +170,36 @@ static int act_on(struct session *s, const struct group_effect *effect, const st
 	return 0;
 }
 
-int session_effect(struct session *s, const struct group_effect *effect, struct err *e)
+static int act_on_meant(struct session *s, const struct group_effect *effect, struct err *e)
 {
 	struct meant m = { NULL, 0 };
 	int rc;
 
-	/* a table that we have never seen has no rows to lose, but may have some to gain */
-	if (effect->kind == GROUP_REWRITES && effect->table[0] != '\0')
-		return rewrite(s, effect, effect->db, effect->table, e);
 	find_meant(s, effect, &m);
 	rc = act_on(s, effect, &m, e);
 	meant_done(&m);
 	return rc;
+}
+
+int session_effect(struct session *s, const struct group_effect *effect, struct err *e)
+{
+	switch (effect->kind) {
+	case GROUP_CREATES:
+		return session_knows(s, effect->db, effect->table)
+			       ? 0
+			       : session_created(s, effect->db, effect->table, effect->order + 1,
+						 e);
+	case GROUP_KEEPS:
+		return session_knows(s, effect->db, effect->table)
+			       ? 0
+			       : session_meet_kept(s, effect->db, effect->table, e);
+	case GROUP_REWRITES:
+		/* a table that we have never seen has no rows to lose, but may have some to gain */
+		if (effect->table[0] != '\0')
+			return rewrite(s, effect, effect->db, effect->table, e);
+		return act_on_meant(s, effect, e);
+	case GROUP_EMPTIES:
+		return act_on_meant(s, effect, e);
+	}
+	return 0;
 }

@@ -82,9 +82,9 @@ static int read_tables(struct session *s, struct db *db, struct source_tables *t
 	if (rc == 0)
 		tables->count = count;
 	for (size_t i = 0; i < tables->count; i++)
-		tables->items[i] = (struct source_table){
-			shapes[i], { names[i].rows_estimate, names[i].transactional }
-		};
+		tables->items[i] =
+			(struct source_table){ shapes[i],
+					       { names[i].rows_estimate, names[i].transactional } };
 	for (size_t i = 0; i < count && rc == 0; i++)
 		rc = check_cascades(s, &names[i], e);
 	free(shapes);
@@ -289,18 +289,14 @@ static int starting_point(struct session *s, struct db *db, bool *ret_copied, st
 			start);
 		return err_hint(e, "A GTID position looks like 0-1-100 or 0-1-100,1-2-7.");
 	}
-	return session_source_present(s, db, e);
+	return session_source_present(db, &s->gtid_set, e);
 }
 
-/* There is no position: where to begin. It is written before anything is read, so that a crash
- * begins at the same place. */
-static int first_position(struct session *s, struct db *db, const struct source_tables *tables,
+/* There is no position. It is written before anything is read, so that a crash begins at the same
+ * place. */
+static int first_position(struct session *s, const struct source_tables *tables, bool copied,
 			  struct err *e)
 {
-	bool copied;
-
-	if (starting_point(s, db, &copied, e) < 0)
-		return -1;
 	for (size_t i = 0; i < tables->count; i++)
 		if (copy_table(s->copy, tables->items[i].shape, &tables->items[i].source, NULL,
 			       copied, e) < 0)
@@ -392,33 +388,46 @@ static int check_topics(struct session *s, const struct position_record *positio
 }
 
 /* What was written meanwhile is found by comparing. */
-static int go_on_at_present(struct session *s, struct db *db, const struct source_tables *tables,
-			    struct err *e)
+static int go_on_at(struct session *s, const struct gtid_set *present,
+		    const struct source_tables *tables, struct err *e)
 {
 	for (size_t i = 0; i < tables->count; i++)
 		if (reconcile_want(s->reconcile, tables->items[i].shape->db,
 				   tables->items[i].shape->table, "",
 				   "the binlog behind our position is lost", e) < 0)
 			return -1;
-	return session_source_move(s, db, e);
+	return session_source_move(s, present, e);
+}
+
+/* A new starting point is asked for before the tables are: what is created, or moved, while they
+ * are listed lies ahead then (session_meet.c). */
+static int begin_at(struct session *s, struct db *db, const struct position_record *position,
+		    struct gtid_set *present, bool *ret_copied, struct err *e)
+{
+	if (position == NULL)
+		return starting_point(s, db, ret_copied, e);
+	for (size_t i = 0; i < position->copy_count; i++)
+		catalog_may_lack(s->catalog, position->copies[i].db, position->copies[i].table);
+	return s->lost ? session_source_present(db, present, e) : 0;
 }
 
 static int open_source(struct session *s, struct db *db, const struct position_record *position,
 		       struct err *e)
 {
 	struct source_tables tables = { NULL, 0 };
+	struct gtid_set present = GTID_SET_INIT;
+	bool copied = false;
 	int rc = -1;
 
-	for (size_t i = 0; position != NULL && i < position->copy_count; i++)
-		catalog_may_lack(s->catalog, position->copies[i].db, position->copies[i].table);
-	if (read_tables(s, db, &tables, e) < 0 || catalog_read_hints(s->catalog, db, e) < 0)
+	if (begin_at(s, db, position, &present, &copied, e) < 0 ||
+	    read_tables(s, db, &tables, e) < 0 || catalog_read_hints(s->catalog, db, e) < 0)
 		goto out;
 	if ((position == NULL ? adopt(s, e) : check_topics(s, position, &tables, e)) < 0 ||
 	    prepare_all(s, &tables, e) < 0)
 		goto out;
 	make_fingerprint(s);
 	if ((position != NULL ? take_position(s, position, &tables, e)
-			      : first_position(s, db, &tables, e)) < 0)
+			      : first_position(s, &tables, copied, e)) < 0)
 		goto out;
 	begin_batch(s);
 	rc = 0;
@@ -426,9 +435,10 @@ static int open_source(struct session *s, struct db *db, const struct position_r
 		commit_batch_move(&s->batch);
 		rc = session_commit(s, e);
 	} else if (s->lost) {
-		rc = go_on_at_present(s, db, &tables, e);
+		rc = go_on_at(s, &present, &tables, e);
 	}
 out:
+	gtid_set_done(&present);
 	source_tables_done(&tables);
 	return rc;
 }
@@ -536,7 +546,7 @@ void session_close(struct session *s)
 	copy_free(s->copy);
 	reconcile_free(s->reconcile);
 	cascade_free(s->cascade);
-	session_effects_done(s);
+	session_meet_done(s);
 	session_xa_done(s);
 	session_settle_done(s);
 	session_redo_done(s);

@@ -98,12 +98,13 @@ typedef int (*session_check_fn)(struct session *s, struct db *db, struct err *e)
  * follows the position, and source.lost says to go on. position NULL: there is none. */
 int session_source_open(struct session *s, const struct position_record *position,
 			session_check_fn check, struct db **ret_db, struct err *e);
-/* gtid_set is where the source is now. */
-int session_source_present(struct session *s, struct db *db, struct err *e);
+/* Where the source is now. */
+int session_source_present(struct db *db, struct gtid_set *set, struct err *e);
 /* gtid_set is where the oldest binlog file begins. */
 int session_source_oldest(struct session *s, struct db *db, struct err *e);
-/* s->lost: the position moves there, and is written with the reconciling copies that are queued. */
-int session_source_move(struct session *s, struct db *db, struct err *e);
+/* s->lost: the position moves to the present, and is written with the reconciling copies that are
+ * queued. */
+int session_source_move(struct session *s, const struct gtid_set *present, struct err *e);
 
 /* ---- session_rows.c ------------------------------------------------------------------------- */
 
@@ -121,10 +122,28 @@ int session_effect(struct session *s, const struct group_effect *effect, struct 
  * (session_leaves.c). */
 int session_leaves(struct session *s, const struct group_effect *effect, const char *db,
 		   const char *table, struct err *e);
+
+/* ---- session_meet.c ------------------------------------------------------------------------- */
+
 /* A table of the position that the source no longer has, or one that came by a statement: it counts
  * as copied. */
 void session_more_table(struct session *s, const struct position_copy *known);
-void session_effects_done(struct session *s);
+bool session_knows(struct session *s, const char *db, const char *table);
+/* Does a table of this name exist now? Asked by its name, it waits for who is moving it. */
+int session_exists(struct session *s, const char *db, const char *table, bool *ret_exists,
+		   struct err *e);
+/* A table that came to be known is part of the next position. Without Kafka transactions its
+ * records may outlive a crash that this position doesn't see: then it is committed now. next: the
+ * order of the first change of this group that is not delivered yet. */
+int session_remember(struct session *s, int64_t next, struct err *e);
+/* One that is not known, and was created at this place. */
+int session_created(struct session *s, const char *db, const char *table, int64_t next,
+		    struct err *e);
+/* One that is not known, and keeps its rows at this place; or a row of one that the copy doesn't
+ * know. ERR_RETRY: it was hidden when the tables were listed, and the next session lists it. */
+int session_meet_kept(struct session *s, const char *db, const char *table, struct err *e);
+int session_meet_row(struct session *s, const struct change *row, struct err *e);
+void session_meet_done(struct session *s);
 
 /* ---- session_xa.c --------------------------------------------------------------------------- */
 

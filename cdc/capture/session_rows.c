@@ -54,6 +54,8 @@ static int deliver_row(struct session *s, struct group_row *row, struct err *e)
 	    reconcile_change(s->reconcile, row, e) < 0)
 		return -1;
 	rc = copy_change(s->copy, row, e);
+	if (rc == COPY_UNKNOWN)
+		rc = session_meet_row(s, &row->change, e) < 0 ? -1 : copy_change(s->copy, row, e);
 	if (rc < 0 || (rc > 0 && publisher_change(s->publisher, &row->change, &s->seq, e) < 0))
 		return err_wrap(e, "transaction %s", row->change.transaction);
 	FAULT(change);

@@ -360,12 +360,10 @@ int session_source_open(struct session *s, const struct position_record *positio
 
 /* ---- where the source is now ---------------------------------------------------------------- */
 
-int session_source_present(struct session *s, struct db *db, struct err *e)
+int session_source_present(struct db *db, struct gtid_set *set, struct err *e)
 {
-	s->file[0] = '\0';
-	s->file_position = 0;
-	gtid_set_done(&s->gtid_set);
-	return ask_gtid(db, "SELECT @@GLOBAL.gtid_binlog_pos", &s->gtid_set, e);
+	gtid_set_done(set);
+	return ask_gtid(db, "SELECT @@GLOBAL.gtid_binlog_pos", set, e);
 }
 
 int session_source_oldest(struct session *s, struct db *db, struct err *e)
@@ -379,15 +377,16 @@ int session_source_oldest(struct session *s, struct db *db, struct err *e)
 
 /* A transaction that was delivered in part has its end here: what is left of it is lost like what
  * follows. */
-int session_source_move(struct session *s, struct db *db, struct err *e)
+int session_source_move(struct session *s, const struct gtid_set *present, struct err *e)
 {
 	if (s->open_gtid[0] != '\0')
 		commit_batch_add(&s->batch, s->open_gtid, 0,
 				 s->commit_us != 0 ? s->commit_us : clock_now_us());
 	s->open_gtid[0] = '\0';
 	s->open_changes = 0;
-	if (session_source_present(s, db, e) < 0)
-		return -1;
+	gtid_set_copy(&s->gtid_set, present);
+	s->file[0] = '\0';
+	s->file_position = 0;
 	buf_reset(&s->gtid_text);
 	gtid_set_text(&s->gtid_set, &s->gtid_text);
 	log_warning("capture", "goes on at the source's present, %s: every table is compared",

@@ -96,6 +96,11 @@ const struct text_list *catalog_patterns(const struct catalog *c)
 	return &c->patterns;
 }
 
+const struct text_list *catalog_lacking(const struct catalog *c)
+{
+	return &c->lacking;
+}
+
 void catalog_may_lack(struct catalog *c, const char *db, const char *table)
 {
 	c->lacking.items = xrealloc(c->lacking.items,

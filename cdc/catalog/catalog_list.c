@@ -3,6 +3,10 @@
  * All mistakes are reported at once: every pattern that matches nothing, every table that isn't a
  * base table. Views and sequences that a db.* pattern covers are left out silently: they have no
  * row events.
+ *
+ * A table that a statement is moving just now (RENAME, ALTER by copying) is missing from MariaDB's
+ * lists. Asked for by its name it is there, as soon as that statement has ended: so are all that
+ * are known by name, from a pattern or from before, and not listed.
  */
 #include "cdc/catalog/catalog_priv.h"
 #include "cdc/catalog/foreign.h"
@@ -11,9 +15,9 @@
 
 #include <stdlib.h>
 
-#define SQL_TABLES                                                           \
-	"SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE, ENGINE, TABLE_ROWS"    \
-	" FROM information_schema.TABLES WHERE TABLE_SCHEMA IN ("
+#define SQL_TABLES                                                        \
+	"SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE, ENGINE, TABLE_ROWS" \
+	" FROM information_schema.TABLES WHERE TABLE_SCHEMA "
 
 struct list {
 	struct catalog_name *names;
@@ -30,7 +34,7 @@ static const char *dot_of(const char *pattern)
 /* The databases that the patterns name, as a list of literals. */
 static void tables_sql(const struct text_list *patterns, struct buf *sql)
 {
-	buf_add_str(sql, SQL_TABLES "''");
+	buf_add_str(sql, SQL_TABLES "IN (''");
 	for (size_t i = 0; i < patterns->count; i++) {
 		const char *dot = dot_of(patterns->items[i]);
 
@@ -122,6 +126,84 @@ static int read_cascades(struct db *db, struct list *l, struct err *e)
 	return rc;
 }
 
+static int take_all(const struct catalog *c, struct list *l, struct db *db, const char *sql,
+		    struct err *e)
+{
+	struct db_result *r = NULL;
+	const struct slice *row;
+	int rc = db_query(db, sql, &r, e);
+
+	while (rc >= 0 && (rc = db_next(r, &row, e)) == 1)
+		if (catalog_captures(c, row[0], row[1]))
+			take(l, catalog_patterns(c), row);
+	db_result_free(r);
+	return rc;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	const struct catalog_name *x = a, *y = b;
+	int order = strcmp(x->db, y->db);
+
+	return order != 0 ? order : strcmp(x->table, y->table);
+}
+
+/* listed: in order of names; what was added to l since stands behind as many. */
+static bool is_listed(const struct list *l, const struct list *listed,
+		      const struct catalog_name *name)
+{
+	if (bsearch(name, listed->names, listed->count, sizeof(*name), by_name) != NULL)
+		return true;
+	for (size_t i = listed->count; i < l->count; i++)
+		if (by_name(name, &l->names[i]) == 0)
+			return true;
+	return false;
+}
+
+/* "db.*" is no name. */
+static int ask(const struct catalog *c, struct list *l, const struct list *listed, const char *name,
+	       struct db *db, struct err *e)
+{
+	const char *dot = dot_of(name);
+	struct catalog_name wanted = { .table = NULL };
+	struct buf sql = BUF_INIT;
+	int rc = 0;
+
+	if (dot == NULL || strcmp(dot + 1, "*") == 0)
+		return 0;
+	wanted.db = xstrndup(name, (size_t)(dot - name));
+	wanted.table = xstrdup(dot + 1);
+	if (!is_listed(l, listed, &wanted)) {
+		buf_add_str(&sql, SQL_TABLES "= ");
+		db_quote(slice_str(wanted.db), &sql);
+		buf_add_str(&sql, " AND TABLE_NAME = ");
+		db_quote(slice_str(wanted.table), &sql);
+		rc = take_all(c, l, db, buf_cstr(&sql), e);
+	}
+	buf_done(&sql);
+	free(wanted.db);
+	free(wanted.table);
+	return rc;
+}
+
+static int ask_by_name(const struct catalog *c, struct list *l, struct db *db, struct err *e)
+{
+	const struct text_list *lists[] = { catalog_patterns(c), catalog_lacking(c) };
+	struct list listed = *l;
+	int rc = 0;
+
+	listed.names = xcalloc(l->count + 1, sizeof(*l->names));
+	memcpy(listed.names, l->names, l->count * sizeof(*l->names));
+	qsort(listed.names, listed.count, sizeof(*l->names), by_name);
+	for (size_t k = 0; k < 2; k++)
+		for (size_t i = 0; i < lists[k]->count && rc == 0; i++)
+			rc = ask(c, l, &listed, lists[k]->items[i], db, e);
+	free(listed.names);
+	if (l->count > listed.count) /* those of a database stand together */
+		qsort(l->names, l->count, sizeof(*l->names), by_name);
+	return rc;
+}
+
 static int judge(const struct catalog *c, struct list *l, const struct text_list *patterns,
 		 struct err *e)
 {
@@ -147,17 +229,13 @@ int catalog_list(struct catalog *c, struct db *db, struct catalog_name **ret_nam
 	const struct text_list *patterns = catalog_patterns(c);
 	struct list l = { 0 };
 	struct buf sql = BUF_INIT;
-	struct db_result *r = NULL;
-	const struct slice *row;
 	int rc;
 
 	l.matched = xcalloc(patterns->count, sizeof(l.matched[0]));
 	tables_sql(patterns, &sql);
-	rc = db_query(db, buf_cstr(&sql), &r, e);
-	while (rc >= 0 && (rc = db_next(r, &row, e)) == 1)
-		if (catalog_captures(c, row[0], row[1]))
-			take(&l, patterns, row);
-	db_result_free(r);
+	rc = take_all(c, &l, db, buf_cstr(&sql), e);
+	if (rc == 0)
+		rc = ask_by_name(c, &l, db, e);
 	if (rc == 0)
 		rc = judge(c, &l, patterns, e);
 	if (rc == 0)

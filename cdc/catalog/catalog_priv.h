@@ -55,6 +55,8 @@ struct catalog_hints {
 void catalog_hints_done(struct catalog_hints *h);
 struct catalog_hints *catalog_hints_of(struct catalog *c);
 const struct text_list *catalog_patterns(const struct catalog *c);
+/* Names given to catalog_may_lack(); one may stand there several times. */
+const struct text_list *catalog_lacking(const struct catalog *c);
 /* A pattern that may match no table (catalog_may_lack). */
 bool catalog_lacks(const struct catalog *c, const char *pattern);
 

@@ -292,6 +292,7 @@ static int scan_query(struct group *g, const struct event *ev, struct err *e)
 	case STATEMENT_DROP_TABLE:
 	case STATEMENT_RENAME_TABLE:
 	case STATEMENT_TRUNCATE:
+	case STATEMENT_OPTIMIZE:
 	case STATEMENT_DROP_DATABASE:
 	case STATEMENT_DDL_OTHER:
 	case STATEMENT_DML:

@@ -37,6 +37,8 @@ struct group;
 enum group_effect_kind {
 	GROUP_EMPTIES,  /* TRUNCATE, DROP, renamed away: the table has no rows now (op t) */
 	GROUP_REWRITES, /* rows may have changed: only a reconciling copy tells how */
+	GROUP_CREATES,  /* CREATE TABLE: it wasn't there, so all its rows lie ahead */
+	GROUP_KEEPS,    /* ALTER, CREATE IF NOT EXISTS: rows are as they were, and it is there */
 };
 
 struct group_effect {
@@ -46,7 +48,8 @@ struct group_effect {
 	const char *why; /* "MODIFY COLUMN", "TRUNCATE", ...: for log and position; a literal */
 	/* Empties, unless it was a temporary table of that name, which the binlog doesn't tell */
 	bool unsure;
-	int64_t order; /* it counts among the changes of the group, as rows do */
+	/* One that empties or rewrites counts among the changes of the group, as rows do */
+	int64_t order;
 };
 
 /* XA: what this group says of a transaction that another group began or will end. */

@@ -91,7 +91,8 @@ static bool effect_comes(struct group *g, uint64_t number, struct group_row *row
 	if (g->effect_at == g->info.effect_count || g->effects[g->effect_at].number > number)
 		return false;
 	row->effect = g->effects[g->effect_at++].effect;
-	row->effect.order = ++g->order;
+	g->order += row->effect.kind == GROUP_EMPTIES || row->effect.kind == GROUP_REWRITES;
+	row->effect.order = g->order;
 	return true;
 }
 

@@ -8,6 +8,8 @@
  *   rewrites   ALTER that may change rows (cdc/binlog/statement_alter.c); RENAME that brings
  * another table to a captured name, as online schema change tools do; DML written as text; what
  *              names a captured table and can't be read
+ *   creates    CREATE TABLE
+ *   keeps      ALTER otherwise; OPTIMIZE; CREATE TABLE IF NOT EXISTS; RENAME and back
  *
  * Temporary tables don't count, as far as the binlog tells them: a statement with the flag that it
  * depends on its session may mean one, so it never empties the table that has its name. RENAME of a
@@ -132,6 +134,8 @@ static void judge_rename(const struct judging *j)
 				->unsure = true;
 		else if (!same_table(from, t))
 			rewrites(j->group, t->db, t->table, "RENAME of another table");
+		else
+			(void)add_effect(j->group, GROUP_KEEPS, t->db, t->table, "RENAME and back");
 	}
 }
 
@@ -152,6 +156,8 @@ static void judge_alter(const struct judging *j)
 
 	if (j->s->rewrites != NULL)
 		all_captured(j, GROUP_REWRITES, j->s->rewrites);
+	else if (filled == NULL)
+		all_captured(j, GROUP_KEEPS, "ALTER TABLE");
 	if (filled != NULL) {
 		struct statement_table pair[2] = { j->s->tables[0], *filled };
 		struct statement two = { .tables = pair, .table_count = 2 };
@@ -163,13 +169,17 @@ static void judge_alter(const struct judging *j)
 
 static void judge_create(const struct judging *j)
 {
-	if (j->s->table_count == 0 || !captured(j->group, &j->s->tables[0]))
+	const struct statement_table *t = j->s->tables;
+
+	if (j->s->table_count == 0 || !captured(j->group, t))
 		return;
 	if (j->s->or_replace)
-		(void)add_effect(j->group, GROUP_EMPTIES, j->s->tables[0].db, j->s->tables[0].table,
+		(void)add_effect(j->group, GROUP_EMPTIES, t->db, t->table,
 				 "CREATE OR REPLACE TABLE");
+	(void)add_effect(j->group, j->s->if_not_exists ? GROUP_KEEPS : GROUP_CREATES, t->db,
+			 t->table, "CREATE TABLE");
 	if (j->s->as_select && j->group->gtid.standalone)
-		rewrites(j->group, j->s->tables[0].db, j->s->tables[0].table,
+		rewrites(j->group, t->db, t->table,
 			 "CREATE TABLE ... SELECT, written as a statement");
 }
 
@@ -210,6 +220,9 @@ static void judge(const struct judging *j)
 		return;
 	case STATEMENT_TRUNCATE:
 		judge_truncate(j);
+		return;
+	case STATEMENT_OPTIMIZE:
+		all_captured(j, GROUP_KEEPS, "OPTIMIZE TABLE");
 		return;
 	case STATEMENT_DML:
 		judge_dml(j);

@@ -270,6 +270,15 @@ bool copy_emptied(struct copy *c, const char *db, const char *table)
 
 /* ---- streamed changes ----------------------------------------------------------------------- */
 
+void copy_created(struct copy *c, const char *db, const char *table)
+{
+	struct shape *shape = shape_new(db, table, 0);
+
+	copy_set_done(c, add_table(c, shape));
+	shape_unref(shape);
+}
+
+/* NULL: it is not known. */
 static struct copy_table *table_of(struct copy *c, struct shape *shape)
 {
 	struct copy_table *t;
@@ -283,10 +292,8 @@ static struct copy_table *table_of(struct copy *c, struct shape *shape)
 		name = xasprintf("%s.%s", shape->db, shape->table);
 		HASH_FIND_STR(c->by_name, name, t);
 		free(name);
-		if (t == NULL) {
-			t = add_table(c, shape);
-			copy_set_done(c, t);
-		}
+		if (t == NULL)
+			return NULL;
 		seen = xcalloc(1, sizeof(*seen));
 		seen->shape = shape_ref(shape);
 		seen->table = t;
@@ -408,6 +415,8 @@ int copy_change(struct copy *c, struct group_row *row, struct err *e)
 {
 	struct copy_table *t = table_of(c, row->change.shape);
 
+	if (t == NULL)
+		return COPY_UNKNOWN;
 	if (!row->full)
 		complete_key(c, &row->change);
 	if (fold_done(t->fold))

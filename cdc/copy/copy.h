@@ -55,9 +55,12 @@ bool copy_knows(const struct copy *c, const char *db, const char *table);
 int64_t copy_rows_estimate(const struct copy *c, const char *db, const char *table);
 bool copy_is_copying(const struct copy *c, const char *db, const char *table);
 
+/* A table that has no rows which are not in the stream. */
+void copy_created(struct copy *c, const char *db, const char *table);
 /* What to do with one streamed change: 1 deliver (row->change may have been cut down to one half,
- * or be an op t now), 0 nothing, -1. A table that is seen for the first time was created behind the
- * position: it counts as copied. */
+ * or be an op t now), 0 nothing, -1. COPY_UNKNOWN: neither copy_table() nor copy_created() has told
+ * of its table. */
+#define COPY_UNKNOWN 2
 int copy_change(struct copy *c, struct group_row *row, struct err *e);
 /* The table has no rows now (TRUNCATE, DROP; op t is delivered by the caller). True: that ends its
  * first copy. */

@@ -102,6 +102,31 @@ def test_at_least_once_takes_back_a_copy_without_a_key_that_was_cut(servers, dat
     assert "was delivered in part" in run.log()
 
 
+def test_at_least_once_a_table_is_created_and_capture_is_killed(servers, database, make_setup):
+    """Its records are there, and the position is of before."""
+    db, connection = database
+    run_sql(connection, f"CREATE TABLE {db}.t (id INT PRIMARY KEY)")
+    setup = make_setup(f"{db}.*", capture__delivery="at-least-once")
+    run = setup.daemon("run")
+    slots = with_fault_points(setup, run)
+    run.start()
+    setup.wait_delivered(source_position(connection), run)
+    slots.arm("flushed", 1)     # the records of the group commit are there
+    run_sql(connection, f"CREATE TABLE {db}.made (id INT PRIMARY KEY)")
+    for n in range(1, 4):       # the first group commit says that it was made, the next holds its rows
+        run_sql(connection, f"INSERT INTO {db}.made SELECT seq FROM seq_{n}00_to_{n}50")
+        wait_until("the records", lambda: slots.stopped_at() == "flushed", 30)
+        run.kill()
+        run.start()
+        if n < 3:
+            slots.arm("flushed", 1)
+    setup.wait_delivered(source_position(connection), run)
+    compare(setup.reader.records(setup.topic(f"{db}.made")), connection, db, "made", ["id"])
+    assert {r["op"] for *_, r in setup.reader.records(setup.topic(f"{db}.made"))} == {"c"}
+    check_seq(setup)
+    run.stop()
+
+
 def test_a_data_topic_that_was_deleted_is_not_made_anew(servers, database, make_setup):
     db, connection = database
     run_sql(connection, f"CREATE TABLE {db}.t (id INT PRIMARY KEY)", f"INSERT INTO {db}.t VALUES (1)")

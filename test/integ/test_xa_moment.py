@@ -1,103 +1,33 @@
 """XA COMMIT is in the binlog a moment before the tables have it. Here that moment lasts: the thread of the server that
 commits is stopped in it (ptrace: that thread alone). Copies have to wait for it."""
-import ctypes
-import os
-import random
-import threading
 import time
 
-import pymysql
 import pytest
 
 from fold import check_seq, compare, compare_multiset
 from harness import run_sql, source_position, wait_until
-
-PTRACE_CONT, PTRACE_DETACH, PTRACE_SEIZE, PTRACE_INTERRUPT = 7, 17, 0x4206, 0x4207
-WALL = 0x40000000
-libc = ctypes.CDLL(None, use_errno=True)
-libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
-libc.ptrace.restype = ctypes.c_long
+from moment import Moment
 
 
-def ptrace(request, thread):
-    if libc.ptrace(request, thread, None, None) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, f"ptrace({request:#x}): {os.strerror(number)}; this test needs root, or kernel.yama.ptrace_scope = 0")
+class Prepared:
+    """Of XA transaction n, changes(n): prepared for the tables, committed for the binlog, and a snapshot's place is behind that."""
 
+    def __init__(self, db, connection, changes):
+        self.db, self.changes = db, changes
+        self.base = int(run_sql(connection, "SELECT @@gtid_binlog_pos")[0][0].split("-")[2])  # nobody else writes
 
-class Moment:
-    """Commits XA transactions one after the other until one of them is held in the moment. Each does what changes(n) says."""
+    def statements(self, n):
+        xid = f"'{self.db}.{n}'"
+        return [f"XA START {xid}", *self.changes(n), f"XA END {xid}", f"XA PREPARE {xid}", f"XA COMMIT {xid}"]
 
-    def __init__(self, servers, db, changes):
-        self.servers, self.db, self.changes = servers, db, changes
-        self.number, self.stopping, self.failure, self.held = 0, False, None, False
-        self.connection = servers.connect(database=db)
-        self.thread_id = int(run_sql(self.connection, "SELECT tid FROM information_schema.processlist WHERE id = CONNECTION_ID()")[0][0])
-        self.base = int(run_sql(self.connection, "SELECT @@gtid_binlog_pos")[0][0].split("-")[2])  # nobody else writes
-        ptrace(PTRACE_SEIZE, self.thread_id)
-        self.worker = threading.Thread(target=self.work)
-        self.worker.start()
-
-    def work(self):
-        try:
-            while not self.stopping:
-                self.number += 1
-                xid = f"'{self.db}.{self.number}'"
-                run_sql(self.connection, f"XA START {xid}", *self.changes(self.number), f"XA END {xid}", f"XA PREPARE {xid}", f"XA COMMIT {xid}")
-        except Exception as failure:
-            self.failure = failure
-
-    def stop_thread(self):
-        ptrace(PTRACE_INTERRUPT, self.thread_id)
-        os.waitpid(self.thread_id, WALL)
-
-    def is_it(self, probe):
-        """Prepared for the tables, committed for the binlog, and a snapshot's place is behind that."""
+    def is_it(self, probe, n):
         names = [row[3].decode() if isinstance(row[3], bytes) else row[3] for row in run_sql(probe, "XA RECOVER")]
-        if f"{self.db}.{self.number}" not in names:
+        if f"{self.db}.{n}" not in names:
             return False
         run_sql(probe, "COMMIT", "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
         place = dict(run_sql(probe, "SHOW STATUS LIKE 'binlog\\_snapshot\\_%'"))
         gtid = run_sql(probe, "SELECT BINLOG_GTID_POS('{Binlog_snapshot_file}', {Binlog_snapshot_position})".format(**place))[0][0]
-        return int(gtid.split("-")[2]) == self.base + 2 * self.number  # each takes two: XA PREPARE, XA COMMIT
-
-    def hold(self, seconds=120):
-        r = random.Random()
-        end = time.monotonic() + seconds
-        probe = None
-        while time.monotonic() < end:
-            assert self.failure is None, self.failure
-            if probe is None:
-                probe = self.servers.connect(read_timeout=0.5)
-            time.sleep(r.random() * 0.01)
-            self.stop_thread()
-            try:
-                if self.is_it(probe):
-                    self.held = True
-                    probe.close()
-                    return self.number
-            except pymysql.err.OperationalError:  # it was stopped with a lock that every question needs
-                probe = None
-            ptrace(PTRACE_CONT, self.thread_id)
-        raise AssertionError(f"none of {self.number} XA COMMITs was stopped in its moment")
-
-    def release(self):
-        if self.held:
-            self.held = False
-            ptrace(PTRACE_CONT, self.thread_id)
-
-    def end(self):
-        if self.stopping:
-            return
-        self.stopping = True
-        self.release()
-        self.worker.join(60)
-        try:
-            self.stop_thread()
-            ptrace(PTRACE_DETACH, self.thread_id)
-        except OSError:
-            pass
-        self.connection.close()
+        return int(gtid.split("-")[2]) == self.base + 2 * n  # each takes two: XA PREPARE, XA COMMIT
 
 
 @pytest.fixture
@@ -105,7 +35,8 @@ def moment(servers, database):
     made = []
 
     def make(changes):
-        made.append(Moment(servers, database[0], changes))
+        prepared = Prepared(*database, changes)
+        made.append(Moment(servers, database[0], prepared.statements, prepared.is_it))
         return made[-1]
 
     yield make

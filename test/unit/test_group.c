@@ -95,8 +95,9 @@ static void print_cells(const struct shape *shape, const struct cell *cells, str
 
 static void print_effect(const struct group_effect *effect, struct buf *out)
 {
-	buf_add_format(out, "#%d %s%s %s.%s: %s\n", (int)effect->order,
-		       effect->kind == GROUP_EMPTIES ? "empties" : "rewrites",
+	static const char *const kinds[] = { "empties", "rewrites", "creates", "keeps" };
+
+	buf_add_format(out, "#%d %s%s %s.%s: %s\n", (int)effect->order, kinds[effect->kind],
 		       effect->unsure ? "?" : "", effect->db, effect->table, effect->why);
 }
 
@@ -200,6 +201,7 @@ static int feed_twice(struct fixture *f, const struct file *file)
 
 /* Checked by eye against test/golden/transactions.sql. */
 static const char delivered[] =
+	"#0 creates golden.a: CREATE TABLE\n"
 	"0-1-6#1 c a (1,1)\n0-1-6#2 c a (2,2)\n0-1-6#3 u a (1,1) (1,11)\n0-1-6#4 u a (2,2) (2,12)\n"
 	"0-1-6#5 d a (1,11)\n0-1-7#1 u a (2,12) (2,0)\n"
 	"0-1-9#1 c a (3,3)\n0-1-9#2 c a (5,5)\n"
@@ -254,6 +256,8 @@ START_TEST(test_group_to_the_end)
 	setup(&f, "golden.b, golden.keyless, golden.m");
 	ck_assert_msg(feed_file(&f, &file) == 0, "%s", f.e.msg);
 	ck_assert_str_eq(buf_cstr(&f.out),
+			 "#0 creates golden.b: CREATE TABLE\n#0 creates golden.m: CREATE TABLE\n"
+			 "#0 creates golden.keyless: CREATE TABLE\n"
 			 "0-1-6#1 c b (1,11)\n0-1-6#2 c b (2,12)\n0-1-7#1 u b (2,12) "
 			 "(2,0)\n0-1-8#1 c m (1,1)\n"
 			 "0-1-10#1 c m (2,2)\n0-1-11#1 c b (9,9)\n0-1-14#1 u m (1,1) (1,99)\n"
@@ -325,7 +329,7 @@ START_TEST(test_group_checksum_is_verified)
 	setup(&f, "golden.b");
 	ck_assert_int_eq(feed_file(&f, &file), -1);
 	ck_assert_int_eq(f.e.kind, ERR_DATA);
-	ck_assert_str_eq(buf_cstr(&f.out), "");
+	ck_assert_str_eq(buf_cstr(&f.out), "#0 creates golden.b: CREATE TABLE\n");
 	teardown(&f);
 }
 END_TEST
@@ -406,78 +410,82 @@ static void check_effects(const struct told *told, size_t count, bool thread)
 	}
 }
 
+static const struct told statements[] = {
+	{ "TRUNCATE TABLE item", "#1 empties shop.item: TRUNCATE\n" },
+	{ "truncate `shop`.`item`", "#1 empties shop.item: TRUNCATE\n" },
+	{ "SET STATEMENT max_statement_time=5 FOR TRUNCATE item",
+	  "#1 empties shop.item: TRUNCATE\n" },
+	{ "DROP TABLE IF EXISTS x, item, other.y",
+	  "#1 empties shop.item: DROP TABLE\n#2 empties other.y: DROP TABLE\n" },
+	{ "RENAME TABLE item TO item2", "#1 empties? shop.item: RENAME away\n" },
+	{ "RENAME TABLE x TO item", "#1 rewrites shop.item: RENAME of another table\n" },
+	{ "RENAME TABLE item TO _item_old, _item_new TO item",
+	  "#1 rewrites shop.item: RENAME of another table\n" },
+	{ "RENAME TABLE item TO other.b WAIT 3", "#1 empties? shop.item: RENAME away\n"
+						 "#2 rewrites other.b: RENAME of another table\n" },
+	{ "RENAME TABLE item TO tmp, other.b TO item, tmp TO other.b",
+	  "#1 rewrites shop.item: RENAME of another table\n"
+	  "#2 rewrites other.b: RENAME of another table\n" },
+	{ "RENAME TABLE item TO x, x TO item", "#0 keeps shop.item: RENAME and back\n" },
+	{ "RENAME TABLE IF EXISTS a TO b, item TO c", "#1 empties? shop.item: RENAME away\n" },
+	{ "INSERT INTO item VALUES (1)",
+	  "#1 rewrites shop.item: DML that is written as a statement (binlog_format)\n" },
+	{ "UPDATE shop.item SET a = 1",
+	  "#1 rewrites shop.item: DML that is written as a statement (binlog_format)\n" },
+	{ "DELETE FROM other.x",
+	  "#1 rewrites other.x: DML that is written as a statement (binlog_format)\n" },
+	{ "SELECT `shop`.`f`(1)",
+	  "#1 rewrites .: DML that is written as a statement (binlog_format)\n" },
+	{ "INSERT INTO z SELECT f(1)",
+	  "#1 rewrites .: DML that is written as a statement (binlog_format)\n" },
+	{ "DROP DATABASE other", "#1 empties other.: DROP DATABASE\n" },
+	{ "CREATE OR REPLACE TABLE item (a INT)", "#1 empties shop.item: CREATE OR REPLACE TABLE\n"
+						  "#1 creates shop.item: CREATE TABLE\n" },
+	{ "CREATE TABLE item SELECT 1 AS a",
+	  "#0 creates shop.item: CREATE TABLE\n"
+	  "#1 rewrites shop.item: CREATE TABLE ... SELECT, written as a statement\n" },
+	{ "ALTER TABLE item RENAME item2", "#1 empties? shop.item: RENAME away\n" },
+	{ "ALTER TABLE x RENAME TO item", "#1 rewrites shop.item: RENAME of another table\n" },
+	{ "ALTER TABLE x ADD b INT, RENAME = `shop`.`item`",
+	  "#1 rewrites shop.item: RENAME of another table\n" },
+	{ "ALTER TABLE item DROP PARTITION p1", "#1 rewrites shop.item: DROP PARTITION\n" },
+	{ "ALTER TABLE x EXCHANGE PARTITION p1 WITH TABLE item",
+	  "#1 rewrites shop.item: EXCHANGE PARTITION\n" },
+	{ "ALTER TABLE item MODIFY a BIGINT", "#1 rewrites shop.item: MODIFY COLUMN\n" },
+	{ "MOVE TABLE item SOMEWHERE",
+	  "#1 rewrites shop.item: a statement that is not understood\n" },
+	{ "TRUNCATE TABLE elsewhere", "" },
+	{ "DROP TABLE x", "" },
+	{ "CREATE TABLE item (a INT DEFAULT 0 COMMENT 'REPLACE')",
+	  "#0 creates shop.item: CREATE TABLE\n" },
+	{ "CREATE TABLE item LIKE x", "#0 creates shop.item: CREATE TABLE\n" },
+	{ "CREATE TABLE IF NOT EXISTS item (a INT)", "#0 keeps shop.item: CREATE TABLE\n" },
+	{ "CREATE TABLE x LIKE item", "" },
+	{ "INSERT INTO x SELECT COUNT(*) FROM item", "" },
+	{ "DROP DATABASE nothing", "#1 empties nothing.: DROP DATABASE\n" },
+	{ "CREATE VIEW v AS SELECT * FROM item", "" },
+	{ "DROP TEMPORARY TABLE item", "" },
+	{ "GRANT SELECT ON item TO x", "" },
+	{ "# dummy", "" },
+	{ "ALTER TABLE item ADD b INT", "#0 keeps shop.item: ALTER TABLE\n" },
+	{ "CREATE INDEX i ON item (a)", "#0 keeps shop.item: ALTER TABLE\n" },
+	{ "ALTER TABLE x RENAME TO y", "" },
+	{ "ALTER TABLE x MODIFY item INT", "" },
+	{ "OPTIMIZE TABLE x, other.y, item",
+	  "#0 keeps other.y: OPTIMIZE TABLE\n#0 keeps shop.item: OPTIMIZE TABLE\n" },
+	{ "OPTIMIZE TABLE x", "" },
+	{ "gibberish (", "" },
+};
+static const struct told flagged[] = {
+	{ "TRUNCATE item", "#1 rewrites shop.item: TRUNCATE\n" },
+	{ "DROP TABLE `item` /* generated by server */", "#1 empties shop.item: DROP TABLE\n" },
+	{ "DROP TEMPORARY TABLE `item` /* generated by server */", "" },
+};
+
 START_TEST(test_group_effects)
 {
-	static const struct told told[] = {
-		{ "TRUNCATE TABLE item", "#1 empties shop.item: TRUNCATE\n" },
-		{ "truncate `shop`.`item`", "#1 empties shop.item: TRUNCATE\n" },
-		{ "SET STATEMENT max_statement_time=5 FOR TRUNCATE item",
-		  "#1 empties shop.item: TRUNCATE\n" },
-		{ "DROP TABLE IF EXISTS x, item, other.y",
-		  "#1 empties shop.item: DROP TABLE\n#2 empties other.y: DROP TABLE\n" },
-		{ "RENAME TABLE item TO item2", "#1 empties? shop.item: RENAME away\n" },
-		{ "RENAME TABLE x TO item", "#1 rewrites shop.item: RENAME of another table\n" },
-		{ "RENAME TABLE item TO _item_old, _item_new TO item",
-		  "#1 rewrites shop.item: RENAME of another table\n" },
-		{ "RENAME TABLE item TO other.b WAIT 3",
-		  "#1 empties? shop.item: RENAME away\n"
-		  "#2 rewrites other.b: RENAME of another table\n" },
-		{ "RENAME TABLE item TO tmp, other.b TO item, tmp TO other.b",
-		  "#1 rewrites shop.item: RENAME of another table\n"
-		  "#2 rewrites other.b: RENAME of another table\n" },
-		{ "RENAME TABLE item TO x, x TO item", "" },
-		{ "RENAME TABLE IF EXISTS a TO b, item TO c",
-		  "#1 empties? shop.item: RENAME away\n" },
-		{ "INSERT INTO item VALUES (1)",
-		  "#1 rewrites shop.item: DML that is written as a statement (binlog_format)\n" },
-		{ "UPDATE shop.item SET a = 1",
-		  "#1 rewrites shop.item: DML that is written as a statement (binlog_format)\n" },
-		{ "DELETE FROM other.x",
-		  "#1 rewrites other.x: DML that is written as a statement (binlog_format)\n" },
-		{ "SELECT `shop`.`f`(1)",
-		  "#1 rewrites .: DML that is written as a statement (binlog_format)\n" },
-		{ "INSERT INTO z SELECT f(1)",
-		  "#1 rewrites .: DML that is written as a statement (binlog_format)\n" },
-		{ "DROP DATABASE other", "#1 empties other.: DROP DATABASE\n" },
-		{ "CREATE OR REPLACE TABLE item (a INT)",
-		  "#1 empties shop.item: CREATE OR REPLACE TABLE\n" },
-		{ "CREATE TABLE item SELECT 1 AS a",
-		  "#1 rewrites shop.item: CREATE TABLE ... SELECT, written as a statement\n" },
-		{ "ALTER TABLE item RENAME item2", "#1 empties? shop.item: RENAME away\n" },
-		{ "ALTER TABLE x RENAME TO item",
-		  "#1 rewrites shop.item: RENAME of another table\n" },
-		{ "ALTER TABLE x ADD b INT, RENAME = `shop`.`item`",
-		  "#1 rewrites shop.item: RENAME of another table\n" },
-		{ "ALTER TABLE item DROP PARTITION p1", "#1 rewrites shop.item: DROP PARTITION\n" },
-		{ "ALTER TABLE x EXCHANGE PARTITION p1 WITH TABLE item",
-		  "#1 rewrites shop.item: EXCHANGE PARTITION\n" },
-		{ "ALTER TABLE item MODIFY a BIGINT", "#1 rewrites shop.item: MODIFY COLUMN\n" },
-		{ "MOVE TABLE item SOMEWHERE",
-		  "#1 rewrites shop.item: a statement that is not understood\n" },
-		{ "TRUNCATE TABLE elsewhere", "" },
-		{ "DROP TABLE x", "" },
-		{ "CREATE TABLE item (a INT DEFAULT 0 COMMENT 'REPLACE')", "" },
-		{ "INSERT INTO x SELECT COUNT(*) FROM item", "" },
-		{ "DROP DATABASE nothing", "#1 empties nothing.: DROP DATABASE\n" },
-		{ "CREATE VIEW v AS SELECT * FROM item", "" },
-		{ "DROP TEMPORARY TABLE item", "" },
-		{ "GRANT SELECT ON item TO x", "" },
-		{ "# dummy", "" },
-		{ "ALTER TABLE item ADD b INT", "" },
-		{ "ALTER TABLE x RENAME TO y", "" },
-		{ "ALTER TABLE x MODIFY item INT", "" },
-		{ "OPTIMIZE TABLE item", "" },
-		{ "gibberish (", "" },
-	};
-	static const struct told thread[] = {
-		{ "TRUNCATE item", "#1 rewrites shop.item: TRUNCATE\n" },
-		{ "DROP TABLE `item` /* generated by server */",
-		  "#1 empties shop.item: DROP TABLE\n" },
-		{ "DROP TEMPORARY TABLE `item` /* generated by server */", "" },
-	};
-
-	check_effects(told, sizeof(told) / sizeof(told[0]), false);
-	check_effects(thread, sizeof(thread) / sizeof(thread[0]), true);
+	check_effects(statements, sizeof(statements) / sizeof(statements[0]), false);
+	check_effects(flagged, sizeof(flagged) / sizeof(flagged[0]), true);
 }
 END_TEST
 
