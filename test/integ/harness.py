@@ -58,7 +58,11 @@ class Servers:
 
     def __init__(self, folder, *options):
         self.folder = str(folder)
-        self.script("start", self.folder, "--mariadb", "--kafka", "--quick", *options)
+        try:
+            self.script("start", self.folder, "--mariadb", "--kafka", "--quick", *options)
+        except BaseException:       # also when it was told to end meanwhile: those that are up don't stay
+            self.stop()
+            raise
         self.read_env()
 
     def script(self, *words):
