@@ -140,7 +140,7 @@ static int copies(struct session *s, const struct command *c, struct buf *out, s
 static int list_copies(struct session *s, const struct command *c, struct buf *out, struct err *e)
 {
 	size_t count;
-	const struct status_copy *first = copy_status(s->copy, &count);
+	const struct status_copy *first = copy_status(s->copy, 0, &count);
 	const char *comma = "";
 
 	(void)c;

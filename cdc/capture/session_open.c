@@ -25,7 +25,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define RING_SHARE 4                 /* of capture.memory */
+/* Of capture.memory, but for what each table and its topic take; and of a quarter of it at least.
+ */
+#define RING_SHARE 4
+#define TABLE_BYTES 7000
 #define TRANSACTION_TIMEOUT_MS 60000 /* librdkafka's transaction.timeout.ms */
 
 /* A table of the source, as it is now. */
@@ -491,14 +494,21 @@ static int open_all(struct session *s, struct err *e)
 	return rc < 0 ? -1 : session_stream(s, e);
 }
 
+static size_t ring_bytes(const struct session *s)
+{
+	int64_t memory = s->settings->capture_memory;
+	int64_t left = memory - (int64_t)copy_table_count(s->copy) * TABLE_BYTES;
+
+	return (size_t)(left > memory / 4 ? left : memory / 4) / RING_SHARE;
+}
+
 int session_stream(struct session *s, struct err *e)
 {
 	stream_close(s->stream);
 	s->stream = NULL;
 	buf_reset(&s->gtid_text);
 	gtid_set_text(&s->gtid_set, &s->gtid_text);
-	if (stream_open(s->settings, buf_cstr(&s->gtid_text),
-			(size_t)s->settings->capture_memory / RING_SHARE, &s->stream, e) < 0)
+	if (stream_open(s->settings, buf_cstr(&s->gtid_text), ring_bytes(s), &s->stream, e) < 0)
 		return -1;
 	s->cursor = s->released = ring_begin(stream_ring(s->stream));
 	s->read_base_transactions = s->transactions_total;
@@ -550,8 +560,6 @@ void session_close(struct session *s)
 	session_xa_done(s);
 	session_settle_done(s);
 	session_redo_done(s);
-	free(s->copies);
-	free(s->copy_status);
 	group_free(s->group);
 	publisher_free(s->publisher);
 	delivery_close(s->delivery);

@@ -33,8 +33,6 @@ struct session {
 	struct reconcile *reconcile;
 	struct cascade *cascade;
 	struct command_box *commands; /* or NULL */
-	struct position_copy *copies; /* of both, for records */
-	struct status_copy *copy_status;
 	struct position_copy *more; /* tables that the copy does not know */
 	size_t more_count;
 	struct position_prepared *prepared; /* XA transactions that may be committed yet */

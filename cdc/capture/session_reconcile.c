@@ -100,29 +100,28 @@ static bool is_among(const struct position_copy *copies, size_t count,
 const struct position_copy *session_copies(struct session *s, size_t *ret_count)
 {
 	size_t first, second;
-	const struct position_copy *copies = copy_positions(s->copy, &first),
-				   *wants = reconcile_positions(s->reconcile, &second);
+	const struct position_copy *wants = reconcile_positions(s->reconcile, &second);
+	struct position_copy *copies =
+		copy_positions(s->copy, second + s->more_count, &first);
 
-	s->copies = xrealloc(s->copies, (first + second + s->more_count + 1) * sizeof(*s->copies));
-	memcpy(s->copies, copies, first * sizeof(*copies));
-	memcpy(s->copies + first, wants, second * sizeof(*wants));
+	if (second > 0)
+		memcpy(copies + first, wants, second * sizeof(*wants));
 	for (size_t i = 0; i < s->more_count; i++) {
 		if (!is_among(copies, first, &s->more[i])) /* it has not come back */
-			s->copies[first + second++] = s->more[i];
+			copies[first + second++] = s->more[i];
 	}
 	*ret_count = first + second;
-	return s->copies;
+	return copies;
 }
 
 const struct status_copy *session_copy_status(struct session *s, size_t *ret_count)
 {
 	size_t first, second;
-	const struct status_copy *copies = copy_status(s->copy, &first),
-				 *wants = reconcile_status(s->reconcile, &second);
+	const struct status_copy *wants = reconcile_status(s->reconcile, &second);
+	struct status_copy *copies = copy_status(s->copy, second, &first);
 
-	s->copy_status = xrealloc(s->copy_status, (first + second + 1) * sizeof(*s->copy_status));
-	memcpy(s->copy_status, copies, first * sizeof(*copies));
-	memcpy(s->copy_status + first, wants, second * sizeof(*wants));
+	if (second > 0)
+		memcpy(copies + first, wants, second * sizeof(*wants));
 	*ret_count = first + second;
-	return s->copy_status;
+	return copies;
 }

@@ -223,6 +223,11 @@ bool copy_all_done(const struct copy *c)
 	return c->done_count == c->table_count;
 }
 
+size_t copy_table_count(const struct copy *c)
+{
+	return c->table_count;
+}
+
 void copy_begin_anew(struct copy *c, struct copy_table *t, struct shape *shape)
 {
 	struct fold_window *w;

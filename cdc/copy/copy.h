@@ -46,6 +46,7 @@ void copy_free(struct copy *c); /* NULL is fine */
 int copy_table(struct copy *c, struct shape *shape, const struct copy_source *source,
 	       const struct position_copy *from, bool done, struct err *e);
 bool copy_all_done(const struct copy *c);
+size_t copy_table_count(const struct copy *c);
 /* Lets the table's first copy rest behind the chunks in hand, or go on. True: that was not so
  * already. Part of the position. */
 bool copy_pause(struct copy *c, const char *db, const char *table, bool paused);
@@ -87,10 +88,11 @@ bool copy_holds(const struct copy *c, const char *file, uint32_t position);
 /* The longest the loop should wait before it calls copy_step() again; -1: as long as it likes. */
 int copy_wait_ms(const struct copy *c);
 
-/* For position, commit and status records. Valid until the next call that changes something. */
-const struct position_copy *copy_positions(struct copy *c, size_t *ret_count);
+/* For position, commit and status records. Valid until the next call that changes something. room:
+ * so many entries may be written behind them. */
+struct position_copy *copy_positions(struct copy *c, size_t room, size_t *ret_count);
 struct record_texts copy_copying(struct copy *c);
-const struct status_copy *copy_status(struct copy *c, size_t *ret_count);
+struct status_copy *copy_status(struct copy *c, size_t room, size_t *ret_count);
 /* Why nothing is read now: "" or e.g. "12 threads run on the source (copy.max_load = 8)". */
 const char *copy_paused(struct copy *c);
 

@@ -43,9 +43,10 @@ int64_t copy_rows_estimate(const struct copy *c, const char *db, const char *tab
 	return t != NULL ? t->rows_estimate : 0;
 }
 
-const struct position_copy *copy_positions(struct copy *c, size_t *ret_count)
+struct position_copy *copy_positions(struct copy *c, size_t room, size_t *ret_count)
 {
-	c->positions = xrealloc(c->positions, (c->table_count + 1) * sizeof(*c->positions));
+	c->positions =
+		xrealloc(c->positions, (c->table_count + room + 1) * sizeof(*c->positions));
 	for (size_t i = 0; i < c->table_count; i++) {
 		const struct copy_table *t = c->tables[i];
 
@@ -75,11 +76,11 @@ struct record_texts copy_copying(struct copy *c)
 	return (struct record_texts){ c->copying, count };
 }
 
-const struct status_copy *copy_status(struct copy *c, size_t *ret_count)
+struct status_copy *copy_status(struct copy *c, size_t room, size_t *ret_count)
 {
 	int64_t now = clock_monotonic_us();
 
-	c->status = xrealloc(c->status, (c->table_count + 1) * sizeof(*c->status));
+	c->status = xrealloc(c->status, (c->table_count + room + 1) * sizeof(*c->status));
 	for (size_t i = 0; i < c->table_count; i++) {
 		const struct copy_table *t = c->tables[i];
 		bool running = !fold_done(t->fold) && t->started_us != 0 && now > t->started_us;

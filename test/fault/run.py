@@ -65,7 +65,7 @@ class Run:
         self.notes, self.struck, self.missed = [], [], []
         self.problems = judge.Problems()
         self.captures, self.worker, self.retired = [], None, []
-        self.healers, self.broker_down = [], False
+        self.healers, self.broker_down, self.source_down = [], False, False
         self.lock = threading.Lock()
         self.begun = time.monotonic()
         self.marks, self.asleep = [], None
@@ -270,6 +270,9 @@ class Run:
                 self.start_capture()
 
     def source(self, what, seconds):
+        if self.source_down:        # one that is being started has no pid yet
+            self.join_healers()
+        self.source_down = True
         if what == "stop":
             pid = self.site.pid("mariadb")
             os.kill(pid, signal.SIGSTOP)
@@ -311,7 +314,7 @@ class Run:
     def join_healers(self):
         for thread in self.healers:
             thread.join()
-        self.healers, self.broker_down = [], False
+        self.healers, self.broker_down, self.source_down = [], False, False
 
     def source_up(self):
         """Brokers may still be on their way: delivery does not need all three."""
