@@ -31,11 +31,16 @@ static int deliver_chunk(struct session *s, struct err *e)
 	int64_t commit_us = s->commit_us != 0 ? s->commit_us : clock_now_us();
 	bool whole = copy_is_whole(s->copy);
 	const char *ended = NULL;
+	int rc;
 
 	if (whole && s->batch.begun_us != 0 && session_commit(s, e) < 0)
 		return -1;
-	if (session_apart(s, e) < 0 ||
-	    copy_emit(s->copy, commit_us, deliver_copied, s, &ended, e) < 0)
+	if (session_apart(s, e) < 0)
+		return -1;
+	delivery_chunk(s->delivery, true);
+	rc = copy_emit(s->copy, commit_us, deliver_copied, s, &ended, e);
+	delivery_chunk(s->delivery, false);
+	if (rc < 0)
 		return -1;
 	if (s->seq > s->part_seq)
 		commit_batch_add(&s->batch, copy_chunk_name(s->copy), s->seq - s->part_seq,

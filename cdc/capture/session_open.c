@@ -193,7 +193,8 @@ static int compare_configuration(struct session *s, const char *stored, struct e
 }
 
 /* A table that the position doesn't know is copied, unless it is not wanted. */
-static int new_table(struct session *s, const struct source_table *table, struct err *e)
+static int new_table(struct session *s, const struct source_table *table, bool *ret_new,
+		     struct err *e)
 {
 	bool copied = !s->settings->copy_new_tables;
 	char *topic = publisher_row_topic(s->publisher, table->shape);
@@ -209,6 +210,7 @@ static int new_table(struct session *s, const struct source_table *table, struct
 			"with the next change",
 			table->shape->db, table->shape->table);
 	free(topic);
+	*ret_new = true;
 	return rc < 0 ? -1 : copy_table(s->copy, table->shape, &table->source, NULL, copied, e);
 }
 
@@ -237,14 +239,14 @@ static void take_gone(struct session *s, const struct position_record *position,
 }
 
 static int take_tables(struct session *s, const struct position_record *position,
-		       const struct source_tables *tables, struct err *e)
+		       const struct source_tables *tables, bool *ret_new, struct err *e)
 {
 	take_gone(s, position, tables);
 	for (size_t i = 0; i < tables->count; i++) {
 		const struct source_table *t = &tables->items[i];
 		const struct position_copy *known = copy_entry(position, t->shape);
 
-		if (known == NULL ? new_table(s, t, e) < 0
+		if (known == NULL ? new_table(s, t, ret_new, e) < 0
 				  : copy_table(s->copy, t->shape, &t->source, known, false, e) < 0)
 			return -1;
 	}
@@ -252,7 +254,7 @@ static int take_tables(struct session *s, const struct position_record *position
 }
 
 static int take_position(struct session *s, const struct position_record *position,
-			 const struct source_tables *tables, struct err *e)
+			 const struct source_tables *tables, bool *ret_new, struct err *e)
 {
 	if (compare_configuration(s, position->fingerprint, e) < 0 ||
 	    gtid_set_parse(slice_str(position->gtid_set), &s->gtid_set, e) < 0)
@@ -268,7 +270,7 @@ static int take_position(struct session *s, const struct position_record *positi
 			       position->open_gtid); /* a longer one matches nothing */
 	s->open_changes = position->open_changes;
 	session_xa_resume(s, position);
-	if (take_tables(s, position, tables, e) < 0)
+	if (take_tables(s, position, tables, ret_new, e) < 0)
 		return -1;
 	log_info("capture", "goes on behind seq %" PRId64 ", %s%s%s", s->seq, position->gtid_set,
 		 s->open_gtid[0] != '\0' ? ", inside " : "", s->open_gtid);
@@ -414,12 +416,21 @@ static int begin_at(struct session *s, struct db *db, const struct position_reco
 	return s->lost ? session_source_present(db, present, e) : 0;
 }
 
+/* Before a record of a table is sent, the position knows the table (session_meet.c). */
+static int commit_known(struct session *s, struct err *e)
+{
+	if (s->open_gtid[0] != '\0') /* tables of then: no new ones */
+		return 0;
+	commit_batch_move(&s->batch);
+	return session_commit(s, e);
+}
+
 static int open_source(struct session *s, struct db *db, const struct position_record *position,
 		       struct err *e)
 {
 	struct source_tables tables = { NULL, 0 };
 	struct gtid_set present = GTID_SET_INIT;
-	bool copied = false;
+	bool copied = false, new = position == NULL;
 	int rc = -1;
 
 	if (begin_at(s, db, position, &present, &copied, e) < 0 ||
@@ -429,17 +440,13 @@ static int open_source(struct session *s, struct db *db, const struct position_r
 	    prepare_all(s, &tables, e) < 0)
 		goto out;
 	make_fingerprint(s);
-	if ((position != NULL ? take_position(s, position, &tables, e)
+	if ((position != NULL ? take_position(s, position, &tables, &new, e)
 			      : first_position(s, &tables, copied, e)) < 0)
 		goto out;
 	begin_batch(s);
-	rc = 0;
-	if (position == NULL) {
-		commit_batch_move(&s->batch);
-		rc = session_commit(s, e);
-	} else if (s->lost) {
+	rc = new ? commit_known(s, e) : 0;
+	if (rc == 0 && s->lost)
 		rc = go_on_at(s, &present, &tables, e);
-	}
 out:
 	gtid_set_done(&present);
 	source_tables_done(&tables);

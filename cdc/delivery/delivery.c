@@ -187,6 +187,16 @@ void delivery_topics_done(struct delivery *d)
 	}
 }
 
+static int log_record(struct delivery *d, const char *topic, int32_t partition, struct slice key,
+		      struct slice value, struct err *e)
+{
+	const struct chunk_record record = { topic, partition, key, value };
+
+	if (d->log == NULL && chunk_log_new(d->settings, &d->log, e) < 0)
+		return -1;
+	return chunk_log_add(d->log, &record, e);
+}
+
 static int sink_send(void *context, struct publish_topic *topic, int32_t partition,
 		     struct slice key, struct slice value, struct err *e)
 {
@@ -197,6 +207,8 @@ static int sink_send(void *context, struct publish_topic *topic, int32_t partiti
 		return -1;
 	if (t->tails != NULL && delivery_is_there(t, partition, value))
 		return 0;
+	if (d->chunk)
+		return log_record(d, t->name, partition, key, value, e);
 	return producer_send(d->producer, t->topic, partition, key, value, e);
 }
 
@@ -367,6 +379,7 @@ void delivery_close(struct delivery *d)
 		free(t);
 	}
 	delivery_tails_free(d);
+	chunk_log_free(d->log);
 	buf_done(&d->key);
 	buf_done(&d->value);
 	buf_done(&d->topics);
@@ -429,6 +442,11 @@ void delivery_on_begin(struct delivery *d, void (*begun)(void *context), void *c
 int delivery_begin(struct delivery *d, struct err *e)
 {
 	return begin(d, e);
+}
+
+void delivery_chunk(struct delivery *d, bool begins)
+{
+	d->chunk = begins && !d->exactly_once;
 }
 
 int delivery_record_max(struct delivery *d, const char *topic, int64_t *ret_max, struct err *e)
@@ -509,11 +527,56 @@ static int commit_transaction(struct delivery *d, const struct commit_record *co
 	return producer_commit(d->producer, e);
 }
 
+static int log_position(void *context, struct slice key, struct slice value, struct err *e)
+{
+	return log_record(context, CHUNK_LOG_POSITION, 0, key, value, e);
+}
+
+static int log_commit(struct delivery *d, const struct commit_record *commit, struct err *e)
+{
+	buf_reset(&d->value);
+	write_wire_header(&d->value, d->commits_id);
+	records_write_commit(commit, &d->value);
+	return log_record(d, CHUNK_LOG_COMMIT, 0, slice_of(NULL, 0), buf_slice(&d->value), e);
+}
+
+/* Position and commit record have their own steps. */
+static int send_log(struct delivery *d, struct err *e)
+{
+	struct chunk_record r;
+	int rc;
+
+	while ((rc = chunk_log_next(d->log, &r, e)) > 0 && r.topic[0] != '/') {
+		FAULT(chunk_sent);
+		if (producer_send(d->producer, producer_topic(d->producer, r.topic), r.partition,
+				  r.key, r.value, e) < 0)
+			return -1;
+	}
+	return rc < 0 ? -1 : 0;
+}
+
+static int send_chunk(struct delivery *d, const struct commit_record *commit,
+		      const struct position_record *position, struct err *e)
+{
+	int rc = position_write_next(d->writer, position, log_position, d, e);
+
+	if (rc == 0)
+		rc = log_commit(d, commit, e);
+	if (rc == 0)
+		rc = chunk_log_end(d->log, commit->transactions[0].gtid, commit->first_seq - 1, e);
+	if (rc == 0)
+		rc = send_log(d, e);
+	chunk_log_free(d->log);
+	d->log = NULL;
+	return rc;
+}
+
 /* Each step is acknowledged before the next. */
 static int commit_in_steps(struct delivery *d, const struct commit_record *commit,
 			   const struct position_record *position, struct err *e)
 {
-	if (position_write_next(d->writer, position, send_position, d, e) < 0 ||
+	if ((d->log != NULL && send_chunk(d, commit, position, e) < 0) ||
+	    position_write_next(d->writer, position, send_position, d, e) < 0 ||
 	    producer_flush(d->producer, e) < 0)
 		return -1;
 	FAULT(next_record);

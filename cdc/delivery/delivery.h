@@ -27,6 +27,10 @@ const struct publish_sink *delivery_sink(struct delivery *d);
 int delivery_resume(struct delivery *d, struct position_stored *stored, struct err *e);
 struct parked *delivery_parked(struct delivery *d);
 int delivery_begin(struct delivery *d, struct err *e); /* a transaction, unless one is open */
+/* What is sent from `begins` until it ends is a chunk of a copy, and alone in its group commit.
+ * At-least-once it is kept in a file until it is delivered (chunk_log.h), so that a crash repeats
+ * nothing of it. */
+void delivery_chunk(struct delivery *d, bool begins);
 /* Largest record that the topic takes now: its limit is read anew. */
 int delivery_record_max(struct delivery *d, const char *topic, int64_t *ret_max, struct err *e);
 bool delivery_exactly_once(const struct delivery *d);

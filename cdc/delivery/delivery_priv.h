@@ -3,6 +3,7 @@
 #ifndef CDC_DELIVERY_DELIVERY_PRIV_H
 #define CDC_DELIVERY_DELIVERY_PRIV_H
 
+#include "cdc/delivery/chunk_log.h"
 #include "cdc/delivery/delivery.h"
 #include "cdc/delivery/parked.h"
 #include "core/kafka/producer.h"
@@ -15,6 +16,7 @@ struct tail {
 	int32_t partition;
 	int64_t seq, records; /* of the last record; how many there are */
 	int32_t schema_id;    /* of the last record: which of the records with its seq it is */
+	bool passed;          /* a chunk that is completed: that record was come to */
 	const char *topic;    /* in key */
 	char key[];           /* "<partition>/<topic>" */
 };
@@ -48,8 +50,9 @@ struct delivery {
 	struct position_writer *writer;
 	struct delivery_topic *data;
 	struct tail *tails;
+	struct chunk_log *log; /* at-least-once, a chunk that is not sent yet; else NULL */
 	struct ensured *ensured;
-	bool exactly_once, open;
+	bool exactly_once, open, chunk; /* chunk: what comes goes into the log */
 	int64_t committed_us;
 	void (*begun)(void *context);
 	void *begun_context;

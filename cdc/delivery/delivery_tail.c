@@ -8,7 +8,9 @@
  * the time of the last commit record on (a batched look-up finds the few that hold anything so
  * new), to its last (seq, schema id). The redo makes the same records in the same order, so all up
  * to that one are there. Not so a chunk: its rows may have changed since. Such records were alone
- * in their group commit; they get a commit record of their own, and the chunk comes again. */
+ * in their group commit, and are kept in a file (chunk_log.h): the rest is sent from there. Where
+ * there is no such file (another host has taken over), they get a commit record of their own, and
+ * the copy begins anew. */
 #include "cdc/delivery/delivery_priv.h"
 
 #include "cdc/delivery/position.h"
@@ -294,17 +296,76 @@ static int find_tails(struct reading *r, const struct places *p, int64_t at_us, 
 	return rc;
 }
 
+/* ---- a chunk that was kept ------------------------------------------------------------------ */
+
+static bool is_there(struct delivery *d, const struct chunk_record *r)
+{
+	struct tail *tail = tail_of(d, r->topic, r->partition);
+	struct err e = ERR_INIT;
+	int64_t seq;
+	int32_t id;
+	bool there;
+
+	if (decode_seq(r->value, &seq, &e) < 0 || decode_wire_id(r->value, &id, &e) < 0)
+		return false;
+	there = seq < tail->seq || (seq == tail->seq && !tail->passed);
+	if (seq == tail->seq && id == tail->schema_id)
+		tail->passed = true; /* others of this seq are behind it */
+	return there;
+}
+
+static int send_one(struct delivery *d, const struct chunk_record *r, struct err *e)
+{
+	struct producer_topic *topic = strcmp(r->topic, CHUNK_LOG_COMMIT) == 0     ? d->commits
+				       : strcmp(r->topic, CHUNK_LOG_POSITION) == 0 ? d->position
+										   : NULL;
+
+	if (topic == NULL && is_there(d, r))
+		return 0;
+	if (topic == NULL)
+		topic = producer_topic(d->producer, r->topic);
+	else if (topic == d->commits && producer_flush(d->producer, e) < 0)
+		return -1;
+	return producer_send(d->producer, topic, r->partition, r->key, r->value, e);
+}
+
+/* 1: its group commit is there now, but for the position; 0: it isn't kept. */
+static int complete_chunk(struct delivery *d, const struct reading *r, struct err *e)
+{
+	struct chunk_record record;
+	struct chunk_log *log = NULL;
+	int rc = d->exactly_once ? 0 : chunk_log_open(d->settings, &log, e);
+
+	if (log == NULL || !chunk_log_is_of(log, r->again, r->seq)) {
+		chunk_log_free(log);
+		return rc;
+	}
+	while ((rc = chunk_log_next(log, &record, e)) > 0) {
+		notify_watchdog();
+		if (send_one(d, &record, e) < 0)
+			break;
+	}
+	chunk_log_free(log);
+	if (rc != 0 || producer_flush(d->producer, e) < 0)
+		return -1;
+	return 1;
+}
+
 /* ---- records that can't be made again ------------------------------------------------------- */
 
-/* It counts as a chunk: the next has another name, and a copy in one piece is known to be cut. */
-static void count_chunk(struct position_record *position, const char *transaction)
+/* What came of this chunk would come again, and not be taken back where rows were deleted
+ * meanwhile. A first copy that has chunks, and no key that it has come to, begins anew with an op t
+ * (cdc/copy/copy.c). */
+static void begin_copy_anew(struct position_record *position, const char *transaction)
 {
 	for (size_t i = 0; i < position->copy_count; i++) {
 		struct position_copy *c = &position->copies[i];
 		char *name = xasprintf("snapshot:%s.%s:%" PRId64, c->db, c->table, c->chunks + 1);
 
-		if (strcmp(c->kind, "first") == 0 && !c->done && strcmp(name, transaction) == 0)
+		if (strcmp(c->kind, "first") == 0 && !c->done && strcmp(name, transaction) == 0) {
 			c->chunks++;
+			c->last_key = (struct record_texts){ NULL, 0 };
+		}
 		free(name);
 	}
 }
@@ -332,10 +393,12 @@ static int commit_orphans(struct delivery *d, const struct reading *r,
 	for (const struct tail *t = d->tails; t != NULL; t = t->hh.next)
 		touched[i++] =
 			(struct publish_touched){ t->topic, t->partition, t->records, t->seq };
-	log_warning("capture", "%s was delivered in part: it comes again behind seq %" PRId64,
+	log_warning("capture",
+		    "%s was delivered in part, and is not kept here: what it is of comes again "
+		    "behind seq %" PRId64,
 		    r->again, r->last_seq);
 	position->seq = r->last_seq;
-	count_chunk(position, r->again);
+	begin_copy_anew(position, r->again);
 	rc = delivery_commit(d, &commit, position, touched, count, e);
 	free(touched);
 	delivery_tails_free(d);
@@ -362,6 +425,16 @@ static int disagree(const struct delivery *d, const struct position_record *posi
 			   "millrace.name (and new topics for the events).");
 }
 
+static int deliver_again(struct delivery *d, const struct reading *r,
+			 struct position_record *position, struct err *e)
+{
+	int rc = complete_chunk(d, r, e);
+
+	if (rc == 0)
+		return commit_orphans(d, r, position, e);
+	return rc < 0 ? -1 : err_retry(e, "%s is delivered: beginning anew behind it", r->again);
+}
+
 static int resume_tails(struct delivery *d, struct position_stored *stored,
 			const struct commit_record *last, struct err *e)
 {
@@ -376,7 +449,7 @@ static int resume_tails(struct delivery *d, struct position_stored *stored,
 	if (rc == 0 && (!d->exactly_once || position_was_in_steps(stored)))
 		rc = find_tails(&r, &places, last->at_us, e);
 	if (rc == 0 && r.again[0] != '\0')
-		rc = commit_orphans(d, &r, &stored->position, e);
+		rc = deliver_again(d, &r, &stored->position, e);
 	else if (rc == 0 && HASH_COUNT(d->tails) > 0)
 		log_info("capture", "records up to seq %" PRId64 " are there beyond the position",
 			 r.last_seq);

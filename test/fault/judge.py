@@ -367,10 +367,7 @@ class Judge:
             if count > 1:
                 self.problems.add("repeated", f"seq {seq} stands in {count} row records")
         end = max([self.commits.end, *seqs], default=0)
-        unused = set()
-        if self.on["at-least-once"]:    # a chunk that a crash cut comes again under new seqs; of the old ones some never arrived
-            unused = {s for gtid, first, last in self.commits.order if gtid.startswith("snapshot:") for s in range(first, last + 1)}
-        missing = [s for s in range(1, end + 1) if s not in seqs and s not in unused]
+        missing = [s for s in range(1, end + 1) if s not in seqs]
         for seq in missing:
             self.problems.add("lost", f"seq {seq} is in no row topic ({self.commits.end} is the last by the commits)")
         if end != self.commits.end:
@@ -417,7 +414,6 @@ class Judge:
                 records += [(place, gtid, {**value, "before": c[2]}) for place, gtid, value in emptied
                             for c in truth.changes[table].get(key, []) if c[1] == "t" and c[4] == gtid and value["source"]["seq"] > first]
                 records.sort(key=lambda r: r[2]["source"]["seq"])
-                self.drop_repeated(truth, table, key, records)
                 if records[0][2]["op"] == "r":
                     self.copies[table].append((*records[0][:2], key))
             chunks = {}
@@ -426,13 +422,6 @@ class Judge:
             self.copies[table] = [chunks[gtid] for _, _, gtid, _ in places if gtid in chunks]
             for key in sorted(set(by_key) | set(truth.changes[table])):
                 self.check_key(truth, table, key, by_key.get(key, []))
-
-    def drop_repeated(self, truth, table, key, records):
-        """At-least-once, a chunk that a crash cut comes again: both times the rows are those of then."""
-        while self.on["at-least-once"] and len(records) > 1 and records[0][2]["op"] == records[1][2]["op"] == "r":
-            place, gtid, value = records.pop(0)
-            if without_nulls(value["after"]) not in self.allowed(truth, table, key, place, gtid):
-                self.problems.add("wrong", f"{table} {key}: copied by {gtid} as {value['after']}, the table had {truth.at(table, key, place)}")
 
     def check_key(self, truth, table, key, records):
         changes, where = truth.changes[table].get(key, []), f"{table} {key}"
@@ -472,8 +461,7 @@ class Judge:
         return silent
 
     def check_bag(self, truth, table, place_of):
-        """Without a key: one copy of all rows at one place, then each change, in order. At-least-once, a copy that a crash cut is
-        taken back by op t, and comes again."""
+        """Without a key: one copy of all rows at one place, then each change, in order."""
         copied, place, found = collections.Counter(), None, []
         for _, _, key, _, value in sorted(self.topics.get(self.row_topic(table), []), key=lambda r: r[4]["source"]["seq"]):
             gtid, at = place_of.get(value["source"]["seq"], (None, None))
@@ -481,9 +469,7 @@ class Judge:
                 self.problems.add("wrong", f"{table}: a record of {gtid} (by the commits) with key {key}: {value}")
             if value["op"] == "r" and place not in (None, at) or value["op"] == "r" and found:
                 self.problems.add("repeated", f"{table}: copied again at {gtid}: {value['after']}")
-            if value["op"] == "t" and self.on["at-least-once"] and gtid.startswith("snapshot:"):
-                copied, place = collections.Counter(), None     # what a crash left of the copy is taken back
-            elif value["op"] == "r":
+            if value["op"] == "r":
                 place = at
                 copied[items(value["after"])] += 1
             else:

@@ -15,7 +15,7 @@ SLOTS, SLOT, NAME = 64, struct.Struct("48sQQ"), 48
 WINDOWS = {
     "transaction": ["change", "change", "leaves"],
     "commit": ["produced", "commit_record", "position_record", "flushed", "next_record", "committed"],
-    "chunk": ["window_open", "chunk_read", "chunk_row", "spooled"],
+    "chunk": ["window_open", "chunk_read", "chunk_row", "spooled", "chunk_sent"],
     "take-over": ["initialised", "position_read"],
     "view": ["applied", "view_rows", "view_position", "view_committed"],
     "idle": [],
