@@ -114,7 +114,7 @@ class Run:
 
     def points(self, window):
         """Those of a window that this run can reach."""
-        never = {"flushed" if self.at_least_once else "next_record", *([] if self.on["leaves"] else ["leaves"]),
+        never = {*(["flushed"] if self.at_least_once else ["next_record", "chunk_sent"]), *([] if self.on["leaves"] else ["leaves"]),
                  *([] if self.on["keyless"] else ["spooled"])}
         return [p for p in WINDOWS[window] if p not in never]
 
