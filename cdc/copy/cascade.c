@@ -143,8 +143,7 @@ static bool equal_cells(const struct cell *a, const struct cell *b)
 {
 	if (a->state == CELL_ABSENT || b->state == CELL_ABSENT)
 		return b->state == CELL_ABSENT; /* an after-image lacks what did not change */
-	return a->state == b->state && a->size == b->size &&
-	       (a->size == 0 || memcmp(a->data, b->data, a->size) == 0);
+	return cell_equal(a, b);
 }
 
 /* Does the change move what children refer to? */

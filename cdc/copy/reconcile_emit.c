@@ -23,14 +23,9 @@ struct emitting {
 
 static bool equal_cells(const struct reconcile *r)
 {
-	for (uint16_t c = 0; c < r->shape->column_count; c++) {
-		const struct cell *a = &r->before[c], *b = &r->after[c];
-
-		if (a->state != b->state ||
-		    (a->state == CELL_VALUE &&
-		     (a->size != b->size || memcmp(a->data, b->data, a->size) != 0)))
+	for (uint16_t c = 0; c < r->shape->column_count; c++)
+		if (!cell_equal(&r->before[c], &r->after[c]))
 			return false;
-	}
 	return true;
 }
 

@@ -68,11 +68,9 @@ bool row_plan_same_key(const struct row_plan *plan, const struct cell *before,
 		       const struct cell *after)
 {
 	for (uint16_t k = 0; k < plan->shape->key_count; k++) {
-		const struct cell *a = &before[plan->shape->key[k]],
-				  *b = &after[plan->shape->key[k]];
+		uint16_t column = plan->shape->key[k];
 
-		if (a->state != b->state || a->size != b->size ||
-		    memcmp(a->data, b->data, a->size) != 0)
+		if (!cell_equal(&before[column], &after[column]))
 			return false;
 	}
 	return true;

@@ -20,6 +20,14 @@ struct cell {
 	uint8_t state; /* enum cell_state */
 };
 
+/* The same state and, where there is a value, the same bytes. */
+static inline bool cell_equal(const struct cell *a, const struct cell *b)
+{
+	return a->state == b->state &&
+	       (a->state != CELL_VALUE ||
+		slice_equal(slice_of(a->data, a->size), slice_of(b->data, b->size)));
+}
+
 /* Splits the next row image of `in` into cells[0 .. column_count-1]. present: bitmap of the columns
  * that the image holds (bit i = column i). ERR_DATA when the bytes don't fit the shape; `in` then
  * stands anywhere. */
