@@ -115,7 +115,7 @@ static int rewrite(struct session *s, const struct group_effect *effect, const c
 struct meant {
 	struct {
 		char *db, *table;
-	} * items;
+	} *items;
 	size_t count;
 };
 

@@ -25,8 +25,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Of capture.memory, but for what each table and its topic take; and of a quarter of it at least.
- */
+/* Of capture.memory less what each table and its topic take, or of a quarter of it. */
 #define RING_SHARE 4
 #define TABLE_BYTES 7000
 #define TRANSACTION_TIMEOUT_MS 60000 /* librdkafka's transaction.timeout.ms */
@@ -85,9 +84,9 @@ static int read_tables(struct session *s, struct db *db, struct source_tables *t
 	if (rc == 0)
 		tables->count = count;
 	for (size_t i = 0; i < tables->count; i++)
-		tables->items[i] =
-			(struct source_table){ shapes[i],
-					       { names[i].rows_estimate, names[i].transactional } };
+		tables->items[i] = (struct source_table){
+			shapes[i], { names[i].rows_estimate, names[i].transactional }
+		};
 	for (size_t i = 0; i < count && rc == 0; i++)
 		rc = check_cascades(s, &names[i], e);
 	free(shapes);

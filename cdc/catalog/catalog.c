@@ -269,17 +269,6 @@ static struct entry *add_entry(struct catalog *c, struct slice db, struct slice 
 	return en;
 }
 
-void catalog_know(struct catalog *c, struct shape *shape)
-{
-	struct slice db = slice_str(shape->db), table = slice_str(shape->table);
-	struct entry *en = find_name(c, db, table);
-
-	if (en == NULL)
-		en = add_entry(c, db, table);
-	if (en->pub.shape == NULL)
-		en->pub.shape = shape_ref(shape);
-}
-
 /* ---- TABLE_MAP ---- */
 
 /* UUID and INET columns look like BINARY of these sizes. */

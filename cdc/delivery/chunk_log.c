@@ -1,11 +1,11 @@
 /* chunk_log.c - the file: for each record five numbers and three texts; then the end.
  *
  * clang-format off
- *   record   SIZES: topic, key, value (int32; key -1: none), partition (int32), 0 (int32); the
- * bytes end      SIZES: transaction, 0, 0, 0, 1; transaction; seq (int64); CRC-32 of all before
- * (uint32)
- *
+ *   record   SIZES: topic, key (-1: none), value, partition, 0   then the bytes of the three
+ *   end      SIZES: transaction, 0, 0, 0, 1                      then its bytes,
+ *            seq (int64), CRC-32 of all before (uint32)
  * clang-format on
+ * SIZES are five int32.
  * All numbers as this machine has them: the file doesn't travel. */
 #include "cdc/delivery/chunk_log.h"
 
@@ -33,8 +33,8 @@ struct chunk_log {
 	char *path, *unfinished; /* unfinished: NULL when it has its name */
 	uLong sum;
 	int64_t count, seq;
-	struct buf text, key,
-		value; /* of the record that was read last; text: topic, transaction */
+	/* Of the record that was read last; text: its topic, or the transaction */
+	struct buf text, key, value;
 };
 
 static int failed(const struct chunk_log *log, struct err *e)

@@ -506,13 +506,18 @@ static int send_position(void *context, struct slice key, struct slice value, st
 	return producer_send(d->producer, d->position, 0, key, value, e);
 }
 
-static int send_commit(struct delivery *d, const struct commit_record *commit, struct err *e)
+static struct slice encode_commit(struct delivery *d, const struct commit_record *commit)
 {
 	buf_reset(&d->value);
 	write_wire_header(&d->value, d->commits_id);
 	records_write_commit(commit, &d->value);
-	return producer_send(d->producer, d->commits, 0, slice_of(NULL, 0), buf_slice(&d->value),
-			     e);
+	return buf_slice(&d->value);
+}
+
+static int send_commit(struct delivery *d, const struct commit_record *commit, struct err *e)
+{
+	return producer_send(d->producer, d->commits, 0, slice_of(NULL, 0),
+			     encode_commit(d, commit), e);
 }
 
 static int commit_transaction(struct delivery *d, const struct commit_record *commit,
@@ -530,14 +535,6 @@ static int commit_transaction(struct delivery *d, const struct commit_record *co
 static int log_position(void *context, struct slice key, struct slice value, struct err *e)
 {
 	return log_record(context, CHUNK_LOG_POSITION, 0, key, value, e);
-}
-
-static int log_commit(struct delivery *d, const struct commit_record *commit, struct err *e)
-{
-	buf_reset(&d->value);
-	write_wire_header(&d->value, d->commits_id);
-	records_write_commit(commit, &d->value);
-	return log_record(d, CHUNK_LOG_COMMIT, 0, slice_of(NULL, 0), buf_slice(&d->value), e);
 }
 
 /* Position and commit record have their own steps. */
@@ -561,7 +558,8 @@ static int send_chunk(struct delivery *d, const struct commit_record *commit,
 	int rc = position_write_next(d->writer, position, log_position, d, e);
 
 	if (rc == 0)
-		rc = log_commit(d, commit, e);
+		rc = log_record(d, CHUNK_LOG_COMMIT, 0, slice_of(NULL, 0),
+				encode_commit(d, commit), e);
 	if (rc == 0)
 		rc = chunk_log_end(d->log, commit->transactions[0].gtid, commit->first_seq - 1, e);
 	if (rc == 0)

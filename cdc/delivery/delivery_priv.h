@@ -16,7 +16,7 @@ struct tail {
 	int32_t partition;
 	int64_t seq, records; /* of the last record; how many there are */
 	int32_t schema_id;    /* of the last record: which of the records with its seq it is */
-	bool passed;          /* a chunk that is completed: that record was come to */
+	bool passed;          /* that record was come to: none that follows is there */
 	const char *topic;    /* in key */
 	char key[];           /* "<partition>/<topic>" */
 };

@@ -75,22 +75,27 @@ void delivery_tails_of(struct delivery *d, struct delivery_topic *topic)
 	}
 }
 
-bool delivery_is_there(struct delivery_topic *topic, int32_t partition, struct slice value)
+/* Asked in the order of the partition. */
+static bool tail_has(struct tail *tail, struct slice value)
 {
-	struct tail *tail = topic->tails[partition];
 	struct err e = ERR_INIT;
 	int64_t seq;
 	int32_t id;
 
-	if (tail == NULL || decode_seq(value, &seq, &e) < 0 || decode_wire_id(value, &id, &e) < 0)
+	if (tail->passed || decode_seq(value, &seq, &e) < 0 || decode_wire_id(value, &id, &e) < 0)
 		return false;
-	if (seq > tail->seq) {
+	tail->passed = seq > tail->seq || (seq == tail->seq && id == tail->schema_id);
+	return seq <= tail->seq;
+}
+
+bool delivery_is_there(struct delivery_topic *topic, int32_t partition, struct slice value)
+{
+	struct tail *tail = topic->tails[partition];
+	bool there = tail != NULL && tail_has(tail, value);
+
+	if (tail != NULL && tail->passed)
 		topic->tails[partition] = NULL;
-		return false;
-	}
-	if (seq == tail->seq && id == tail->schema_id)
-		topic->tails[partition] = NULL;
-	return true;
+	return there;
 }
 
 /* ---- reading them --------------------------------------------------------------------------- */
@@ -298,29 +303,13 @@ static int find_tails(struct reading *r, const struct places *p, int64_t at_us, 
 
 /* ---- a chunk that was kept ------------------------------------------------------------------ */
 
-static bool is_there(struct delivery *d, const struct chunk_record *r)
-{
-	struct tail *tail = tail_of(d, r->topic, r->partition);
-	struct err e = ERR_INIT;
-	int64_t seq;
-	int32_t id;
-	bool there;
-
-	if (decode_seq(r->value, &seq, &e) < 0 || decode_wire_id(r->value, &id, &e) < 0)
-		return false;
-	there = seq < tail->seq || (seq == tail->seq && !tail->passed);
-	if (seq == tail->seq && id == tail->schema_id)
-		tail->passed = true; /* others of this seq are behind it */
-	return there;
-}
-
 static int send_one(struct delivery *d, const struct chunk_record *r, struct err *e)
 {
 	struct producer_topic *topic = strcmp(r->topic, CHUNK_LOG_COMMIT) == 0     ? d->commits
 				       : strcmp(r->topic, CHUNK_LOG_POSITION) == 0 ? d->position
 										   : NULL;
 
-	if (topic == NULL && is_there(d, r))
+	if (topic == NULL && tail_has(tail_of(d, r->topic, r->partition), r->value))
 		return 0;
 	if (topic == NULL)
 		topic = producer_topic(d->producer, r->topic);
@@ -360,9 +349,12 @@ static void begin_copy_anew(struct position_record *position, const char *transa
 {
 	for (size_t i = 0; i < position->copy_count; i++) {
 		struct position_copy *c = &position->copies[i];
-		char *name = xasprintf("snapshot:%s.%s:%" PRId64, c->db, c->table, c->chunks + 1);
+		char *name;
 
-		if (strcmp(c->kind, "first") == 0 && !c->done && strcmp(name, transaction) == 0) {
+		if (c->done || strcmp(c->kind, "first") != 0)
+			continue;
+		name = xasprintf("snapshot:%s.%s:%" PRId64, c->db, c->table, c->chunks + 1);
+		if (strcmp(name, transaction) == 0) {
 			c->chunks++;
 			c->last_key = (struct record_texts){ NULL, 0 };
 		}

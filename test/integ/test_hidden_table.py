@@ -38,6 +38,13 @@ def moment(servers, database):
         m.end()
 
 
+def all_is_there(setup, run, db, connection):
+    setup.wait_delivered(source_position(connection), run)
+    compare(setup.reader.records(setup.topic(f"{db}.t")), connection, db, "t", ["id"])
+    check_seq(setup)
+    run.stop()
+
+
 @pytest.mark.parametrize("what", STATEMENTS)
 @pytest.mark.parametrize("delivery", ["exactly-once", "at-least-once"])
 def test_hidden_as_capture_begins(servers, database, make_setup, moment, what, delivery):
@@ -53,10 +60,7 @@ def test_hidden_as_capture_begins(servers, database, make_setup, moment, what, d
         time.sleep(0.05)
     m.end()
     run_sql(connection, f"UPDATE {db}.t SET v = 1 WHERE id = 7", f"INSERT INTO {db}.t VALUES (1000, 2)")
-    setup.wait_delivered(source_position(connection), run)
-    compare(setup.reader.records(setup.topic(f"{db}.t")), connection, db, "t", ["id"])
-    check_seq(setup)
-    run.stop()
+    all_is_there(setup, run, db, connection)
 
 
 def test_hidden_and_named(servers, database, make_setup, moment):
@@ -69,10 +73,7 @@ def test_hidden_and_named(servers, database, make_setup, moment):
     run = setup.daemon("run").start()
     time.sleep(2)
     m.end()
-    setup.wait_delivered(source_position(connection), run)
-    compare(setup.reader.records(setup.topic(f"{db}.t")), connection, db, "t", ["id"])
-    check_seq(setup)
-    run.stop()
+    all_is_there(setup, run, db, connection)
 
 
 def test_hidden_while_it_is_copied(servers, database, make_setup, moment):
@@ -89,7 +90,4 @@ def test_hidden_while_it_is_copied(servers, database, make_setup, moment):
     run.start()
     time.sleep(2)
     m.end()
-    setup.wait_delivered(source_position(connection), run)
-    compare(setup.reader.records(setup.topic(f"{db}.t")), connection, db, "t", ["id"])
-    check_seq(setup)
-    run.stop()
+    all_is_there(setup, run, db, connection)
