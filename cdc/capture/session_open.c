@@ -30,17 +30,6 @@
 #define TABLE_BYTES 7000
 #define TRANSACTION_TIMEOUT_MS 60000 /* librdkafka's transaction.timeout.ms */
 
-/* A table of the source, as it is now. */
-struct source_table {
-	struct shape *shape;
-	struct copy_source source;
-};
-
-struct source_tables {
-	struct source_table *items;
-	size_t count;
-};
-
 static void source_tables_done(struct source_tables *tables)
 {
 	for (size_t i = 0; i < tables->count; i++)
@@ -83,10 +72,12 @@ static int read_tables(struct session *s, struct db *db, struct source_tables *t
 		rc = catalog_read_shapes(db, names, count, shapes, e);
 	if (rc == 0)
 		tables->count = count;
-	for (size_t i = 0; i < tables->count; i++)
+	for (size_t i = 0; i < tables->count; i++) {
 		tables->items[i] = (struct source_table){
 			shapes[i], { names[i].rows_estimate, names[i].transactional }
 		};
+		catalog_know(s->catalog, shapes[i]);
+	}
 	for (size_t i = 0; i < count && rc == 0; i++)
 		rc = check_cascades(s, &names[i], e);
 	free(shapes);
@@ -161,119 +152,6 @@ static void make_fingerprint(struct session *s)
 		buf_add_format(&s->fingerprint, "table %s\n", s->settings->capture_tables.items[i]);
 	publisher_fingerprint(s->publisher, &s->fingerprint);
 	delivery_fingerprint(s->delivery, &s->fingerprint);
-}
-
-static const struct position_copy *copy_entry(const struct position_record *position,
-					      const struct shape *shape)
-{
-	for (size_t i = 0; i < position->copy_count; i++)
-		if (strcmp(position->copies[i].kind, "first") == 0 &&
-		    strcmp(position->copies[i].db, shape->db) == 0 &&
-		    strcmp(position->copies[i].table, shape->table) == 0)
-			return &position->copies[i];
-	return NULL;
-}
-
-/* Tables and events may come and go: the operator hears of it. */
-static int compare_configuration(struct session *s, const char *stored, struct err *e)
-{
-	struct buf notes = BUF_INIT;
-	int rc = position_compare(stored, buf_cstr(&s->fingerprint), &notes, e);
-	char *line = buf_cstr(&notes), *rest;
-
-	for (; rc == 0 && *line != '\0'; line = rest) {
-		rest = line + strcspn(line, "\n");
-		if (*rest != '\0')
-			*rest++ = '\0';
-		log_warning("capture", "%s", line);
-	}
-	buf_done(&notes);
-	return rc;
-}
-
-/* A table that the position doesn't know is copied, unless it is not wanted. */
-static int new_table(struct session *s, const struct source_table *table, bool *ret_new,
-		     struct err *e)
-{
-	bool copied = !s->settings->copy_new_tables;
-	char *topic = publisher_row_topic(s->publisher, table->shape);
-	int rc = position_new_table(s->settings, s->admin, topic, e);
-
-	if (rc == 0 && !copied)
-		log_info("capture", "%s.%s is new: it is copied", table->shape->db,
-			 table->shape->table);
-	if (rc == 0 && copied)
-		log_warning(
-			"capture",
-			"%s.%s is new: without a copy (copy.new_tables = off), its topic begins "
-			"with the next change",
-			table->shape->db, table->shape->table);
-	free(topic);
-	*ret_new = true;
-	return rc < 0 ? -1 : copy_table(s->copy, table->shape, &table->source, NULL, copied, e);
-}
-
-static bool is_there(const struct source_tables *tables, const struct position_copy *known)
-{
-	for (size_t i = 0; i < tables->count; i++)
-		if (strcmp(tables->items[i].shape->db, known->db) == 0 &&
-		    strcmp(tables->items[i].shape->table, known->table) == 0)
-			return true;
-	return false;
-}
-
-/* Tables of the position that were dropped since: their DROP may lie ahead. */
-static void take_gone(struct session *s, const struct position_record *position,
-		      const struct source_tables *tables)
-{
-	for (size_t i = 0; i < position->copy_count; i++) {
-		const struct position_copy *known = &position->copies[i];
-
-		if (strcmp(known->kind, "reconcile") == 0 || is_there(tables, known) ||
-		    !catalog_captures(s->catalog, slice_str(known->db), slice_str(known->table)))
-			continue;
-		log_warning("capture", "%s.%s does not exist (any more)", known->db, known->table);
-		session_more_table(s, known);
-	}
-}
-
-static int take_tables(struct session *s, const struct position_record *position,
-		       const struct source_tables *tables, bool *ret_new, struct err *e)
-{
-	take_gone(s, position, tables);
-	for (size_t i = 0; i < tables->count; i++) {
-		const struct source_table *t = &tables->items[i];
-		const struct position_copy *known = copy_entry(position, t->shape);
-
-		if (known == NULL ? new_table(s, t, ret_new, e) < 0
-				  : copy_table(s->copy, t->shape, &t->source, known, false, e) < 0)
-			return -1;
-	}
-	return 0;
-}
-
-static int take_position(struct session *s, const struct position_record *position,
-			 const struct source_tables *tables, bool *ret_new, struct err *e)
-{
-	if (compare_configuration(s, position->fingerprint, e) < 0 ||
-	    gtid_set_parse(slice_str(position->gtid_set), &s->gtid_set, e) < 0)
-		return -1;
-	(void)snprintf(s->file, sizeof(s->file), "%s", position->file); /* same size */
-	s->file_position = (uint32_t)position->file_position;
-	s->seq = position->seq;
-	s->commit_us = position->commit_us;
-	s->bytes_total = position->bytes_total;
-	s->transactions_total = position->transactions_total;
-	if (position->open_gtid != NULL)
-		(void)snprintf(s->open_gtid, sizeof(s->open_gtid), "%s",
-			       position->open_gtid); /* a longer one matches nothing */
-	s->open_changes = position->open_changes;
-	session_xa_resume(s, position);
-	if (take_tables(s, position, tables, ret_new, e) < 0)
-		return -1;
-	log_info("capture", "goes on behind seq %" PRId64 ", %s%s%s", s->seq, position->gtid_set,
-		 s->open_gtid[0] != '\0' ? ", inside " : "", s->open_gtid);
-	return 0;
 }
 
 static int starting_point(struct session *s, struct db *db, bool *ret_copied, struct err *e)
@@ -439,7 +317,7 @@ static int open_source(struct session *s, struct db *db, const struct position_r
 	    prepare_all(s, &tables, e) < 0)
 		goto out;
 	make_fingerprint(s);
-	if ((position != NULL ? take_position(s, position, &tables, &new, e)
+	if ((position != NULL ? session_resume(s, position, &tables, &new, e)
 			      : first_position(s, &tables, copied, e)) < 0)
 		goto out;
 	begin_batch(s);
@@ -540,6 +418,7 @@ int session_open(const struct session_options *options, struct session **ret_ses
 		session_close(s);
 		return -1;
 	}
+	mem_trim();
 	session_progress(s, true);
 	FAULT(streaming);
 	log_info("capture", "%s of %s",

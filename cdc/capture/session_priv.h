@@ -1,5 +1,6 @@
-/* session_priv.h - shared by session.c (the loop), session_open.c (the start) and session_commit.c
- * (group commits). */
+/* session_priv.h - shared by the files of a session: its loop (session.c), its start
+ * (session_open.c, session_resume.c), its group commits (session_commit.c), and what comes up on
+ * the way. */
 #ifndef CDC_CAPTURE_SESSION_PRIV_H
 #define CDC_CAPTURE_SESSION_PRIV_H
 
@@ -79,6 +80,24 @@ int session_stream(struct session *s, struct err *e);
 /* What table maps can't say, after DDL on a captured table: by a short connection of its own. */
 int session_read_hints(struct session *s, struct err *e);
 void session_progress(struct session *s, bool now);
+
+/* ---- session_resume.c ----------------------------------------------------------------------- */
+
+/* Tables of the source, as they are now. */
+struct source_table {
+	struct shape *shape;
+	struct copy_source source;
+};
+
+struct source_tables {
+	struct source_table *items;
+	size_t count;
+};
+
+/* Goes on at the position, with these tables. *ret_new: there is one that the position doesn't
+ * know. */
+int session_resume(struct session *s, const struct position_record *position,
+		   const struct source_tables *tables, bool *ret_new, struct err *e);
 
 /* ---- session_redo.c ------------------------------------------------------------------------- */
 

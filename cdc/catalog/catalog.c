@@ -269,6 +269,17 @@ static struct entry *add_entry(struct catalog *c, struct slice db, struct slice 
 	return en;
 }
 
+void catalog_know(struct catalog *c, struct shape *shape)
+{
+	struct slice db = slice_str(shape->db), table = slice_str(shape->table);
+	struct entry *en = find_name(c, db, table);
+
+	if (en == NULL)
+		en = add_entry(c, db, table);
+	if (en->pub.shape == NULL)
+		en->pub.shape = shape_ref(shape);
+}
+
 /* ---- TABLE_MAP ---- */
 
 /* UUID and INET columns look like BINARY of these sizes. */
@@ -311,6 +322,7 @@ static int take_shape(struct catalog *c, struct entry *en, struct slice body, st
 	}
 	buf_reset(&en->body);
 	buf_add(&en->body, body.data + ID_SIZE, body.size - ID_SIZE);
+	buf_trim(&en->body);
 	return 0;
 }
 

@@ -29,6 +29,9 @@ bool catalog_captures(const struct catalog *c, struct slice db, struct slice tab
 /* Rows of this table are decoded although it is not captured. Columns of a type that no shape holds
  * are bytes then, for a comparison; and collations don't matter. */
 void catalog_watch(struct catalog *c, const char *db, const char *table);
+/* What a captured table is like now: where its TABLE_MAPs say the same, they have this very shape,
+ * so that list, copy and stream share one. Takes a reference. */
+void catalog_know(struct catalog *c, struct shape *shape);
 /* Takes in the body of a TABLE_MAP event (behind the common header, without checksum). ERR_DATA:
  * bytes cut short, a column type we don't support (named, with table and column), metadata that is
  * missing (hint: binlog_row_metadata=FULL). *ret_table is valid until the next call with a

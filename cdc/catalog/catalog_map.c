@@ -399,6 +399,6 @@ int catalog_map_shape(const struct table_map *map, bool captured, struct shape *
 		shape_unref(b.shape);
 		return -1;
 	}
-	*ret_shape = b.shape;
+	*ret_shape = shape_pack(b.shape);
 	return 0;
 }

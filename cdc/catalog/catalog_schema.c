@@ -364,7 +364,7 @@ int catalog_read_shape(struct db *db, const char *schema, const char *table,
 		shape_unref(s);
 		return -1;
 	}
-	*ret_shape = s;
+	*ret_shape = shape_pack(s);
 	return 0;
 }
 

@@ -185,6 +185,8 @@ static int read_whole(struct reading *r, const struct catalog_name *names, size_
 		if (shapes[i] == NULL) /* listed a moment ago */
 			rc = err_retry(e, "table %s.%s has just been dropped", names[i].db,
 				       names[i].table);
+		else
+			shapes[i] = shape_pack(shapes[i]);
 	return rc;
 }
 

@@ -33,17 +33,23 @@ int copy_new(const struct settings *settings, struct copy **ret_copy, struct err
 	return 0;
 }
 
+static void work_free(struct copy_work *work)
+{
+	if (work == NULL)
+		return;
+	fold_free(work->fold);
+	key_border_done(&work->low);
+	key_border_done(&work->edge);
+	buf_done(&work->key_names);
+	free(work->last_key);
+	free(work);
+}
+
 static void table_free(struct copy_table *t)
 {
-	free(t->db);
-	free(t->table);
-	free(t->name);
-	fold_free(t->fold);
+	work_free(t->work);
 	shape_unref(t->shape);
-	key_border_done(&t->low);
-	key_border_done(&t->edge);
-	buf_done(&t->key_names);
-	free(t->last_key);
+	free(t->name);
 	free(t);
 }
 
@@ -96,13 +102,12 @@ static struct copy_table *add_table(struct copy *c, struct shape *shape)
 {
 	struct copy_table *t = xcalloc(1, sizeof(*t));
 
-	t->db = xstrdup(shape->db);
-	t->table = xstrdup(shape->table);
 	t->name = xasprintf("%s.%s", shape->db, shape->table);
-	t->fold = fold_new();
+	t->work = xcalloc(1, sizeof(*t->work));
+	t->work->fold = fold_new();
 	t->shape = shape_ref(shape);
 	t->transactional = true;
-	t->chunk_rows = c->settings->copy_chunk_rows;
+	t->work->chunk_rows = c->settings->copy_chunk_rows;
 	if (c->table_count == c->table_capacity) {
 		c->table_capacity = c->table_capacity * 2 + 8;
 		c->tables = xrealloc(c->tables, c->table_capacity * sizeof(struct copy_table *));
@@ -112,12 +117,20 @@ static struct copy_table *add_table(struct copy *c, struct shape *shape)
 	return t;
 }
 
+struct copy_table *copy_find(const struct copy *c, const char *db, const char *table)
+{
+	char *name = xasprintf("%s.%s", db, table);
+	struct copy_table *t;
+
+	HASH_FIND_STR(c->by_name, name, t);
+	free(name);
+	return t;
+}
+
 void copy_set_done(struct copy *c, struct copy_table *t)
 {
-	fold_set_done(t->fold);
-	t->has_low = false;
-	key_border_done(&t->low);
-	key_border_done(&t->edge);
+	work_free(t->work);
+	t->work = NULL;
 	c->done_count++;
 }
 
@@ -125,23 +138,25 @@ void copy_set_done(struct copy *c, struct copy_table *t)
  * nobody looked is noticed. */
 static void point_last_key(struct copy_table *t)
 {
-	const char *literal = (const char *)t->low.literals.data;
+	struct copy_work *work = t->work;
+	const char *literal = (const char *)work->low.literals.data;
 	size_t i = 0;
 
-	buf_reset(&t->key_names);
-	key_order_list(t->shape, &t->key_names);
-	t->last_key = xrealloc(t->last_key, (t->shape->key_count + 1u) * sizeof(*t->last_key));
+	buf_reset(&work->key_names);
+	key_order_list(t->shape, &work->key_names);
+	work->last_key = xrealloc(work->last_key,
+				  (t->shape->key_count + 1u) * sizeof(*work->last_key));
 	for (; i < t->shape->key_count; i++) {
-		t->last_key[i] = literal;
+		work->last_key[i] = literal;
 		literal += strlen(literal) + 1;
 	}
-	t->last_key[i] = buf_cstr(&t->key_names);
+	work->last_key[i] = buf_cstr(&work->key_names);
 }
 
 void copy_set_low(struct copy_table *t, const struct key_border *low)
 {
-	key_border_copy(&t->low, low);
-	t->has_low = true;
+	key_border_copy(&t->work->low, low);
+	t->work->has_low = true;
 	point_last_key(t);
 }
 
@@ -184,10 +199,10 @@ static int resume(struct copy *c, struct copy_table *t, const struct position_co
 			t->restart = true;
 		}
 	} else {
-		fold_resume(t->fold, buf_slice(&low.key));
+		fold_resume(t->work->fold, buf_slice(&low.key));
 		copy_set_low(t, &low);
-		key_border_copy(&t->edge, &low);
-		t->has_edge = true;
+		key_border_copy(&t->work->edge, &low);
+		t->work->has_edge = true;
 	}
 	key_border_done(&low);
 	return rc;
@@ -231,7 +246,7 @@ void copy_begin_anew(struct copy *c, struct copy_table *t, struct shape *shape)
 {
 	struct fold_window *w;
 
-	while ((w = fold_first(t->fold)) != NULL)
+	while ((w = fold_first(t->work->fold)) != NULL)
 		copy_lane_give_up(c, fold_owner(w));
 	for (size_t i = 0; i < c->lane_count; i++) {
 		struct copy_lane *lane = &c->lanes[i];
@@ -244,13 +259,13 @@ void copy_begin_anew(struct copy *c, struct copy_table *t, struct shape *shape)
 			copy_lane_free(lane);
 	}
 	copy_exact_give_up(c, t);
-	t->asking = NULL;
-	fold_restart(t->fold);
-	t->has_low = t->has_edge = t->edge_end = t->restart = false;
-	key_border_reset(&t->low);
-	key_border_reset(&t->edge);
-	t->rows = t->rows_at_start = 0;
-	t->started_us = 0;
+	t->work->asking = NULL;
+	fold_restart(t->work->fold);
+	t->work->has_low = t->work->has_edge = t->work->edge_end = t->restart = false;
+	key_border_reset(&t->work->low);
+	key_border_reset(&t->work->edge);
+	t->rows = t->work->rows_at_start = 0;
+	t->work->started_us = 0;
 	if (shape != NULL && shape != t->shape) {
 		shape_unref(t->shape);
 		t->shape = shape_ref(shape);
@@ -260,12 +275,9 @@ void copy_begin_anew(struct copy *c, struct copy_table *t, struct shape *shape)
 /* Whatever comes into the table from here on is in the stream. */
 bool copy_emptied(struct copy *c, const char *db, const char *table)
 {
-	char *name = xasprintf("%s.%s", db, table);
-	struct copy_table *t;
+	struct copy_table *t = copy_find(c, db, table);
 
-	HASH_FIND_STR(c->by_name, name, t);
-	free(name);
-	if (t == NULL || fold_done(t->fold))
+	if (t == NULL || copy_is_done(t))
 		return false;
 	copy_begin_anew(c, t, NULL);
 	copy_set_done(c, t);
@@ -287,15 +299,12 @@ static struct copy_table *table_of(struct copy *c, struct shape *shape)
 {
 	struct copy_table *t;
 	struct copy_seen *seen;
-	char *name;
 
 	if (c->last != NULL && c->last->shape == shape)
 		return c->last->table;
 	HASH_FIND_PTR(c->seen, &shape, seen);
 	if (seen == NULL) {
-		name = xasprintf("%s.%s", shape->db, shape->table);
-		HASH_FIND_STR(c->by_name, name, t);
-		free(name);
+		t = copy_find(c, shape->db, shape->table);
 		if (t == NULL)
 			return NULL;
 		seen = xcalloc(1, sizeof(*seen));
@@ -312,7 +321,7 @@ static struct copy_table *table_of(struct copy *c, struct shape *shape)
 static void check_window(struct copy *c, struct copy_table *t, const struct slice *key,
 			 const struct group_row *row)
 {
-	struct fold_window *w = key != NULL ? fold_find(t->fold, *key) : NULL;
+	struct fold_window *w = key != NULL ? fold_find(t->work->fold, *key) : NULL;
 	struct shape *shape = row->change.shape;
 	struct copy_lane *lane;
 	bool full = row->full;
@@ -325,7 +334,7 @@ static void check_window(struct copy *c, struct copy_table *t, const struct slic
 	if (lane->exact) /* before its snapshot, unless that doesn't say so */
 		full = !row->prepared;
 	else
-		t->partial += !full;
+		t->work->partial += !full;
 	if (full && fold_bytes(w) <= c->bytes_max &&
 	    (lane->fold_shape == shape || shape_equal(lane->fold_shape, shape)))
 		return;
@@ -367,7 +376,7 @@ static int row_keys(struct copy *c, const struct change *change, struct err *e)
 /* Takes back what was delivered: the change becomes an op t. Its own row lies ahead now. */
 static int begin_anew(struct copy *c, struct copy_table *t, struct group_row *row, const char *why)
 {
-	bool delivered = t->has_low;
+	bool delivered = t->work->has_low;
 
 	log_warning("copy", "%s: %s: its copy begins anew", t->name, why);
 	copy_begin_anew(c, t, row->change.shape);
@@ -383,7 +392,7 @@ static int fold_row(struct copy *c, struct copy_table *t, struct group_row *row,
 	struct change *change = &row->change;
 	struct slice before, after;
 
-	if (fold_first(t->fold) == NULL && !t->has_low)
+	if (fold_first(t->work->fold) == NULL && !t->work->has_low)
 		return 0; /* nothing of it is copied yet */
 	if (!key_equal_columns(t->shape, change->shape))
 		return begin_anew(c, t, row, "its key was changed");
@@ -393,7 +402,7 @@ static int fold_row(struct copy *c, struct copy_table *t, struct group_row *row,
 	after = buf_slice(&c->after_key);
 	check_window(c, t, change->before != NULL ? &before : NULL, row);
 	check_window(c, t, change->after != NULL ? &after : NULL, row);
-	switch (fold_change(t->fold, change->before != NULL ? &before : NULL,
+	switch (fold_change(t->work->fold, change->before != NULL ? &before : NULL,
 			    change->after != NULL ? &after : NULL, row->after_image)) {
 	case FOLD_FLOW:
 		return 1;
@@ -423,7 +432,7 @@ int copy_change(struct copy *c, struct group_row *row, struct err *e)
 		return COPY_UNKNOWN;
 	if (!row->full)
 		complete_key(c, &row->change);
-	if (fold_done(t->fold))
+	if (copy_is_done(t))
 		return 1;
 	if (t->shape->key_count == 0) {
 		copy_exact_change(c, t, row->prepared);

@@ -92,7 +92,7 @@ static int emit_chunk(struct copy *c, struct emitting *emitting, struct err *e)
 
 	if (lane->exact) /* the snapshot has it all */
 		fold_clear(lane->window);
-	rc = fold_merge(t->fold, rows, lane->chunk->row_count, emit_row, emitting, e);
+	rc = fold_merge(t->work->fold, rows, lane->chunk->row_count, emit_row, emitting, e);
 
 	free(rows);
 	if (rc < 0)
@@ -101,8 +101,8 @@ static int emit_chunk(struct copy *c, struct emitting *emitting, struct err *e)
 	copy_place_emitted(lane);
 	if (lane->has_high)
 		copy_set_low(t, &lane->high);
-	fold_close(t->fold);
-	if (fold_done(t->fold))
+	fold_close(t->work->fold);
+	if (fold_done(t->work->fold))
 		copy_set_done(c, t);
 	copy_lane_free(lane);
 	return 0;
@@ -171,6 +171,6 @@ int copy_emit(struct copy *c, int64_t commit_us,
 	c->ready_table = NULL;
 	if (rc < 0)
 		return err_wrap(e, "copy of %s", t->name);
-	*ret_ended = fold_done(t->fold) ? t->name : NULL;
+	*ret_ended = copy_is_done(t) ? t->name : NULL;
 	return 0;
 }

@@ -29,8 +29,8 @@ static struct copy_table *next_table(struct copy *c)
 	for (size_t i = 0; i < c->table_count; i++) {
 		struct copy_table *t = c->tables[i];
 
-		if (!fold_done(t->fold) && !t->paused && !t->restart && t->shape->key_count == 0 &&
-		    now >= t->retry_us)
+		if (!copy_is_done(t) && !t->paused && !t->restart && t->shape->key_count == 0 &&
+		    now >= t->work->retry_us)
 			return t;
 	}
 	return NULL;
@@ -46,8 +46,8 @@ static int begin(struct copy *c, const struct copy_place *place, struct err *e)
 		return 0;
 	if (x->reader == NULL && chunk_reader_open(c->settings, &x->reader, e) < 0)
 		return -1;
-	request = (struct chunk_request){ .db = x->table->db,
-					  .table = x->table->table,
+	request = (struct chunk_request){ .db = x->table->shape->db,
+					  .table = x->table->shape->table,
 					  .spool = true,
 					  .tell_place = true,
 					  .key_shape = x->table->shape,
@@ -59,8 +59,8 @@ static int begin(struct copy *c, const struct copy_place *place, struct err *e)
 					  .unsettled = place->unsettled };
 	x->dirty = x->discard = false;
 	x->file[0] = '\0';
-	if (x->table->started_us == 0)
-		x->table->started_us = clock_monotonic_us();
+	if (x->table->work->started_us == 0)
+		x->table->work->started_us = clock_monotonic_us();
 	chunk_request(x->reader, &request);
 	x->state = x->table->transactional ? EXACT_OPENING : EXACT_SPOOLING;
 	return 0;
@@ -89,7 +89,7 @@ static int again(struct copy *c, struct err *failure, struct err *e)
 				"it a key, raise copy.read_limit, or copy it at a quieter time.");
 	}
 	log_info("copy", "%s: %s; it is read again", t->name, failure->msg);
-	t->retry_us = clock_monotonic_us() + PAUSE_US;
+	t->work->retry_us = clock_monotonic_us() + PAUSE_US;
 	copy_exact_done(c);
 	return 0;
 }

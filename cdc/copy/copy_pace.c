@@ -65,7 +65,7 @@ void copy_pace_report(struct copy *c)
 		return;
 	for (size_t i = 0; i < c->table_count; i++) {
 		const struct copy_table *t = c->tables[i];
-		bool done = fold_done(t->fold);
+		bool done = copy_is_done(t);
 
 		rows += t->rows;
 		estimate += done || t->rows > t->rows_estimate ? t->rows : t->rows_estimate;

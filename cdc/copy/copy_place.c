@@ -15,13 +15,13 @@
 
 bool copy_place_wanted(const struct copy_table *t)
 {
-	return t->partial >= PARTIAL_MAX && t->transactional;
+	return t->work->partial >= PARTIAL_MAX && t->transactional;
 }
 
 /* Where one had to be exact, the next one is tried once. */
 void copy_place_emitted(const struct copy_lane *lane)
 {
-	lane->table->partial = lane->exact ? PARTIAL_MAX - 1 : 0;
+	lane->table->work->partial = lane->exact ? PARTIAL_MAX - 1 : 0;
 }
 
 void copy_place_learn(struct copy_lane *lane)

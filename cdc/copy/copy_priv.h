@@ -62,13 +62,9 @@ struct copy_exact {
 	unsigned tries;
 };
 
-struct copy_table {
-	char *db, *table, *name; /* name: db.table */
+/* What a table needs while it is copied. */
+struct copy_work {
 	struct fold *fold;
-	struct shape *shape; /* of keys and last chunk */
-	bool transactional;
-	bool restart; /* what was delivered of it doesn't count: op t, and from the beginning */
-	int64_t chunks, rows, rows_estimate;
 	int64_t started_us, rows_at_start; /* for the rate */
 	struct key_border low;             /* last key copied */
 	bool has_low;
@@ -82,7 +78,17 @@ struct copy_table {
 	unsigned failures;
 	unsigned partial; /* windows given up one after the other for images that lack columns */
 	int64_t retry_us;
-	bool paused;       /* by hand */
+};
+
+/* There may be ten thousand, nearly all of them done: their size counts. */
+struct copy_table {
+	char *name;             /* db.table */
+	struct copy_work *work; /* NULL: done */
+	struct shape *shape;    /* of keys and last chunk */
+	int64_t chunks, rows, rows_estimate;
+	bool transactional;
+	bool restart; /* what was delivered of it doesn't count: op t, and from the beginning */
+	bool paused;  /* by hand */
 	UT_hash_handle hh; /* by name */
 };
 
@@ -130,9 +136,17 @@ struct copy {
 	char paused[100];
 };
 
+static inline bool copy_is_done(const struct copy_table *t)
+{
+	return t->work == NULL;
+}
+
 /* ---- copy.c ---- */
+/* NULL: not known. */
+struct copy_table *copy_find(const struct copy *c, const char *db, const char *table);
 /* Nothing of the table counts as copied; windows are given up. */
 void copy_begin_anew(struct copy *c, struct copy_table *t, struct shape *shape);
+/* Frees what is needed only while it is copied. */
 void copy_set_done(struct copy *c, struct copy_table *t);
 void copy_set_low(struct copy_table *t, const struct key_border *low);
 /* ---- copy_step.c ---- */

@@ -6,19 +6,11 @@
 
 #include <stdio.h>
 
-static struct copy_table *find(const struct copy *c, const char *db, const char *table)
-{
-	for (size_t i = 0; i < c->table_count; i++)
-		if (strcmp(c->tables[i]->db, db) == 0 && strcmp(c->tables[i]->table, table) == 0)
-			return c->tables[i];
-	return NULL;
-}
-
 bool copy_pause(struct copy *c, const char *db, const char *table, bool paused)
 {
-	struct copy_table *t = find(c, db, table);
+	struct copy_table *t = copy_find(c, db, table);
 
-	if (t == NULL || fold_done(t->fold) || t->paused == paused)
+	if (t == NULL || copy_is_done(t) || t->paused == paused)
 		return false;
 	t->paused = paused;
 	return true;
@@ -26,19 +18,19 @@ bool copy_pause(struct copy *c, const char *db, const char *table, bool paused)
 
 bool copy_knows(const struct copy *c, const char *db, const char *table)
 {
-	return find(c, db, table) != NULL;
+	return copy_find(c, db, table) != NULL;
 }
 
 bool copy_is_copying(const struct copy *c, const char *db, const char *table)
 {
-	const struct copy_table *t = find(c, db, table);
+	const struct copy_table *t = copy_find(c, db, table);
 
-	return t != NULL && !fold_done(t->fold);
+	return t != NULL && !copy_is_done(t);
 }
 
 int64_t copy_rows_estimate(const struct copy *c, const char *db, const char *table)
 {
-	const struct copy_table *t = find(c, db, table);
+	const struct copy_table *t = copy_find(c, db, table);
 
 	return t != NULL ? t->rows_estimate : 0;
 }
@@ -50,16 +42,16 @@ struct position_copy *copy_positions(struct copy *c, size_t room, size_t *ret_co
 	for (size_t i = 0; i < c->table_count; i++) {
 		const struct copy_table *t = c->tables[i];
 
-		c->positions[i] = (struct position_copy){ .db = t->db,
-							  .table = t->table,
-							  .done = fold_done(t->fold),
+		c->positions[i] = (struct position_copy){ .db = t->shape->db,
+							  .table = t->shape->table,
+							  .done = copy_is_done(t),
 							  .chunks = t->chunks,
 							  .rows = t->rows,
 							  .paused = t->paused,
 							  .kind = "first" };
-		if (t->has_low)
+		if (!copy_is_done(t) && t->work->has_low)
 			c->positions[i].last_key =
-				(struct record_texts){ t->last_key, t->shape->key_count + 1u };
+				(struct record_texts){ t->work->last_key, t->shape->key_count + 1u };
 	}
 	*ret_count = c->table_count;
 	return c->positions;
@@ -71,7 +63,7 @@ struct record_texts copy_copying(struct copy *c)
 
 	c->copying = xrealloc(c->copying, (c->table_count + 1) * sizeof(*c->copying));
 	for (size_t i = 0; i < c->table_count && !copy_all_done(c); i++)
-		if (!fold_done(c->tables[i]->fold))
+		if (!copy_is_done(c->tables[i]))
 			c->copying[count++] = c->tables[i]->name;
 	return (struct record_texts){ c->copying, count };
 }
@@ -83,21 +75,21 @@ struct status_copy *copy_status(struct copy *c, size_t room, size_t *ret_count)
 	c->status = xrealloc(c->status, (c->table_count + room + 1) * sizeof(*c->status));
 	for (size_t i = 0; i < c->table_count; i++) {
 		const struct copy_table *t = c->tables[i];
-		bool running = !fold_done(t->fold) && t->started_us != 0 && now > t->started_us;
+		bool done = copy_is_done(t);
 
 		c->status[i] = (struct status_copy){ .table = t->name,
 						     .rows = t->rows,
-						     .done = fold_done(t->fold),
+						     .done = done,
 						     .rows_estimate = t->rows_estimate,
 						     .kind = "first",
-						     .why = fold_done(t->fold) ? ""
-							    : t->paused        ? "paused by hand"
-									       : copy_paused(c),
+						     .why = done	? ""
+							    : t->paused ? "paused by hand"
+									: copy_paused(c),
 						     .paused = (t->paused || c->pace.loaded != 0) &&
-							       !fold_done(t->fold) };
-		if (running)
-			c->status[i].rate = (double)(t->rows - t->rows_at_start) * 1e6 /
-					    (double)(now - t->started_us);
+							       !done };
+		if (!done && t->work->started_us != 0 && now > t->work->started_us)
+			c->status[i].rate = (double)(t->rows - t->work->rows_at_start) * 1e6 /
+					    (double)(now - t->work->started_us);
 	}
 	*ret_count = c->table_count;
 	return c->status;

@@ -34,21 +34,24 @@
 
 void copy_shrink(struct copy_table *t)
 {
-	t->chunk_rows = t->chunk_rows / 2 > COPY_ROWS_MIN ? t->chunk_rows / 2 : COPY_ROWS_MIN;
+	int64_t half = t->work->chunk_rows / 2;
+
+	t->work->chunk_rows = half > COPY_ROWS_MIN ? half : COPY_ROWS_MIN;
 }
 
 static void adapt(struct copy *c, struct copy_table *t, const struct chunk *chunk)
 {
-	int64_t most = c->settings->copy_chunk_rows, more = t->chunk_rows + t->chunk_rows / 4 + 1;
+	int64_t most = c->settings->copy_chunk_rows, now = t->work->chunk_rows;
+	int64_t more = now + now / 4 + 1;
 
 	if (chunk->cut) {
 		int64_t fit = (int64_t)chunk->row_count * 3 / 4;
 
-		t->chunk_rows = fit > COPY_ROWS_MIN ? fit : COPY_ROWS_MIN;
+		t->work->chunk_rows = fit > COPY_ROWS_MIN ? fit : COPY_ROWS_MIN;
 	} else if (chunk->read_us > READ_LONG_US) {
 		copy_shrink(t);
 	} else if (chunk->read_us < READ_SHORT_US) {
-		t->chunk_rows = more < most ? more : most;
+		t->work->chunk_rows = more < most ? more : most;
 	}
 }
 
@@ -67,13 +70,13 @@ void copy_lane_free(struct copy_lane *lane)
 /* The table's last window. */
 static void drop_last(struct copy_table *t)
 {
-	struct copy_lane *lane = fold_owner(fold_last(t->fold));
+	struct copy_lane *lane = fold_owner(fold_last(t->work->fold));
 	bool reading = lane->state == LANE_READING;
 
-	fold_abandon_last(t->fold);
-	key_border_copy(&t->edge, &lane->low);
-	t->has_edge = lane->has_low;
-	t->edge_end = false;
+	fold_abandon_last(t->work->fold);
+	key_border_copy(&t->work->edge, &lane->low);
+	t->work->has_edge = lane->has_low;
+	t->work->edge_end = false;
 	copy_lane_free(lane);
 	if (reading) {
 		lane->state = LANE_DISCARD;
@@ -83,10 +86,10 @@ static void drop_last(struct copy_table *t)
 
 static void drop_border(struct copy_table *t)
 {
-	if (t->asking == NULL)
+	if (t->work->asking == NULL)
 		return;
-	t->asking->state = LANE_DISCARD;
-	t->asking = NULL;
+	t->work->asking->state = LANE_DISCARD;
+	t->work->asking = NULL;
 }
 
 void copy_lane_give_up(struct copy *c, struct copy_lane *lane)
@@ -98,7 +101,7 @@ void copy_lane_give_up(struct copy *c, struct copy_lane *lane)
 	(void)c;
 	drop_border(t); /* it begins where a window ended that goes away */
 	while (more) {
-		more = fold_last(t->fold) != window;
+		more = fold_last(t->work->fold) != window;
 		drop_last(t);
 	}
 }
@@ -110,8 +113,8 @@ static void ask(struct copy *c, struct copy_lane *lane, const struct copy_place 
 {
 	struct copy_table *t = lane->table;
 	struct chunk_request request = {
-		.db = t->db,
-		.table = t->table,
+		.db = t->shape->db,
+		.table = t->shape->table,
 		.bound_only = bound_only,
 		.rows_only = true,
 		.tell_place = lane->exact,
@@ -120,7 +123,7 @@ static void ask(struct copy *c, struct copy_lane *lane, const struct copy_place 
 		.key_shape = t->shape,
 		.collator = c->collator,
 		.watch = c->watch,
-		.rows = copy_pace_rows(c, t->chunk_rows),
+		.rows = copy_pace_rows(c, t->work->chunk_rows),
 		.bytes_max = c->bytes_max,
 		.seen = place->gtid_set,
 		.seen_file = place->file,
@@ -138,9 +141,9 @@ static struct copy_table *next_table(struct copy *c)
 	for (size_t i = 0; i < c->table_count; i++) {
 		struct copy_table *t = c->tables[i];
 
-		if (!fold_done(t->fold) && !t->paused && !t->restart && t->shape->key_count > 0 &&
-		    !t->edge_end && t->asking == NULL && now >= t->retry_us &&
-		    !(copy_place_wanted(t) && fold_first(t->fold) != NULL))
+		if (!copy_is_done(t) && !t->paused && !t->restart && t->shape->key_count > 0 &&
+		    !t->work->edge_end && t->work->asking == NULL && now >= t->work->retry_us &&
+		    !(copy_place_wanted(t) && fold_first(t->work->fold) != NULL))
 			return t;
 	}
 	return NULL;
@@ -156,12 +159,12 @@ static int begin(struct copy *c, struct copy_lane *lane, const struct copy_place
 	if (lane->reader == NULL && chunk_reader_open(c->settings, &lane->reader, e) < 0)
 		return -1;
 	lane->table = t;
-	lane->has_low = t->has_edge;
-	key_border_copy(&lane->low, &t->edge);
-	t->asking = lane;
-	if (t->started_us == 0) {
-		t->started_us = clock_monotonic_us();
-		t->rows_at_start = t->rows;
+	lane->has_low = t->work->has_edge;
+	key_border_copy(&lane->low, &t->work->edge);
+	t->work->asking = lane;
+	if (t->work->started_us == 0) {
+		t->work->started_us = clock_monotonic_us();
+		t->work->rows_at_start = t->rows;
 	}
 	ask(c, lane, place, true);
 	lane->state = LANE_BORDER_ASKED;
@@ -173,15 +176,15 @@ static void open_window(struct copy *c, struct copy_lane *lane, const struct cop
 	struct copy_table *t = lane->table;
 	struct slice high = buf_slice(&lane->high.key);
 
-	lane->window = fold_open(t->fold, lane->has_high ? &high : NULL, lane);
+	lane->window = fold_open(t->work->fold, lane->has_high ? &high : NULL, lane);
 	if (lane->has_high) {
-		key_border_copy(&t->edge, &lane->high);
-		t->has_edge = true;
+		key_border_copy(&t->work->edge, &lane->high);
+		t->work->has_edge = true;
 	} else {
-		t->edge_end = true;
+		t->work->edge_end = true;
 	}
-	t->asking = NULL;
-	lane->exact = copy_place_wanted(t) && fold_first(t->fold) == lane->window;
+	t->work->asking = NULL;
+	lane->exact = copy_place_wanted(t) && fold_first(t->work->fold) == lane->window;
 	lane->file[0] = '\0';
 	FAULT(window_open);
 	ask(c, lane, place, false);
@@ -193,22 +196,24 @@ static void open_window(struct copy *c, struct copy_lane *lane, const struct cop
 static int read_failed(struct copy *c, struct copy_lane *lane, struct err *failure, struct err *e)
 {
 	struct copy_table *t = lane->table;
+	unsigned doubled;
 
-	t->failures++;
+	t->work->failures++;
 	if ((failure->kind != ERR_RETRY && failure->kind != ERR_CONFIG) ||
-	    t->failures > (failure->kind == ERR_RETRY ? COPY_FAILURES_MAX : REFUSED_MAX)) {
+	    t->work->failures > (failure->kind == ERR_RETRY ? COPY_FAILURES_MAX : REFUSED_MAX)) {
 		*e = *failure;
 		return err_wrap(e, "copy of %s", t->name);
 	}
 	log_debug("copy", "%s: %s", t->name, failure->msg);
 	if (lane->state == LANE_READING) {
 		copy_lane_give_up(c, lane);
-	} else if (t->asking == lane) {
-		t->asking = NULL;
+	} else if (t->work->asking == lane) {
+		t->work->asking = NULL;
 	}
 	copy_lane_free(lane); /* nothing is to come any more */
 	copy_shrink(t);
-	t->retry_us = clock_monotonic_us() + (PAUSE_US << (t->failures < 6 ? t->failures : 6));
+	doubled = t->work->failures < 6 ? t->work->failures : 6;
+	t->work->retry_us = clock_monotonic_us() + (PAUSE_US << doubled);
 	return 0;
 }
 
@@ -232,14 +237,14 @@ static void narrow(struct copy *c, struct copy_lane *lane)
 	struct copy_table *t = lane->table;
 
 	drop_border(t);
-	while (fold_last(t->fold) != lane->window)
+	while (fold_last(t->work->fold) != lane->window)
 		drop_last(t);
-	fold_narrow(t->fold, lane->window, buf_slice(&lane->chunk->high.key));
+	fold_narrow(t->work->fold, lane->window, buf_slice(&lane->chunk->high.key));
 	key_border_copy(&lane->high, &lane->chunk->high);
 	lane->has_high = true;
-	key_border_copy(&t->edge, &lane->high);
-	t->has_edge = true;
-	t->edge_end = false;
+	key_border_copy(&t->work->edge, &lane->high);
+	t->work->has_edge = true;
+	t->work->edge_end = false;
 	(void)c;
 }
 
@@ -247,11 +252,11 @@ static void chunk_came(struct copy *c, struct copy_lane *lane, struct chunk *chu
 {
 	struct copy_table *t = lane->table;
 
-	t->failures = 0;
+	t->work->failures = 0;
 	if (chunk->rekeyed) {
 		copy_lane_give_up(c, lane);
 		lane->table = t;
-		t->asking = lane; /* nobody else need find out */
+		t->work->asking = lane; /* nobody else need find out */
 		lane->chunk = chunk;
 		lane->state = LANE_REKEYED;
 		return;
@@ -296,7 +301,7 @@ static bool ready(struct copy *c, struct copy_lane *lane, const struct copy_plac
 {
 	struct copy_table *t = lane->table;
 
-	if (lane->window != fold_first(t->fold))
+	if (lane->window != fold_first(t->work->fold))
 		return false;
 	if (lane->exact ? !copy_place_reached(lane, place)
 			: !gtid_set_contains_set(place->gtid_set, &lane->chunk->point))
@@ -332,7 +337,7 @@ static int lane_step(struct copy *c, struct copy_lane *lane, const struct copy_p
 static struct copy_table *restarting(struct copy *c)
 {
 	for (size_t i = 0; i < c->table_count; i++)
-		if (c->tables[i]->restart && !fold_done(c->tables[i]->fold))
+		if (c->tables[i]->restart && !copy_is_done(c->tables[i]))
 			return c->tables[i];
 	return NULL;
 }

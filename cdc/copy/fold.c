@@ -102,14 +102,6 @@ bool fold_done(const struct fold *f)
 	return f->done;
 }
 
-/* Memory goes back: a table that is done stays in the list for as long as the process runs. */
-void fold_set_done(struct fold *f)
-{
-	forget(f);
-	buf_done(&f->low);
-	f->done = true;
-}
-
 void fold_restart(struct fold *f)
 {
 	forget(f);
@@ -395,7 +387,8 @@ void fold_close(struct fold *f)
 	struct fold_window *w = f->first;
 
 	if (!w->has_high) {
-		fold_set_done(f);
+		forget(f);
+		f->done = true;
 		return;
 	}
 	fold_resume(f, buf_slice(&w->high));

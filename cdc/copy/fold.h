@@ -35,7 +35,6 @@ void fold_resume(struct fold *f, struct slice low);
 /* The last key copied; false: none yet. */
 bool fold_low(const struct fold *f, struct slice *ret_low);
 bool fold_done(const struct fold *f); /* all is copied: everything flows */
-void fold_set_done(struct fold *f);
 
 /* Nothing is copied any more: everything lies ahead again, windows are given up. */
 void fold_restart(struct fold *f);

@@ -137,7 +137,7 @@ static int sink_topic(void *context, const char *name, struct publish_topic **re
 	partitions = partitions_used(d, name, partitions);
 	t = xcalloc(1, sizeof(*t));
 	t->topic = producer_topic(d->producer, name);
-	t->name = xstrdup(name);
+	t->name = producer_topic_name(t->topic);
 	t->partitions = partitions;
 	t->record_max = max;
 	t->next = d->data;
@@ -375,7 +375,6 @@ void delivery_close(struct delivery *d)
 	while ((t = d->data) != NULL) {
 		d->data = t->next;
 		free(t->tails);
-		free(t->name);
 		free(t);
 	}
 	delivery_tails_free(d);

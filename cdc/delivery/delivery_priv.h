@@ -24,7 +24,7 @@ struct tail {
 struct delivery_topic {
 	struct delivery_topic *next;
 	struct producer_topic *topic;
-	char *name;
+	const char *name; /* the producer's */
 	int32_t partitions;
 	int64_t record_max;
 	struct tail **tails; /* of each partition, NULL where it has none; NULL: no partition has */

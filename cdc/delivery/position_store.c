@@ -19,8 +19,10 @@
 #define PARTS_MAX 1000000
 
 struct position_part {
-	struct position_record record; /* of copies and the fingerprint */
-	struct parked_record parked;
+	union {
+		struct position_record record; /* of copies and the fingerprint */
+		struct parked_record parked;
+	};
 	bool is_parked;
 	UT_hash_handle hh;
 	char key[]; /* without the name, "/copy/..." */
@@ -144,7 +146,8 @@ static void add_old_copies(struct position_stored *stored, size_t *count)
 
 static bool is_copy(const struct position_part *part)
 {
-	return strncmp(part->key, "/copy/", 6) == 0 && part->record.copy_count == 1;
+	return !part->is_parked && strncmp(part->key, "/copy/", 6) == 0 &&
+	       part->record.copy_count == 1;
 }
 
 static void put_together(struct position_stored *stored)
@@ -197,7 +200,7 @@ static const struct position_record *next_of(const struct position_stored *store
 	struct position_part *part = NULL;
 
 	HASH_FIND_STR(stored->parts, "/next", part);
-	return part != NULL ? &part->record : NULL;
+	return part != NULL && !part->is_parked ? &part->record : NULL;
 }
 
 bool position_was_in_steps(const struct position_stored *stored)
@@ -261,7 +264,8 @@ void position_stored_done(struct position_stored *stored)
 struct written {
 	UT_hash_handle hh;
 	uint64_t round;   /* of the last call that had it */
-	struct buf value; /* as it was sent */
+	uint8_t *value;   /* as it was sent, and as large: there is one for each table */
+	size_t size;
 	char key[];
 };
 
@@ -304,6 +308,13 @@ static struct written *written_for(struct position_writer *w)
 	return old;
 }
 
+static void remember(struct written *old, struct slice value)
+{
+	old->value = xrealloc(old->value, value.size);
+	old->size = value.size;
+	memcpy(old->value, value.data, value.size);
+}
+
 static void encode_copy(struct position_writer *w, const struct position_copy *copy)
 {
 	struct position_copy one = *copy;
@@ -334,8 +345,7 @@ static void know(struct position_writer *w, const struct position_stored *stored
 			encode(w,
 			       &(struct position_record){ .fingerprint = part->record.fingerprint },
 			       &w->value);
-		buf_reset(&old->value);
-		buf_add_slice(&old->value, buf_slice(&w->value));
+		remember(old, buf_slice(&w->value));
 	}
 }
 
@@ -353,7 +363,7 @@ struct position_writer *position_writer_new(const char *name, int32_t schema_id,
 static void written_free(struct position_writer *w, struct written *old)
 {
 	HASH_DEL(w->written, old);
-	buf_done(&old->value);
+	free(old->value);
 	free(old);
 }
 
@@ -379,12 +389,11 @@ static int send_changed(struct position_writer *w, position_send_fn send, void *
 	struct written *old = written_for(w);
 
 	old->round = w->round;
-	if (slice_equal(buf_slice(&old->value), buf_slice(&w->value)))
+	if (slice_equal(slice_of(old->value, old->size), buf_slice(&w->value)))
 		return 0;
 	if (send(context, buf_slice(&w->key), buf_slice(&w->value), e) < 0)
 		return -1;
-	buf_reset(&old->value);
-	buf_add_slice(&old->value, buf_slice(&w->value));
+	remember(old, buf_slice(&w->value));
 	return 0;
 }
 

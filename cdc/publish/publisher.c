@@ -27,12 +27,12 @@
 #define CHANGES_PER_CLOCK_READ 64
 
 struct topic {
-	char *name;
 	struct publish_topic *handle;
 	int32_t partitions;
 	int64_t record_max;
 	uint32_t *slots; /* per partition, for touched_add */
 	UT_hash_handle hh;
+	char name[];
 };
 
 struct event_plan {
@@ -164,7 +164,6 @@ void publisher_free(struct publisher *p)
 	HASH_ITER(hh, p->topics, topic, next_topic)
 	{
 		HASH_DEL(p->topics, topic);
-		free(topic->name);
 		free(topic->slots);
 		free(topic);
 	}
@@ -183,6 +182,7 @@ void publisher_free(struct publisher *p)
 static int find_topic(struct publisher *p, const char *name, struct topic **ret_topic,
 		      struct err *e)
 {
+	size_t size = strlen(name);
 	struct topic *topic = NULL;
 	struct publish_topic *handle;
 	int32_t partitions;
@@ -191,15 +191,15 @@ static int find_topic(struct publisher *p, const char *name, struct topic **ret_
 	if (topic == NULL) {
 		if (p->sink.topic(p->sink.context, name, &handle, &partitions, e) < 0)
 			return err_wrap(e, "topic %s", name);
-		topic = xcalloc(1, sizeof(*topic));
-		topic->name = xstrdup(name);
+		topic = xcalloc(1, sizeof(*topic) + size + 1);
+		memcpy(topic->name, name, size);
 		topic->handle = handle;
 		topic->partitions = partitions;
 		topic->record_max = p->sink.record_max != NULL
 					    ? p->sink.record_max(p->sink.context, handle)
 					    : INT64_MAX;
 		topic->slots = xcalloc((size_t)partitions, sizeof(*topic->slots));
-		HASH_ADD_KEYPTR(hh, p->topics, topic->name, strlen(topic->name), topic);
+		HASH_ADD_KEYPTR(hh, p->topics, topic->name, size, topic);
 	}
 	*ret_topic = topic;
 	return 0;
@@ -254,8 +254,11 @@ out:
 static int compile_event(struct publisher *p, struct plan *plan, const struct event_schema *event,
 			 struct err *e)
 {
-	struct event_plan *compiled = &plan->events[plan->event_count];
+	struct event_plan *compiled;
 
+	plan->events = xrealloc(plan->events, (plan->event_count + 1) * sizeof(*plan->events));
+	compiled = &plan->events[plan->event_count];
+	*compiled = (struct event_plan){ .bind = NULL };
 	if (event_bind_new(event, plan->shape, &compiled->bind, e) < 0)
 		return -1;
 	plan->event_count++;
@@ -285,7 +288,6 @@ static int compile_events_of(struct publisher *p, struct plan *plan, bool leaves
  * one. */
 static int compile_events(struct publisher *p, struct plan *plan, struct err *e)
 {
-	plan->events = xcalloc(p->files.count, sizeof(*plan->events));
 	if (plan->shape->column_count == 0)
 		return 0;
 	if (compile_events_of(p, plan, true, e) < 0)

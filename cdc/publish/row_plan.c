@@ -31,6 +31,7 @@ struct row_plan *row_plan_new(const char *name, struct shape *shape)
 	write_str(&plan->constant, name);
 	write_str(&plan->constant, shape->db);
 	write_str(&plan->constant, shape->table);
+	buf_trim(&plan->constant);
 	return plan;
 }
 

@@ -16,7 +16,10 @@
 
 #include <stdlib.h>
 
-#define CHUNK 4096
+/* Ten thousand small ones are kept side by side when a position is read: the first block of each
+ * is small. */
+#define BLOCK_FIRST 256
+#define BLOCK_MAX 4096
 
 struct records_memory {
 	struct records_memory *next;
@@ -59,8 +62,10 @@ static void *take(struct reading *r, size_t size)
 
 	size = (size + 15) & ~(size_t)15;
 	if (m == NULL || m->size - m->used < size) {
-		size_t room = size > CHUNK ? size : CHUNK;
+		size_t room = m == NULL ? BLOCK_FIRST : m->size * 2;
 
+		room = room < BLOCK_MAX ? room : BLOCK_MAX;
+		room = room > size ? room : size;
 		m = xmalloc(sizeof(*m) + room);
 		m->next = r->memory;
 		m->used = 0;

@@ -28,6 +28,16 @@ void buf_grow(struct buf *b, size_t extra)
 	}
 }
 
+void buf_trim(struct buf *b)
+{
+	if (b->size == 0) {
+		buf_done(b);
+	} else if (b->size < b->capacity) {
+		b->data = xrealloc(b->data, b->size);
+		b->capacity = b->size;
+	}
+}
+
 void buf_add_str(struct buf *b, const char *s)
 {
 	buf_add(b, s, strlen(s));

@@ -19,6 +19,8 @@ struct buf {
 
 void buf_done(struct buf *b); /* frees the memory; the buffer is empty and usable again */
 void buf_grow(struct buf *b, size_t extra); /* room for at least `extra` more bytes */
+/* Gives back the room that isn't used: for one of many that stay as they are. */
+void buf_trim(struct buf *b);
 
 static inline void buf_reset(struct buf *b)
 {

@@ -22,6 +22,13 @@ void mem_init(void)
 #endif
 }
 
+void mem_trim(void)
+{
+#ifdef __GLIBC__
+	(void)malloc_trim(0); /* whether there was anything doesn't matter */
+#endif
+}
+
 static void *checked(void *p)
 {
 	if (p == NULL) {

@@ -12,6 +12,10 @@
  * larger blocks for later, in an arena for each thread. */
 void mem_init(void);
 
+/* Gives back what lies free, behind work that took more than is needed from then on. Takes some
+ * milliseconds. */
+void mem_trim(void);
+
 void *xmalloc(size_t size);               /* never NULL; caller frees with free() */
 void *xcalloc(size_t count, size_t size); /* zeroed; aborts on overflow of count * size */
 void *xrealloc(void *p, size_t size);

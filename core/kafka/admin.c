@@ -31,6 +31,7 @@ int admin_open(const struct settings *settings, struct admin **ret_admin, struct
 		free(a);
 		return -1;
 	}
+	a->settings = settings;
 	a->replication = (int)settings->kafka_replication;
 	*ret_admin = a;
 	return 0;

@@ -20,6 +20,7 @@ struct topic_info {
 	int64_t message_bytes_max, segment_bytes;
 };
 
+/* settings must outlive it. */
 int admin_open(const struct settings *settings, struct admin **ret_admin, struct err *e);
 void admin_close(struct admin *a);
 /* Brokers reachable? Fills the broker count. ERR_RETRY with the addresses tried: after 3 s when

@@ -7,6 +7,7 @@
 
 struct admin {
 	struct kafka_client client; /* first: the library's opaque points to it */
+	const struct settings *settings;
 	int replication;
 };
 

@@ -222,6 +222,11 @@ struct producer_topic *producer_topic(struct producer *p, const char *topic)
 	return t;
 }
 
+const char *producer_topic_name(const struct producer_topic *topic)
+{
+	return topic->name;
+}
+
 /* ---- sending
  * -----------------------------------------------------------------------------------------------
  */

@@ -45,6 +45,7 @@ void producer_close(
 	struct producer *p); /* NULL is fine; aborts an open transaction, waits at most a second */
 
 struct producer_topic *producer_topic(struct producer *p, const char *topic);
+const char *producer_topic_name(const struct producer_topic *topic); /* lasts as long as it */
 /* Copies key and value into the queue. key.data == NULL: null key; value.data == NULL: tombstone.
  * When the queue is full it waits (serving callbacks) up to kafka.timeout, then ERR_RETRY. */
 int producer_send(struct producer *p, struct producer_topic *topic, int32_t partition,

@@ -26,9 +26,9 @@ struct registry_entry {
 
 struct registry_subject {
 	UT_hash_handle hh;
-	char *name;
 	struct registry_entry *newest;
 	int32_t version_max; /* deleted ones included */
+	char name[];
 };
 
 /* Entries by a number of theirs; of several with the same one the first. */

@@ -36,7 +36,6 @@ void registry_store_done(struct registry_store *s)
 	HASH_ITER(hh, s->subjects, subject, next_subject)
 	{
 		HASH_DEL(s->subjects, subject);
-		free(subject->name);
 		free(subject);
 	}
 	for (size_t i = 0; i < s->count; i++) {
@@ -58,12 +57,13 @@ static struct registry_subject *find_subject(const struct registry_store *s, con
 static struct registry_subject *make_subject(struct registry_store *s, const char *name)
 {
 	struct registry_subject *subject = find_subject(s, name);
+	size_t size = strlen(name);
 
 	if (subject != NULL)
 		return subject;
-	subject = xcalloc(1, sizeof(*subject));
-	subject->name = xstrdup(name);
-	HASH_ADD_KEYPTR(hh, s->subjects, subject->name, strlen(subject->name), subject);
+	subject = xcalloc(1, sizeof(*subject) + size + 1);
+	memcpy(subject->name, name, size);
+	HASH_ADD_KEYPTR(hh, s->subjects, subject->name, size, subject);
 	return subject;
 }
 

@@ -26,6 +26,71 @@ struct shape *shape_new(const char *db, const char *table, uint16_t column_count
 	return s;
 }
 
+/* ---- one block: the shape, its columns, pointers to labels, the key, then all texts ---------- */
+
+static size_t text_bytes(const struct shape *s)
+{
+	size_t size = strlen(s->db) + strlen(s->table) + 2;
+
+	for (uint16_t i = 0; i < s->column_count; i++) {
+		size += strlen(s->columns[i].name) + 1;
+		for (uint16_t k = 0; k < s->columns[i].label_count; k++)
+			size += strlen(s->columns[i].labels[k]) + 1;
+	}
+	return size;
+}
+
+static char *put_text(char **at, const char *text)
+{
+	size_t size = strlen(text) + 1;
+	char *put = memcpy(*at, text, size);
+
+	*at += size;
+	return put;
+}
+
+static void pack_column(struct column *c, char ***labels, char **at)
+{
+	char **mine = *labels;
+
+	c->name = put_text(at, c->name);
+	for (uint16_t k = 0; k < c->label_count; k++)
+		mine[k] = put_text(at, c->labels[k]);
+	if (c->labels != NULL)
+		c->labels = mine;
+	*labels = mine + c->label_count;
+}
+
+struct shape *shape_pack(struct shape *s)
+{
+	size_t columns = s->column_count * sizeof(*s->columns);
+	size_t key = s->key_count * sizeof(*s->key), label_count = 0;
+	struct shape *packed;
+	char **labels, *at;
+
+	assert(s->references == 1 && !s->packed);
+	for (uint16_t i = 0; i < s->column_count; i++)
+		label_count += s->columns[i].label_count;
+	packed = xmalloc(sizeof(*s) + columns + label_count * sizeof(char *) + key + text_bytes(s));
+	*packed = *s;
+	packed->packed = true;
+	packed->columns = (struct column *)(packed + 1);
+	memcpy(packed->columns, s->columns, columns);
+	labels = (char **)(packed->columns + s->column_count);
+	packed->key = (uint16_t *)(labels + label_count);
+	if (key > 0)
+		memcpy(packed->key, s->key, key);
+	at = (char *)(packed->key + s->key_count);
+	packed->db = put_text(&at, s->db);
+	packed->table = put_text(&at, s->table);
+	for (uint16_t i = 0; i < s->column_count; i++)
+		pack_column(&packed->columns[i], &labels, &at);
+	shape_unref(s);
+	return packed;
+}
+
+/* ---- references ----------------------------------------------------------------------------- */
+
 struct shape *shape_ref(struct shape *s)
 {
 	uint32_t before = __atomic_fetch_add(&s->references, 1, __ATOMIC_RELAXED);
@@ -52,12 +117,14 @@ void shape_unref(struct shape *s)
 	assert(before > 0);
 	if (before > 1)
 		return;
-	for (uint16_t i = 0; i < s->column_count; i++)
-		column_done(&s->columns[i]);
-	free(s->columns);
-	free(s->key);
-	free(s->db);
-	free(s->table);
+	if (!s->packed) {
+		for (uint16_t i = 0; i < s->column_count; i++)
+			column_done(&s->columns[i]);
+		free(s->columns);
+		free(s->key);
+		free(s->db);
+		free(s->table);
+	}
 	free(s);
 }
 

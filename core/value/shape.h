@@ -63,11 +63,15 @@ struct shape {
 	uint16_t column_count;
 	uint16_t *key;      /* column numbers of the primary key, in key order */
 	uint16_t key_count; /* 0: no primary key */
+	bool packed;        /* all of it is one block */
 	uint32_t references;
 };
 
 /* One reference; columns zeroed. */
 struct shape *shape_new(const char *db, const char *table, uint16_t column_count);
+/* The same, made of one block: there may be ten thousand that stay. Takes the caller's reference of
+ * s, which must be the only one. */
+struct shape *shape_pack(struct shape *s);
 struct shape *shape_ref(struct shape *s);
 void shape_unref(struct shape *s); /* NULL is fine */
 /* Equal in everything that decides how rows decode and how the record schema reads (names, types,

@@ -509,6 +509,11 @@ struct producer_topic *producer_topic(struct producer *p, const char *topic)
 	return t;
 }
 
+const char *producer_topic_name(const struct producer_topic *topic)
+{
+	return topic->name;
+}
+
 static int check_fence(struct producer *p, struct err *e)
 {
 	if (!p->transactional || p->holder->producer == p->id)

@@ -35,6 +35,27 @@ START_TEST(test_references)
 }
 END_TEST
 
+START_TEST(test_packed)
+{
+	struct shape *bare = shape_pack(shape_new("d", "t", 0));
+	struct shape *s = sample(), *packed = shape_pack(sample());
+
+	ck_assert(shape_equal(s, packed));
+	ck_assert_str_eq(packed->db, "shop");
+	ck_assert_str_eq(packed->columns[1].labels[0], "active");
+	ck_assert_str_eq(packed->columns[1].labels[1], "");
+	ck_assert_ptr_null(packed->columns[2].labels);
+	ck_assert_int_eq(packed->key[0], 0);
+	ck_assert_ptr_eq(shape_ref(packed), packed);
+	shape_unref(packed);
+	ck_assert_int_eq(shape_column(packed, slice_str("price")), 2);
+	shape_unref(packed);
+	shape_unref(s);
+	ck_assert_str_eq(bare->table, "t");
+	shape_unref(bare);
+}
+END_TEST
+
 START_TEST(test_column)
 {
 	struct shape *s = sample();
@@ -164,6 +185,7 @@ int main(void)
 	Suite *s = suite_create("shape");
 
 	unit_test(s, test_references);
+	unit_test(s, test_packed);
 	unit_test(s, test_column);
 	unit_test(s, test_equal);
 	unit_test(s, test_type_text);
