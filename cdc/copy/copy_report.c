@@ -50,8 +50,9 @@ struct position_copy *copy_positions(struct copy *c, size_t room, size_t *ret_co
 							  .paused = t->paused,
 							  .kind = "first" };
 		if (!copy_is_done(t) && t->work->has_low)
-			c->positions[i].last_key =
-				(struct record_texts){ t->work->last_key, t->shape->key_count + 1u };
+			c->positions[i].last_key = (struct record_texts){
+				t->work->last_key, t->shape->key_count + 1u
+			};
 	}
 	*ret_count = c->table_count;
 	return c->positions;

@@ -266,12 +266,22 @@ static int judge_all(struct many *m, struct err *e)
 
 /* ---- all of it ------------------------------------------------------------------------------- */
 
+static int ensure(struct many *m, bool strict, struct err *e)
+{
+	int brokers;
+
+	if (admin_ping(m->admin, &brokers, e) < 0 || look(m, e) < 0 || create_missing(m, e) < 0 ||
+	    await_leaders(m, e) < 0)
+		return -1;
+	return strict ? judge_all(m, e) : 0;
+}
+
 int admin_ensure_topics(struct admin *a, const char *const *names, size_t count,
 			enum topic_keep keep, int32_t partitions, bool strict,
 			int32_t *ret_partitions, int64_t *ret_message_max, struct err *e)
 {
 	struct many m = { .keep = keep, .partitions = partitions, .count = count };
-	int brokers, rc = -1;
+	int rc;
 
 	if (admin_open(a->settings, &m.admin, e) < 0)
 		return -1;
@@ -279,9 +289,7 @@ int admin_ensure_topics(struct admin *a, const char *const *names, size_t count,
 	for (size_t i = 0; i < count; i++)
 		m.wanted[i] = (struct wanted){ .name = names[i], .index = i };
 	qsort(m.wanted, count, sizeof(*m.wanted), by_name);
-	if (admin_ping(m.admin, &brokers, e) == 0 && look(&m, e) == 0 && create_missing(&m, e) == 0 &&
-	    await_leaders(&m, e) == 0 && (!strict || judge_all(&m, e) == 0))
-		rc = 0;
+	rc = ensure(&m, strict, e);
 	for (size_t i = 0; i < count; i++) {
 		const struct wanted *w = &m.wanted[i];
 

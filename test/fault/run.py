@@ -365,7 +365,7 @@ class Run:
                 raise w.failure
         self.source_up()
         if self.on["xa"]:
-            writers.finish_xa(self.connection, self.db, self.random)
+            writers.finish_xa(self.connection, self.db, self.random, set().union(*(w.decided for w in self.writers)))
         self.mark("deliver")
         self.deliver()
         self.join_healers()

@@ -55,7 +55,7 @@ class Witness:
 
     def __init__(self, lines, db):
         self.db, self.transactions = db, []
-        self.shapes, self.prepared, self.columns = {}, {}, None
+        self.shapes, self.prepared, self.committed, self.columns = {}, {}, set(), None
         self.xa_commits = self.torn = self.rolled_back = self.cut_rows = 0
         self.reset()
         self.statement = None
@@ -175,11 +175,15 @@ class Witness:
             self.xid = xid
         elif verb == "PREPARE":
             self.prepared[xid] = self.changes
+            self.committed.discard(xid)
             self.reset()
         elif verb == "COMMIT" and self.xid == xid:   # one phase: the rows stand in this group
             self.end(True)
+        elif verb == "COMMIT" and xid in self.committed:
+            self.end(True)      # a server that was killed may have the first one in its binlog only: then it asks for another
         elif verb == "COMMIT":
             self.changes = self.prepared.pop(xid)
+            self.committed.add(xid)
             self.xa_commits += 1
             self.end(True)
         elif verb == "ROLLBACK":

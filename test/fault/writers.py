@@ -14,6 +14,7 @@ class Writer(threading.Thread):
         self.connection = self.failure = None
         self.done = self.refused = self.lost = 0
         self.hurry = False          # no more pauses
+        self.decided = set()        # XA transactions whose COMMIT was sent: nobody may roll one back
         self.left = []              # [(step at which it ends, xid, commit or rollback)]: prepared, and left to another session
 
     def run(self):
@@ -71,7 +72,12 @@ class Writer(threading.Thread):
     def end_left(self, cursor):
         while self.left and self.left[0][0] <= self.done:
             _, name, verb = self.left.pop(0)
-            cursor.execute(f"XA {verb} {name}")
+            self.decide(cursor, verb, name)
+
+    def decide(self, cursor, verb, name):
+        if verb == "COMMIT":
+            self.decided.add(name)
+        cursor.execute(f"XA {verb} {name}")
 
     def take_back(self, kind, end):
         if kind == "xa":        # an XA transaction is ended before it can be taken back; a new session forgets what was not prepared
@@ -109,19 +115,20 @@ class Writer(threading.Thread):
             self.close()
             return
         time.sleep(0 if self.hurry else 0.02)
-        cursor.execute(f"XA {how.upper()} {name}")
+        self.decide(cursor, how.upper(), name)
 
 
-def finish_xa(connection, db, random):
-    """What was left prepared is committed or rolled back."""
+def finish_xa(connection, db, random, decided):
+    """What was left prepared is committed or rolled back; a decision that was made (by name) holds."""
     with connection.cursor() as cursor:
         cursor.execute("XA RECOVER")
         for format_id, gtrid_length, _, data in cursor.fetchall():
             data = data if isinstance(data, str) else data.decode()
             if data[:gtrid_length] == db:
-                verb = random.choice(("COMMIT", "ROLLBACK"))
+                name = f"'{data[:gtrid_length]}','{data[gtrid_length:]}'"
+                verb = "COMMIT" if name in decided else random.choice(("COMMIT", "ROLLBACK"))
                 try:
-                    cursor.execute(f"XA {verb} '{data[:gtrid_length]}','{data[gtrid_length:]}',{format_id}")
+                    cursor.execute(f"XA {verb} {name},{format_id}")
                 except pymysql.err.MySQLError as refusal:
                     if refusal.args[0] not in REFUSED:      # 1402: the server has rolled it back itself
                         raise
