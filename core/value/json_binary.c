@@ -28,15 +28,15 @@ static uint32_t read_size(struct rd *in)
 
 static bool read_container(uint8_t type, struct rd *in, struct json_part *part)
 {
-	bool large = json_is_large(type);
+	bool large = json_binary_is_large(type);
 	struct rd at = *in;
-	uint64_t count = rd_le(&at, json_offset_size(large));
-	uint64_t size = rd_le(&at, json_offset_size(large));
+	uint64_t count = rd_le(&at, json_binary_offset_size(large));
+	uint64_t size = rd_le(&at, json_binary_offset_size(large));
 
 	part->count = (uint32_t)count;
 	rd_skip(in, (size_t)size);
 	return rd_ok(&at) && rd_ok(in) &&
-	       json_header_size(json_is_object(type), large, (size_t)count) <= size;
+	       json_binary_header_size(json_binary_is_object(type), large, (size_t)count) <= size;
 }
 
 /* A value of this type at `in`. */
@@ -87,7 +87,7 @@ static bool read_part(uint8_t type, struct rd in, struct json_part *ret_part)
 	return true;
 }
 
-bool json_part_read(struct slice binary, struct json_part *ret_part)
+bool json_binary_read(struct slice binary, struct json_part *ret_part)
 {
 	static const uint8_t null_literal[2] = { JSON_LITERAL, 0 };
 	struct rd in = binary.size > 0 ? rd_from(binary) : rd_of(null_literal, 2);
@@ -99,24 +99,25 @@ bool json_part_read(struct slice binary, struct json_part *ret_part)
 /* Where the entries of the values begin. */
 static size_t values_at(const struct json_part *whole)
 {
-	size_t offset = json_offset_size(json_is_large(whole->type));
+	size_t offset = json_binary_offset_size(json_binary_is_large(whole->type));
 
-	return 2 * offset + (json_is_object(whole->type) ? whole->count * (2 + offset) : 0);
+	return 2 * offset + (json_binary_is_object(whole->type) ? whole->count * (2 + offset) : 0);
 }
 
-bool json_part_member(const struct json_part *whole, uint32_t i, struct json_part *ret_part,
-		      size_t *ret_stored)
+bool json_binary_member(const struct json_part *whole, uint32_t i, struct json_part *ret_part,
+			size_t *ret_stored)
 {
-	bool large = json_is_large(whole->type);
-	size_t offset_size = json_offset_size(large);
-	size_t header = json_header_size(json_is_object(whole->type), large, whole->count);
+	bool large = json_binary_is_large(whole->type);
+	size_t offset_size = json_binary_offset_size(large);
+	size_t header =
+		json_binary_header_size(json_binary_is_object(whole->type), large, whole->count);
 	struct rd in = rd_from(whole->raw);
 	uint64_t offset;
 	uint8_t type;
 
 	rd_skip(&in, values_at(whole) + i * (1 + offset_size));
 	type = rd_u8(&in);
-	if (json_is_inline(type, large)) {
+	if (json_binary_is_inline(type, large)) {
 		*ret_stored = 0;
 		return read_part(type, rd_sub(&in, offset_size), ret_part);
 	}
@@ -130,10 +131,10 @@ bool json_part_member(const struct json_part *whole, uint32_t i, struct json_par
 	return true;
 }
 
-bool json_part_key(const struct json_part *object, uint32_t i, struct slice *ret_key)
+bool json_binary_key(const struct json_part *object, uint32_t i, struct slice *ret_key)
 {
-	bool large = json_is_large(object->type);
-	size_t offset_size = json_offset_size(large);
+	bool large = json_binary_is_large(object->type);
+	size_t offset_size = json_binary_offset_size(large);
 	struct rd in = rd_from(object->raw);
 	uint64_t offset;
 	uint16_t size;
@@ -141,7 +142,7 @@ bool json_part_key(const struct json_part *object, uint32_t i, struct slice *ret
 	rd_skip(&in, 2 * offset_size + i * (2 + offset_size));
 	offset = rd_le(&in, offset_size);
 	size = rd_u16(&in);
-	if (!rd_ok(&in) || offset < json_header_size(true, large, object->count) ||
+	if (!rd_ok(&in) || offset < json_binary_header_size(true, large, object->count) ||
 	    offset > object->raw.size)
 		return false;
 	in.at = (size_t)offset;
@@ -149,7 +150,7 @@ bool json_part_key(const struct json_part *object, uint32_t i, struct slice *ret
 	return rd_ok(&in);
 }
 
-struct slice json_part_content(const struct json_part *part)
+struct slice json_binary_content(const struct json_part *part)
 {
 	struct rd in = rd_from(part->raw);
 

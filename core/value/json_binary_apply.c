@@ -87,13 +87,14 @@ static bool open_member(struct editor *ed, struct member *m)
 
 	if (m->open)
 		return true;
-	part.count = (uint32_t)rd_le(&in, json_offset_size(json_is_large(m->type)));
-	header = json_header_size(json_is_object(m->type), json_is_large(m->type), part.count);
+	part.count = (uint32_t)rd_le(&in, json_binary_offset_size(json_binary_is_large(m->type)));
+	header = json_binary_header_size(json_binary_is_object(m->type),
+					 json_binary_is_large(m->type), part.count);
 	if (header > ed->unopened)
 		return refuse(ed, OVERLAP);
 	ed->unopened -= header;
 	w = xcalloc(1, sizeof(*w));
-	w->object = json_is_object(m->type);
+	w->object = json_binary_is_object(m->type);
 	w->members = xcalloc(part.count + 1u, sizeof(w->members[0]));
 	w->capacity = part.count + 1u;
 	m->open = true;
@@ -102,8 +103,8 @@ static bool open_member(struct editor *ed, struct member *m)
 		struct json_part inner;
 		struct slice key = { NULL, 0 };
 
-		if (!json_part_member(&part, i, &inner, &stored) ||
-		    (w->object && !json_part_key(&part, i, &key)))
+		if (!json_binary_member(&part, i, &inner, &stored) ||
+		    (w->object && !json_binary_key(&part, i, &key)))
 			return refuse(ed, "the value before is damaged");
 		w->members[i] = member_of(&inner);
 		w->members[i].key = key.data;
@@ -165,9 +166,9 @@ static bool find_leg(const struct whole *w, const struct json_leg *leg, uint32_t
 /* Opens what the leg leads into: an object for a name, an array for a cell. */
 static bool open_for(struct editor *ed, struct member *m, const struct json_leg *leg)
 {
-	if (!m->open && !json_is_container(m->type))
+	if (!m->open && !json_binary_is_container(m->type))
 		return refuse(ed, "a path leads into a scalar");
-	if ((m->open ? m->whole->object : json_is_object(m->type)) !=
+	if ((m->open ? m->whole->object : json_binary_is_object(m->type)) !=
 	    (leg->kind == JSON_LEG_MEMBER))
 		return refuse(ed, "a path has a name for an array, or a number for an object");
 	return open_member(ed, m);
@@ -269,9 +270,9 @@ static bool take_diff(struct editor *ed, struct rd *in)
 		value = rd_lenenc_bytes(in);
 	if (!rd_ok(in) || operation >= OPERATION_COUNT)
 		return refuse(ed, "the changes are damaged");
-	if (!json_path_read(path, &ed->names, legs, &count))
+	if (!json_binary_path(path, &ed->names, legs, &count))
 		return refuse(ed, "a path can't be read");
-	if (operation != OPERATION_REMOVE && !json_part_read(value, &part))
+	if (operation != OPERATION_REMOVE && !json_binary_read(value, &part))
 		return refuse(ed, "a new value is damaged");
 	return change(ed, (enum operation)operation, legs, count, member_of(&part));
 }
@@ -283,12 +284,12 @@ static size_t stored_size(const struct member *m, bool large)
 {
 	if (m->open)
 		return m->whole->size;
-	return json_is_inline(m->type, large) ? 0 : m->size;
+	return json_binary_is_inline(m->type, large) ? 0 : m->size;
 }
 
 static size_t container_size(const struct whole *w, bool large)
 {
-	size_t size = json_header_size(w->object, large, w->count);
+	size_t size = json_binary_header_size(w->object, large, w->count);
 
 	for (uint32_t i = 0; i < w->count; i++)
 		size += w->members[i].key_size + stored_size(&w->members[i], large);
@@ -323,8 +324,8 @@ static void put_number(struct buf *out, size_t v, size_t bytes)
 
 static void put_header(const struct whole *w, struct buf *out)
 {
-	size_t bytes = json_offset_size(w->large);
-	size_t at = json_header_size(w->object, w->large, w->count);
+	size_t bytes = json_binary_offset_size(w->large);
+	size_t at = json_binary_header_size(w->object, w->large, w->count);
 
 	put_number(out, w->count, bytes);
 	put_number(out, w->size, bytes);
@@ -337,7 +338,7 @@ static void put_header(const struct whole *w, struct buf *out)
 		const struct member *m = &w->members[i];
 
 		buf_add_u8(out, type_of(m));
-		if (!m->open && json_is_inline(m->type, w->large)) {
+		if (!m->open && json_binary_is_inline(m->type, w->large)) {
 			buf_add(out, m->raw, m->size);
 			put_number(out, 0, bytes - m->size);
 			continue;
@@ -357,7 +358,7 @@ static void put_whole(const struct whole *w, struct buf *out)
 
 		if (m->open)
 			put_whole(m->whole, out);
-		else if (!json_is_inline(m->type, w->large))
+		else if (!json_binary_is_inline(m->type, w->large))
 			buf_add(out, m->raw, m->size);
 	}
 }
@@ -386,7 +387,7 @@ static bool apply(struct editor *ed, struct slice before, struct slice diffs)
 
 	if (before.size > UINT32_MAX || diffs.size > UINT32_MAX)
 		return refuse(ed, "it is larger than 4 GiB");
-	if (!json_part_read(before, &part))
+	if (!json_binary_read(before, &part))
 		return refuse(ed, "the value before is damaged");
 	ed->root = member_of(&part);
 	(void)buf_reserve(&ed->names, diffs.size);

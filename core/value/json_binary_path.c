@@ -110,8 +110,8 @@ static void read_plain(struct rd *in, struct slice *ret_name)
 	*ret_name = slice_of(in->data + from, in->at - from);
 }
 
-bool json_path_read(struct slice path, struct buf *names, struct json_leg *ret_legs,
-		    size_t *ret_count)
+bool json_binary_path(struct slice path, struct buf *names, struct json_leg *ret_legs,
+		      size_t *ret_count)
 {
 	struct rd in = rd_from(path);
 	size_t n = 0;

@@ -29,36 +29,36 @@ struct json_part {
 	struct slice raw; /* the value's own bytes, behind its type */
 };
 
-static inline bool json_is_object(uint8_t type)
+static inline bool json_binary_is_object(uint8_t type)
 {
 	return type <= JSON_LARGE_OBJECT;
 }
 
-static inline bool json_is_container(uint8_t type)
+static inline bool json_binary_is_container(uint8_t type)
 {
 	return type <= JSON_LARGE_ARRAY;
 }
 
-static inline bool json_is_large(uint8_t type) /* of a container */
+static inline bool json_binary_is_large(uint8_t type) /* of a container */
 {
 	return (type & 1) != 0;
 }
 
-static inline size_t json_offset_size(bool large)
+static inline size_t json_binary_offset_size(bool large)
 {
 	return large ? 4 : 2;
 }
 
 /* Bytes of counts, keys and values of a container: where texts and values begin. */
-static inline size_t json_header_size(bool object, bool large, size_t count)
+static inline size_t json_binary_header_size(bool object, bool large, size_t count)
 {
-	size_t offset = json_offset_size(large);
+	size_t offset = json_binary_offset_size(large);
 
 	return 2 * offset + count * (1 + offset + (object ? 2 + offset : 0));
 }
 
 /* The value stands where a container's member has its offset else. */
-static inline bool json_is_inline(uint8_t type, bool large)
+static inline bool json_binary_is_inline(uint8_t type, bool large)
 {
 	return (type >= JSON_LITERAL && type <= JSON_UINT16) ||
 	       (large && (type == JSON_INT32 || type == JSON_UINT32));
@@ -66,14 +66,14 @@ static inline bool json_is_inline(uint8_t type, bool large)
 
 /* A whole value: type and what follows. False when it isn't one. What follows the value is not
  * looked at, nor are a container's members. */
-bool json_part_read(struct slice binary, struct json_part *ret_part);
+bool json_binary_read(struct slice binary, struct json_part *ret_part);
 /* Member i (below count) of a container. *ret_stored: bytes outside the container's header. */
-bool json_part_member(const struct json_part *whole, uint32_t i, struct json_part *ret_part,
-		      size_t *ret_stored);
+bool json_binary_member(const struct json_part *whole, uint32_t i, struct json_part *ret_part,
+			size_t *ret_stored);
 /* Key i of an object. */
-bool json_part_key(const struct json_part *object, uint32_t i, struct slice *ret_key);
+bool json_binary_key(const struct json_part *object, uint32_t i, struct slice *ret_key);
 /* The text, or the opaque bytes, within the raw bytes of such a value. */
-struct slice json_part_content(const struct json_part *part);
+struct slice json_binary_content(const struct json_part *part);
 
 /* ---- paths of partial updates: json_binary_path.c ---- */
 
@@ -86,7 +86,7 @@ struct json_leg {
 
 /* At most JSON_BINARY_DEPTH_MAX legs, at least one. False: no such path. `names` must have room for
  * as many bytes more as the path has; legs point there, and into the path. */
-bool json_path_read(struct slice path, struct buf *names, struct json_leg *ret_legs,
-		    size_t *ret_count);
+bool json_binary_path(struct slice path, struct buf *names, struct json_leg *ret_legs,
+		      size_t *ret_count);
 
 #endif

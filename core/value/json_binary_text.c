@@ -180,7 +180,7 @@ static void put_base64(struct slice bytes, struct buf *out)
 
 static bool put_opaque(struct printer *p, const struct json_part *part)
 {
-	struct slice content = json_part_content(part);
+	struct slice content = json_binary_content(part);
 	uint8_t type = part->raw.data[0];
 
 	if (type == COLUMN_NEWDECIMAL)
@@ -211,7 +211,7 @@ static bool put_scalar(struct printer *p, const struct json_part *part)
 	case JSON_DOUBLE:
 		return put_double(p, part);
 	case JSON_STRING:
-		return put_string(p, json_part_content(part));
+		return put_string(p, json_binary_content(part));
 	case JSON_OPAQUE:
 		return put_opaque(p, part);
 	default: /* containers are elsewhere, other types are no parts */
@@ -223,7 +223,7 @@ static bool put_key(struct printer *p, const struct json_part *object, uint32_t 
 {
 	struct slice key;
 
-	if (!json_part_key(object, i, &key))
+	if (!json_binary_key(object, i, &key))
 		return refuse(p, "a key lies outside its object");
 	if (!spend(p, key.size) || !put_string(p, key))
 		return false;
@@ -234,11 +234,12 @@ static bool put_key(struct printer *p, const struct json_part *object, uint32_t 
 /* Its bytes but for the header are spent by the members. */
 static bool put_container(struct printer *p, const struct json_part *whole, unsigned depth)
 {
-	bool object = json_is_object(whole->type);
+	bool object = json_binary_is_object(whole->type);
 
 	if (depth == JSON_BINARY_DEPTH_MAX)
 		return refuse(p, "it nests too deep");
-	if (!spend(p, json_header_size(object, json_is_large(whole->type), whole->count)))
+	if (!spend(p, json_binary_header_size(object, json_binary_is_large(whole->type),
+					      whole->count)))
 		return false;
 	buf_add_u8(p->out, object ? '{' : '[');
 	for (uint32_t i = 0; i < whole->count; i++) {
@@ -249,10 +250,11 @@ static bool put_container(struct printer *p, const struct json_part *whole, unsi
 			buf_add_str(p->out, ", ");
 		if (object && !put_key(p, whole, i))
 			return false;
-		if (!json_part_member(whole, i, &part, &stored))
+		if (!json_binary_member(whole, i, &part, &stored))
 			return refuse(p, "a value lies outside its container");
-		if (json_is_container(part.type) ? !put_container(p, &part, depth + 1)
-						 : !spend(p, stored) || !put_scalar(p, &part))
+		if (json_binary_is_container(part.type)
+			    ? !put_container(p, &part, depth + 1)
+			    : !spend(p, stored) || !put_scalar(p, &part))
 			return false;
 	}
 	buf_add_u8(p->out, object ? '}' : ']');
@@ -264,11 +266,11 @@ static int print(struct slice binary, bool as_5_7, struct buf *out, struct err *
 	struct printer p = { .out = out, .budget = binary.size, .as_5_7 = as_5_7 };
 	size_t begin = out->size;
 	struct json_part part;
-	bool good = json_part_read(binary, &part) || refuse(&p, "its first bytes are no value");
+	bool good = json_binary_read(binary, &part) || refuse(&p, "its first bytes are no value");
 
 	if (good)
-		good = json_is_container(part.type) ? put_container(&p, &part, 0)
-						    : put_scalar(&p, &part);
+		good = json_binary_is_container(part.type) ? put_container(&p, &part, 0)
+							   : put_scalar(&p, &part);
 	if (good)
 		return 0;
 	out->size = begin;

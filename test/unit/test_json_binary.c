@@ -1,12 +1,12 @@
 /*
  * test_json_binary.c - MySQL's binary JSON: values by hand, random documents against the model of
- * test/lib/json_model.h, partial updates against edits of that model, samples recorded from real
+ * test/lib/doc.h, partial updates against edits of that model, samples recorded from real
  * servers (test/golden/json.txt), and every kind of damage.
  */
 #include "core/value/json_binary.h"
 #include "core/value/charset.h"
 #include "core/value/real.h"
-#include "test/lib/json_model.h"
+#include "test/lib/doc.h"
 #include "test/unit/unit.h"
 
 #define SAMPLES "test/golden/json.txt"
@@ -101,20 +101,20 @@ START_TEST(test_json_reals_random)
 }
 END_TEST
 
-START_TEST(test_json_random)
+START_TEST(test_doc_random_fn)
 {
 	struct buf text = BUF_INIT, binary = BUF_INIT;
 
 	unit_seed();
 	for (int i = 0; i < 1500; i++) {
-		struct json_node *n = json_model_random(below, 1 + (unsigned)below(6));
+		struct doc *n = doc_random(below, 1 + (unsigned)below(6));
 
 		buf_reset(&text);
 		buf_reset(&binary);
-		json_model_text(n, &text);
-		json_model_binary(n, below, &binary);
+		doc_text(n, &text);
+		doc_binary(n, below, &binary);
 		text_is(buf_slice(&binary), buf_cstr(&text));
-		json_model_free(n);
+		doc_free(n);
 	}
 	buf_done(&text);
 	buf_done(&binary);
@@ -129,22 +129,22 @@ START_TEST(test_json_changes_random)
 
 	unit_seed();
 	for (int i = 0; i < 1500; i++) {
-		struct json_node *n = json_model_random(below, 1 + (unsigned)below(5));
+		struct doc *n = doc_random(below, 1 + (unsigned)below(5));
 		size_t wanted = below(8);
 
 		buf_reset(&text);
 		buf_reset(&binary);
 		buf_reset(&diffs);
 		buf_reset(&after);
-		json_model_binary(n, below, &binary);
+		doc_binary(n, below, &binary);
 		for (size_t k = 0; k < wanted; k++)
-			changed += json_model_change(n, below, &diffs);
-		json_model_text(n, &text);
+			changed += doc_change(n, below, &diffs);
+		doc_text(n, &text);
 		ck_assert_msg(
 			json_binary_apply(buf_slice(&binary), buf_slice(&diffs), &after, &e) == 0,
 			"%s", e.msg);
 		text_is(buf_slice(&after), buf_cstr(&text));
-		json_model_free(n);
+		doc_free(n);
 	}
 	ck_assert_int_gt(changed, 300);
 	buf_done(&text);
@@ -290,15 +290,15 @@ START_TEST(test_json_damage)
 
 	unit_seed();
 	for (int i = 0; i < 6000; i++) {
-		struct json_node *n = json_model_random(below, 1 + (unsigned)below(4));
-		struct json_node *changed = json_model_copy(n);
+		struct doc *n = doc_random(below, 1 + (unsigned)below(4));
+		struct doc *changed = doc_copy(n);
 		struct buf *victim = below(3) == 0 ? &diffs : &binary;
 
 		buf_reset(&binary);
 		buf_reset(&diffs);
-		json_model_binary(n, below, &binary);
+		doc_binary(n, below, &binary);
 		for (size_t k = below(3); k > 0; k--)
-			(void)json_model_change(changed, below, &diffs);
+			(void)doc_change(changed, below, &diffs);
 		for (size_t k = 1 + below(4); k > 0 && victim->size > 0; k--)
 			victim->data[below(victim->size < 40 || below(2) ? victim->size : 40)] =
 				(uint8_t)below(below(2) ? 256 : 16);
@@ -311,8 +311,8 @@ START_TEST(test_json_damage)
 		exact.data = realloc(exact.data, binary.size > 0 ? binary.size : 1);
 		try_both(&exact, &diffs);
 		free(exact.data);
-		json_model_free(n);
-		json_model_free(changed);
+		doc_free(n);
+		doc_free(changed);
 	}
 	for (int i = 0; i < 20000; i++) {
 		buf_reset(&binary);
@@ -388,7 +388,7 @@ int main(void)
 	unit_test(s, test_json_by_hand);
 	unit_test(s, test_json_reals);
 	unit_test(s, test_json_reals_random);
-	unit_test_slow(s, test_json_random, 60);
+	unit_test_slow(s, test_doc_random_fn, 60);
 	unit_test_slow(s, test_json_changes_random, 60);
 	unit_test(s, test_json_changes_refused);
 	unit_test(s, test_json_refused);

@@ -1,37 +1,37 @@
 /*
- * json_model.c - random JSON documents, printed and packed in the plainest way there is.
+ * doc.c - random JSON documents, printed and packed in the plainest way there is.
  *
  * The packed form is built from the inside out into buffers of their own, and put together: slow,
  * and unlike the code it tests.
  */
-#include "test/lib/json_model.h"
+#include "test/lib/doc.h"
 
 #include "core/base/mem.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 
-static struct json_node *node_new(enum json_kind kind)
+static struct doc *node_new(enum doc_kind kind)
 {
-	struct json_node *n = xcalloc(1, sizeof(*n));
+	struct doc *n = xcalloc(1, sizeof(*n));
 
 	n->kind = kind;
 	return n;
 }
 
-void json_model_free(struct json_node *n)
+void doc_free(struct doc *n)
 {
 	for (size_t i = 0; i < n->count; i++)
-		json_model_free(n->members[i]);
+		doc_free(n->members[i]);
 	free(n->members);
 	buf_done(&n->bytes);
 	buf_done(&n->key);
 	free(n);
 }
 
-struct json_node *json_model_copy(const struct json_node *n)
+struct doc *doc_copy(const struct doc *n)
 {
-	struct json_node *c = node_new(n->kind);
+	struct doc *c = node_new(n->kind);
 
 	c->i = n->i;
 	buf_add_slice(&c->bytes, buf_slice(&n->bytes));
@@ -39,13 +39,13 @@ struct json_node *json_model_copy(const struct json_node *n)
 	c->count = n->count;
 	c->members = xcalloc(n->count + 1, sizeof(c->members[0]));
 	for (size_t i = 0; i < n->count; i++)
-		c->members[i] = json_model_copy(n->members[i]);
+		c->members[i] = doc_copy(n->members[i]);
 	return c;
 }
 
 /* ---- random ---- */
 
-static void random_string(json_random random, size_t size, struct buf *out)
+static void random_string(doc_random_fn random, size_t size, struct buf *out)
 {
 	static const char *const pieces[] = { "a",
 					      "bc",
@@ -70,7 +70,7 @@ static void random_string(json_random random, size_t size, struct buf *out)
 		buf_add_str(out, pieces[random(sizeof(pieces) / sizeof(pieces[0]))]);
 }
 
-static size_t random_size(json_random random)
+static size_t random_size(doc_random_fn random)
 {
 	switch (random(12)) {
 	case 0:
@@ -84,7 +84,7 @@ static size_t random_size(json_random random)
 	}
 }
 
-static int64_t random_integer(json_random random)
+static int64_t random_integer(doc_random_fn random)
 {
 	static const int64_t edges[] = { 0,          1,          -1,        INT16_MAX,
 					 INT16_MIN,  UINT16_MAX, INT32_MAX, INT32_MIN,
@@ -96,15 +96,14 @@ static int64_t random_integer(json_random random)
 
 static int compare(const void *a, const void *b)
 {
-	const struct json_node *x = *(struct json_node *const *)a,
-			       *y = *(struct json_node *const *)b;
+	const struct doc *x = *(struct doc *const *)a, *y = *(struct doc *const *)b;
 
 	if (x->key.size != y->key.size)
 		return x->key.size < y->key.size ? -1 : 1;
 	return x->key.size == 0 ? 0 : memcmp(x->key.data, y->key.data, x->key.size);
 }
 
-static void sort_members(struct json_node *n)
+static void sort_members(struct doc *n)
 {
 	size_t kept = 0;
 
@@ -112,38 +111,37 @@ static void sort_members(struct json_node *n)
 		qsort(n->members, n->count, sizeof(n->members[0]), compare);
 	for (size_t i = 0; i < n->count; i++) {
 		if (kept > 0 && compare(&n->members[i], &n->members[kept - 1]) == 0)
-			json_model_free(n->members[i]);
+			doc_free(n->members[i]);
 		else
 			n->members[kept++] = n->members[i];
 	}
 	n->count = kept;
 }
 
-static void random_members(struct json_node *n, json_random random, unsigned depth)
+static void random_members(struct doc *n, doc_random_fn random, unsigned depth)
 {
 	n->count = random(20) == 0 ? random(400) : random(6);
 	n->members = xcalloc(n->count + 1, sizeof(n->members[0]));
 	for (size_t i = 0; i < n->count; i++) {
-		n->members[i] = json_model_random(random, depth - 1);
-		if (n->kind == MODEL_OBJECT)
+		n->members[i] = doc_random(random, depth - 1);
+		if (n->kind == DOC_OBJECT)
 			random_string(random, random(8), &n->members[i]->key);
 	}
-	if (n->kind == MODEL_OBJECT)
+	if (n->kind == DOC_OBJECT)
 		sort_members(n);
 }
 
-struct json_node *json_model_random(json_random random, unsigned depth)
+struct doc *doc_random(doc_random_fn random, unsigned depth)
 {
-	struct json_node *n =
-		node_new((enum json_kind)random(depth > 0 ? MODEL_OBJECT + 1 : MODEL_ARRAY));
+	struct doc *n = node_new((enum doc_kind)random(depth > 0 ? DOC_OBJECT + 1 : DOC_ARRAY));
 
-	if (n->kind == MODEL_STRING || n->kind == MODEL_OPAQUE)
+	if (n->kind == DOC_STRING || n->kind == DOC_OPAQUE)
 		random_string(random, random_size(random), &n->bytes);
-	else if (n->kind == MODEL_DOUBLE || n->kind == MODEL_DECIMAL)
+	else if (n->kind == DOC_DOUBLE || n->kind == DOC_DECIMAL)
 		n->i = (int64_t)random(2000000) - 1000000;
-	else if (n->kind == MODEL_INT || n->kind == MODEL_UINT)
+	else if (n->kind == DOC_INT || n->kind == DOC_UINT)
 		n->i = random_integer(random);
-	else if (n->kind == MODEL_ARRAY || n->kind == MODEL_OBJECT)
+	else if (n->kind == DOC_ARRAY || n->kind == DOC_OBJECT)
 		random_members(n, random, depth);
 	return n;
 }
@@ -184,7 +182,7 @@ static void base64(struct slice s, struct buf *out)
 		unsigned v = 0;
 
 		for (size_t i = bit; i < bit + 6; i++)
-			v = v << 1 | (i / 8 < s.size ? s.data[i / 8] >> (7 - i % 8) & 1u : 0u);
+			v = v << 1 | (i / 8 < s.size && (s.data[i / 8] >> (7 - i % 8) & 1) != 0);
 		if (line++ == 76) {
 			buf_add_str(out, "\\n");
 			line = 1;
@@ -211,57 +209,57 @@ static void double_text(int64_t quarters, struct buf *out)
 	buf_add_format(out, "%s%" PRId64 "%s", quarters < 0 ? "-" : "", size / 4, parts[size % 4]);
 }
 
-static void members_text(const struct json_node *n, struct buf *out)
+static void members_text(const struct doc *n, struct buf *out)
 {
-	buf_add_u8(out, n->kind == MODEL_OBJECT ? '{' : '[');
+	buf_add_u8(out, n->kind == DOC_OBJECT ? '{' : '[');
 	for (size_t i = 0; i < n->count; i++) {
 		buf_add_str(out, i > 0 ? ", " : "");
-		if (n->kind == MODEL_OBJECT) {
+		if (n->kind == DOC_OBJECT) {
 			quoted(buf_slice(&n->members[i]->key), out);
 			buf_add_str(out, ": ");
 		}
-		json_model_text(n->members[i], out);
+		doc_text(n->members[i], out);
 	}
-	buf_add_u8(out, n->kind == MODEL_OBJECT ? '}' : ']');
+	buf_add_u8(out, n->kind == DOC_OBJECT ? '}' : ']');
 }
 
-void json_model_text(const struct json_node *n, struct buf *out)
+void doc_text(const struct doc *n, struct buf *out)
 {
 	switch (n->kind) {
-	case MODEL_NULL:
+	case DOC_NULL:
 		buf_add_str(out, "null");
 		return;
-	case MODEL_TRUE:
+	case DOC_TRUE:
 		buf_add_str(out, "true");
 		return;
-	case MODEL_FALSE:
+	case DOC_FALSE:
 		buf_add_str(out, "false");
 		return;
-	case MODEL_INT:
+	case DOC_INT:
 		buf_add_format(out, "%" PRId64, n->i);
 		return;
-	case MODEL_UINT:
+	case DOC_UINT:
 		buf_add_format(out, "%" PRIu64, (uint64_t)n->i);
 		return;
-	case MODEL_DOUBLE:
+	case DOC_DOUBLE:
 		double_text(n->i, out);
 		return;
-	case MODEL_STRING:
+	case DOC_STRING:
 		quoted(buf_slice(&n->bytes), out);
 		return;
-	case MODEL_OPAQUE:
+	case DOC_OPAQUE:
 		buf_add_str(out, "\"base64:type15:");
 		base64(buf_slice(&n->bytes), out);
 		buf_add_u8(out, '"');
 		return;
-	case MODEL_DECIMAL:
+	case DOC_DECIMAL:
 		fixed(n->i, 100, 2, out);
 		return;
-	case MODEL_DATETIME:
+	case DOC_DATETIME:
 		buf_add_str(out, "\"2024-02-29 12:34:56.000789\"");
 		return;
-	case MODEL_ARRAY:
-	case MODEL_OBJECT:
+	case DOC_ARRAY:
+	case DOC_OBJECT:
 		members_text(n, out);
 		return;
 	}
@@ -304,9 +302,9 @@ static void datetime(struct buf *out)
 	le(out, (ymd << 17 | hms) << 24 | 789, 8);
 }
 
-static void integer(const struct json_node *n, struct buf *out)
+static void integer(const struct doc *n, struct buf *out)
 {
-	bool is_signed = n->kind == MODEL_INT;
+	bool is_signed = n->kind == DOC_INT;
 	uint64_t v = (uint64_t)n->i;
 
 	if (is_signed ? n->i >= INT16_MIN && n->i <= INT16_MAX : v <= UINT16_MAX) {
@@ -327,10 +325,10 @@ static bool inlined(uint8_t type, bool large)
 }
 
 /* `parts`: each member packed. Offsets are counted from what follows the type. */
-static void container(const struct json_node *n, const struct buf *parts, const size_t *gaps,
-		      bool large, struct buf *out)
+static void container(const struct doc *n, const struct buf *parts, const size_t *gaps, bool large,
+		      struct buf *out)
 {
-	bool object = n->kind == MODEL_OBJECT;
+	bool object = n->kind == DOC_OBJECT;
 	size_t width = large ? 4 : 2, at = 2 * width + n->count * (1 + width), size;
 
 	if (object)
@@ -369,13 +367,13 @@ static void container(const struct json_node *n, const struct buf *parts, const 
 	}
 }
 
-static void container_binary(const struct json_node *n, json_random random, struct buf *out)
+static void container_binary(const struct doc *n, doc_random_fn random, struct buf *out)
 {
 	struct buf *parts = xcalloc(n->count + 1, sizeof(parts[0]));
 	size_t *gaps = xcalloc(n->count + 1, sizeof(gaps[0])), from = out->size, total = 20;
 
 	for (size_t i = 0; i < n->count; i++) {
-		json_model_binary(n->members[i], random, &parts[i]);
+		doc_binary(n->members[i], random, &parts[i]);
 		gaps[i] = random != NULL && random(10) == 0 ? random(5) : 0;
 		total += parts[i].size + gaps[i] + n->members[i]->key.size + 11;
 	}
@@ -387,43 +385,43 @@ static void container_binary(const struct json_node *n, json_random random, stru
 	free(gaps);
 }
 
-void json_model_binary(const struct json_node *n, json_random random, struct buf *out)
+void doc_binary(const struct doc *n, doc_random_fn random, struct buf *out)
 {
 	double d = (double)n->i / 4;
 
 	switch (n->kind) {
-	case MODEL_NULL:
+	case DOC_NULL:
 		buf_add(out, "\x04\x00", 2);
 		return;
-	case MODEL_TRUE:
+	case DOC_TRUE:
 		buf_add(out, "\x04\x01", 2);
 		return;
-	case MODEL_FALSE:
+	case DOC_FALSE:
 		buf_add(out, "\x04\x02", 2);
 		return;
-	case MODEL_INT:
-	case MODEL_UINT:
+	case DOC_INT:
+	case DOC_UINT:
 		integer(n, out);
 		return;
-	case MODEL_DOUBLE:
+	case DOC_DOUBLE:
 		buf_add_u8(out, 11);
 		buf_add(out, &d, 8);
 		return;
-	case MODEL_STRING:
-	case MODEL_OPAQUE:
-		buf_add(out, n->kind == MODEL_STRING ? "\x0c" : "\x0f\x0f",
-			n->kind == MODEL_STRING ? 1 : 2);
+	case DOC_STRING:
+	case DOC_OPAQUE:
+		buf_add(out, n->kind == DOC_STRING ? "\x0c" : "\x0f\x0f",
+			n->kind == DOC_STRING ? 1 : 2);
 		variable(out, n->bytes.size);
 		buf_add_slice(out, buf_slice(&n->bytes));
 		return;
-	case MODEL_DECIMAL:
+	case DOC_DECIMAL:
 		decimal(out, n->i);
 		return;
-	case MODEL_DATETIME:
+	case DOC_DATETIME:
 		datetime(out);
 		return;
-	case MODEL_ARRAY:
-	case MODEL_OBJECT:
+	case DOC_ARRAY:
+	case DOC_OBJECT:
 		container_binary(n, random, out);
 		return;
 	}
@@ -448,7 +446,7 @@ static void path_key(struct slice key, struct buf *path)
 		quoted(key, path);
 }
 
-static void path_cell(size_t at, size_t count, json_random random, struct buf *path)
+static void path_cell(size_t at, size_t count, doc_random_fn random, struct buf *path)
 {
 	if (at >= count || random(4) > 0)
 		buf_add_format(path, "[%zu]", at);
@@ -458,9 +456,9 @@ static void path_cell(size_t at, size_t count, json_random random, struct buf *p
 		buf_add_format(path, "[last-%zu]", count - 1 - at);
 }
 
-static void path_member(const struct json_node *n, size_t at, json_random random, struct buf *path)
+static void path_member(const struct doc *n, size_t at, doc_random_fn random, struct buf *path)
 {
-	if (n->kind == MODEL_OBJECT)
+	if (n->kind == DOC_OBJECT)
 		path_key(buf_slice(&n->members[at]->key), path);
 	else
 		path_cell(at, n->count, random, path);
@@ -479,8 +477,8 @@ static void lenenc(struct buf *out, size_t n)
 	}
 }
 
-static void add_diff(uint8_t operation, const struct buf *path, const struct json_node *value,
-		     json_random random, struct buf *diffs)
+static void add_diff(uint8_t operation, const struct buf *path, const struct doc *value,
+		     doc_random_fn random, struct buf *diffs)
 {
 	struct buf binary = BUF_INIT;
 
@@ -488,20 +486,19 @@ static void add_diff(uint8_t operation, const struct buf *path, const struct jso
 	lenenc(diffs, path->size);
 	buf_add_slice(diffs, buf_slice(path));
 	if (value != NULL) {
-		json_model_binary(value, random, &binary);
+		doc_binary(value, random, &binary);
 		lenenc(diffs, binary.size);
 		buf_add_slice(diffs, buf_slice(&binary));
 	}
 	buf_done(&binary);
 }
 
-static void insert_member(struct json_node *n, struct json_node *fresh, json_random random,
-			  struct buf *path)
+static void insert_member(struct doc *n, struct doc *fresh, doc_random_fn random, struct buf *path)
 {
 	size_t at = n->count;
 
 	n->members = realloc(n->members, (n->count + 1) * sizeof(n->members[0]));
-	if (n->kind == MODEL_OBJECT) {
+	if (n->kind == DOC_OBJECT) {
 		buf_add_format(&fresh->key, "new%zu", (size_t)random(1u << 30));
 		path_key(buf_slice(&fresh->key), path);
 		n->members[n->count++] = fresh;
@@ -516,26 +513,26 @@ static void insert_member(struct json_node *n, struct json_node *fresh, json_ran
 	n->count++;
 }
 
-bool json_model_change(struct json_node *root, json_random random, struct buf *diffs)
+bool doc_change(struct doc *root, doc_random_fn random, struct buf *diffs)
 {
 	struct buf path = BUF_INIT;
-	struct json_node *n = root, *fresh = NULL;
+	struct doc *n = root, *fresh = NULL;
 	uint8_t operation;
 	size_t at;
 
-	if (root->kind < MODEL_ARRAY)
+	if (root->kind < DOC_ARRAY)
 		return false;
 	buf_add_u8(&path, '$');
 	while (n->count > 0 && random(3) > 0) {
 		at = random(n->count);
-		if (n->members[at]->kind < MODEL_ARRAY)
+		if (n->members[at]->kind < DOC_ARRAY)
 			break;
 		path_member(n, at, random, &path);
 		n = n->members[at];
 	}
 	operation = n->count == 0 ? 1 : (uint8_t)random(3);
 	if (operation != 2)
-		fresh = json_model_random(random, (unsigned)random(3));
+		fresh = doc_random(random, (unsigned)random(3));
 	if (operation == 1) {
 		insert_member(n, fresh, random, &path);
 	} else {
@@ -543,7 +540,7 @@ bool json_model_change(struct json_node *root, json_random random, struct buf *d
 		path_member(n, at, random, &path);
 		if (operation == 0)
 			buf_add_slice(&fresh->key, buf_slice(&n->members[at]->key));
-		json_model_free(n->members[at]);
+		doc_free(n->members[at]);
 		if (operation == 0)
 			n->members[at] = fresh;
 		else
