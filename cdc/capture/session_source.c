@@ -79,14 +79,6 @@ static int read_binlogs(struct db *db, const char *file, struct binlog *ret_binl
 	return rc;
 }
 
-/* Binlog files are numbered; a longer name is a higher number. */
-static int compare_files(const char *a, const char *b)
-{
-	size_t n = strlen(a), m = strlen(b);
-
-	return n != m ? (n < m ? -1 : 1) : strcmp(a, b);
-}
-
 /* ---- refusals ------------------------------------------------------------------------------- */
 
 static int refuse(struct err *e)
@@ -188,7 +180,7 @@ static int check_reset(struct session *s, struct db *db, const struct position_r
 
 	if (position->file[0] == '\0' || binlog->first[0] == '\0' ||
 	    strcmp(position->source, s->source) != 0 ||
-	    compare_files(position->file, binlog->first) < 0)
+	    gtid_file_compare(position->file, binlog->first) < 0)
 		return 0;
 	if (binlog->has_file) {
 		buf_add_str(&sql, "SELECT BINLOG_GTID_POS(");
