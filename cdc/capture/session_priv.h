@@ -51,11 +51,11 @@ struct session {
 	bool lost, refused_lost; /* no server has what follows our position (session_source.c) */
 	struct buf fingerprint;
 	char file[512];
-	uint32_t file_position;
+	uint64_t file_position;
 
 	/* The source transaction in hand. */
-	char open_gtid[GTID_TEXT_SIZE]; /* it was cut: the part up to open_changes is delivered; ""
-					 */
+	char open_gtid[GTID_ID_SIZE]; /* it was cut: the part up to open_changes is delivered; ""
+				       */
 	int64_t open_changes;
 	int64_t part_seq; /* seq before the part that isn't committed yet */
 	int64_t order;    /* of the last change taken from the group */

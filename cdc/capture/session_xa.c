@@ -105,7 +105,7 @@ int session_xa_prepare(struct session *s, struct err *e)
 					    .gtid = info->rows ? info->gtid_text : "",
 					    .gtid_set = info->rows ? buf_cstr(&set) : "",
 					    .file = s->file,
-					    .file_position = s->file_position });
+					    .file_position = (int64_t)s->file_position });
 	buf_done(&set);
 	return 0;
 }

@@ -181,7 +181,7 @@ static int snapshot_open(struct db *db, const struct chunk_request *request, str
 			return err_retry(e,
 					 "table %s.%s: a snapshot of the source (%s:%" PRIu64
 					 ") does not see what the binlog "
-					 "stream has delivered (%s:%u)",
+					 "stream has delivered (%s:%" PRIu64 ")",
 					 request->db, request->table, place.file, place.position,
 					 request->seen_file, request->seen_position);
 		if (db_run(db, "COMMIT", e) < 0)

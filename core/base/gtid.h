@@ -55,8 +55,8 @@ char *gtid_text(const struct gtid *g, char *out);
 
 void gtid_set_done(struct gtid_set *s);
 /* "0-1-5,1-2-7", MySQL's "uuid:1-5,uuid:tag:1-3", or a place; blanks around the parts are fine, ""
- * is the empty position. ERR_DATA: malformed, a domain that comes twice, more than GTID_DOMAINS_MAX or
- * GTID_RANGES_MAX. Replaces what *s held, only on success. */
+ * is the empty position. ERR_DATA: malformed, a domain that comes twice, more than GTID_DOMAINS_MAX
+ * or GTID_RANGES_MAX. Replaces what *s held, only on success. */
 int gtid_set_parse(struct slice text, struct gtid_set *s, struct err *e);
 /* Appends the text, sorted by domain. */
 void gtid_set_text(const struct gtid_set *s, struct buf *out);
