@@ -68,13 +68,13 @@ void writer_varlen(struct buf *b, uint64_t v)
 void writer_event(struct writer *w, uint8_t type, uint16_t flags, struct slice body)
 {
 	size_t from = w->out.size, size = HEADER_SIZE + body.size + (w->bare ? 0 : 4);
-	bool artificial = (flags & 0x20) != 0;
+	bool artificial = (flags & 0x20) != 0 || w->hidden;
 
 	writer_le(&w->out, 1700000000, 4);
 	writer_le(&w->out, type, 1);
 	writer_le(&w->out, 77, 4);
 	writer_le(&w->out, size, 4);
-	writer_le(&w->out, artificial || w->bare ? 0 : w->position + size, 4);
+	writer_le(&w->out, artificial ? 0 : w->position + size, 4);
 	writer_le(&w->out, flags, 2);
 	buf_add_slice(&w->out, body);
 	if (!artificial)
@@ -83,21 +83,22 @@ void writer_event(struct writer *w, uint8_t type, uint16_t flags, struct slice b
 		writer_le(&w->out, crc32(0, w->out.data + from, (uInt)(w->out.size - from)), 4);
 }
 
-void writer_begin(struct writer *w, const char *file, bool checksums)
+void writer_begin(struct writer *w, const char *file, uint64_t position, bool checksums)
 {
 	struct buf body = BUF_INIT;
 
-	writer_le(&body, 4, 8);
+	writer_le(&body, position, 8);
 	buf_add_str(&body, file);
 	w->bare = !checksums;
 	writer_event(w, ROTATE, 0x20, buf_slice(&body));
-	w->position = 4;
+	w->position = position;
+	w->hidden = position > 4;
 	buf_reset(&body);
 	writer_le(&body, 4, 2);
 	buf_add_str(&body, "8.0.31");
 	while (body.size < 52)
 		buf_add_u8(&body, 0);
-	writer_le(&body, 1700000000, 4);
+	writer_le(&body, w->hidden ? 0 : 1700000000, 4);
 	writer_le(&body, HEADER_SIZE, 1);
 	for (int type = 1; type <= 42; type++)
 		buf_add_u8(&body, type == TABLE_MAP ? 8 : 0);
@@ -105,6 +106,7 @@ void writer_begin(struct writer *w, const char *file, bool checksums)
 	if (!checksums) /* room for one all the same */
 		writer_le(&body, 0, 4);
 	writer_event(w, FORMAT, 0, buf_slice(&body));
+	w->hidden = false;
 	buf_done(&body);
 }
 

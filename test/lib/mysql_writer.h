@@ -14,6 +14,7 @@
 struct writer {
 	struct buf out;
 	bool bare;
+	bool hidden;       /* what is written stands in no file */
 	uint64_t position; /* of the next event in its file */
 };
 
@@ -24,8 +25,9 @@ void writer_lenenc(struct buf *b, uint64_t v);
 void writer_varlen(struct buf *b, uint64_t v);
 
 void writer_event(struct writer *w, uint8_t type, uint16_t flags, struct slice body);
-/* ROTATE as the server sends it before anything else, then FORMAT_DESCRIPTION. */
-void writer_begin(struct writer *w, const char *file, bool checksums);
+/* ROTATE as the server sends it before anything else, then FORMAT_DESCRIPTION. position: where in
+ * the file it begins to send; beyond 4, the FORMAT_DESCRIPTION does not count. */
+void writer_begin(struct writer *w, const char *file, uint64_t position, bool checksums);
 
 /* fields: how much of the body a server of some version writes. */
 enum writer_gtid { WRITER_56, WRITER_57, WRITER_80, WRITER_80_REPLICATED };

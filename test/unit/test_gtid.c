@@ -568,11 +568,11 @@ int main(void)
 	unit_test(s, test_text);
 	unit_test(s, test_domains_limit);
 	unit_test(s, test_compare);
-	unit_test(s, test_random);
+	unit_test_slow(s, test_random, 60);
 	unit_test(s, test_mysql_text);
 	unit_test(s, test_mysql_refused);
 	unit_test(s, test_mysql_limit);
-	unit_test(s, test_mysql_random);
+	unit_test_slow(s, test_mysql_random, 60);
 	unit_test(s, test_dialects_do_not_mix);
 	unit_test(s, test_place);
 	unit_test(s, test_ids);
