@@ -100,6 +100,12 @@ int session_source_open(struct session *s, const struct position_record *positio
 int session_source_present(struct db *db, struct gtid_set *set, struct err *e);
 /* gtid_set is where the oldest binlog file begins. */
 int session_source_oldest(struct session *s, struct db *db, struct err *e);
+/* What to do where the binlog does not have what follows. EXIT_PURGED; returns -1. */
+int session_source_refuse(struct err *e);
+/* session_source_mysql.c: session_source_open()'s question, and session_source_oldest(). */
+int session_source_check_mysql(struct session *s, struct db *db,
+			       const struct position_record *position, struct err *e);
+int session_source_oldest_mysql(struct session *s, struct db *db, struct err *e);
 /* s->lost: the position moves to the present, and is written with the reconciling copies that are
  * queued. */
 int session_source_move(struct session *s, const struct gtid_set *present, struct err *e);
