@@ -45,7 +45,7 @@ expand()
 	esac
 }
 
-# end SIGNAL SERVER...: signals all at once and waits for each; one that ignores TERM for a minute is killed.
+# end SIGNAL SERVER...: signals all at once and waits for each; one that ignores TERM for three minutes is killed.
 end()
 {
 	local signal=$1 server pid deadline
@@ -53,11 +53,11 @@ end()
 	for server in "$@"; do
 		if pid=$(pid_of "$server"); then kill -s "$signal" "$pid" 2>/dev/null || :; fi
 	done
-	deadline=$((SECONDS + 60))
+	deadline=$((SECONDS + 180))
 	for server in "$@"; do
 		while pid=$(pid_of "$server"); do
 			if [ $SECONDS -ge $deadline ]; then
-				say "$server (pid $pid) did not end within 60 s: killing it"
+				say "$server (pid $pid) did not end within 180 s: killing it"
 				kill -s KILL "$pid" 2>/dev/null || :
 				deadline=$((SECONDS + 10))
 			fi
@@ -80,7 +80,7 @@ launch()
 # wait_for SERVER LOG TEXT: until the log says so.
 wait_for()
 {
-	local deadline=$((SECONDS + 120))
+	local deadline=$((SECONDS + 300))
 	until grep -qF "$3" "$2" 2>/dev/null; do
 		if ! pid_of "$1" >/dev/null; then
 			sleep 0.2        # it may just be on its way from bash to the server
@@ -89,7 +89,7 @@ wait_for()
 				die "$1 ended while starting" "All it said is in $2."
 			}
 		fi
-		[ $SECONDS -lt $deadline ] || die "$1 is not ready after 120 s" "What it said is in $2."
+		[ $SECONDS -lt $deadline ] || die "$1 is not ready after 300 s" "What it said is in $2."
 		sleep 0.05
 	done
 }
