@@ -179,6 +179,7 @@ static int add_format(struct event_json *j, const struct event *ev, struct buf *
 	if (event_format_read(ev, &j->format, e) < 0)
 		return -1;
 	catalog_reset(j->catalog);
+	catalog_server(j->catalog, j->format.server_version);
 	add_key_text(out, "server", slice_str(j->format.server_version));
 	buf_add_format(out, ",\"checksum\":\"%s\"",
 		       j->format.checksum == EVENT_CHECKSUM_CRC32 ? "crc32" : "none");

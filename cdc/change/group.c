@@ -396,6 +396,7 @@ static int scan_format(struct group *g, const struct event *ev, struct err *e)
 {
 	if (event_format_read(ev, &g->format, e) < 0)
 		return -1;
+	catalog_server(g->catalog, g->format.server_version);
 	if (g->format.created != 0) {
 		catalog_reset(g->catalog);
 		g->last_table = NULL;
