@@ -51,7 +51,7 @@ endif
 
 # Foreign headers count as system headers: their warnings are not ours to fix. Asked for when the first recipe
 # needs it, so that `make help` and `make demo` work before anything is installed.
-packages := libmariadb rdkafka avro-c jansson inih libmicrohttpd libcurl sqlite3 zlib
+packages := libmariadb rdkafka avro-c jansson inih libmicrohttpd libcurl sqlite3 zlib libzstd
 once = $(eval $(1) := $(2))$($(1))
 lib_cflags = $(call once,lib_cflags,$(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(packages))))
 lib_libs = $(call once,lib_libs,$(shell pkg-config --libs $(packages)) -lpthread -lm)
@@ -102,7 +102,7 @@ programs := $(if $(wildcard cli/main.c),$(B)/millrace) $(if $(load_sources),$(B)
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all help units benches demo check test faults faults-prove lint format bench memory install clean golden-update FORCE
+.PHONY: all help units benches demo check test servers faults faults-prove lint format bench memory install clean golden-update FORCE
 
 all: $(lib) $(programs) ## build everything that gets installed (the default)
 
@@ -124,6 +124,10 @@ check: ## unit tests, golden files, layers and lint: seconds, no servers
 
 test: ## everything, with real servers; ends with 'N passed, N failed'
 	@MAKEFLAGS= scripts/test
+
+servers: ## fetch every database that Millrace is tested with, about 0.5 GB; then a table of them
+	@scripts/setup --servers
+	@scripts/databases list
 
 faults: ## random histories under faults against real servers: SEED=n RUNS=n LANES=n
 	@MAKEFLAGS= scripts/faults run '$(SEED)' '$(RUNS)' '$(LANES)'
@@ -161,7 +165,7 @@ install: all ## install under DESTDIR and PREFIX (default /usr/local)
 		install -D -m 644 $(B)/$$f '$(DESTDIR)$(PREFIX)/lib/systemd/system/'$$f; done
 
 clean: ## remove what was compiled (what scripts/setup fetched stays)
-	@[ ! -d build ] || find build -mindepth 1 -maxdepth 1 ! -name kafka ! -name venv ! -name 'setup.*' -exec rm -rf {} +
+	@[ ! -d build ] || find build -mindepth 1 -maxdepth 1 ! -name kafka ! -name servers ! -name venv ! -name 'setup.*' -exec rm -rf {} +
 
 # ---- rules -------------------------------------------------------------------------------------------------
 # A file that changes only when its content does: what depends on it is rebuilt when flags or file lists change.

@@ -26,6 +26,8 @@ enum event_type {
 	EVENT_STOP = 3,
 	EVENT_ROTATE = 4,
 	EVENT_INTVAR = 5,
+	EVENT_APPEND_BLOCK = 9,
+	EVENT_DELETE_FILE = 11,
 	EVENT_RAND = 13,
 	EVENT_USER_VAR = 14,
 	EVENT_FORMAT_DESCRIPTION = 15,
@@ -43,7 +45,16 @@ enum event_type {
 	EVENT_WRITE_ROWS = 30,
 	EVENT_UPDATE_ROWS = 31,
 	EVENT_DELETE_ROWS = 32,
+	EVENT_MYSQL_GTID = 33,
+	EVENT_MYSQL_ANONYMOUS_GTID = 34,
+	EVENT_PREVIOUS_GTIDS = 35,
+	EVENT_TRANSACTION_CONTEXT = 36, /* group replication, between its members only */
+	EVENT_VIEW_CHANGE = 37, /* group replication: who is a member now; in a group alone */
 	EVENT_XA_PREPARE = 38,
+	EVENT_PARTIAL_UPDATE_ROWS = 39,
+	EVENT_TRANSACTION_PAYLOAD = 40,
+	EVENT_HEARTBEAT_V2 = 41,
+	EVENT_MYSQL_GTID_TAGGED = 42,
 	EVENT_ANNOTATE_ROWS = 160,
 	EVENT_BINLOG_CHECKPOINT = 161,
 	EVENT_GTID = 162,
@@ -136,6 +147,19 @@ struct event_gtid {
 	struct slice xid_gtrid, xid_bqual;
 };
 int event_gtid_read(const struct event *ev, struct event_gtid *ret_gtid, struct err *e);
+
+/* MYSQL_GTID, MYSQL_ANONYMOUS_GTID and MYSQL_GTID_TAGGED begin a group, whose kind shows only by
+ * what follows: BEGIN or XA START, or a statement that stands alone. */
+struct event_mysql_gtid {
+	bool anonymous;       /* id is nothing then */
+	struct gtid_range id; /* first and last are the same */
+	uint8_t flags;
+	uint64_t commit_us; /* at the server where it was committed first; 0: older than 8.0.1 */
+	uint64_t size;      /* of the whole group in bytes of its file; 0: older than 8.0.2 */
+};
+int event_mysql_gtid_read(const struct event *ev, struct event_mysql_gtid *ret_gtid, struct err *e);
+/* PREVIOUS_GTIDS: the set that the file begins behind. Replaces *set. */
+int event_previous_gtids_read(const struct event *ev, struct gtid_set *set, struct err *e);
 
 /* GTID_LIST: the position at the beginning of a file. Also sent artificially when a stream reaches
  * its start. */

@@ -22,13 +22,10 @@ enum {
 	WIRE_NEWDATE = 14,
 	WIRE_BLOB_COMPRESSED = 140,
 	WIRE_VARCHAR_COMPRESSED = 141,
-	WIRE_VECTOR = 242,
-	WIRE_JSON = 245,
 	WIRE_TINY_BLOB = 249,
 	WIRE_MEDIUM_BLOB = 250,
 	WIRE_LONG_BLOB = 251,
 	WIRE_VAR_STRING = 253,
-	WIRE_GEOMETRY = 255,
 };
 
 static int bad(struct err *e, const char *what)
@@ -149,13 +146,13 @@ static int metadata_size(uint8_t type)
 	case COLUMN_DATETIME2:
 	case COLUMN_TIME2:
 	case WIRE_BLOB_COMPRESSED:
-	case WIRE_VECTOR:
-	case WIRE_JSON:
+	case COLUMN_VECTOR:
+	case COLUMN_JSON:
 	case WIRE_TINY_BLOB:
 	case WIRE_MEDIUM_BLOB:
 	case WIRE_LONG_BLOB:
 	case COLUMN_BLOB:
-	case WIRE_GEOMETRY:
+	case COLUMN_GEOMETRY:
 		return 1;
 	case COLUMN_VARCHAR:
 	case COLUMN_BIT:

@@ -30,7 +30,9 @@
 
 /* ---- rows ----------------------------------------------------------------------------------- */
 
-static int group_begin(struct session *s, struct err *e)
+/* What was delivered in part is the first that comes. Asked when its end is known: by place, that
+ * is when its name is. */
+static int check_open(struct session *s, struct err *e)
 {
 	const struct group_info *info = group_info(s->group);
 
@@ -46,7 +48,7 @@ static int group_end(struct session *s, struct err *e)
 {
 	const struct group_info *info = group_info(s->group);
 
-	if (gtid_set_update(&s->gtid_set, &info->gtid, e) < 0)
+	if (group_add_to(s->group, &s->gtid_set, e) < 0)
 		return -1;
 	if (info->shapes_changed && session_read_hints(s, e) < 0)
 		return -1;
@@ -113,6 +115,8 @@ static int complete(struct session *s, struct err *e)
 {
 	const struct group_info *info = group_info(s->group);
 
+	if (!group_is_again(s->group) && check_open(s, e) < 0)
+		return -1;
 	if (info->rows && group_let_go_was_called(s->group) && info->xa != GROUP_XA_PREPARE)
 		return read_again(s, e);
 	if (deliver_group(s, e) < 0)
@@ -135,7 +139,7 @@ static int take_packet(struct session *s, struct slice packet, struct err *e)
 		release(s);
 		return 0;
 	}
-	if (!was_open && (session_copy_hold(s, e) < 0 || group_begin(s, e) < 0))
+	if (!was_open && session_copy_hold(s, e) < 0)
 		return -1;
 	if (group_is_again(s->group) && session_deliver_rows(s, s->group, e) < 0)
 		return -1;

@@ -21,7 +21,7 @@ static void fill_position(struct session *s, struct position_record *p)
 		.open_changes = s->open_changes,
 		.fingerprint = buf_cstr(&s->fingerprint),
 		.file = s->file,
-		.file_position = s->file_position,
+		.file_position = (int64_t)s->file_position,
 		.prepared = s->prepared,
 		.prepared_count = s->prepared_count,
 	};

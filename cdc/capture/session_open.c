@@ -394,6 +394,7 @@ int session_stream(struct session *s, struct err *e)
 	gtid_set_text(&s->gtid_set, &s->gtid_text);
 	if (stream_open(s->settings, buf_cstr(&s->gtid_text), ring_bytes(s), &s->stream, e) < 0)
 		return -1;
+	group_by_place(s->group, gtid_set_is_place(&s->gtid_set));
 	s->cursor = s->released = ring_begin(stream_ring(s->stream));
 	s->read_base_transactions = s->transactions_total;
 	s->read_base_bytes = s->bytes_total;

@@ -52,11 +52,11 @@ struct session {
 	bool lost, refused_lost; /* no server has what follows our position (session_source.c) */
 	struct buf fingerprint;
 	char file[512];
-	uint32_t file_position;
+	uint64_t file_position;
 
 	/* The source transaction in hand. */
-	char open_gtid[GTID_TEXT_SIZE]; /* it was cut: the part up to open_changes is delivered; ""
-					 */
+	char open_gtid[GTID_ID_SIZE]; /* it was cut: the part up to open_changes is delivered; ""
+				       */
 	int64_t open_changes;
 	int64_t part_seq; /* seq before the part that isn't committed yet */
 	int64_t order;    /* of the last change taken from the group */
@@ -119,6 +119,12 @@ int session_source_open(struct session *s, const struct position_record *positio
 int session_source_present(struct db *db, struct gtid_set *set, struct err *e);
 /* gtid_set is where the oldest binlog file begins. */
 int session_source_oldest(struct session *s, struct db *db, struct err *e);
+/* What to do where the binlog does not have what follows. EXIT_PURGED; returns -1. */
+int session_source_refuse(struct err *e);
+/* session_source_mysql.c: session_source_open()'s question, and session_source_oldest(). */
+int session_source_check_mysql(struct session *s, struct db *db,
+			       const struct position_record *position, struct err *e);
+int session_source_oldest_mysql(struct session *s, struct db *db, struct err *e);
 /* s->lost: the position moves to the present, and is written with the reconciling copies that are
  * queued. */
 int session_source_move(struct session *s, const struct gtid_set *present, struct err *e);

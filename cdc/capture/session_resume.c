@@ -131,7 +131,7 @@ int session_resume(struct session *s, const struct position_record *position,
 	    gtid_set_parse(slice_str(position->gtid_set), &s->gtid_set, e) < 0)
 		return -1;
 	(void)snprintf(s->file, sizeof(s->file), "%s", position->file); /* same size */
-	s->file_position = (uint32_t)position->file_position;
+	s->file_position = (uint64_t)position->file_position;
 	s->seq = position->seq;
 	s->commit_us = position->commit_us;
 	s->bytes_total = position->bytes_total;

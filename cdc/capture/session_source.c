@@ -1,6 +1,8 @@
 /* session_source.c - which server of source.host is read, and whether it still has what follows our
  * position.
  *
+ * What follows is about MariaDB; session_source_mysql.c answers for MySQL, in the same ways.
+ *
  * Servers are tried in turn, beginning with the one that served last. The position decides:
  *
  *   known, and the binlog behind it is there   this one is read
@@ -19,33 +21,16 @@
  * file was purged meanwhile and the new ids have passed ours, it cannot be. */
 #include "cdc/capture/session_priv.h"
 
+#include "cdc/capture/source_binlogs.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
 #include "core/mysql/db.h"
+#include "core/mysql/db_position.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-#define GTID_LIST_ROWS 5 /* it stands behind the format description, and START_ENCRYPTION if any */
-
-struct binlog {
-	char first[512];
-	bool has_file; /* the one that was asked for */
-};
-
-static int ask_gtid(struct db *db, const char *sql, struct gtid_set *set, struct err *e)
-{
-	char *text = NULL;
-	int rc;
-
-	if (db_get_text(db, sql, &text, e) < 0)
-		return -1;
-	rc = gtid_set_parse(slice_str(text != NULL ? text : ""), set, e);
-	free(text);
-	return rc;
-}
 
 static uint64_t ask_number(struct db *db, const char *sql, struct err *e)
 {
@@ -58,38 +43,9 @@ static uint64_t ask_number(struct db *db, const char *sql, struct err *e)
 	return number;
 }
 
-static int read_binlogs(struct db *db, const char *file, struct binlog *ret_binlog, struct err *e)
-{
-	struct binlog b = { .has_file = false };
-	struct db_result *result = NULL;
-	const struct slice *row;
-	int rc;
-
-	if (db_query(db, "SHOW BINARY LOGS", &result, e) < 0)
-		return -1;
-	while ((rc = db_next(result, &row, e)) == 1) {
-		if (b.first[0] == '\0')
-			(void)snprintf(b.first, sizeof(b.first), "%.*s", (int)row[0].size,
-				       (const char *)row[0].data); /* names are shorter */
-		b.has_file = b.has_file || slice_is(row[0], file);
-	}
-	db_result_free(result);
-	if (rc == 0)
-		*ret_binlog = b;
-	return rc;
-}
-
-/* Binlog files are numbered; a longer name is a higher number. */
-static int compare_files(const char *a, const char *b)
-{
-	size_t n = strlen(a), m = strlen(b);
-
-	return n != m ? (n < m ? -1 : 1) : strcmp(a, b);
-}
-
 /* ---- refusals ------------------------------------------------------------------------------- */
 
-static int refuse(struct err *e)
+int session_source_refuse(struct err *e)
 {
 	err_hint(e, "Nothing was skipped. To go on, with every captured table compared and what "
 		    "differs delivered: millrace run --source.lost=reconcile, once.");
@@ -114,7 +70,7 @@ static int refuse_unknown(struct db *db, enum gtid_known known,
 	err_config(e, "source %s lacks transactions that were delivered: %.700s%s", db_where(db),
 		   missing,
 		   known == GTID_DIVERGED ? "; it went on with others in their place" : "");
-	return refuse(e);
+	return session_source_refuse(e);
 }
 
 /* ---- what the binlog still has -------------------------------------------------------------- */
@@ -122,37 +78,21 @@ static int refuse_unknown(struct db *db, enum gtid_known known,
 /* Where the oldest binlog file begins: the last GTID of each domain before it. */
 static int read_oldest(struct db *db, const char *file, struct gtid_set *oldest, struct err *e)
 {
-	struct db_result *result = NULL;
-	struct gtid_set all = GTID_SET_INIT;
-	struct buf sql = BUF_INIT;
-	const struct slice *row;
-	int rc, found = 0;
+	struct slice list;
+	char *info = NULL;
+	int rc;
 
-	buf_add_str(&sql, "SHOW BINLOG EVENTS IN ");
-	db_quote(slice_str(file), &sql);
-	buf_add_format(&sql, " LIMIT %d", GTID_LIST_ROWS);
-	rc = db_query(db, buf_cstr(&sql), &result, e);
-	buf_done(&sql);
-	while (rc == 0 && (rc = db_next(result, &row, e)) == 1) {
-		struct slice info = row[5];
-
-		rc = 0;
-		if (found || !slice_is(row[2], "Gtid_list") || info.size < 2)
-			continue;
-		found = 1;
-		rc = gtid_set_parse_state(slice_of(info.data + 1, info.size - 2), &all, e);
-	}
-	db_result_free(result);
-	if (rc == 0) {
-		gtid_set_done(oldest);
-		*oldest = all;
-	} else {
-		gtid_set_done(&all);
-	}
+	if (source_binlogs_info(db, file, "Gtid_list", &info, e) < 0)
+		return -1;
+	list = slice_str(info); /* [0-1-5,1-2-7] */
+	if (list.size >= 2)
+		list = slice_of(list.data + 1, list.size - 2);
+	rc = gtid_set_parse_state(list, oldest, e);
+	free(info);
 	return rc;
 }
 
-static int check_purged(struct session *s, struct db *db, const struct binlog *binlog,
+static int check_purged(struct session *s, struct db *db, const struct source_binlogs *binlog,
 			struct err *e)
 {
 	struct gtid_set oldest = GTID_SET_INIT;
@@ -170,7 +110,7 @@ static int check_purged(struct session *s, struct db *db, const struct binlog *b
 			   db_where(db), ours.size > 0 ? buf_cstr(&ours) : "the beginning",
 			   buf_cstr(&text), binlog->first);
 		buf_done(&ours);
-		rc = refuse(e);
+		rc = session_source_refuse(e);
 	}
 	buf_done(&text);
 	gtid_set_done(&oldest);
@@ -179,7 +119,7 @@ static int check_purged(struct session *s, struct db *db, const struct binlog *b
 
 /* Its file, up to where we stood, must amount to our position. */
 static int check_reset(struct session *s, struct db *db, const struct position_record *position,
-		       const struct binlog *binlog, struct err *e)
+		       const struct source_binlogs *binlog, struct err *e)
 {
 	struct gtid_set there = GTID_SET_INIT;
 	struct buf sql = BUF_INIT, says = BUF_INIT;
@@ -188,13 +128,13 @@ static int check_reset(struct session *s, struct db *db, const struct position_r
 
 	if (position->file[0] == '\0' || binlog->first[0] == '\0' ||
 	    strcmp(position->source, s->source) != 0 ||
-	    compare_files(position->file, binlog->first) < 0)
+	    gtid_file_compare(position->file, binlog->first) < 0)
 		return 0;
 	if (binlog->has_file) {
 		buf_add_str(&sql, "SELECT BINLOG_GTID_POS(");
 		db_quote(slice_str(position->file), &sql);
 		buf_add_format(&sql, ",%" PRId64 ")", position->file_position);
-		rc = ask_gtid(db, buf_cstr(&sql), &there, e);
+		rc = db_get_set(db, buf_cstr(&sql), &there, e);
 	}
 	for (size_t i = 0; rc == 0 && i < s->gtid_set.count; i++) {
 		const struct gtid *ours = &s->gtid_set.items[i],
@@ -213,7 +153,7 @@ static int check_reset(struct session *s, struct db *db, const struct position_r
 			   !binlog->has_file  ? "gone"
 			   : says.size > 0 ? buf_cstr(&says)
 					   : "no place between two transactions");
-		rc = refuse(e);
+		rc = session_source_refuse(e);
 	}
 	gtid_set_done(&there);
 	buf_done(&sql);
@@ -226,10 +166,12 @@ static int check_gtid(struct session *s, struct db *db, const struct position_re
 {
 	enum gtid_known known = GTID_KNOWN;
 	struct buf missing = BUF_INIT;
-	struct binlog binlog;
+	struct source_binlogs binlog;
 	char *state = NULL;
 	int rc;
 
+	if (!db_is_mariadb(db))
+		return session_source_check_mysql(s, db, position, e);
 	if (gtid_set_parse(slice_str(position->gtid_set), &s->gtid_set, e) < 0 ||
 	    db_get_text(db,
 			/* what a replica got without logging it can't be read from it */
@@ -241,7 +183,7 @@ static int check_gtid(struct session *s, struct db *db, const struct position_re
 	if (rc == 0 && known != GTID_KNOWN)
 		rc = refuse_unknown(db, known, buf_cstr(&missing), e);
 	if (rc == 0)
-		rc = read_binlogs(db, position->file, &binlog, e);
+		rc = source_binlogs_read(db, position->file, &binlog, e);
 	if (rc == 0)
 		rc = check_reset(s, db, position, &binlog, e);
 	if (rc == 0)
@@ -362,15 +304,16 @@ int session_source_open(struct session *s, const struct position_record *positio
 
 int session_source_present(struct db *db, struct gtid_set *set, struct err *e)
 {
-	gtid_set_done(set);
-	return ask_gtid(db, "SELECT @@GLOBAL.gtid_binlog_pos", set, e);
+	return db_position(db, set, e);
 }
 
 int session_source_oldest(struct session *s, struct db *db, struct err *e)
 {
-	struct binlog binlog;
+	struct source_binlogs binlog;
 
-	if (read_binlogs(db, "", &binlog, e) < 0)
+	if (!db_is_mariadb(db))
+		return session_source_oldest_mysql(s, db, e);
+	if (source_binlogs_read(db, "", &binlog, e) < 0)
 		return -1;
 	return binlog.first[0] != '\0' ? read_oldest(db, binlog.first, &s->gtid_set, e) : 0;
 }

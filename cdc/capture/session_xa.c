@@ -105,7 +105,7 @@ int session_xa_prepare(struct session *s, struct err *e)
 					    .gtid = info->rows ? info->gtid_text : "",
 					    .gtid_set = info->rows ? buf_cstr(&set) : "",
 					    .file = s->file,
-					    .file_position = s->file_position });
+					    .file_position = (int64_t)s->file_position });
 	buf_done(&set);
 	return 0;
 }
@@ -144,7 +144,7 @@ static int connect_at(struct reading *r, const char *gtid_set, const char *file,
 {
 	struct db_dump_options options = { .gtid = gtid_set,
 					   .file = file,
-					   .offset = (uint32_t)offset,
+					   .offset = (uint64_t)offset,
 					   .heartbeat_ms = r->s->settings->source_read_timeout_ms /
 							   4 };
 
@@ -188,6 +188,7 @@ static int open_reading(struct session *s, struct reading *r, struct err *e)
 			db_close(db);
 	}
 	r->group = group_new(s->settings, s->xa_catalog);
+	group_by_place(r->group, gtid_set_is_place(&s->gtid_set));
 	return rc;
 }
 

@@ -12,27 +12,39 @@
 #include <stdlib.h>
 #include <strings.h>
 
-#define VERSION_LEAST 10005 /* 10.5: binlog_row_metadata */
+/* Before these a server writes no names of columns into its binlog (binlog_row_metadata). */
+#define LEAST_MARIADB 100500
+#define LEAST_MYSQL 80001
+#define MYSQL_XA_RIGHT 80000 /* XA RECOVER asks for one since then */
+#define MYSQL_REPLICA_RENAMED 80022
+
+enum engine { ANY, MARIADB, MYSQL };
 
 struct wanted {
 	const char *variable, *value;
 	bool fatal;
 	const char *mend;
+	enum engine engine;
 };
 
 static const struct wanted wanted_settings[] = {
-	{ "log_bin", "1", true, "log_bin in the server's configuration file, and a restart" },
+	{ "log_bin", "1", true, "log_bin in the server's configuration file, and a restart", ANY },
 	{ "binlog_format", "ROW", true,
 	  "SET GLOBAL binlog_format = 'ROW' (sessions that are open keep theirs), and in the "
-	  "configuration file" },
+	  "configuration file",
+	  ANY },
 	{ "binlog_row_image", "FULL", true,
-	  "SET GLOBAL binlog_row_image = 'FULL', and in the configuration file" },
+	  "SET GLOBAL binlog_row_image = 'FULL', and in the configuration file", ANY },
 	{ "binlog_row_metadata", "FULL", true,
-	  "SET GLOBAL binlog_row_metadata = 'FULL', and in the configuration file" },
+	  "SET GLOBAL binlog_row_metadata = 'FULL', and in the configuration file", ANY },
 	{ "gtid_strict_mode", "1", false,
-	  "SET GLOBAL gtid_strict_mode = ON: the order of GTIDs is then guaranteed" },
+	  "SET GLOBAL gtid_strict_mode = ON: the order of GTIDs is then guaranteed", MARIADB },
+	{ "gtid_mode", "ON", false,
+	  "gtid_mode = ON, by the steps of its manual: without GTIDs it is read by file and offset, "
+	  "which no other server can go on from",
+	  MYSQL },
 	{ "binlog_checksum", "CRC32", false,
-	  "SET GLOBAL binlog_checksum = 'CRC32': damage in transit is then noticed" },
+	  "SET GLOBAL binlog_checksum = 'CRC32': damage in transit is then noticed", ANY },
 };
 
 struct list {
@@ -46,26 +58,22 @@ static void add(struct list *l, bool fatal, const char *mend, char *take_what)
 	l->items[l->count++] = (struct source_finding){ fatal, take_what, xstrdup(mend) };
 }
 
-static int version_number(const char *version)
-{
-	int major = 0, minor = 0;
-
-	if (sscanf(version, "%4d.%4d", &major, &minor) !=
-	    2) /* bounded; text from the server's greeting */
-		return 0;
-	return major * 1000 + minor;
-}
-
 static bool check_version(struct db *db, struct list *l)
 {
-	const char *version = db_server_version(db);
+	bool mariadb = db_is_mariadb(db);
 
-	if (db_is_mariadb(db) && version_number(version) >= VERSION_LEAST)
+	if (db_server_number(db) >= (mariadb ? LEAST_MARIADB : LEAST_MYSQL))
 		return true;
-	add(l, true, "Use such a server, or wait for the release that supports this one.",
-	    xasprintf("the source is another server (%s %s); supported now: MariaDB 10.5 or later",
-		      db_is_mariadb(db) ? "MariaDB" : "MySQL", version));
+	add(l, true, "Read from a replica of it that is MySQL 8.0 or MariaDB 10.5, or later.",
+	    xasprintf("%s %s writes no names of columns into its binlog (binlog_row_metadata): "
+		      "supported are MySQL 8.0.1 or later and MariaDB 10.5 or later",
+		      mariadb ? "MariaDB" : "MySQL", db_server_version(db)));
 	return false;
+}
+
+static bool concerns(const struct wanted *w, struct db *db)
+{
+	return w->engine == ANY || (w->engine == MARIADB) == db_is_mariadb(db);
 }
 
 static int check_setting(struct db *db, const struct wanted *w, struct list *l, struct err *e)
@@ -82,17 +90,31 @@ static int check_setting(struct db *db, const struct wanted *w, struct list *l, 
 	return rc;
 }
 
+/* Does it get transactions from a primary: "replicates", "replicated" (once), "logs" (into its own
+ * binlog) or "alone"? */
+static int ask_role(struct db *db, char **ret_role, struct err *e)
+{
+	if (db_is_mariadb(db))
+		return db_get_text(
+			db,
+			"SELECT CASE WHEN @@GLOBAL.log_slave_updates THEN 'logs' WHEN (SELECT "
+			"VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = "
+			"'Slaves_running') > 0 THEN 'replicates' WHEN @@GLOBAL.gtid_slave_pos <> '' "
+			"THEN 'replicated' ELSE 'alone' END",
+			ret_role, e);
+	return db_get_text(db,
+			   db_server_number(db) >= MYSQL_REPLICA_RENAMED
+				   ? "SELECT IF(@@GLOBAL.log_replica_updates, 'logs', 'replicated')"
+				   : "SELECT IF(@@GLOBAL.log_slave_updates, 'logs', 'replicated')",
+			   ret_role, e);
+}
+
 /* What it gets from its primary must stand in its own binlog: nothing else is read. */
 static int check_replica(struct db *db, struct list *l, struct err *e)
 {
-	static const char sql[] =
-		"SELECT CASE WHEN @@GLOBAL.log_slave_updates THEN 'logs' WHEN (SELECT "
-		"VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = "
-		"'Slaves_running') > 0 THEN 'replicates' WHEN @@GLOBAL.gtid_slave_pos <> '' THEN "
-		"'replicated' ELSE 'alone' END";
 	char *role = NULL;
 
-	if (db_get_text(db, sql, &role, e) < 0)
+	if (ask_role(db, &role, e) < 0)
 		return -1;
 	if (role != NULL && strncmp(role, "replicate", 9) == 0) {
 		bool replicates = strcmp(role, "replicates") == 0;
@@ -101,7 +123,9 @@ static int check_replica(struct db *db, struct list *l, struct err *e)
 		    "log_slave_updates in the server's configuration file, and a restart",
 		    xasprintf("it %s with log_slave_updates = OFF: what it gets from its primary "
 			      "is not in its binlog",
-			      replicates ? "is a replica" : "was a replica, or is a stopped one,"));
+			      replicates          ? "is a replica"
+			      : db_is_mariadb(db) ? "was a replica, or is a stopped one,"
+						  : "may be a replica"));
 	}
 	free(role);
 	return 0;
@@ -160,25 +184,39 @@ static int has_stream_right(struct db *db, bool *ret_has, struct err *e)
 	return rc;
 }
 
+/* The right to ask how far the binlog has come. */
+static const char *monitor_right(struct db *db)
+{
+	return db_is_mariadb(db) ? "BINLOG MONITOR" : "REPLICATION CLIENT";
+}
+
 static int check_rights(const struct settings *settings, struct db *db, struct list *l,
 			struct err *e)
 {
-	char *mend = xasprintf("GRANT REPLICATION SLAVE, BINLOG MONITOR ON *.* TO '%s'@'%%'",
+	bool asks_xa = !db_is_mariadb(db) && db_server_number(db) >= MYSQL_XA_RIGHT;
+	char *mend = xasprintf("GRANT REPLICATION SLAVE, %s%s ON *.* TO '%s'@'%%'",
+			       monitor_right(db), asks_xa ? ", XA_RECOVER_ADMIN" : "",
 			       settings->source_user);
-	bool has = false, may = false;
+	bool has = false, may = false, may_xa = true;
 	int rc = has_stream_right(db, &has, e);
 
 	if (rc == 0)
-		rc = try_statement(db, "SHOW MASTER STATUS", &may, e);
+		rc = try_statement(db, "SHOW BINARY LOGS", &may, e);
+	if (rc == 0 && asks_xa)
+		rc = try_statement(db, "XA RECOVER", &may_xa, e);
 	if (rc == 0 && !has)
 		add(l, true, mend,
 		    xasprintf("the account %s may not read the binlog (REPLICATION SLAVE)",
 			      settings->source_user));
 	if (rc == 0 && !may)
 		add(l, true, mend,
-		    xasprintf(
-			    "the account %s may not ask for the binlog's position (BINLOG MONITOR)",
-			    settings->source_user));
+		    xasprintf("the account %s may not ask for the binlog's position (%s)",
+			      settings->source_user, monitor_right(db)));
+	if (rc == 0 && !may_xa)
+		add(l, true, mend,
+		    xasprintf("the account %s may not ask which XA transactions are prepared "
+			      "(XA_RECOVER_ADMIN)",
+			      settings->source_user));
 	free(mend);
 	return rc;
 }
@@ -192,7 +230,8 @@ int source_check(const struct settings *settings, struct db *db,
 	if (check_version(db, &l)) {
 		for (size_t i = 0;
 		     i < sizeof(wanted_settings) / sizeof(wanted_settings[0]) && rc == 0; i++)
-			rc = check_setting(db, &wanted_settings[i], &l, e);
+			if (concerns(&wanted_settings[i], db))
+				rc = check_setting(db, &wanted_settings[i], &l, e);
 		if (rc == 0)
 			rc = check_server_id(settings, db, &l, e);
 		if (rc == 0)

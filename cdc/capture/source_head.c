@@ -1,9 +1,10 @@
-/* source_head.c - two questions: the server's GTID position with its clock, and its binlog files.
+/* source_head.c - two questions: the server's position with its clock, and its binlog files.
  */
 #include "cdc/capture/source_head.h"
 
 #include "core/base/slice.h"
 #include "core/mysql/db.h"
+#include "core/mysql/db_position.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -22,22 +23,14 @@ static int64_t to_number(struct slice text)
 static int ask_position(struct source_head *h, struct gtid_set *ret_set, int64_t *ret_now_us,
 			struct err *e)
 {
-	struct db_result *result = NULL;
-	const struct slice *row;
-	int rc;
+	char *now = NULL;
 
-	if (db_query(h->db,
-		     "SELECT @@GLOBAL.gtid_binlog_pos, CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS "
-		     "SIGNED)",
-		     &result, e) < 0)
+	if (db_get_text(h->db, "SELECT CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED)", &now, e) <
+	    0)
 		return -1;
-	rc = db_next(result, &row, e);
-	if (rc == 1) {
-		*ret_now_us = to_number(row[1]);
-		rc = gtid_set_parse(row[0], ret_set, e);
-	}
-	db_result_free(result);
-	return rc;
+	*ret_now_us = now != NULL ? to_number(slice_str(now)) : 0;
+	free(now);
+	return db_position(h->db, ret_set, e);
 }
 
 /* Bytes behind file:position. */

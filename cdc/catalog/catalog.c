@@ -37,6 +37,7 @@ struct catalog {
 	struct text_list lacking; /* "db.table" */
 	struct text_list watched; /* the same */
 	struct catalog_hints hints;
+	struct catalog_server server;
 	struct entry *by_id[BUCKETS], *by_name[BUCKETS];
 	size_t count;
 	uint64_t maps; /* TABLE_MAPs so far */
@@ -46,6 +47,7 @@ struct catalog *catalog_new(const struct settings *settings)
 {
 	struct catalog *c = xcalloc(1, sizeof(*c));
 
+	c->server.hints = &c->hints;
 	c->patterns.count = settings->capture_tables.count;
 	c->patterns.items = xcalloc(c->patterns.count, sizeof(c->patterns.items[0]));
 	for (size_t i = 0; i < c->patterns.count; i++)
@@ -103,8 +105,8 @@ const struct text_list *catalog_lacking(const struct catalog *c)
 
 void catalog_may_lack(struct catalog *c, const char *db, const char *table)
 {
-	c->lacking.items = xrealloc(c->lacking.items,
-				    (c->lacking.count + 1) * sizeof(c->lacking.items[0]));
+	c->lacking.items =
+		xrealloc(c->lacking.items, (c->lacking.count + 1) * sizeof(c->lacking.items[0]));
 	c->lacking.items[c->lacking.count++] = xasprintf("%s.%s", db, table);
 }
 
@@ -241,8 +243,8 @@ void catalog_watch(struct catalog *c, const char *db, const char *table)
 
 	if (is_watched(c, db, table))
 		return;
-	c->watched.items = xrealloc(c->watched.items,
-				    (c->watched.count + 1) * sizeof(c->watched.items[0]));
+	c->watched.items =
+		xrealloc(c->watched.items, (c->watched.count + 1) * sizeof(c->watched.items[0]));
 	c->watched.items[c->watched.count++] = xasprintf("%s.%s", db, table);
 	if (en != NULL) {
 		en->pub.watched = !en->pub.captured;
@@ -282,24 +284,15 @@ void catalog_know(struct catalog *c, struct shape *shape)
 
 /* ---- TABLE_MAP ---- */
 
-/* UUID and INET columns look like BINARY of these sizes. */
-static int check_hidden(const struct catalog *c, const struct shape *s, struct err *e)
+bool catalog_prints_json_as_5_7(const char *version)
 {
-	for (size_t i = 0; i < c->hints.count; i++) {
-		const struct catalog_hidden *h = &c->hints.items[i];
-		int column;
+	return strncmp(version, "5.7.", 4) == 0;
+}
 
-		if (strcmp(h->db, s->db) != 0 || strcmp(h->table, s->table) != 0)
-			continue;
-		column = shape_column(s, slice_str(h->column));
-		if (column < 0 || s->columns[column].type != COLUMN_STRING ||
-		    !s->columns[column].is_binary)
-			continue;
-		err_data(e, "table %s.%s, column %s: type %s is not supported yet", s->db, s->table,
-			 h->column, h->type);
-		return err_hint(e, CATALOG_HINT);
-	}
-	return 0;
+void catalog_server(struct catalog *c, const char *version)
+{
+	c->server.mysql = strstr(version, "MariaDB") == NULL;
+	c->server.json_5_7 = c->server.mysql && catalog_prints_json_as_5_7(version);
 }
 
 static int take_shape(struct catalog *c, struct entry *en, struct slice body, struct err *e)
@@ -308,12 +301,8 @@ static int take_shape(struct catalog *c, struct entry *en, struct slice body, st
 	struct shape *fresh;
 
 	if (table_map_read(body, ROWS_HEADER_SIZE, &map, e) < 0 ||
-	    catalog_map_shape(&map, en->pub.captured, &fresh, e) < 0)
+	    catalog_map_shape(&map, &c->server, en->pub.captured, &fresh, e) < 0)
 		return -1;
-	if (en->pub.captured && check_hidden(c, fresh, e) < 0) {
-		shape_unref(fresh);
-		return -1;
-	}
 	if (en->pub.shape != NULL && shape_equal(en->pub.shape, fresh)) {
 		shape_unref(fresh);
 	} else {

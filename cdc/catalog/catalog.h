@@ -26,6 +26,10 @@ struct catalog *catalog_new(const struct settings *settings);
 void catalog_free(struct catalog *c);
 /* true when db.table matches capture.tables ("db.table", "db.*"); names compared exactly. */
 bool catalog_captures(const struct catalog *c, struct slice db, struct slice table);
+/* The server that writes what comes now, as its FORMAT_DESCRIPTION names itself
+ * ("11.8.6-MariaDB-log"): the TABLE_MAPs of MySQL and MariaDB differ in what they say of some
+ * types. A catalog that wasn't told takes it for MariaDB. */
+void catalog_server(struct catalog *c, const char *version);
 /* Rows of this table are decoded although it is not captured. Columns of a type that no shape holds
  * are bytes then, for a comparison; and collations don't matter. */
 void catalog_watch(struct catalog *c, const char *db, const char *table);
@@ -44,9 +48,10 @@ const struct catalog_table *catalog_find(const struct catalog *c, uint64_t id);
  * server). Shapes are kept: a table that looks the same afterwards has the same shape pointer. */
 void catalog_reset(struct catalog *c);
 
-/* Columns of captured tables whose type TABLE_MAP does not show (UUID, INET4, INET6 look like
- * BINARY): noted by name, so that their TABLE_MAPs are refused instead of read as something else.
- * Call at start, and after a DDL on a captured table. */
+/* Columns of captured tables whose type MariaDB's TABLE_MAPs don't show: UUID, INET4 and INET6 look
+ * like BINARY, VECTOR like VARBINARY, and dates in the format of MariaDB 5.3 don't say how many
+ * digits they have. Noted by name, for the TABLE_MAPs to come. Call at start, and after a DDL on a
+ * captured table. */
 int catalog_read_hints(struct catalog *c, struct db *db, struct err *e);
 
 /* Shape of one existing table from information_schema; equal to what its TABLE_MAP gives.

@@ -2,8 +2,9 @@
  *
  * Fields of optional metadata run over a part of the columns, in their order: signedness over the
  * numeric ones (YEAR is one, always unsigned; BIT is none), character sets over the character ones
- * (GEOMETRY counts as one), labels over ENUM and over SET. A field that is too short or too long
- * for its columns is refused, so that one wrong count can never shift what follows.
+ * (to MariaDB GEOMETRY is one, to MySQL VECTOR), labels over ENUM and over SET. A field that is too
+ * short or too long for its columns is refused, so that one wrong count can never shift what
+ * follows.
  *
  * Layouts: signedness: a bit per column from the highest bit of each byte on. DEFAULT_CHARSET:
  * collation, then pairs (number among the character columns, collation); COLUMN_CHARSET: a
@@ -21,10 +22,11 @@
 
 #define NAME_MAX_BYTES 256 /* 64 characters */
 #define LABELS_MAX 65535   /* of an ENUM */
-#define TYPE_GEOMETRY 255
+#define VECTOR_MAX 16383   /* floats, of either server */
 
 struct builder {
 	const struct table_map *map;
+	const struct catalog_server *server;
 	struct shape *shape;
 	uint8_t *wire; /* wire type of each column, ENUM and SET unpacked */
 	bool captured; /* else its columns are compared, and never shown */
@@ -42,18 +44,24 @@ static int refuse_type(const struct builder *b, uint32_t column, const char *typ
 	return err_hint(e, CATALOG_HINT);
 }
 
+static const struct catalog_hidden *find_hint(const struct builder *b, uint32_t column)
+{
+	for (size_t i = 0; i < b->server->hints->count; i++) {
+		const struct catalog_hidden *h = &b->server->hints->items[i];
+
+		if (strcmp(h->column, b->shape->columns[column].name) == 0 &&
+		    strcmp(h->table, b->shape->table) == 0 && strcmp(h->db, b->shape->db) == 0)
+			return h;
+	}
+	return NULL;
+}
+
 /* Wire types that no shape holds, by name; NULL for the others. */
 static const char *unsupported_type(uint8_t type)
 {
 	switch (type) {
 	case 0:
 		return "DECIMAL of MySQL 4";
-	case COLUMN_TIMESTAMP:
-		return "TIMESTAMP in the format of MariaDB 5.3 (ALTER TABLE ... FORCE converts it)";
-	case COLUMN_TIME:
-		return "TIME in the format of MariaDB 5.3 (ALTER TABLE ... FORCE converts it)";
-	case COLUMN_DATETIME:
-		return "DATETIME in the format of MariaDB 5.3 (ALTER TABLE ... FORCE converts it)";
 	case 6:
 		return "type NULL";
 	case 14:
@@ -62,12 +70,6 @@ static const char *unsupported_type(uint8_t type)
 		return "a COMPRESSED column (BLOB or TEXT)";
 	case 141:
 		return "a COMPRESSED column (VARCHAR or VARBINARY)";
-	case 242:
-		return "type VECTOR";
-	case 245:
-		return "type JSON in MySQL's binary form";
-	case TYPE_GEOMETRY:
-		return "type GEOMETRY";
 	case 249:
 	case 250:
 	case 251:
@@ -78,26 +80,26 @@ static const char *unsupported_type(uint8_t type)
 	}
 }
 
+/* The old forms of dates and times. MySQL's never have a fraction; MariaDB's may, and then have
+ * more bytes, but only a hint tells. */
+static bool is_old_temporal(uint8_t type)
+{
+	return type == COLUMN_TIMESTAMP || type == COLUMN_TIME || type == COLUMN_DATETIME;
+}
+
+static bool has_hidden_fraction(const struct builder *b, uint32_t column, uint8_t type)
+{
+	const struct catalog_hidden *h = find_hint(b, column);
+
+	return is_old_temporal(type) && !b->server->mysql && (h == NULL || h->fraction > 0);
+}
+
 /* A type that takes as many bytes in a row as one that no shape holds: to step over it. */
 static uint8_t same_size(uint8_t type)
 {
-	switch (type) {
-	case COLUMN_TIMESTAMP:
-		return COLUMN_LONG;
-	case COLUMN_TIME:
-		return COLUMN_INT24;
-	case COLUMN_DATETIME:
-		return COLUMN_LONGLONG;
-	case 141:
+	if (type == 141)
 		return COLUMN_VARCHAR;
-	case 140:
-	case 242:
-	case 245:
-	case TYPE_GEOMETRY:
-		return COLUMN_BLOB;
-	default:
-		return 0;
-	}
+	return type == 140 ? COLUMN_BLOB : 0;
 }
 
 static bool is_numeric(uint8_t type)
@@ -107,23 +109,27 @@ static bool is_numeric(uint8_t type)
 	       type == COLUMN_DOUBLE || type == COLUMN_NEWDECIMAL || type == COLUMN_YEAR;
 }
 
-static bool is_character(uint8_t type)
+static bool is_character(const struct builder *b, uint8_t type)
 {
 	return type == COLUMN_STRING || type == COLUMN_VARCHAR || type == COLUMN_BLOB ||
-	       type == TYPE_GEOMETRY || type == 140 || type == 141 || (type >= 249 && type <= 253);
+	       type == COLUMN_VECTOR || (type == COLUMN_GEOMETRY && !b->server->mysql) ||
+	       type == 140 || type == 141 || (type >= 249 && type <= 253);
 }
 
-static bool is_labelled(uint8_t type)
+static bool is_labelled(const struct builder *b, uint8_t type)
 {
+	(void)b;
 	return type == COLUMN_ENUM || type == COLUMN_SET;
 }
 
-static void set_type(struct column *c, uint8_t type, uint16_t meta)
+static void set_type(const struct builder *b, struct column *c, uint8_t type, uint16_t meta)
 {
 	c->type = type;
-	if (type == COLUMN_VARCHAR || type == COLUMN_STRING || type == COLUMN_BLOB)
+	c->json_5_7 = type == COLUMN_JSON && b->server->json_5_7;
+	if (type == COLUMN_VARCHAR || type == COLUMN_STRING || type == COLUMN_BLOB ||
+	    type == COLUMN_JSON || type == COLUMN_GEOMETRY)
 		c->size_max = meta;
-	else if (is_labelled(type))
+	else if (is_labelled(b, type) || type == COLUMN_VECTOR)
 		c->pack_bytes = (uint8_t)meta;
 	else if (type == COLUMN_BIT)
 		c->bits = meta;
@@ -149,6 +155,9 @@ static bool type_is_sane(const struct column *c, uint16_t meta)
 	case COLUMN_SET:
 		return meta >= 1 && meta <= 8;
 	case COLUMN_BLOB:
+	case COLUMN_JSON:
+	case COLUMN_GEOMETRY:
+	case COLUMN_VECTOR:
 		return meta >= 1 && meta <= 4;
 	case COLUMN_TIMESTAMP2:
 	case COLUMN_DATETIME2:
@@ -180,7 +189,12 @@ static int read_types(struct builder *b, struct err *e)
 				return refuse_type(b, i, unsupported_type(wire.type), e);
 			wire.type = same_size(wire.type);
 		}
-		set_type(c, wire.type, wire.meta);
+		if (b->captured && has_hidden_fraction(b, i, wire.type))
+			return refuse_type(
+				b, i,
+				"a date or time with a fraction in the format of MariaDB 5.3 (ALTER TABLE ... FORCE converts it)",
+				e);
+		set_type(b, c, wire.type, wire.meta);
 		c->nullable = (b->map->nullable[i / 8] >> (i % 8) & 1) != 0;
 		if (!type_is_sane(c, wire.meta))
 			return bad(b, "column metadata out of range", e);
@@ -240,15 +254,15 @@ static int set_collation(struct builder *b, uint32_t column, uint64_t collation,
 }
 
 /* Pairs of (number among these columns, collation); numbers rise. */
-static int read_exceptions(struct builder *b, struct rd *in, bool (*concerns)(uint8_t),
-			   struct err *e)
+static int read_exceptions(struct builder *b, struct rd *in,
+			   bool (*concerns)(const struct builder *, uint8_t), struct err *e)
 {
 	uint64_t at = 0;
 
 	for (uint32_t i = 0; i < b->map->column_count && rd_left(in) > 0; i++) {
 		struct rd back = *in;
 
-		if (!concerns(b->wire[i]))
+		if (!concerns(b, b->wire[i]))
 			continue;
 		if (rd_lenenc(in) != at++) {
 			if (rd_ok(in))
@@ -263,14 +277,15 @@ static int read_exceptions(struct builder *b, struct rd *in, bool (*concerns)(ui
 
 /* The collations of the columns that `concerns` picks. */
 static int read_collations(struct builder *b, enum table_map_field by_default,
-			   enum table_map_field each, bool (*concerns)(uint8_t), struct err *e)
+			   enum table_map_field each,
+			   bool (*concerns)(const struct builder *, uint8_t), struct err *e)
 {
 	bool has_default = b->map->has[by_default];
 	struct rd in = rd_from(b->map->fields[has_default ? by_default : each]);
 	uint64_t collation = has_default ? rd_lenenc(&in) : 0;
 
 	for (uint32_t i = 0; i < b->map->column_count; i++) {
-		if (!concerns(b->wire[i]))
+		if (!concerns(b, b->wire[i]))
 			continue;
 		if (!has_default)
 			collation = rd_lenenc(&in);
@@ -347,13 +362,55 @@ const char *catalog_column_refused(const struct column *c)
 	return encode_collation_refused(c->collation);
 }
 
+/* The number of floats of each VECTOR. */
+static int read_dimensions(struct builder *b, struct err *e)
+{
+	struct rd in = rd_from(b->map->fields[TABLE_MAP_VECTOR_DIMENSIONALITY]);
+
+	for (uint32_t i = 0; i < b->map->column_count; i++) {
+		uint64_t n;
+
+		if (b->wire[i] != COLUMN_VECTOR)
+			continue;
+		n = rd_lenenc(&in);
+		if (!rd_ok(&in) || n == 0 || n > VECTOR_MAX)
+			return bad(b, "no valid dimension of a VECTOR", e);
+		b->shape->columns[i].size_max = (uint32_t)n * 4;
+	}
+	return rd_end(&in) ? 0 : bad(b, "dimensions of more VECTORs than there are", e);
+}
+
+/* What the column really is. A hint that doesn't fit is of another time: the column is plain. */
+static void take_hint(struct builder *b, uint32_t column)
+{
+	struct column *c = &b->shape->columns[column];
+	const struct catalog_hidden *h = b->captured ? find_hint(b, column) : NULL;
+
+	if (h == NULL || c->collation != COLLATION_BINARY)
+		return;
+	if (c->type == COLUMN_VARCHAR && strcmp(h->type, "vector") == 0) {
+		c->type = COLUMN_VECTOR;
+		c->pack_bytes = c->size_max > 255 ? 2 : 1;
+	} else if (c->type == COLUMN_STRING && c->size_max == 16 && strcmp(h->type, "uuid") == 0) {
+		c->type = COLUMN_UUID;
+	} else if (c->type == COLUMN_STRING && c->size_max == 4 && strcmp(h->type, "inet4") == 0) {
+		c->type = COLUMN_INET4;
+	} else if (c->type == COLUMN_STRING && c->size_max == 16 && strcmp(h->type, "inet6") == 0) {
+		c->type = COLUMN_INET6;
+	}
+}
+
 static int check_columns(struct builder *b, struct err *e)
 {
 	for (uint32_t i = 0; i < b->map->column_count; i++) {
 		struct column *c = &b->shape->columns[i];
-		const char *refused = catalog_column_refused(c);
+		const char *refused;
 
-		c->is_binary = c->collation == COLLATION_BINARY && !is_labelled(c->type);
+		take_hint(b, i);
+		if (!column_is_character(c) && !is_labelled(b, c->type))
+			c->collation = 0;
+		c->is_binary = c->collation == COLLATION_BINARY && !is_labelled(b, c->type);
+		refused = catalog_column_refused(c);
 		if (refused == NULL || !b->captured)
 			continue;
 		err_data(e, "table %s.%s, column %s: %s", b->shape->db, b->shape->table, c->name,
@@ -365,7 +422,8 @@ static int check_columns(struct builder *b, struct err *e)
 
 static int build(struct builder *b, struct err *e)
 {
-	if (read_names(b, e) < 0 || read_types(b, e) < 0 || read_signs(b, e) < 0)
+	if (read_names(b, e) < 0 || read_types(b, e) < 0 || read_signs(b, e) < 0 ||
+	    read_dimensions(b, e) < 0)
 		return -1;
 	if (read_collations(b, TABLE_MAP_DEFAULT_CHARSET, TABLE_MAP_COLUMN_CHARSET, is_character,
 			    e) < 0 ||
@@ -380,12 +438,13 @@ static int build(struct builder *b, struct err *e)
 	return read_key(b, e);
 }
 
-int catalog_map_shape(const struct table_map *map, bool captured, struct shape **ret_shape,
-		      struct err *e)
+int catalog_map_shape(const struct table_map *map, const struct catalog_server *server,
+		      bool captured, struct shape **ret_shape, struct err *e)
 {
 	char *db = xstrndup((const char *)map->db.data, map->db.size);
 	char *table = xstrndup((const char *)map->table.data, map->table.size);
 	struct builder b = { .map = map,
+			     .server = server,
 			     .captured = captured,
 			     .shape = shape_new(db, table, (uint16_t)map->column_count) };
 	int rc;

@@ -7,9 +7,16 @@
 
 #define CATALOG_HINT "Leave the table out of capture.tables, or change the column."
 
+/* What is to be known of the server that wrote a TABLE_MAP. */
+struct catalog_server {
+	bool mysql; /* else MariaDB */
+	bool json_5_7;
+	const struct catalog_hints *hints;
+};
 /* Shape from a TABLE_MAP with FULL metadata. ERR_DATA as catalog_table_map says. */
-int catalog_map_shape(const struct table_map *map, bool captured, struct shape **ret_shape,
-		      struct err *e);
+int catalog_map_shape(const struct table_map *map, const struct catalog_server *server,
+		      bool captured, struct shape **ret_shape, struct err *e);
+bool catalog_prints_json_as_5_7(const char *version);
 
 /* NULL when columns like this one can be delivered, else why not. Both ways to a shape ask it. */
 const char *catalog_column_refused(const struct column *column);
@@ -40,13 +47,14 @@ enum {
 	"SELECT 1 FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = 'information_schema'" \
 	" AND TABLE_NAME = '" CATALOG_APPLICABILITY "' AND COLUMN_NAME = 'FULL_COLLATION_NAME'"
 
-/* One column of `s` from one row of these fields. */
-int catalog_take_column(const struct shape *s, struct column *c, const struct slice *row,
-			struct err *e);
+/* One column of `s` from one row of these fields. version: the server's. */
+int catalog_take_column(const struct shape *s, struct column *c, const char *version,
+			const struct slice *row, struct err *e);
 
 /* Columns whose TABLE_MAP hides their type. */
 struct catalog_hidden {
-	char *db, *table, *column, *type;
+	char *db, *table, *column, *type; /* DATA_TYPE: "uuid", ... */
+	uint8_t fraction;                 /* digits of dates and times */
 };
 struct catalog_hints {
 	struct catalog_hidden *items;

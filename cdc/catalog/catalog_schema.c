@@ -20,7 +20,7 @@
 struct sql_type {
 	const char *name;
 	uint8_t type;
-	uint8_t size; /* FLOAT and DOUBLE: nothing; BLOB: number of length bytes */
+	uint8_t size; /* BLOB, JSON, GEOMETRY: number of length bytes; UUID, INET: bytes */
 };
 
 static const struct sql_type sql_types[] = {
@@ -52,11 +52,26 @@ static const struct sql_type sql_types[] = {
 	{ "longblob", COLUMN_BLOB, 4 },
 	{ "enum", COLUMN_ENUM, 0 },
 	{ "set", COLUMN_SET, 0 },
+	{ "json", COLUMN_JSON, 4 },
+	{ "geometry", COLUMN_GEOMETRY, 4 },
+	{ "point", COLUMN_GEOMETRY, 4 },
+	{ "linestring", COLUMN_GEOMETRY, 4 },
+	{ "polygon", COLUMN_GEOMETRY, 4 },
+	{ "multipoint", COLUMN_GEOMETRY, 4 },
+	{ "multilinestring", COLUMN_GEOMETRY, 4 },
+	{ "multipolygon", COLUMN_GEOMETRY, 4 },
+	{ "geometrycollection", COLUMN_GEOMETRY, 4 },
+	{ "geomcollection", COLUMN_GEOMETRY, 4 },
+	{ "vector", COLUMN_VECTOR, 0 },
+	{ "uuid", COLUMN_UUID, 16 },
+	{ "inet4", COLUMN_INET4, 4 },
+	{ "inet6", COLUMN_INET6, 16 },
 };
 
-#define SQL_COLUMNS                          \
-	"SELECT " CATALOG_FIELDS("c.") ", k.ID" \
-	" FROM information_schema.COLUMNS c LEFT JOIN information_schema."
+#define SQL_COLUMNS               \
+	"SELECT " CATALOG_FIELDS( \
+		"c.") ", k.ID"    \
+		      " FROM information_schema.COLUMNS c LEFT JOIN information_schema."
 #define SQL_KEY \
 	"SELECT COLUMN_NAME FROM information_schema.STATISTICS WHERE INDEX_NAME = 'PRIMARY' AND "
 
@@ -179,7 +194,8 @@ static uint8_t set_bytes(uint16_t n)
 
 /* ---- one column ---- */
 
-static void set_sizes(struct column *c, const struct sql_type *type, const struct slice *row)
+static void set_sizes(struct column *c, const struct sql_type *type, bool mysql,
+		      const struct slice *row)
 {
 	switch (c->type) {
 	case COLUMN_STRING:
@@ -187,7 +203,16 @@ static void set_sizes(struct column *c, const struct sql_type *type, const struc
 		c->size_max = (uint32_t)number_of(row[CATALOG_FIELD_BYTES]);
 		break;
 	case COLUMN_BLOB:
+	case COLUMN_JSON:
+	case COLUMN_GEOMETRY:
+	case COLUMN_UUID:
+	case COLUMN_INET4:
+	case COLUMN_INET6:
 		c->size_max = type->size;
+		break;
+	case COLUMN_VECTOR:
+		c->size_max = (uint32_t)number_of(row[CATALOG_FIELD_BYTES]);
+		c->pack_bytes = mysql ? 4 : c->size_max > 255 ? 2 : 1;
 		break;
 	case COLUMN_NEWDECIMAL:
 		c->precision = (uint8_t)number_of(row[CATALOG_FIELD_PRECISION]);
@@ -206,11 +231,6 @@ static void set_sizes(struct column *c, const struct sql_type *type, const struc
 	}
 }
 
-static bool is_character(const struct column *c)
-{
-	return c->type == COLUMN_STRING || c->type == COLUMN_VARCHAR || c->type == COLUMN_BLOB;
-}
-
 static bool is_labelled(const struct column *c)
 {
 	return c->type == COLUMN_ENUM || c->type == COLUMN_SET;
@@ -219,7 +239,7 @@ static bool is_labelled(const struct column *c)
 static int set_collation(const struct shape *s, struct column *c, const struct slice *row,
 			 struct err *e)
 {
-	if (!is_character(c) && !is_labelled(c))
+	if (!column_is_character(c) && !is_labelled(c))
 		return 0;
 	if (row[CATALOG_FIELD_COLLATION].data == NULL)
 		c->collation = COLLATION_BINARY;
@@ -227,16 +247,29 @@ static int set_collation(const struct shape *s, struct column *c, const struct s
 		c->collation = (uint16_t)number_of(row[CATALOG_FIELD_COLLATION_ID]);
 	if (c->collation == 0)
 		return refuse(s, c, e, "the server does not tell the number of its collation");
-	c->is_binary = is_character(c) && c->collation == COLLATION_BINARY;
+	c->is_binary = column_is_character(c) && c->collation == COLLATION_BINARY;
 	if (catalog_column_refused(c) != NULL)
 		return refuse(s, c, e, catalog_column_refused(c));
 	return 0;
 }
 
-int catalog_take_column(const struct shape *s, struct column *c, const struct slice *row,
-			struct err *e)
+/* False: it has a fraction, of which its TABLE_MAP says nothing. */
+static bool set_old_temporal(struct column *c, const struct slice *row)
+{
+	if (c->type == COLUMN_TIME2)
+		c->type = COLUMN_TIME;
+	else if (c->type == COLUMN_DATETIME2)
+		c->type = COLUMN_DATETIME;
+	else if (c->type == COLUMN_TIMESTAMP2)
+		c->type = COLUMN_TIMESTAMP;
+	return number_of(row[CATALOG_FIELD_FRACTION]) == 0;
+}
+
+int catalog_take_column(const struct shape *s, struct column *c, const char *version,
+			const struct slice *row, struct err *e)
 {
 	const struct sql_type *type = find_type(row[CATALOG_FIELD_TYPE]);
+	bool mysql = strstr(version, "MariaDB") == NULL;
 
 	c->name = text_of(row[CATALOG_FIELD_NAME]);
 	if (type == NULL)
@@ -244,14 +277,16 @@ int catalog_take_column(const struct shape *s, struct column *c, const struct sl
 	c->type = type->type;
 	if (!is_labelled(c) && contains(row[CATALOG_FIELD_FULL_TYPE], "COMPRESSED"))
 		return refuse_type(s, c, e, row[CATALOG_FIELD_TYPE], " compressed");
-	if (!is_labelled(c) && contains(row[CATALOG_FIELD_FULL_TYPE], "mariadb-5.3"))
+	if (!is_labelled(c) && contains(row[CATALOG_FIELD_FULL_TYPE], "mariadb-5.3") &&
+	    !set_old_temporal(c, row))
 		return refuse_type(
 			s, c, e, row[CATALOG_FIELD_TYPE],
-			" in the format of MariaDB 5.3 (ALTER TABLE ... FORCE converts it)");
+			" with a fraction in the format of MariaDB 5.3 (ALTER TABLE ... FORCE converts it)");
 	c->nullable = slice_is(row[CATALOG_FIELD_NULLABLE], "YES");
 	c->is_unsigned = !is_labelled(c) && c->type != COLUMN_YEAR &&
 			 contains(row[CATALOG_FIELD_FULL_TYPE], "unsigned");
-	set_sizes(c, type, row);
+	set_sizes(c, type, mysql, row);
+	c->json_5_7 = c->type == COLUMN_JSON && catalog_prints_json_as_5_7(version);
 	if (set_collation(s, c, row, e) < 0)
 		return -1;
 	if (!is_labelled(c))
@@ -274,8 +309,8 @@ static int columns_sql(struct db *db, const char *schema, const char *table, str
 	if (db_get_text(db, CATALOG_SQL_HAS_FULL_NAMES, &full_names, e) < 0)
 		return -1;
 	buf_add_str(sql, SQL_COLUMNS);
-	buf_add_str(sql, full_names != NULL ? CATALOG_APPLICABILITY " k ON k.FULL_COLLATION_NAME" :
-					      "COLLATIONS k ON k.COLLATION_NAME");
+	buf_add_str(sql, full_names != NULL ? CATALOG_APPLICABILITY " k ON k.FULL_COLLATION_NAME"
+					    : "COLLATIONS k ON k.COLLATION_NAME");
 	buf_add_str(sql, " = c.COLLATION_NAME WHERE ");
 	free(full_names);
 	add_where(sql, "c.", schema, table);
@@ -284,8 +319,8 @@ static int columns_sql(struct db *db, const char *schema, const char *table, str
 }
 
 /* Reads the columns into an array that grows; *ret_shape gets them when all are there. */
-static int read_columns(struct db_result *r, const char *schema, const char *table,
-			struct shape **ret_shape, struct err *e)
+static int read_columns(struct db_result *r, const char *version, const char *schema,
+			const char *table, struct shape **ret_shape, struct err *e)
 {
 	struct shape *s = shape_new(schema, table, SHAPE_COLUMNS_MAX);
 	const struct slice *row;
@@ -293,7 +328,8 @@ static int read_columns(struct db_result *r, const char *schema, const char *tab
 	int rc;
 
 	while ((rc = db_next(r, &row, e)) == 1) {
-		if (n == SHAPE_COLUMNS_MAX || catalog_take_column(s, &s->columns[n], row, e) < 0) {
+		if (n == SHAPE_COLUMNS_MAX ||
+		    catalog_take_column(s, &s->columns[n], version, row, e) < 0) {
 			shape_unref(s);
 			return -1;
 		}
@@ -355,7 +391,7 @@ int catalog_read_shape(struct db *db, const char *schema, const char *table,
 
 	if (columns_sql(db, schema, table, &sql, e) == 0 &&
 	    db_query(db, buf_cstr(&sql), &r, e) == 0)
-		rc = read_columns(r, schema, table, &s, e);
+		rc = read_columns(r, db_server_version(db), schema, table, &s, e);
 	db_result_free(r);
 	buf_done(&sql);
 	if (rc == 0)
@@ -388,8 +424,11 @@ static void add_hint(struct catalog_hints *h, const struct slice *row)
 		h->capacity = h->capacity == 0 ? 8 : h->capacity * 2;
 		h->items = xrealloc(h->items, h->capacity * sizeof(h->items[0]));
 	}
-	h->items[h->count++] = (struct catalog_hidden){ text_of(row[0]), text_of(row[1]),
-							text_of(row[2]), text_of(row[3]) };
+	h->items[h->count++] = (struct catalog_hidden){ .db = text_of(row[0]),
+							.table = text_of(row[1]),
+							.column = text_of(row[2]),
+							.type = text_of(row[3]),
+							.fraction = (uint8_t)number_of(row[4]) };
 }
 
 int catalog_read_hints(struct catalog *c, struct db *db, struct err *e)
@@ -401,8 +440,9 @@ int catalog_read_hints(struct catalog *c, struct db *db, struct err *e)
 
 	if (db_query(
 		    db,
-		    "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, DATA_TYPE FROM information_schema.COLUMNS"
-		    " WHERE DATA_TYPE IN ('uuid', 'inet4', 'inet6')",
+		    "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, DATA_TYPE, DATETIME_PRECISION"
+		    " FROM information_schema.COLUMNS WHERE DATA_TYPE IN ('uuid', 'inet4', 'inet6', 'vector')"
+		    " OR COLUMN_TYPE LIKE '%mariadb-5.3%'",
 		    &r, e) < 0)
 		return -1;
 	while ((rc = db_next(r, &row, e)) == 1)

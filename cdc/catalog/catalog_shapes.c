@@ -123,7 +123,8 @@ static int take_column(struct reading *r, const struct slice *row, struct err *e
 	s->columns = xrealloc(s->columns, (s->column_count + 1u) * sizeof(*s->columns));
 	s->columns[s->column_count] = (struct column){ .name = NULL };
 	s->column_count++; /* also a column that is refused is freed with the shape */
-	return catalog_take_column(s, &s->columns[s->column_count - 1u], fields, e);
+	return catalog_take_column(s, &s->columns[s->column_count - 1u], db_server_version(r->db),
+				   fields, e);
 }
 
 static int take_key(struct reading *r, const struct slice *row, struct err *e)
@@ -168,8 +169,9 @@ static int read_whole(struct reading *r, const struct catalog_name *names, size_
 	int rc;
 
 	set_targets(r, names, count, shapes);
-	buf_add_str(&sql, "SELECT " CATALOG_FIELDS("") ", TABLE_NAME"
-			  " FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ");
+	buf_add_str(&sql, "SELECT " CATALOG_FIELDS(
+				  "") ", TABLE_NAME"
+				      " FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ");
 	db_quote(slice_str(names[0].db), &sql);
 	buf_add_str(&sql, " ORDER BY TABLE_NAME, ORDINAL_POSITION");
 	rc = each_row(r, buf_cstr(&sql), take_column, e);
@@ -190,8 +192,7 @@ static int read_whole(struct reading *r, const struct catalog_name *names, size_
 	return rc;
 }
 
-static int is_worth(struct db *db, const char *schema, size_t count, bool *ret_worth,
-		    struct err *e)
+static int is_worth(struct db *db, const char *schema, size_t count, bool *ret_worth, struct err *e)
 {
 	struct buf sql = BUF_INIT;
 	char *all = NULL;

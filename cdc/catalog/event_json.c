@@ -6,6 +6,7 @@
 #include "cdc/catalog/event_json.h"
 
 #include "cdc/binlog/event.h"
+#include "cdc/binlog/payload.h"
 #include "cdc/binlog/rows.h"
 #include "cdc/binlog/statement.h"
 #include "cdc/catalog/catalog.h"
@@ -24,6 +25,7 @@
 struct event_json {
 	struct catalog *catalog;
 	struct event_format format;
+	struct payload *payload; /* NULL until there was one */
 	struct buf inflated, scratch;
 	struct cell *before, *after;
 };
@@ -47,6 +49,7 @@ void event_json_free(struct event_json *j)
 	if (j == NULL)
 		return;
 	catalog_free(j->catalog);
+	payload_free(j->payload);
 	buf_done(&j->inflated);
 	buf_done(&j->scratch);
 	free(j->before);
@@ -176,6 +179,7 @@ static int add_format(struct event_json *j, const struct event *ev, struct buf *
 	if (event_format_read(ev, &j->format, e) < 0)
 		return -1;
 	catalog_reset(j->catalog);
+	catalog_server(j->catalog, j->format.server_version);
 	add_key_text(out, "server", slice_str(j->format.server_version));
 	buf_add_format(out, ",\"checksum\":\"%s\"",
 		       j->format.checksum == EVENT_CHECKSUM_CRC32 ? "crc32" : "none");
@@ -220,6 +224,37 @@ static int add_gtid_list(const struct event *ev, struct buf *out, struct err *e)
 	struct gtid_set set = GTID_SET_INIT;
 
 	if (event_gtid_list_read(ev, &set, e) < 0)
+		return -1;
+	buf_add_str(out, ",\"gtids\":\"");
+	gtid_set_text(&set, out);
+	buf_add_u8(out, '"');
+	gtid_set_done(&set);
+	return 0;
+}
+
+static int add_mysql_gtid(const struct event *ev, struct buf *out, struct err *e)
+{
+	struct event_mysql_gtid g;
+
+	if (event_mysql_gtid_read(ev, &g, e) < 0)
+		return -1;
+	if (!g.anonymous) {
+		buf_add_str(out, ",\"gtid\":\"");
+		gtid_range_id(&g.id, out);
+		buf_add_u8(out, '"');
+	}
+	if (g.commit_us != 0)
+		buf_add_format(out, ",\"committed_us\":%" PRIu64, g.commit_us);
+	if (g.size != 0)
+		buf_add_format(out, ",\"transaction_size\":%" PRIu64, g.size);
+	return 0;
+}
+
+static int add_previous_gtids(const struct event *ev, struct buf *out, struct err *e)
+{
+	struct gtid_set set = GTID_SET_INIT;
+
+	if (event_previous_gtids_read(ev, &set, e) < 0)
 		return -1;
 	buf_add_str(out, ",\"gtids\":\"");
 	gtid_set_text(&set, out);
@@ -353,6 +388,39 @@ static int add_rows(struct event_json *j, const struct event *ev, struct buf *ou
 	return add_row_images(j, &r, t->shape, out, e);
 }
 
+static int add_body(struct event_json *j, const struct event *ev, struct buf *out, struct err *e);
+
+static void begin_event(const struct event *ev, struct buf *out)
+{
+	buf_add_format(out, "\"type\":\"%s\",\"time\":%" PRIu32, event_type_name(ev->header.type),
+		       ev->header.timestamp);
+}
+
+static int add_payload(struct event_json *j, const struct event *ev, struct buf *out,
+		       struct err *e)
+{
+	struct event inner;
+	const char *mark = "";
+	int rc;
+
+	if (j->payload == NULL)
+		j->payload = payload_new();
+	if (payload_open(j->payload, ev, e) < 0)
+		return -1;
+	buf_add_format(out, ",\"inflated_size\":%" PRIu64 ",\"events\":[",
+		       payload_size(j->payload));
+	while ((rc = payload_next(j->payload, &inner, e)) == 1) {
+		buf_add_format(out, "%s{", mark);
+		begin_event(&inner, out);
+		if (add_body(j, &inner, out, e) < 0)
+			return -1;
+		buf_add_u8(out, '}');
+		mark = ",";
+	}
+	buf_add_u8(out, ']');
+	return rc;
+}
+
 static int add_body(struct event_json *j, const struct event *ev, struct buf *out, struct err *e)
 {
 	struct slice file;
@@ -369,6 +437,14 @@ static int add_body(struct event_json *j, const struct event *ev, struct buf *ou
 		return add_gtid(ev, out, e);
 	case EVENT_GTID_LIST:
 		return add_gtid_list(ev, out, e);
+	case EVENT_MYSQL_GTID:
+	case EVENT_MYSQL_ANONYMOUS_GTID:
+	case EVENT_MYSQL_GTID_TAGGED:
+		return add_mysql_gtid(ev, out, e);
+	case EVENT_PREVIOUS_GTIDS:
+		return add_previous_gtids(ev, out, e);
+	case EVENT_TRANSACTION_PAYLOAD:
+		return add_payload(j, ev, out, e);
 	case EVENT_QUERY:
 	case EVENT_QUERY_COMPRESSED:
 		return add_query(j, ev, out, e);
@@ -406,8 +482,8 @@ int event_json_add(struct event_json *j, uint64_t at, struct slice packet, struc
 
 	if (event_read(packet, &j->format, &ev, e) < 0)
 		return err_wrap(e, "offset %" PRIu64, at);
-	buf_add_format(out, "{\"at\":%" PRIu64 ",\"type\":\"%s\",\"time\":%" PRIu32, at,
-		       event_type_name(ev.header.type), ev.header.timestamp);
+	buf_add_format(out, "{\"at\":%" PRIu64 ",", at);
+	begin_event(&ev, out);
 	if (add_body(j, &ev, out, e) < 0) {
 		out->size = start;
 		return err_wrap(e, "offset %" PRIu64, at);

@@ -1,6 +1,6 @@
 /* group.c - scans a group: checksums, table maps, savepoints, the end.
  *
- *              GTID            XID, COMMIT, ROLLBACK, a statement that stands alone
+ *              GTID            XID, COMMIT, ROLLBACK, XA PREPARE, a statement that stands alone
  *   BETWEEN ----------> OPEN -----------------------------------------------------> COMPLETE
  *      ^                                                                               |
  *      +--------------------------------- group_reset() -------------------------------+
@@ -34,6 +34,10 @@ struct group *group_new(const struct settings *settings, struct catalog *catalog
 
 static void drop_events(struct group *g)
 {
+	if (g->has_current)
+		shape_unref(g->current.shape);
+	g->has_current = false;
+	g->payload_open = false;
 	for (size_t i = 0; i < g->event_count; i++)
 		shape_unref(g->events[i].shape);
 	g->event_count = 0;
@@ -50,6 +54,7 @@ void group_free(struct group *g)
 	cuts_done(&g->cuts);
 	group_effects_reset(g);
 	free(g->effects);
+	payload_free(g->payload);
 	buf_done(&g->xid);
 	buf_done(&g->scratch);
 	buf_done(&g->inflated);
@@ -133,50 +138,76 @@ const char *group_file(const struct group *g)
 	return g->file;
 }
 
-uint32_t group_file_position(const struct group *g)
+void group_by_place(struct group *g, bool by_place)
+{
+	g->by_place = by_place;
+}
+
+uint64_t group_file_position(const struct group *g)
 {
 	return g->file_position;
 }
 
 /* ---- events --------------------------------------------------------------------------------- */
 
-/* format:hex:hex, whatever bytes the two parts have */
-static void name_xid(struct group *g, const struct event_gtid *gtid)
+/* format:hex:hex */
+void group_name_xid(struct group *g, uint32_t format, struct slice gtrid, struct slice bqual)
 {
 	buf_reset(&g->xid);
-	buf_add_format(&g->xid, "%" PRIu32 ":", gtid->xid_format);
-	for (size_t i = 0; i < gtid->xid_gtrid.size; i++)
-		buf_add_format(&g->xid, "%02x", gtid->xid_gtrid.data[i]);
+	buf_add_format(&g->xid, "%" PRIu32 ":", format);
+	for (size_t i = 0; i < gtrid.size; i++)
+		buf_add_format(&g->xid, "%02x", gtrid.data[i]);
 	buf_add_u8(&g->xid, ':');
-	for (size_t i = 0; i < gtid->xid_bqual.size; i++)
-		buf_add_format(&g->xid, "%02x", gtid->xid_bqual.data[i]);
+	for (size_t i = 0; i < bqual.size; i++)
+		buf_add_format(&g->xid, "%02x", bqual.data[i]);
 	g->info.xid = buf_cstr(&g->xid);
+}
+
+int group_begin(struct group *g, const char *id, int64_t commit_us, struct err *e)
+{
+	if (g->state == GROUP_OPEN)
+		return err_data(e, "transaction %s has no end: another one begins inside it",
+				g->info.gtid_text);
+	if (g->pass != GROUP_AGAIN)
+		(void)snprintf(g->info.gtid_text, sizeof(g->info.gtid_text), "%s",
+			       id); /* made to fit */
+	else if (!g->by_place && strcmp(id, g->info.gtid_text) != 0)
+		return err_data(e, "the source sent %s where it had sent %s before", id,
+				g->info.gtid_text);
+	g->state = GROUP_OPEN;
+	g->begun = false;
+	g->info.commit_us = commit_us;
+	return 0;
 }
 
 static int scan_gtid(struct group *g, const struct event *ev, struct err *e)
 {
 	struct event_gtid gtid;
+	char text[GTID_TEXT_SIZE];
 
-	if (event_gtid_read(ev, &gtid, e) < 0)
+	if (event_gtid_read(ev, &gtid, e) < 0 ||
+	    group_begin(g, gtid_text(&gtid.gtid, text), (int64_t)ev->header.timestamp * 1000000,
+			e) < 0)
 		return -1;
-	if (g->state == GROUP_OPEN)
-		return err_data(e, "transaction %s has no end: another one begins inside it",
-				g->info.gtid_text);
-	if (g->pass == GROUP_AGAIN && memcmp(&gtid.gtid, &g->info.gtid, sizeof(gtid.gtid)) != 0) {
-		char text[GTID_TEXT_SIZE];
-
-		return err_data(e, "the source sent %s where it had sent %s before",
-				gtid_text(&gtid.gtid, text), g->info.gtid_text);
-	}
 	g->gtid = gtid;
-	g->state = GROUP_OPEN;
-	g->info.gtid = gtid.gtid;
-	(void)gtid_text(&gtid.gtid, g->info.gtid_text); /* returns its argument */
-	g->info.commit_us = (int64_t)ev->header.timestamp * 1000000;
+	g->mysql = false;
 	if (gtid.xa_prepared || gtid.xa_completed)
-		name_xid(g, &gtid);
+		group_name_xid(g, gtid.xid_format, gtid.xid_gtrid, gtid.xid_bqual);
 	return 0;
 }
+
+int group_add_to(const struct group *g, struct gtid_set *set, struct err *e)
+{
+	if (g->by_place)
+		gtid_set_move(set, g->file, g->file_position);
+	else if (g->mysql)
+		return gtid_ranges_add(&set->ranges, &g->mysql_id, e);
+	else
+		return gtid_set_update(set, &g->gtid.gtid, e);
+	return 0;
+}
+
+/* ---- what is inside ------------------------------------------------------------------------- */
 
 static void complete(struct group *g, bool committed)
 {
@@ -185,6 +216,8 @@ static void complete(struct group *g, bool committed)
 	g->state = GROUP_COMPLETE;
 	if (g->pass == GROUP_AGAIN)
 		return;
+	if (g->by_place)
+		group_name_place(g, g->file_position);
 	committed = committed || BUG(rolled_back);
 	g->rolled_back = !committed;
 	for (size_t i = 0; i < g->cuts.count; i++)
@@ -206,15 +239,26 @@ static int scan_table_map(struct group *g, const struct event *ev, struct err *e
 	return 0;
 }
 
-static void keep(struct group *g, const struct event *ev, const struct catalog_table *table)
+void group_keep(struct group *g, const struct event *ev, struct shape *shape, uint64_t number,
+		bool watched)
 {
 	if (g->event_count == g->event_capacity) {
 		g->event_capacity = g->event_capacity * 2 + 64;
 		g->events = xrealloc(g->events, g->event_capacity * sizeof(*g->events));
 	}
-	g->events[g->event_count++] = (struct group_event){
-		*ev, shape_ref(table->shape), g->numbers, table->watched
-	};
+	g->events[g->event_count++] = (struct group_event){ *ev,
+							    shape != NULL ? shape_ref(shape) : NULL,
+							    number, watched };
+}
+
+/* Are its rows to be given? */
+static bool is_wanted(struct group *g)
+{
+	if (g->in_payload) /* the payload as a whole is kept */
+		return false;
+	if (g->pass == GROUP_AGAIN)
+		return !g->rolled_back && !cuts_has(&g->cuts, g->numbers, &g->cut_at);
+	return g->pass == GROUP_KEEPING;
 }
 
 static int scan_rows(struct group *g, const struct event *ev, struct err *e)
@@ -234,19 +278,19 @@ static int scan_rows(struct group *g, const struct event *ev, struct err *e)
 				g->info.gtid_text, id);
 	if (!g->last_table->captured && !g->last_table->watched)
 		return 0;
-	if (g->pass == GROUP_KEEPING)
-		keep(g, ev, g->last_table);
-	else if (g->pass == GROUP_AGAIN && !g->rolled_back &&
-		 !cuts_has(&g->cuts, g->numbers, &g->cut_at))
-		keep(g, ev, g->last_table);
+	if (is_wanted(g))
+		group_keep(g, ev, g->last_table->shape, g->numbers, g->last_table->watched);
 	g->numbers++;
 	return 0;
 }
 
 /* The whole group of an XA transaction's end. */
-static int scan_xa_end(struct group *g, bool committed, struct err *e)
+static int scan_xa_end(struct group *g, const struct event_query *query, bool committed,
+		       struct err *e)
 {
-	if (!g->gtid.xa_completed)
+	if (g->mysql && group_mysql_xid(g, query->text, e) < 0)
+		return -1;
+	if (!g->mysql && !g->gtid.xa_completed)
 		return err_data(e,
 				"transaction %s ends an XA transaction, but its GTID event does "
 				"not say which",
@@ -254,6 +298,12 @@ static int scan_xa_end(struct group *g, bool committed, struct err *e)
 	g->info.xa = committed ? GROUP_XA_COMMIT : GROUP_XA_ROLLBACK;
 	complete(g, true);
 	return 0;
+}
+
+/* A statement is the whole group: MariaDB's GTID says so; MySQL's begins nothing. */
+bool group_is_alone(const struct group *g)
+{
+	return g->mysql ? !g->begun : g->gtid.standalone;
 }
 
 /* COMMIT, ROLLBACK and savepoints shape the group; what else a QUERY says is a statement. */
@@ -268,6 +318,7 @@ static int scan_query(struct group *g, const struct event *ev, struct err *e)
 	kind = statement_peek(query.text, &name);
 	switch (kind) {
 	case STATEMENT_BEGIN:
+		g->begun = true;
 		return 0;
 	case STATEMENT_COMMIT:
 		complete(g, true);
@@ -285,7 +336,7 @@ static int scan_query(struct group *g, const struct event *ev, struct err *e)
 		return 0;
 	case STATEMENT_XA_COMMIT:
 	case STATEMENT_XA_ROLLBACK:
-		return scan_xa_end(g, kind == STATEMENT_XA_COMMIT, e);
+		return scan_xa_end(g, &query, kind == STATEMENT_XA_COMMIT, e);
 	case STATEMENT_XA_OTHER:
 	case STATEMENT_CREATE_TABLE:
 	case STATEMENT_ALTER_TABLE:
@@ -301,7 +352,7 @@ static int scan_query(struct group *g, const struct event *ev, struct err *e)
 	}
 	if (g->pass != GROUP_AGAIN && group_statement(g, ev, &query, e) < 0)
 		return -1;
-	if (g->gtid.standalone)
+	if (group_is_alone(g))
 		complete(g, true);
 	return 0;
 }
@@ -313,7 +364,9 @@ static int scan_xa_prepare(struct group *g, const struct event *ev, struct err *
 
 	if (event_xa_prepare_read(ev, &xa, e) < 0)
 		return -1;
-	if (!xa.one_phase && !g->gtid.xa_prepared)
+	if (g->mysql)
+		group_name_xid(g, xa.format, xa.gtrid, xa.bqual);
+	else if (!xa.one_phase && !g->gtid.xa_prepared)
 		return err_data(e,
 				"transaction %s prepares an XA transaction, but its GTID event "
 				"does not say which",
@@ -343,6 +396,7 @@ static int scan_format(struct group *g, const struct event *ev, struct err *e)
 {
 	if (event_format_read(ev, &g->format, e) < 0)
 		return -1;
+	catalog_server(g->catalog, g->format.server_version);
 	if (g->format.created != 0) {
 		catalog_reset(g->catalog);
 		g->last_table = NULL;
@@ -356,21 +410,19 @@ static int scan_rotate(struct group *g, const struct event *ev, struct err *e)
 
 	if (event_rotate_read(ev, &rotate, e) < 0)
 		return -1;
-	(void)snprintf(g->file, sizeof(g->file), "%.*s",
-		       (int)(rotate.file.size < 500 ? rotate.file.size : 500),
-		       (const char *)rotate.file.data); /* fits: 512 */
-	g->file_position = (uint32_t)rotate.position;
+	if (rotate.file.size > GTID_FILE_MAX)
+		return err_data(e, "Rotate event: a binlog file with a name of %zu bytes",
+				rotate.file.size);
+	(void)snprintf(g->file, sizeof(g->file), "%.*s", (int)rotate.file.size,
+		       (const char *)rotate.file.data); /* fits */
+	g->file_position = rotate.position;
 	return 0;
 }
 
-/* Events that belong to a group. */
-static int scan_inside(struct group *g, const struct event *ev, struct err *e)
+int group_scan_inside(struct group *g, const struct event *ev, struct err *e)
 {
-	if (g->state != GROUP_OPEN)
-		return err_data(e,
-				"%s event ending at %s position %" PRIu32
-				" stands outside of any transaction",
-				event_type_name(ev->header.type), g->file, ev->header.log_pos);
+	if (g->state != GROUP_OPEN && group_begin_bare(g, ev, e) < 0)
+		return -1;
 	if (rows_is(ev->header.type))
 		return scan_rows(g, ev, e);
 	switch (ev->header.type) {
@@ -382,8 +434,17 @@ static int scan_inside(struct group *g, const struct event *ev, struct err *e)
 		return scan_query(g, ev, e);
 	case EVENT_XA_PREPARE:
 		return scan_xa_prepare(g, ev, e);
+	case EVENT_TRANSACTION_PAYLOAD:
+		return group_scan_payload(g, ev, e);
 	case EVENT_XID:
 		complete(g, true);
+		return 0;
+	case EVENT_ANNOTATE_ROWS:
+	case EVENT_ROWS_QUERY:
+	case EVENT_INTVAR:
+	case EVENT_RAND:
+	case EVENT_USER_VAR:
+	case EVENT_VIEW_CHANGE:
 		return 0;
 	default:
 		return event_refuse_unknown(&ev->header, e);
@@ -395,6 +456,10 @@ static int scan(struct group *g, const struct event *ev, struct err *e)
 	switch (ev->header.type) {
 	case EVENT_GTID:
 		return scan_gtid(g, ev, e);
+	case EVENT_MYSQL_GTID:
+	case EVENT_MYSQL_ANONYMOUS_GTID:
+	case EVENT_MYSQL_GTID_TAGGED:
+		return group_scan_mysql_gtid(g, ev, e);
 	case EVENT_FORMAT_DESCRIPTION:
 		return scan_format(g, ev, e);
 	case EVENT_ROTATE:
@@ -403,7 +468,13 @@ static int scan(struct group *g, const struct event *ev, struct err *e)
 		return scan_incident(ev, e);
 	case EVENT_STOP:
 	case EVENT_HEARTBEAT:
+	case EVENT_HEARTBEAT_V2:
 	case EVENT_GTID_LIST:
+	case EVENT_PREVIOUS_GTIDS:
+	/* group replication's notes about its members: MySQL itself skips them when it applies a
+	 * binlog, and no row depends on them */
+	case EVENT_TRANSACTION_CONTEXT:
+	case EVENT_VIEW_CHANGE:
 	case EVENT_BINLOG_CHECKPOINT:
 	case EVENT_START_ENCRYPTION: /* about the file: the server sends events in the clear */
 	case EVENT_ANNOTATE_ROWS:
@@ -411,12 +482,25 @@ static int scan(struct group *g, const struct event *ev, struct err *e)
 	case EVENT_INTVAR:
 	case EVENT_RAND:
 	case EVENT_USER_VAR:
+	/* the bytes of a LOAD DATA that is written as text: the statement itself tells enough */
 	case EVENT_BEGIN_LOAD_QUERY:
+	case EVENT_APPEND_BLOCK:
+	case EVENT_DELETE_FILE:
 	case EVENT_IGNORABLE:
 		return 0;
 	default:
-		return scan_inside(g, ev, e);
+		return group_scan_inside(g, ev, e);
 	}
+}
+
+/* Headers count 32 bits only, and 0 stands for nothing; a file never goes back. */
+static void advance(struct group *g, uint32_t log_pos)
+{
+	uint64_t position = (g->file_position & ~(uint64_t)UINT32_MAX) | log_pos;
+
+	if (log_pos == 0)
+		return;
+	g->file_position = position < g->file_position ? position + UINT32_MAX + 1 : position;
 }
 
 int group_scan(struct group *g, struct slice packet, struct err *e)
@@ -427,10 +511,10 @@ int group_scan(struct group *g, struct slice packet, struct err *e)
 		drop_events(g); /* those of the packet before */
 	if (event_read(packet, &g->format, &ev, e) < 0)
 		return -1;
-	if (!(ev.header.flags & EVENT_FLAG_ARTIFICIAL) && ev.header.type != EVENT_HEARTBEAT) {
+	if (!(ev.header.flags & EVENT_FLAG_ARTIFICIAL) && ev.header.type != EVENT_HEARTBEAT &&
+	    ev.header.type != EVENT_HEARTBEAT_V2) {
 		g->bytes += ev.header.size;
-		if (ev.header.log_pos != 0)
-			g->file_position = ev.header.log_pos;
+		advance(g, ev.header.log_pos);
 	}
 	return scan(g, &ev, e);
 }

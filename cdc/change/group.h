@@ -19,6 +19,9 @@
  * rolled back by the end of its group: DDL can't be, and text that could be only makes a
  * reconciling copy that finds nothing.
  *
+ * A transaction that MySQL has compressed is one packet. It is inflated as a stream, for the scan
+ * and once more for the rows; what is in memory is one event of it at a time.
+ *
  * A prepared XA transaction is a group that ends in XA PREPARE: its rows come out like those of any
  * other, and info.xa says that they are not committed; the group of XA COMMIT or XA ROLLBACK has
  * the same xid and no rows.
@@ -56,8 +59,9 @@ struct group_effect {
 enum group_xa { GROUP_XA_NONE, GROUP_XA_PREPARE, GROUP_XA_COMMIT, GROUP_XA_ROLLBACK };
 
 struct group_info {
-	struct gtid gtid;
-	char gtid_text[GTID_TEXT_SIZE];
+	/* What it is called: core/base/gtid.h. By place: where it ends; until that is known, where
+	 * it begins. */
+	char gtid_text[GTID_ID_SIZE];
 	int64_t commit_us;
 	/* Rows of captured tables that were not all rolled back, or effects: group_next() has
 	 * something to give */
@@ -84,12 +88,17 @@ enum group_gives { GROUP_GIVES_NOTHING, GROUP_GIVES_ROW, GROUP_GIVES_EFFECT };
 
 struct group *group_new(const struct settings *settings, struct catalog *catalog);
 void group_free(struct group *g); /* NULL is fine */
+/* Transactions are called by where they end ("binlog.000003:1234"), not by their GTIDs, which they
+ * may lack. Call it between two groups. */
+void group_by_place(struct group *g, bool by_place);
 
 int group_scan(struct group *g, struct slice packet, struct err *e);
 bool group_open(const struct group *g); /* a GTID has come, the end has not */
 bool group_complete(const struct group *g);
 /* Of the group that is open or complete. */
 const struct group_info *group_info(const struct group *g);
+/* The group is complete: `set` contains it from now on. */
+int group_add_to(const struct group *g, struct gtid_set *set, struct err *e);
 /* enum group_gives, or -1. Of an effect only ret_row->effect is filled in; its texts are valid
  * until group_reset(). */
 int group_next(struct group *g, struct group_row *ret_row, struct err *e);
@@ -105,6 +114,6 @@ bool group_is_again(
 int64_t group_take_bytes(struct group *g);
 /* Binlog file of the last ROTATE, "" before; and the end of the last event that names one. */
 const char *group_file(const struct group *g);
-uint32_t group_file_position(const struct group *g);
+uint64_t group_file_position(const struct group *g);
 
 #endif

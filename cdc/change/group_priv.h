@@ -1,7 +1,10 @@
-/* group_priv.h - what group.c (scanning) and group_rows.c (decoding) share. */
+/* group_priv.h - what the files of struct group share: group.c (scanning), group_mysql.c (what
+ * MySQL writes in its own way), group_payload.c (compressed transactions), group_statement.c,
+ * group_rows.c (decoding). */
 #ifndef CDC_CHANGE_GROUP_PRIV_H
 #define CDC_CHANGE_GROUP_PRIV_H
 
+#include "cdc/binlog/payload.h"
 #include "cdc/binlog/rows.h"
 #include "cdc/change/cuts.h"
 #include "cdc/change/group.h"
@@ -9,11 +12,14 @@
 enum group_state { GROUP_BETWEEN, GROUP_OPEN, GROUP_COMPLETE };
 enum group_pass { GROUP_KEEPING, GROUP_LOOKING, GROUP_AGAIN };
 
-/* A row event of a captured table, to be decoded when the group is known to have committed. */
+/* A row event of a captured table, to be decoded when the group is known to have committed; or a
+ * payload that holds such events, which is then read once more. */
 struct group_event {
 	struct event event;
-	struct shape *shape; /* a reference: the catalog may replace it before we come to decode */
-	uint64_t number;     /* among the captured and watched row events of the group */
+	struct shape *shape; /* a reference: the catalog may replace it before we come to decode;
+			      * NULL: a payload */
+	/* Among the captured and watched row events of the group; of a payload, its first one's */
+	uint64_t number;
 	bool watched;
 };
 
@@ -31,6 +37,11 @@ struct group {
 	enum group_pass pass;
 	struct group_info info;
 	struct event_gtid gtid; /* its slices are not valid later: only flags are used */
+	bool by_place;          /* transactions are called by where they end in the binlog files */
+	bool mysql;             /* the group in hand is MySQL's, and */
+	bool begun;             /* BEGIN or XA START has come: else one statement is all of it */
+	struct gtid_range mysql_id;
+	uint64_t begin; /* where it begins in its file (by_place) */
 	bool rolled_back;
 	struct cuts cuts;
 	uint64_t numbers; /* captured row events so far */
@@ -40,12 +51,17 @@ struct group {
 	size_t effect_capacity;
 	struct buf scratch, xid;
 	int64_t bytes;
-	char file[512];
-	uint32_t file_position;
+	char file[GTID_FILE_MAX + 1];
+	uint64_t file_position;
+	struct payload *payload; /* NULL until there was one */
+	bool in_payload;         /* what is scanned just now goes away with the next event */
 
 	/* decoding */
 	size_t event_at, cut_at, effect_at;
-	bool rows_open;
+	bool payload_open; /* events[event_at], at payload_number */
+	uint64_t payload_number;
+	bool has_current, rows_open; /* the event whose rows are given; rows_read() was called */
+	struct group_event current;  /* its shape is a reference of its own */
 	struct rows rows;
 	struct buf inflated;
 	struct cell *before, *after;
@@ -61,5 +77,33 @@ struct group {
 int group_statement(struct group *g, const struct event *ev, const struct event_query *query,
 		    struct err *e);
 void group_effects_reset(struct group *g);
+
+/* group.c: a group begins; its name and time are filled in. ERR_DATA: inside of another one, or not
+ * where it began before. */
+int group_begin(struct group *g, const char *id, int64_t commit_us, struct err *e);
+/* One event inside of a group. */
+int group_scan_inside(struct group *g, const struct event *ev, struct err *e);
+/* Adds to the list of events to be decoded. shape NULL: a payload. */
+void group_keep(struct group *g, const struct event *ev, struct shape *shape, uint64_t number,
+		bool watched);
+/* A statement is the whole of the group in hand. */
+bool group_is_alone(const struct group *g);
+/* info.xid; whatever bytes the two parts have. */
+void group_name_xid(struct group *g, uint32_t format, struct slice gtrid, struct slice bqual);
+
+/* group_mysql.c */
+int group_scan_mysql_gtid(struct group *g, const struct event *ev, struct err *e);
+/* An event where no group is open: it begins one, where the server writes no GTID events at all. */
+int group_begin_bare(struct group *g, const struct event *ev, struct err *e);
+/* XA COMMIT X'..',X'..',1 and XA ROLLBACK: info.xid from the text. */
+int group_mysql_xid(struct group *g, struct slice text, struct err *e);
+/* by_place: the group in hand is called by where it ends. */
+void group_name_place(struct group *g, uint64_t offset);
+
+/* group_payload.c */
+int group_scan_payload(struct group *g, const struct event *ev, struct err *e);
+/* The next row event of a captured or watched table in the payload at events[event_at]: 1 and
+ * g->current, 0 at its end, -1. */
+int group_walk_payload(struct group *g, struct err *e);
 
 #endif

@@ -96,25 +96,63 @@ static bool effect_comes(struct group *g, uint64_t number, struct group_row *row
 	return true;
 }
 
-int group_next(struct group *g, struct group_row *ret_row, struct err *e)
+/* The next row event to be decoded into g->current: 1, 0 when there is none, -1. */
+static int next_event(struct group *g, struct err *e)
 {
-	while (g->event_at < g->event_count) {
+	int rc = 0;
+
+	while (g->event_at < g->event_count && rc == 0) {
 		const struct group_event *ev = &g->events[g->event_at];
 
+		if (ev->shape == NULL) {
+			rc = group_walk_payload(g, e);
+		} else {
+			g->current = *ev;
+			g->current.shape = shape_ref(ev->shape);
+			rc = 1;
+		}
+		if (rc == 0 || ev->shape != NULL)
+			g->event_at++;
+	}
+	g->has_current = rc == 1;
+	return rc;
+}
+
+static void leave_event(struct group *g)
+{
+	shape_unref(g->current.shape);
+	g->has_current = false;
+	g->rows_open = false;
+}
+
+static int next(struct group *g, struct group_row *ret_row, struct err *e)
+{
+	for (;;) {
+		const struct group_event *ev = &g->current;
+		int rc = g->has_current ? 1 : next_event(g, e);
+
+		if (rc < 0)
+			return -1;
+		if (rc == 0)
+			break;
 		if (!g->rows_open && effect_comes(g, ev->number, ret_row))
 			return GROUP_GIVES_EFFECT;
 		if (!g->rows_open && cuts_has(&g->cuts, ev->number, &g->cut_at)) {
-			g->event_at++;
+			leave_event(g);
 			continue;
 		}
 		if (!g->rows_open && rows_begin(g, ev, e) < 0)
-			return err_wrap(e, "transaction %s", g->info.gtid_text);
+			return -1;
 		if (rd_left(&g->rows.data) > 0)
-			return row_read(g, ev, ret_row, e) < 0
-				       ? err_wrap(e, "transaction %s", g->info.gtid_text)
-				       : GROUP_GIVES_ROW;
-		g->rows_open = false;
-		g->event_at++;
+			return row_read(g, ev, ret_row, e) < 0 ? -1 : GROUP_GIVES_ROW;
+		leave_event(g);
 	}
 	return effect_comes(g, g->numbers, ret_row) ? GROUP_GIVES_EFFECT : GROUP_GIVES_NOTHING;
+}
+
+int group_next(struct group *g, struct group_row *ret_row, struct err *e)
+{
+	int gives = next(g, ret_row, e);
+
+	return gives < 0 ? err_wrap(e, "transaction %s", g->info.gtid_text) : gives;
 }

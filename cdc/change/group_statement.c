@@ -178,7 +178,7 @@ static void judge_create(const struct judging *j)
 				 "CREATE OR REPLACE TABLE");
 	(void)add_effect(j->group, j->s->if_not_exists ? GROUP_KEEPS : GROUP_CREATES, t->db,
 			 t->table, "CREATE TABLE");
-	if (j->s->as_select && j->group->gtid.standalone)
+	if (j->s->as_select && group_is_alone(j->group))
 		rewrites(j->group, t->db, t->table,
 			 "CREATE TABLE ... SELECT, written as a statement");
 }

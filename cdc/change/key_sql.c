@@ -70,8 +70,21 @@ static enum literal_kind literal_kind(const struct column *c)
 	case COLUMN_STRING:
 	case COLUMN_BLOB:
 		break;
+	case COLUMN_UUID:
+	case COLUMN_INET4:
+	case COLUMN_INET6:
+	case COLUMN_JSON: /* these three not in a key */
+	case COLUMN_GEOMETRY:
+	case COLUMN_VECTOR:
+		return LITERAL_BYTES;
 	}
 	return c->is_binary ? LITERAL_BYTES : LITERAL_TEXT;
+}
+
+static bool is_padded(const struct column *c)
+{
+	return (c->is_binary && c->type == COLUMN_STRING) || c->type == COLUMN_UUID ||
+	       c->type == COLUMN_INET4 || c->type == COLUMN_INET6;
 }
 
 static void add_hex(const struct column *c, struct slice bytes, struct buf *out)
@@ -83,9 +96,8 @@ static void add_hex(const struct column *c, struct slice bytes, struct buf *out)
 		buf_add_u8(out, (uint8_t)digits[bytes.data[i] >> 4]);
 		buf_add_u8(out, (uint8_t)digits[bytes.data[i] & 15]);
 	}
-	/* the server compares the zero bytes of a BINARY(n) */
-	for (size_t i = bytes.size; c->is_binary && c->type == COLUMN_STRING && i < c->size_max;
-	     i++)
+	/* the server compares the zero bytes of a BINARY(n), and takes no UUID that lacks some */
+	for (size_t i = bytes.size; is_padded(c) && i < c->size_max; i++)
 		buf_add_str(out, "00");
 	buf_add_str(out, "'");
 }

@@ -24,7 +24,7 @@ struct copy;
 struct copy_place { /* where the stream stands, between two source transactions */
 	const struct gtid_set *gtid_set;
 	const char *file; /* "" when nothing was read on this connection yet */
-	uint32_t position;
+	uint64_t position;
 	int64_t seq; /* of the last change sent before it */
 	const struct xa_list *unsettled; /* as in struct chunk_request */
 };
@@ -84,7 +84,7 @@ int copy_emit(struct copy *c, int64_t commit_us,
 	      void *context, const char **ret_ended, struct err *e);
 /* The stream must rest at this place (the end of the last group, or of the GTID event of the one
  * that begins): copy_step() has to be called until this is false. */
-bool copy_holds(const struct copy *c, const char *file, uint32_t position);
+bool copy_holds(const struct copy *c, const char *file, uint64_t position);
 /* The longest the loop should wait before it calls copy_step() again; -1: as long as it likes. */
 int copy_wait_ms(const struct copy *c);
 

@@ -161,7 +161,7 @@ int copy_exact_step(struct copy *c, const struct copy_place *place, struct err *
 	return 1;
 }
 
-bool copy_exact_holds(const struct copy *c, const char *file, uint32_t position)
+bool copy_exact_holds(const struct copy *c, const char *file, uint64_t position)
 {
 	const struct copy_exact *x = &c->exact;
 

@@ -37,7 +37,7 @@ bool copy_place_reached(const struct copy_lane *lane, const struct copy_place *p
 	return copy_compare_places(place->file, place->position, lane->file, lane->position) >= 0;
 }
 
-static bool holds(const struct copy_lane *lane, const char *file, uint32_t position)
+static bool holds(const struct copy_lane *lane, const char *file, uint64_t position)
 {
 	if (!lane->exact || (lane->state != LANE_READING && lane->state != LANE_READ))
 		return false;
@@ -47,7 +47,7 @@ static bool holds(const struct copy_lane *lane, const char *file, uint32_t posit
 	       copy_compare_places(file, position, lane->file, lane->position) > 0;
 }
 
-bool copy_holds(const struct copy *c, const char *file, uint32_t position)
+bool copy_holds(const struct copy *c, const char *file, uint64_t position)
 {
 	for (size_t i = 0; i < c->lane_count; i++)
 		if (holds(&c->lanes[i], file, position))

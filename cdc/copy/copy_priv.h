@@ -161,7 +161,7 @@ void copy_place_emitted(const struct copy_lane *lane);
 void copy_place_learn(struct copy_lane *lane);
 bool copy_place_reached(const struct copy_lane *lane, const struct copy_place *place);
 /* ---- copy_exact.c ---- */
-bool copy_exact_holds(const struct copy *c, const char *file, uint32_t position);
+bool copy_exact_holds(const struct copy *c, const char *file, uint64_t position);
 int copy_exact_step(struct copy *c, const struct copy_place *place, struct err *e);
 void copy_exact_change(struct copy *c, const struct copy_table *t, bool prepared);
 void copy_exact_give_up(struct copy *c, const struct copy_table *t);

@@ -13,6 +13,7 @@
 #include "core/avro/read.h"
 #include "core/value/charset.h"
 #include "core/value/decimal.h"
+#include "core/value/network.h"
 #include "core/value/temporal.h"
 
 #include <inttypes.h>
@@ -87,6 +88,43 @@ static void read_binary(const struct schema *s, struct rd *in, struct buf *scrat
 	v->bytes = scratch_from(scratch, begin);
 }
 
+/* { srid, wkb }, together as the server has them. */
+static bool read_geometry(const struct schema *s, struct rd *in, struct buf *scratch,
+			  struct source *v)
+{
+	size_t begin = scratch->size;
+	int64_t srid;
+
+	if (s->count != 2 || strcmp(s->fields[0].name, "srid") != 0 ||
+	    s->fields[0].schema->type != SCHEMA_LONG || strcmp(s->fields[1].name, "wkb") != 0 ||
+	    s->fields[1].schema->type != SCHEMA_BYTES)
+		return false;
+	srid = read_long(in);
+	for (unsigned shift = 0; shift < 32; shift += 8)
+		buf_add_u8(scratch, (uint8_t)(srid >> shift));
+	buf_add_slice(scratch, read_bytes(in));
+	if (srid < 0 || srid > UINT32_MAX)
+		rd_fail(in);
+	v->kind = KIND_BYTES;
+	v->bytes = scratch_from(scratch, begin);
+	return true;
+}
+
+/* The floats of a VECTOR, together as the server has them. */
+static void read_vector(struct rd *in, struct buf *scratch, struct source *v)
+{
+	size_t begin = scratch->size;
+
+	for (int64_t n = read_block(in); n > 0 && rd_ok(in); n = read_block(in)) {
+		if ((uint64_t)n > rd_left(in) / sizeof(float))
+			rd_fail(in);
+		else
+			buf_add_slice(scratch, rd_bytes(in, (size_t)n * sizeof(float)));
+	}
+	v->kind = KIND_BYTES;
+	v->bytes = scratch_from(scratch, begin);
+}
+
 /* False: no type that a column is delivered as. */
 static bool read_source(const struct schema *s, struct rd *in, struct buf *scratch,
 			struct source *v)
@@ -118,7 +156,15 @@ static bool read_source(const struct schema *s, struct rd *in, struct buf *scrat
 		v->kind = KIND_TEXT;
 		v->bytes = read_bytes(in);
 		return true;
+	case SCHEMA_RECORD:
+		if (!read_geometry(s, in, scratch, v))
+			break;
+		return true;
 	case SCHEMA_ARRAY:
+		if (s->items->type == SCHEMA_FLOAT) {
+			read_vector(in, scratch, v);
+			return true;
+		}
 		if (s->items->type != SCHEMA_STRING)
 			break;
 		read_set(in, scratch);
@@ -126,7 +172,6 @@ static bool read_source(const struct schema *s, struct rd *in, struct buf *scrat
 		v->bytes = scratch_from(scratch, begin);
 		return true;
 	case SCHEMA_NULL:
-	case SCHEMA_RECORD:
 	case SCHEMA_ENUM:
 	case SCHEMA_MAP:
 	case SCHEMA_UNION:
@@ -346,6 +391,14 @@ static bool store_characters(const struct column *c, const struct source *v, str
 	return ok;
 }
 
+static bool store_network(const struct column *c, const struct source *v, struct buf *image)
+{
+	uint8_t bytes[NETWORK_BYTES_MAX];
+
+	return v->kind == KIND_TEXT && network_parse(c, v->bytes, bytes) &&
+	       row_store_text(c, slice_of(bytes, c->size_max), image);
+}
+
 static bool store(const struct column *c, const struct source *v, struct buf *scratch,
 		  struct buf *image)
 {
@@ -381,6 +434,15 @@ static bool store(const struct column *c, const struct source *v, struct buf *sc
 	case COLUMN_STRING:
 	case COLUMN_BLOB:
 		return store_characters(c, v, scratch, image);
+	case COLUMN_JSON:
+		return v->kind == KIND_TEXT && row_store_text(c, v->bytes, image);
+	case COLUMN_GEOMETRY:
+	case COLUMN_VECTOR:
+		return v->kind == KIND_BYTES && row_store_bytes(c, v->bytes, image);
+	case COLUMN_UUID:
+	case COLUMN_INET4:
+	case COLUMN_INET6:
+		return store_network(c, v, image);
 	case COLUMN_TINY:
 	case COLUMN_SHORT:
 	case COLUMN_INT24:
@@ -439,8 +501,10 @@ static bool store_bytes(const struct column *c, struct slice bytes, struct buf *
 {
 	size_t size = temporal_size(c);
 
-	if (c->type == COLUMN_VARCHAR || c->type == COLUMN_STRING || c->type == COLUMN_BLOB)
+	if (column_is_character(c))
 		return row_store_text(c, bytes, image);
+	if (column_length_bytes(c) > 0)
+		return row_store_bytes(c, bytes, image);
 	if (c->type == COLUMN_NEWDECIMAL)
 		size = decimal_packed_size(c->precision, c->scale);
 	else if (c->type == COLUMN_BIT)

@@ -41,7 +41,7 @@ struct chunk_request {
 	 * when not known). */
 	const struct gtid_set *seen;
 	const char *seen_file;
-	uint32_t seen_position;
+	uint64_t seen_position;
 	/* XA transactions that the stream has seen committed and the tables may not have yet: the
 	 * snapshot is taken when they do. Copied; NULL: there are none. */
 	const struct xa_list *unsettled;

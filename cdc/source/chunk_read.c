@@ -107,15 +107,6 @@ static int gtid_of(struct db *db, const char *sql, struct gtid_set *set, struct 
 	return rc;
 }
 
-/* Binlog files are numbered; a longer name is a higher number ("binlog.999999" comes before
- * "binlog.1000000"). */
-static int compare_files(const char *a, const char *b)
-{
-	size_t n = strlen(a), m = strlen(b);
-
-	return n != m ? (n < m ? -1 : 1) : strcmp(a, b);
-}
-
 static int sees_enough(struct db *db, const struct chunk_request *request,
 		       const struct place *place, bool *ret_enough, struct err *e)
 {
@@ -125,7 +116,7 @@ static int sees_enough(struct db *db, const struct chunk_request *request,
 
 	if (request->seen_file[0] != '\0' &&
 	    place->position <= UINT32_MAX) { /* event headers count 32 bits only */
-		order = compare_files(place->file, request->seen_file);
+		order = gtid_file_compare(place->file, request->seen_file);
 		*ret_enough = order > 0 ||
 			      (order == 0 && place->position >= request->seen_position);
 		return 0;
@@ -190,7 +181,7 @@ static int snapshot_open(struct db *db, const struct chunk_request *request, str
 			return err_retry(e,
 					 "table %s.%s: a snapshot of the source (%s:%" PRIu64
 					 ") does not see what the binlog "
-					 "stream has delivered (%s:%u)",
+					 "stream has delivered (%s:%" PRIu64 ")",
 					 request->db, request->table, place.file, place.position,
 					 request->seen_file, request->seen_position);
 		if (db_run(db, "COMMIT", e) < 0)

@@ -20,9 +20,21 @@ struct stream {
 	struct ring *ring;
 	pthread_t thread;
 	bool started;
+	bool has_gtids;     /* events that begin groups were seen */
 	struct err failure; /* written by the thread before it ends the ring */
 	_Atomic int64_t transactions, bytes, commit_us;
 };
+
+/* MySQL 5.6 without GTIDs writes no event that only begins a group; there most of them end in XID.
+ */
+static bool begins_group(struct stream *s, uint8_t type)
+{
+	bool by_gtid = type == EVENT_GTID || type == EVENT_MYSQL_GTID ||
+		       type == EVENT_MYSQL_ANONYMOUS_GTID || type == EVENT_MYSQL_GTID_TAGGED;
+
+	s->has_gtids = s->has_gtids || by_gtid;
+	return by_gtid || (!s->has_gtids && type == EVENT_XID);
+}
 
 static void count(struct stream *s, struct slice packet)
 {
@@ -31,10 +43,11 @@ static void count(struct stream *s, struct slice packet)
 
 	if (event_header_read(packet, &h, &ignored) < 0)
 		return; /* the pipeline refuses it with a proper message */
-	if (h.flags & EVENT_FLAG_ARTIFICIAL || h.type == EVENT_HEARTBEAT)
+	if (h.flags & EVENT_FLAG_ARTIFICIAL || h.type == EVENT_HEARTBEAT ||
+	    h.type == EVENT_HEARTBEAT_V2)
 		return;
 	atomic_fetch_add_explicit(&s->bytes, h.size, memory_order_relaxed);
-	if (h.type != EVENT_GTID)
+	if (!begins_group(s, h.type))
 		return;
 	atomic_fetch_add_explicit(&s->transactions, 1, memory_order_relaxed);
 	atomic_store_explicit(&s->commit_us, (int64_t)h.timestamp * 1000000, memory_order_relaxed);

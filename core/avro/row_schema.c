@@ -13,6 +13,9 @@
  *   character, binary   string; bytes
  *   ENUM, SET           string; array of string; both with "labels"
  *   BIT(1), BIT(n)      boolean; bytes
+ *   JSON, UUID, INET    string
+ *   GEOMETRY            record { srid long, wkb bytes }, named after its column
+ *   VECTOR              array of float
  *
  * "mysql" and "labels" stand in the type, where tools keep properties they don't know, and outlive
  * a schema that is read and written again by most libraries.
@@ -65,10 +68,27 @@ static const char *type_of(const struct column *c)
 		return "\"array\",\"items\":\"string\"";
 	case COLUMN_BIT:
 		return c->bits == 1 ? "\"boolean\"" : "\"bytes\"";
-	case COLUMN_NEWDECIMAL:
-		break; /* precision and scale are the column's */
+	case COLUMN_JSON:
+	case COLUMN_UUID:
+	case COLUMN_INET4:
+	case COLUMN_INET6:
+		return "\"string\"";
+	case COLUMN_VECTOR:
+		return "\"array\",\"items\":\"float\"";
+	case COLUMN_NEWDECIMAL: /* precision and scale are the column's */
+	case COLUMN_GEOMETRY:   /* and so is the record's name */
+		break;
 	}
 	return NULL;
+}
+
+/* Each has a name of its own, so that each can say which column's type it is. */
+static void put_geometry(const struct column *column, struct buf *out)
+{
+	buf_add_str(out, "\"record\",\"name\":\"Geometry_");
+	schema_escape_name(column->name, out);
+	buf_add_str(out, "\",\"fields\":[{\"name\":\"srid\",\"type\":\"long\"},"
+			 "{\"name\":\"wkb\",\"type\":\"bytes\"}]");
 }
 
 void row_schema_column(const struct column *column, struct buf *ret_text)
@@ -79,6 +99,8 @@ void row_schema_column(const struct column *column, struct buf *ret_text)
 	buf_add_str(ret_text, "{\"type\":");
 	if (type != NULL)
 		buf_add_str(ret_text, type);
+	else if (column->type == COLUMN_GEOMETRY)
+		put_geometry(column, ret_text);
 	else
 		buf_add_format(
 			ret_text,

@@ -1,4 +1,4 @@
-/* gtid.c - MariaDB GTIDs and positions; sets of either dialect.
+/* gtid.c - MariaDB GTIDs and positions, places; sets of any dialect.
  *
  * A position is a sorted array: sources have a handful of domains, so a binary search and memmove
  * beat anything cleverer. Text from outside is read digit by digit: signs, blanks inside a GTID,
@@ -61,6 +61,7 @@ char *gtid_text(const struct gtid *g, char *out)
 void gtid_set_done(struct gtid_set *s)
 {
 	free(s->items);
+	free(s->file);
 	gtid_ranges_done(&s->ranges);
 	*s = (struct gtid_set)GTID_SET_INIT;
 }
@@ -142,13 +143,98 @@ static int parse_into(struct gtid_set *s, struct slice text, struct err *e)
 	}
 }
 
+/* ---- places --------------------------------------------------------------------------------- */
+
+/* file.number:offset; neither a GTID nor a set of MySQL's has a dot. */
+static bool looks_like_place(struct slice text)
+{
+	return text.size > 0 && memchr(text.data, '.', text.size) != NULL;
+}
+
+static bool all_digits(struct slice s)
+{
+	for (size_t i = 0; i < s.size; i++)
+		if (s.data[i] < '0' || s.data[i] > '9')
+			return false;
+	return s.size > 0;
+}
+
+static bool is_file(struct slice file)
+{
+	size_t at = file.size;
+
+	while (at > 0 && file.data[at - 1] != '.')
+		at--;
+	return at > 1 && file.size <= GTID_FILE_MAX && memchr(file.data, 0, file.size) == NULL &&
+	       memchr(file.data, ':', file.size) == NULL && /* "snapshot:db.1:2" is a copy's */
+	       all_digits(slice_of(file.data + at, file.size - at));
+}
+
+static int read_place(struct slice text, struct slice *ret_file, uint64_t *ret_offset,
+		      struct err *e)
+{
+	size_t at = text.size, from;
+	struct slice file;
+
+	while (at > 0 && text.data[at - 1] != ':')
+		at--;
+	from = at;
+	file = slice_of(text.data, at > 0 ? at - 1 : 0);
+	if (at == 0 || !is_file(file) || !read_number(text, &from, INT64_MAX, ret_offset) ||
+	    from != text.size)
+		return err_data(e, "'%.*s' is not a place of the form binlog.000001:4",
+				(int)(text.size < 80 ? text.size : 80), (const char *)text.data);
+	*ret_file = file;
+	return 0;
+}
+
+int gtid_file_compare(const char *a, const char *b)
+{
+	size_t n = strlen(a), m = strlen(b);
+
+	return n != m ? (n < m ? -1 : 1) : strcmp(a, b);
+}
+
+void gtid_set_move(struct gtid_set *s, const char *file, uint64_t offset)
+{
+	if (s->file == NULL || strcmp(s->file, file) != 0) {
+		char *name = xstrdup(file); /* it may be our own */
+
+		gtid_set_done(s);
+		s->file = name;
+	}
+	s->offset = offset;
+}
+
+/* a lies at b or before it. */
+static bool place_within(const char *file, uint64_t offset, const struct gtid_set *s)
+{
+	int order = s->file == NULL ? 1 : gtid_file_compare(file, s->file);
+
+	return order < 0 || (order == 0 && offset <= s->offset);
+}
+
+static int parse_place(struct gtid_set *s, struct slice text, struct err *e)
+{
+	struct slice file = slice_of(NULL, 0);
+
+	if (read_place(text, &file, &s->offset, e) < 0)
+		return -1;
+	s->file = xstrndup((const char *)file.data, file.size);
+	return 0;
+}
+
+/* ---- sets ----------------------------------------------------------------------------------- */
+
 int gtid_set_parse(struct slice text, struct gtid_set *s, struct err *e)
 {
 	struct gtid_set fresh = GTID_SET_INIT;
 	int rc = 0;
 
 	text = trim(text);
-	if (text.size > 0 && memchr(text.data, ':', text.size) != NULL)
+	if (looks_like_place(text))
+		rc = parse_place(&fresh, text, e);
+	else if (text.size > 0 && memchr(text.data, ':', text.size) != NULL)
 		rc = gtid_ranges_parse(text, &fresh.ranges, e);
 	else if (text.size > 0)
 		rc = parse_into(&fresh, text, e);
@@ -165,6 +251,8 @@ void gtid_set_text(const struct gtid_set *s, struct buf *out)
 {
 	char text[GTID_TEXT_SIZE];
 
+	if (s->file != NULL)
+		buf_add_format(out, "%s:%" PRIu64, s->file, s->offset);
 	gtid_ranges_text(&s->ranges, out);
 	for (size_t i = 0; i < s->count; i++) {
 		if (i > 0)
@@ -185,6 +273,11 @@ void gtid_set_copy(struct gtid_set *to, const struct gtid_set *from)
 		memcpy(to->items, from->items, from->count * sizeof(from->items[0]));
 	to->count = from->count;
 	gtid_ranges_copy(&to->ranges, &from->ranges);
+	if (from->file == NULL || to->file == NULL || strcmp(to->file, from->file) != 0) {
+		free(to->file);
+		to->file = from->file != NULL ? xstrdup(from->file) : NULL;
+	}
+	to->offset = from->offset;
 }
 
 bool gtid_set_contains(const struct gtid_set *s, const struct gtid *g)
@@ -199,12 +292,13 @@ bool gtid_set_contains_set(const struct gtid_set *s, const struct gtid_set *part
 	for (size_t i = 0; i < part->count; i++)
 		if (!gtid_set_contains(s, &part->items[i]))
 			return false;
-	return gtid_ranges_contain(&s->ranges, &part->ranges);
+	return gtid_ranges_contain(&s->ranges, &part->ranges) &&
+	       (part->file == NULL || place_within(part->file, part->offset, s));
 }
 
 bool gtid_set_is_empty(const struct gtid_set *s)
 {
-	return s->count == 0 && s->ranges.count == 0;
+	return s->count == 0 && s->ranges.count == 0 && s->file == NULL;
 }
 
 bool gtid_set_is_mysql(const struct gtid_set *s)
@@ -212,13 +306,24 @@ bool gtid_set_is_mysql(const struct gtid_set *s)
 	return s->ranges.count > 0;
 }
 
+bool gtid_set_is_place(const struct gtid_set *s)
+{
+	return s->file != NULL;
+}
+
+/* 0: empty */
+static int dialect(const struct gtid_set *s)
+{
+	return s->count > 0 ? 1 : s->ranges.count > 0 ? 2 : s->file != NULL ? 3 : 0;
+}
+
 int gtid_set_union(struct gtid_set *s, const struct gtid_set *other, struct err *e)
 {
 	struct gtid_set sum = GTID_SET_INIT;
 
-	if ((s->count > 0 && gtid_set_is_mysql(other)) ||
-	    (other->count > 0 && gtid_set_is_mysql(s)))
-		return err_data(e, "a GTID position of MariaDB and a GTID set of MySQL");
+	if (dialect(s) != 0 && dialect(other) != 0 && dialect(s) != dialect(other))
+		return err_data(e, "two positions of different kinds (GTIDs of MariaDB, of MySQL, "
+				   "a place in a binlog file)");
 	gtid_set_copy(&sum, s);
 	for (size_t i = 0; i < other->count; i++)
 		if (!gtid_set_contains(&sum, &other->items[i]) &&
@@ -226,6 +331,8 @@ int gtid_set_union(struct gtid_set *s, const struct gtid_set *other, struct err 
 			goto failed;
 	if (gtid_ranges_union(&sum.ranges, &other->ranges, e) < 0)
 		goto failed;
+	if (other->file != NULL && !place_within(other->file, other->offset, &sum))
+		gtid_set_move(&sum, other->file, other->offset);
 	gtid_set_done(s);
 	*s = sum;
 	return 0;
@@ -259,11 +366,16 @@ void gtid_set_missing(const struct gtid_set *want, const struct gtid_set *have, 
 	gtid_ranges_minus(&want->ranges, &have->ranges, &difference);
 	gtid_ranges_text(&difference, out);
 	gtid_ranges_done(&difference);
+	if (want->file != NULL && !place_within(want->file, want->offset, have))
+		buf_add_format(out, "%s:%" PRIu64, want->file, want->offset);
 }
 
 bool gtid_set_equal(const struct gtid_set *a, const struct gtid_set *b)
 {
-	if (a->count != b->count || !gtid_ranges_equal(&a->ranges, &b->ranges))
+	if (a->count != b->count || !gtid_ranges_equal(&a->ranges, &b->ranges) ||
+	    (a->file == NULL) != (b->file == NULL))
+		return false;
+	if (a->file != NULL && (strcmp(a->file, b->file) != 0 || a->offset != b->offset))
 		return false;
 	for (size_t i = 0; i < a->count; i++)
 		if (a->items[i].domain != b->items[i].domain || a->items[i].seq != b->items[i].seq)
@@ -279,6 +391,8 @@ uint64_t gtid_set_distance(const struct gtid_set *behind, const struct gtid_set 
 	gtid_ranges_minus(&ahead->ranges, &behind->ranges, &difference);
 	sum = gtid_ranges_size(&difference);
 	gtid_ranges_done(&difference);
+	if (ahead->file != NULL && !place_within(ahead->file, ahead->offset, behind))
+		sum++;
 	for (size_t i = 0; i < ahead->count; i++) {
 		const struct gtid *last = gtid_set_find(behind, ahead->items[i].domain);
 		uint64_t from = last == NULL ? 0 : last->seq;
@@ -312,6 +426,75 @@ int gtid_set_parse_state(struct slice text, struct gtid_set *s, struct err *e)
 	gtid_set_done(s);
 	*s = all;
 	return 0;
+}
+
+/* ---- one transaction by its text ------------------------------------------------------------- */
+
+/* A set that holds nothing but the transaction: of MySQL's, one number. */
+static int parse_id(struct slice id, struct gtid_set *ret_set, struct err *e)
+{
+	struct gtid_set set = GTID_SET_INIT;
+
+	if (gtid_set_parse(id, &set, e) < 0)
+		return -1;
+	if (set.count > 1 || set.ranges.count > 1 || gtid_set_is_empty(&set) ||
+	    (set.ranges.count == 1 && set.ranges.items[0].first != set.ranges.items[0].last)) {
+		gtid_set_done(&set);
+		return err_data(e, "'%.*s' is not the id of one transaction",
+				(int)(id.size < 80 ? id.size : 80), (const char *)id.data);
+	}
+	*ret_set = set;
+	return 0;
+}
+
+bool gtid_is_id(struct slice id)
+{
+	struct gtid_set one;
+	struct err ignored = ERR_INIT;
+
+	if (parse_id(id, &one, &ignored) < 0)
+		return false;
+	gtid_set_done(&one);
+	return true;
+}
+
+bool gtid_set_has(const struct gtid_set *s, struct slice id)
+{
+	struct gtid_set one;
+	struct err ignored = ERR_INIT;
+	struct gtid gtid;
+	bool has;
+
+	if (s->count > 0) /* MariaDB's need no memory */
+		return gtid_parse(id, &gtid, &ignored) == 0 && gtid_set_contains(s, &gtid);
+	if (parse_id(id, &one, &ignored) < 0)
+		return false;
+	has = gtid_set_contains_set(s, &one);
+	gtid_set_done(&one);
+	return has;
+}
+
+int gtid_set_add(struct gtid_set *s, struct slice id, struct err *e)
+{
+	struct err ignored = ERR_INIT;
+	struct gtid_set one;
+	struct gtid gtid;
+	int rc = 0;
+
+	if (s->count > 0 && gtid_parse(id, &gtid, &ignored) == 0)
+		return gtid_set_update(s, &gtid, e);
+	if (parse_id(id, &one, e) < 0)
+		return -1;
+	if (dialect(s) != 0 && dialect(s) != dialect(&one))
+		gtid_set_done(s);
+	if (one.count > 0)
+		rc = gtid_set_update(s, &one.items[0], e);
+	else if (one.ranges.count > 0)
+		rc = gtid_ranges_add(&s->ranges, &one.ranges.items[0], e);
+	else
+		gtid_set_move(s, one.file, one.offset);
+	gtid_set_done(&one);
+	return rc;
 }
 
 /* ---- what a server knows -------------------------------------------------------------------- */

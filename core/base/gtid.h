@@ -1,4 +1,4 @@
-/* gtid.h - global transaction ids, and what a position made of them contains, in both dialects.
+/* gtid.h - ids of transactions, and what a position made of them contains, in all dialects.
  *
  * MariaDB:
  * A GTID is domain-server-sequence (MariaDB knowledge base, "Global Transaction ID"). A position
@@ -6,10 +6,17 @@
  * (gtid_strict_mode keeps it rising), so a position contains every GTID of its domains up to its
  * own sequence, whichever server wrote it.
  *
- * MySQL: sets of ranges, core/base/gtid_ranges.h.
+ * MySQL: uuid:number or uuid:tag:number, and sets of ranges of them, core/base/gtid_ranges.h.
  *
- * Text tells which it is; the empty set is both. A set holds one dialect: of two sets of different
- * dialects neither contains anything of the other. */
+ * A place: "binlog.000003:1234", where MySQL writes no GTIDs. The id of a transaction is the end of
+ * it in the binlog files of its server; a position is such a place too, and contains what ends
+ * there or before. Files are numbered: a longer name, or a greater one, is a later file.
+ *
+ * Text tells which it is; the empty set is all of them. A set holds one dialect: of two sets of
+ * different dialects neither contains anything of the other.
+ *
+ * Where a transaction is named, outside of the decoders, it is by its text: gtid_set_add(),
+ * gtid_set_has(). */
 #ifndef CORE_BASE_GTID_H
 #define CORE_BASE_GTID_H
 
@@ -19,6 +26,8 @@
 
 #define GTID_DOMAINS_MAX 4096
 #define GTID_TEXT_SIZE 44 /* 10 + 10 + 20 digits, two dashes, NUL */
+#define GTID_FILE_MAX 255 /* bytes in the name of a binlog file */
+#define GTID_ID_SIZE 288  /* the text of one transaction's id in any dialect, NUL included */
 
 struct gtid {
 	uint32_t domain, server;
@@ -30,11 +39,13 @@ struct gtid_set {
 	struct gtid *items;
 	size_t count, capacity;
 	struct gtid_ranges ranges; /* MySQL's; then there are no items */
+	char *file;                /* of a place; then there is nothing else. NULL: it is none */
+	uint64_t offset;
 };
 
-#define GTID_SET_INIT                      \
-	{                                  \
-		NULL, 0, 0, { NULL, 0, 0 } \
+#define GTID_SET_INIT                               \
+	{                                           \
+		NULL, 0, 0, { NULL, 0, 0 }, NULL, 0 \
 	}
 
 /* "0-1-5" exactly. ERR_DATA when it is anything else. */
@@ -43,9 +54,9 @@ int gtid_parse(struct slice text, struct gtid *ret_gtid, struct err *e);
 char *gtid_text(const struct gtid *g, char *out);
 
 void gtid_set_done(struct gtid_set *s);
-/* "0-1-5,1-2-7", or MySQL's "uuid:1-5,uuid:tag:1-3"; blanks around the parts are fine, "" is the
- * empty position. ERR_DATA: malformed, a domain that comes twice, more than GTID_DOMAINS_MAX or
- * GTID_RANGES_MAX. Replaces what *s held, only on success. */
+/* "0-1-5,1-2-7", MySQL's "uuid:1-5,uuid:tag:1-3", or a place; blanks around the parts are fine, ""
+ * is the empty position. ERR_DATA: malformed, a domain that comes twice, more than GTID_DOMAINS_MAX
+ * or GTID_RANGES_MAX. Replaces what *s held, only on success. */
 int gtid_set_parse(struct slice text, struct gtid_set *s, struct err *e);
 /* Appends the text, sorted by domain. */
 void gtid_set_text(const struct gtid_set *s, struct buf *out);
@@ -58,17 +69,32 @@ bool gtid_set_contains(const struct gtid_set *s, const struct gtid *g);
 bool gtid_set_contains_set(const struct gtid_set *s, const struct gtid_set *part);
 bool gtid_set_is_empty(const struct gtid_set *s);
 bool gtid_set_is_mysql(const struct gtid_set *s); /* not empty, and MySQL's */
+bool gtid_set_is_place(const struct gtid_set *s);
+/* The set is this place now, whatever it was. */
+void gtid_set_move(struct gtid_set *s, const char *file, uint64_t offset);
+
+/* One transaction, by the text of its id: "0-1-5", "uuid:5", "uuid:tag:5", "binlog.000003:1234". */
+bool gtid_is_id(struct slice id);
+/* Contains it. false also for what is no id ("snapshot:...": copies have none). */
+bool gtid_set_has(const struct gtid_set *s, struct slice id);
+/* The set contains it from now on; a set of another dialect is replaced. ERR_DATA: no id, or too
+ * large. */
+int gtid_set_add(struct gtid_set *s, struct slice id, struct err *e);
+
+/* Which of two binlog files is the later one: below, at or above 0. */
+int gtid_file_compare(const char *a, const char *b);
+
 /* Everything that either contains. MariaDB: the later GTID of each domain. ERR_DATA: two dialects,
  * or too large; *s is then unchanged. */
 int gtid_set_union(struct gtid_set *s, const struct gtid_set *other, struct err *e);
-/* Appends what `want` contains and `have` doesn't, for people: "0-1-101 to 0-1-105, 3-1-7" or
- * MySQL's own text. Nothing when nothing is missing. */
+/* Appends what `want` contains and `have` doesn't, for people: "0-1-101 to 0-1-105, 3-1-7", MySQL's
+ * own text, or the place. Nothing when nothing is missing. */
 void gtid_set_missing(const struct gtid_set *want, const struct gtid_set *have, struct buf *out);
 /* Same domains with the same sequences (the server of the last GTID does not count). */
 bool gtid_set_equal(const struct gtid_set *a, const struct gtid_set *b);
 /* Transactions in `ahead` that `behind` lacks: the sum over domains of the difference of sequences,
  * where ahead is ahead. Saturates at UINT64_MAX. A domain that `behind` doesn't know counts from 0.
- */
+ * Between two places nobody counted: 1. */
 uint64_t gtid_set_distance(const struct gtid_set *behind, const struct gtid_set *ahead);
 
 /* Like gtid_set_parse for MariaDB, but a domain may come several times, once for each server

@@ -326,11 +326,30 @@ int gtid_ranges_parse(struct slice text, struct gtid_ranges *s, struct err *e)
 	return 0;
 }
 
+bool gtid_tag_read(struct slice text, char *out)
+{
+	memset(out, 0, GTID_TAG_SIZE);
+	return text.size == 0 || read_tag(text, out);
+}
+
 static void add_uuid(const uint8_t *uuid, struct buf *out)
 {
-	for (size_t i = 0; i < GTID_UUID_SIZE; i++)
-		buf_add_format(out, "%s%02x", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "",
-			       uuid[i]);
+	static const char digits[] = "0123456789abcdef";
+
+	for (size_t i = 0; i < GTID_UUID_SIZE; i++) {
+		if (i == 4 || i == 6 || i == 8 || i == 10)
+			buf_add_u8(out, '-');
+		buf_add_u8(out, (uint8_t)digits[uuid[i] >> 4]);
+		buf_add_u8(out, (uint8_t)digits[uuid[i] & 15]);
+	}
+}
+
+void gtid_range_id(const struct gtid_range *range, struct buf *out)
+{
+	add_uuid(range->uuid, out);
+	if (range->tag[0] != '\0')
+		buf_add_format(out, ":%s", range->tag);
+	buf_add_format(out, ":%" PRIu64, range->first);
 }
 
 void gtid_ranges_text(const struct gtid_ranges *s, struct buf *out)

@@ -41,6 +41,14 @@ void gtid_ranges_minus(const struct gtid_ranges *s, const struct gtid_ranges *ot
 bool gtid_ranges_contain(const struct gtid_ranges *s, const struct gtid_ranges *part);
 bool gtid_ranges_equal(const struct gtid_ranges *a, const struct gtid_ranges *b);
 void gtid_ranges_copy(struct gtid_ranges *to, const struct gtid_ranges *from);
+/* A tag, in any case, into GTID_TAG_SIZE bytes: lower, NUL to the end. "" is none. */
+bool gtid_tag_read(struct slice text, char *out);
+/* The id of one transaction (range->first): appends "uuid:5" or "uuid:tag:5". */
+void gtid_range_id(const struct gtid_range *range, struct buf *out);
+/* As the server packs them (gtid_ranges_wire.c). pack appends; unpack replaces what was there.
+ * ERR_DATA: malformed. */
+void gtid_ranges_pack(const struct gtid_ranges *s, struct buf *out);
+int gtid_ranges_unpack(struct slice packed, struct gtid_ranges *ret_ranges, struct err *e);
 /* How many GTIDs it holds; saturates at UINT64_MAX. */
 uint64_t gtid_ranges_size(const struct gtid_ranges *s);
 

@@ -159,7 +159,6 @@ void merge_stand(struct merge *m, const struct commit_transaction *t, bool last)
 {
 	struct standing *s = m->standing;
 	struct err ignored;
-	struct gtid gtid;
 
 	for (size_t i = 0; i < m->marked_count; i++) {
 		struct part *p = &m->parts[m->marked[i]];
@@ -176,9 +175,8 @@ void merge_stand(struct merge *m, const struct commit_transaction *t, bool last)
 		s->position.commit_us = t->commit_us;
 		s->position.transactions_total++;
 		/* a chunk of a copy has no GTID, and moves nothing */
-		if (gtid_parse(slice_str(t->gtid), &gtid, &ignored) == 0)
-			(void)gtid_set_update(&s->gtids, &gtid,
-					      &ignored); /* too many domains: it stays behind */
+		(void)gtid_set_add(&s->gtids, slice_str(t->gtid),
+				   &ignored); /* too many domains: it stays behind */
 	}
 	if (last)
 		stand_at_end(m, s);

@@ -332,6 +332,11 @@ const char *db_server_version(const struct db *db)
 	return mysql_get_server_info(db->mysql);
 }
 
+unsigned db_server_number(const struct db *db)
+{
+	return (unsigned)mysql_get_server_version(db->mysql);
+}
+
 /* sql_mode is '' in every session, so backslash escapes are on. */
 void db_quote(struct slice text, struct buf *sql)
 {

@@ -51,23 +51,25 @@ unsigned db_error_number(const struct db *db);
 bool db_is_mariadb(const struct db *db);
 uint64_t db_connection_id(const struct db *db);
 const char *db_server_version(const struct db *db);
+unsigned db_server_number(const struct db *db); /* 8.0.31: 80031; 10.11.5: 101105 */
 /* `text` as a quoted SQL literal ('...'), appended. */
 struct buf;
 void db_quote(struct slice text, struct buf *sql);
 
-/* ---- replication stream: COM_REGISTER_SLAVE, COM_BINLOG_DUMP ---- */
+/* ---- replication stream: COM_REGISTER_SLAVE, COM_BINLOG_DUMP, COM_BINLOG_DUMP_GTID ---- */
 struct db_dump_options {
-	const char *gtid; /* position "0-1-5,1-2-7"; "" = oldest binlog; ignored when file is set */
+	/* a position of the server's dialect (core/base/gtid.h): "0-1-5,1-2-7", "uuid:1-5", or a
+	 * place; "" = oldest binlog; ignored when file is set */
+	const char *gtid;
 	const char *file; /* or file and offset */
-	uint32_t offset;
+	uint64_t offset;  /* ERR_CONFIG beyond 4 GB: no server takes more */
 	uint32_t server_id; /* 0: not a replica; the stream ends at the end of the binlog */
 	int64_t heartbeat_ms;
 	bool annotate; /* also send ANNOTATE_ROWS: the text of statements */
 };
-/* Turns the connection into a replication stream: sets @mariadb_slave_capability=4,
- * @master_binlog_checksum=@@global.binlog_checksum,
- * @master_heartbeat_period, @slave_connect_state, @slave_gtid_strict_mode=1, net_write_timeout,
- * registers, and sends the dump command. */
+/* Turns the connection into a replication stream: sets what the server's kind wants to be set
+ * (checksums as in the binlog, heartbeats, GTIDs; net_write_timeout), registers, and sends the dump
+ * command. */
 int db_dump(struct db *db, const struct db_dump_options *options, struct err *e);
 /* Next event packet, header included, without the leading OK byte; valid until the next call.
  * Blocks up to source.read_timeout. -1: ERR_RETRY when the connection is lost or silent,

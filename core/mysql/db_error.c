@@ -129,7 +129,8 @@ static int sort_dump_error(const struct db *db, const char *text, struct err *e)
 			   db->where, text);
 		return offer_copy(e);
 	}
-	if (says(text, "diverged") || says(text, "not in the master's binlog") ||
+	if (says(text, "more GTIDs than") || says(text, "position > file size") ||
+	    says(text, "diverged") || says(text, "not in the master's binlog") ||
 	    says(text, "binlog hole")) {
 		err_config(e, "source %s does not know our position: %s", db->where, text);
 		return offer_copy(e);
@@ -140,6 +141,13 @@ static int sort_dump_error(const struct db *db, const char *text, struct err *e)
 	}
 	if (says(text, "same server"))
 		return sort_taken_over(db, text, e);
+	if (says(text, "AUTO_POSITION")) { /* MySQL's word for a stream by GTIDs */
+		err_config(e, "source %s cannot be read by GTID: %s", db->where, text);
+		return err_hint(e,
+				"SET GLOBAL gtid_mode = ON on the source, if it was switched off; "
+				"to read it by file and offset, give millrace.name another "
+				"value.");
+	}
 	if (says(text, "Binary log is not open")) {
 		err_config(e, "source %s has no binlog", db->where);
 		return err_hint(

@@ -80,6 +80,12 @@ static bool is_temporal(uint8_t type)
 	case COLUMN_SET:
 	case COLUMN_BLOB:
 	case COLUMN_STRING:
+	case COLUMN_JSON:
+	case COLUMN_GEOMETRY:
+	case COLUMN_VECTOR:
+	case COLUMN_UUID:
+	case COLUMN_INET4:
+	case COLUMN_INET6:
 		return false;
 	}
 	return false;
@@ -93,16 +99,23 @@ static bool is_text(const struct column *c)
 	case COLUMN_STRING:
 	case COLUMN_BLOB:
 		return !c->is_binary;
+	case COLUMN_ENUM:
+	case COLUMN_SET:
+	case COLUMN_JSON: /* text here, and compared in ways of their own there */
+	case COLUMN_VECTOR:
+	case COLUMN_UUID:
+	case COLUMN_INET4:
+	case COLUMN_INET6:
+		return true;
 	default: /* a byte, not an enum: everything that isn't character data */
-		return c->type == COLUMN_ENUM || c->type == COLUMN_SET;
+		return false;
 	}
 }
 
 static bool is_bytes(const struct column *c)
 {
-	return (c->type == COLUMN_BIT && c->bits > 1) ||
-	       ((c->type == COLUMN_VARCHAR || c->type == COLUMN_STRING || c->type == COLUMN_BLOB) &&
-		c->is_binary);
+	return (c->type == COLUMN_BIT && c->bits > 1) || c->type == COLUMN_GEOMETRY ||
+	       (column_is_character(c) && c->is_binary);
 }
 
 static const char *affinity(const struct column *c)

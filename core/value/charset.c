@@ -408,8 +408,7 @@ bool charset_from_utf8(enum charset charset, struct slice text, struct buf *out)
 	if (charset == CHARSET_OTHER || charset == CHARSET_UNKNOWN)
 		return false;
 	for (size_t i = 0; i < text.size; i += n) {
-		n = text.data[i] < 0x80 ? 1
-					: utf8_character(text.data + i, text.size - i, false);
+		n = text.data[i] < 0x80 ? 1 : utf8_character(text.data + i, text.size - i, false);
 		if (n == 0 || !put_character(charset, take_utf8(text.data + i, n), out)) {
 			out->size = begin;
 			return false;

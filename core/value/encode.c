@@ -22,12 +22,18 @@
  *   SET                     array of string
  *   BIT(1)                  boolean
  *   BIT(n)                  bytes, as stored: big-endian
+ *   JSON                    string, as the server prints it
+ *   GEOMETRY                record { srid long, wkb bytes }
+ *   VECTOR                  array of float
+ *   UUID INET4 INET6        string, as the server prints them
  * clang-format on
  */
 #include "core/value/encode.h"
 
 #include "core/value/charset.h"
 #include "core/value/decimal.h"
+#include "core/value/document.h"
+#include "core/value/network.h"
 #include "core/value/temporal.h"
 #include "core/value/write.h"
 
@@ -220,25 +226,86 @@ static enum encode_result encode_utf8mb3(const struct column *column, const stru
 	return ENCODE_OK;
 }
 
-/* Converted behind a gap that any length fits in, then moved up to its length. */
-static enum encode_result encode_converted(const struct column *column, const struct cell *cell,
-					   struct buf *out)
-{
-	size_t begin = out->size, size, from;
+#define GAP 10 /* any length fits in */
 
-	(void)buf_reserve(out, 10);
-	out->size += 10;
-	from = out->size;
-	if (!charset_to_utf8(charset_of(column->collation), slice_of(cell->data, cell->size),
-			     out)) {
-		out->size = begin;
+/* A string that is made behind a gap, then moved up to its length. */
+static size_t begin_string(struct buf *out)
+{
+	(void)buf_reserve(out, GAP);
+	out->size += GAP;
+	return out->size;
+}
+
+static enum encode_result end_string(size_t from, bool made, struct buf *out)
+{
+	size_t size = out->size - from;
+
+	out->size = from - GAP;
+	if (!made)
 		return ENCODE_INEXACT;
-	}
-	size = out->size - from;
-	out->size = begin;
 	write_long(out, (int64_t)size);
 	memmove(out->data + out->size, out->data + from, size);
 	out->size += size;
+	return ENCODE_OK;
+}
+
+static enum encode_result encode_converted(const struct column *column, const struct cell *cell,
+					   struct buf *out)
+{
+	size_t from = begin_string(out);
+
+	return end_string(from,
+			  charset_to_utf8(charset_of(column->collation),
+					  slice_of(cell->data, cell->size), out),
+			  out);
+}
+
+static enum encode_result encode_json(const struct column *column, const struct cell *cell,
+				      struct buf *out)
+{
+	size_t from = begin_string(out);
+
+	return end_string(from, document_text(column, cell, out), out);
+}
+
+/* Stored: the SRID in 4 bytes, little-endian, then WKB. */
+static enum encode_result encode_geometry(const struct column *column, const struct cell *cell,
+					  struct buf *out)
+{
+	uint32_t srid;
+
+	(void)column;
+	if (cell->size < sizeof(srid))
+		return ENCODE_INEXACT;
+	LOAD(srid, cell);
+	write_long(out, srid);
+	write_bytes(out, cell->data + sizeof(srid), cell->size - sizeof(srid));
+	return ENCODE_OK;
+}
+
+/* Stored as little-endian floats, as Avro has them: one block, and the end of blocks. */
+static enum encode_result encode_vector(const struct column *column, const struct cell *cell,
+					struct buf *out)
+{
+	(void)column;
+	if (cell->size % sizeof(float) != 0)
+		return ENCODE_INEXACT;
+	if (cell->size > 0)
+		write_long(out, cell->size / (int64_t)sizeof(float));
+	buf_add(out, cell->data, cell->size);
+	write_long(out, 0);
+	return ENCODE_OK;
+}
+
+static enum encode_result encode_network(const struct column *column, const struct cell *cell,
+					 struct buf *out)
+{
+	char text[NETWORK_TEXT_MAX];
+	size_t size = network_text(column, cell, text);
+
+	if (size == 0)
+		return ENCODE_INEXACT;
+	write_bytes(out, text, size);
 	return ENCODE_OK;
 }
 
@@ -352,6 +419,16 @@ encode_fn encode_for(const struct column *column)
 	case COLUMN_STRING:
 	case COLUMN_BLOB:
 		return text_function(column);
+	case COLUMN_JSON:
+		return encode_json;
+	case COLUMN_GEOMETRY:
+		return encode_geometry;
+	case COLUMN_VECTOR:
+		return encode_vector;
+	case COLUMN_UUID:
+	case COLUMN_INET4:
+	case COLUMN_INET6:
+		return encode_network;
 	}
 	return encode_nothing;
 }

@@ -11,6 +11,8 @@
 
 #include "core/value/charset.h"
 #include "core/value/decimal.h"
+#include "core/value/document.h"
+#include "core/value/network.h"
 #include "core/value/temporal.h"
 
 #include <inttypes.h>
@@ -141,6 +143,42 @@ static void put_text(const struct column *column, const struct cell *cell, struc
 		put_hex(cell, out);
 }
 
+static void put_document(const struct column *column, const struct cell *cell, struct buf *out)
+{
+	if (!document_text(column, cell, out))
+		put_hex(cell, out);
+}
+
+/* As JSON, which is what a view sees of an array. */
+static void put_vector(const struct cell *cell, struct buf *out)
+{
+	float f;
+
+	if (cell->size % sizeof(f) != 0) {
+		put_hex(cell, out);
+		return;
+	}
+	buf_add_u8(out, '[');
+	for (uint32_t i = 0; i < cell->size; i += sizeof(f)) {
+		if (i > 0)
+			buf_add_u8(out, ',');
+		memcpy(&f, cell->data + i, sizeof(f));
+		put_double((double)f, 9, true, out);
+	}
+	buf_add_u8(out, ']');
+}
+
+static void put_network(const struct column *column, const struct cell *cell, struct buf *out)
+{
+	char text[NETWORK_TEXT_MAX];
+	size_t size = network_text(column, cell, text);
+
+	if (size > 0)
+		buf_add(out, text, size);
+	else
+		put_hex(cell, out);
+}
+
 void encode_exact_text(const struct column *column, const struct cell *cell, struct buf *out)
 {
 	switch ((enum column_type)column->type) {
@@ -181,6 +219,18 @@ void encode_exact_text(const struct column *column, const struct cell *cell, str
 	case COLUMN_BLOB:
 		put_text(column, cell, out);
 		return;
+	case COLUMN_JSON:
+		put_document(column, cell, out);
+		return;
+	case COLUMN_VECTOR:
+		put_vector(cell, out);
+		return;
+	case COLUMN_UUID:
+	case COLUMN_INET4:
+	case COLUMN_INET6:
+		put_network(column, cell, out);
+		return;
+	case COLUMN_GEOMETRY:
 	case COLUMN_BIT:
 		break;
 	}

@@ -8,7 +8,8 @@
  *   null bitmap   (number of present columns + 7) / 8 bytes; bit i: the i-th of them is NULL
  *   values        of the present columns that are not NULL, in order, each in its stored form;
  *                 VARCHAR, CHAR and BINARY with their length before them (1 byte, 2 when the column
- *                 can hold more than 255 bytes), BLOB and TEXT with size_max bytes of length
+ *                 can hold more than 255 bytes), BLOB, TEXT, JSON and GEOMETRY with size_max bytes
+ *                 of length, VECTOR with pack_bytes
  * clang-format on
  *
  * Refuses a value that reaches beyond the image, and a length beyond what the column can hold: the
@@ -60,17 +61,15 @@ static inline size_t fixed_size(const struct column *c)
 	case COLUMN_VARCHAR:
 	case COLUMN_STRING:
 	case COLUMN_BLOB:
+	case COLUMN_JSON:
+	case COLUMN_GEOMETRY:
+	case COLUMN_VECTOR:
+	case COLUMN_UUID:
+	case COLUMN_INET4:
+	case COLUMN_INET6:
 		return 0;
 	}
 	return SIZE_MAX;
-}
-
-/* Bytes of the length that stands before the value. */
-static inline size_t length_bytes(const struct column *c)
-{
-	if (c->type == COLUMN_BLOB)
-		return c->size_max;
-	return c->size_max > 255 ? 2 : 1;
 }
 
 static int cut_short(const struct shape *shape, size_t column, struct err *e)
@@ -84,16 +83,16 @@ static int too_long(const struct shape *shape, size_t column, size_t size, struc
 	const struct column *c = &shape->columns[column];
 
 	return err_data(e,
-			"table %s.%s: column %s has a value of %zu bytes where %u are possible: "
+			"table %s.%s: column %s has a value of %zu bytes where %zu are possible: "
 			"the row was not written with this shape",
-			shape->db, shape->table, c->name, size, c->size_max);
+			shape->db, shape->table, c->name, size, column_bytes_max(c));
 }
 
 /* The length before a value at p, which is moved behind it. False when it is not all there. */
 static inline bool take_length(const struct column *c, const uint8_t **p, const uint8_t *end,
 			       size_t *ret_size)
 {
-	size_t n = length_bytes(c), size = 0;
+	size_t n = column_length_bytes(c), size = 0;
 
 	if (n > 4 || (size_t)(end - *p) < n)
 		return false;
@@ -144,7 +143,7 @@ int row_split(struct rd *in, const struct shape *shape, const uint8_t *present,
 		if (size == 0) {
 			if (!take_length(c, &p, end, &size))
 				return cut_short(shape, i, e);
-			if (size > c->size_max && c->type != COLUMN_BLOB)
+			if (size > column_bytes_max(c))
 				return too_long(shape, i, size, e);
 		}
 		if ((size_t)(end - p) < size)

@@ -38,11 +38,12 @@ int row_split(struct rd *in, const struct shape *shape, const uint8_t *present,
  * the server's text protocol gives it; text[i].data == NULL means NULL. The query that made it must
  * be built with row_select_list(). ERR_DATA names the column when text does not fit the type.
  * row_split of the result gives cells equal byte for byte to those that the binlog holds for the
- * same row (a test proves it for every type). */
+ * same row (a test proves it for every type); but for MySQL's JSON, see document.h. */
 int row_image_from_text(const struct shape *shape, const struct slice *text, struct buf *image,
 			struct err *e);
-/* The select list that goes with it, quoted: e.g. `id`,CAST(`f` AS DOUBLE),CAST(`e` AS UNSIGNED).
- * FLOAT is read as DOUBLE; ENUM, SET and BIT as their number. The session must have time_zone
+/* The select list that goes with it, quoted: e.g. `id`,`f`*1e0,CAST(`e` AS UNSIGNED). FLOAT is read
+ * as DOUBLE; ENUM, SET and BIT as their number; UUID, INET4 and INET6 as bytes. The session must
+ * have time_zone
  * '+00:00' and character_set_results NULL (text arrives in the column's own character set, as in
  * the binlog), and no PAD_CHAR_TO_FULL_LENGTH is needed or minded. */
 void row_select_list(const struct shape *shape, struct buf *sql);
@@ -55,6 +56,9 @@ bool row_cell_from_text(const struct column *c, struct slice text, struct buf *s
 /* One value alone, as it stands in an image (length prefix included): text as the select list above
  * gives it. False, with nothing appended, when it is no value of the column. */
 bool row_store_text(const struct column *column, struct slice text, struct buf *image);
+/* The same from the stored bytes, whatever they are. Types that have their length before them only.
+ */
+bool row_store_bytes(const struct column *column, struct slice bytes, struct buf *image);
 /* `name` with back quotes doubled and around it. */
 void row_quote_name(const char *name, struct buf *sql);
 

@@ -15,6 +15,7 @@
 
 #include "core/value/charset.h"
 #include "core/value/decimal.h"
+#include "core/value/document.h"
 #include "core/value/temporal.h"
 
 #include <errno.h>
@@ -39,8 +40,11 @@ void row_select_column(const struct column *c, struct buf *sql)
 	const char *before = "", *after = "";
 
 	if (c->type == COLUMN_FLOAT || c->type == COLUMN_DOUBLE) {
+		after = "*1e0"; /* with all digits, and CAST(... AS DOUBLE) is not on every server
+				 */
+	} else if (c->type == COLUMN_UUID || c->type == COLUMN_INET4 || c->type == COLUMN_INET6) {
 		before = "CAST(";
-		after = " AS DOUBLE)";
+		after = c->type == COLUMN_INET4 ? " AS BINARY(4))" : " AS BINARY(16))";
 	} else if (c->type == COLUMN_ENUM || c->type == COLUMN_SET || c->type == COLUMN_BIT) {
 		before = "CAST(";
 		after = " AS UNSIGNED)";
@@ -159,18 +163,31 @@ static bool store_year(struct slice text, struct buf *image)
 
 static bool store_text(const struct column *c, struct slice text, struct buf *image)
 {
-	size_t length = c->size_max > 255 ? 2 : 1;
-
-	if (c->type == COLUMN_BLOB) {
-		length = c->size_max;
-		if (length < 1 || length > 4 || text.size > UINT32_MAX >> (32 - 8 * length))
-			return false;
-	} else if (text.size > c->size_max) {
+	if (text.size > column_bytes_max(c))
 		return false;
-	}
 	if (c->type == COLUMN_STRING)
 		text.size = charset_trim(charset_of(c->collation), text.data, text.size);
-	put_le(image, text.size, length);
+	put_le(image, text.size, column_length_bytes(c));
+	buf_add_slice(image, text);
+	return true;
+}
+
+/* UUID and INET: all bytes, which lose zeros at their end. */
+static bool store_network(const struct column *c, struct slice bytes, struct buf *image)
+{
+	if (bytes.size != c->size_max)
+		return false;
+	bytes.size = charset_trim(CHARSET_BINARY, bytes.data, bytes.size);
+	return store_text(c, bytes, image);
+}
+
+/* Text, marked as such (document.h). */
+static bool store_document(const struct column *c, struct slice text, struct buf *image)
+{
+	if (text.size >= column_bytes_max(c))
+		return false;
+	put_le(image, text.size + 1, column_length_bytes(c));
+	buf_add_u8(image, DOCUMENT_IS_TEXT);
 	buf_add_slice(image, text);
 	return true;
 }
@@ -195,6 +212,17 @@ static bool store_decimal(const struct column *c, struct slice text, struct buf 
 static uint64_t ones(unsigned bits)
 {
 	return bits == 0 ? 0 : UINT64_MAX >> (64 - bits);
+}
+
+bool row_store_bytes(const struct column *c, struct slice bytes, struct buf *image)
+{
+	size_t length = column_length_bytes(c);
+
+	if (length == 0 || bytes.size > column_bytes_max(c))
+		return false;
+	put_le(image, bytes.size, length);
+	buf_add_slice(image, bytes);
+	return true;
 }
 
 bool row_store_text(const struct column *c, struct slice text, struct buf *image)
@@ -233,7 +261,15 @@ bool row_store_text(const struct column *c, struct slice text, struct buf *image
 	case COLUMN_VARCHAR:
 	case COLUMN_STRING:
 	case COLUMN_BLOB:
+	case COLUMN_GEOMETRY:
+	case COLUMN_VECTOR:
 		return store_text(c, text, image);
+	case COLUMN_JSON:
+		return store_document(c, text, image);
+	case COLUMN_UUID:
+	case COLUMN_INET4:
+	case COLUMN_INET6:
+		return store_network(c, text, image);
 	}
 	return false;
 }
@@ -242,14 +278,10 @@ bool row_store_text(const struct column *c, struct slice text, struct buf *image
 bool row_cell_from_text(const struct column *c, struct slice text, struct buf *stored,
 			struct cell *ret_cell)
 {
-	size_t at = stored->size, prefix = 0;
+	size_t at = stored->size, prefix = column_length_bytes(c);
 
 	if (!row_store_text(c, text, stored))
 		return false;
-	if (c->type == COLUMN_BLOB)
-		prefix = c->size_max;
-	else if (c->type == COLUMN_VARCHAR || c->type == COLUMN_STRING)
-		prefix = c->size_max > 255 ? 2 : 1;
 	*ret_cell = (struct cell){ .data = stored->data + at + prefix,
 				   .size = (uint32_t)(stored->size - at - prefix),
 				   .state = CELL_VALUE };

@@ -140,7 +140,7 @@ static bool column_equal(const struct column *a, const struct column *b)
 	    a->size_max != b->size_max)
 		return false;
 	if (a->precision != b->precision || a->scale != b->scale || a->fraction != b->fraction ||
-	    a->bits != b->bits || a->pack_bytes != b->pack_bytes ||
+	    a->bits != b->bits || a->pack_bytes != b->pack_bytes || a->json_5_7 != b->json_5_7 ||
 	    a->label_count != b->label_count)
 		return false;
 	if (!text_equal(a->name, b->name))
@@ -235,6 +235,18 @@ static const char *type_name(const struct column *c)
 		return "set";
 	case COLUMN_BLOB:
 		return blob_text(c);
+	case COLUMN_VECTOR:
+		return "vector";
+	case COLUMN_JSON:
+		return "json";
+	case COLUMN_GEOMETRY:
+		return "geometry";
+	case COLUMN_UUID:
+		return "uuid";
+	case COLUMN_INET4:
+		return "inet4";
+	case COLUMN_INET6:
+		return "inet6";
 	}
 	return NULL;
 }
@@ -250,6 +262,8 @@ char *column_type_text(const struct column *c, char *out, size_t size)
 		n = snprintf(out, size, "decimal(%u,%u)%s", c->precision, c->scale, sign);
 	else if (c->type == COLUMN_BIT)
 		n = snprintf(out, size, "bit(%u)", c->bits);
+	else if (c->type == COLUMN_VECTOR)
+		n = snprintf(out, size, "vector(%u)", c->size_max / 4);
 	else if (c->fraction > 0)
 		n = snprintf(out, size, "%s(%u)", name, c->fraction);
 	else

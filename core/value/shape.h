@@ -23,7 +23,7 @@ enum column_type {
 	COLUMN_LONGLONG = 8,
 	COLUMN_INT24 = 9,
 	COLUMN_DATE = 10,
-	COLUMN_TIME = 11,     /* without fraction: with one, a TABLE_MAP can't tell */
+	COLUMN_TIME = 11, /* without fraction: with one, a TABLE_MAP can't tell */
 	COLUMN_DATETIME = 12,
 	COLUMN_YEAR = 13,
 	COLUMN_VARCHAR = 15,
@@ -31,11 +31,19 @@ enum column_type {
 	COLUMN_TIMESTAMP2 = 17,
 	COLUMN_DATETIME2 = 18,
 	COLUMN_TIME2 = 19,
+	COLUMN_VECTOR = 242, /* on MariaDB a TABLE_MAP says VARBINARY: a hint tells */
+	COLUMN_JSON = 245,   /* MySQL's, in binary form; MariaDB's is a LONGTEXT */
 	COLUMN_NEWDECIMAL = 246,
 	COLUMN_ENUM = 247,
 	COLUMN_SET = 248,
-	COLUMN_BLOB = 252,   /* all BLOB and TEXT sizes, JSON alias */
-	COLUMN_STRING = 254, /* CHAR, BINARY; its metadata may say ENUM (247) or SET (248) */
+	COLUMN_BLOB = 252,     /* all BLOB and TEXT sizes */
+	COLUMN_STRING = 254,   /* CHAR, BINARY; its metadata may say ENUM (247) or SET (248) */
+	COLUMN_GEOMETRY = 255, /* of every sub-type */
+	/* MariaDB's, stored like BINARY(16), (4) and (16), and called so by a TABLE_MAP: a hint
+	 * tells. No codes of the wire, where these numbers are free. */
+	COLUMN_UUID = 200,
+	COLUMN_INET4 = 201,
+	COLUMN_INET6 = 202,
 };
 
 #define SHAPE_COLUMNS_MAX 4096
@@ -48,12 +56,15 @@ struct column {
 	bool is_unsigned;   /* numeric types only */
 	bool is_binary;     /* character types with collation 63: bytes, not text */
 	uint16_t collation; /* character types, ENUM and SET: collation id; else 0 */
-	uint32_t size_max;  /* VARCHAR, STRING: most bytes; BLOB: number of length bytes (1..4) */
+	/* VARCHAR, STRING, VECTOR: most bytes; UUID, INET4, INET6: all bytes; BLOB, JSON, GEOMETRY:
+	 * number of length bytes (1..4) */
+	uint32_t size_max;
 	uint8_t precision, scale; /* NEWDECIMAL */
 	uint8_t fraction;         /* TIME2, DATETIME2, TIMESTAMP2: fractional digits 0..6 */
 	uint16_t bits;            /* BIT: 1..64 */
-	uint8_t pack_bytes;       /* ENUM: 1 or 2; SET: 1..8 bytes of the value */
-	char **labels;            /* ENUM and SET: UTF-8 labels, in order */
+	uint8_t pack_bytes; /* ENUM: 1 or 2; SET: 1..8 bytes of the value; VECTOR: length bytes */
+	bool json_5_7;      /* JSON: printed as MySQL 5.7 does */
+	char **labels;      /* ENUM and SET: UTF-8 labels, in order */
 	uint16_t label_count;
 };
 
@@ -66,6 +77,61 @@ struct shape {
 	bool packed;        /* all of it is one block */
 	uint32_t references;
 };
+
+/* Bytes of the length that stands before a value of a row image; 0: its type has a fixed size. */
+static inline size_t column_length_bytes(const struct column *c)
+{
+	switch ((enum column_type)c->type) {
+	case COLUMN_BLOB:
+	case COLUMN_JSON:
+	case COLUMN_GEOMETRY:
+		return c->size_max;
+	case COLUMN_VARCHAR:
+	case COLUMN_STRING:
+	case COLUMN_UUID:
+	case COLUMN_INET4:
+	case COLUMN_INET6:
+		return c->size_max > 255 ? 2 : 1;
+	case COLUMN_VECTOR:
+		return c->pack_bytes;
+	case COLUMN_TINY:
+	case COLUMN_SHORT:
+	case COLUMN_LONG:
+	case COLUMN_FLOAT:
+	case COLUMN_DOUBLE:
+	case COLUMN_TIMESTAMP:
+	case COLUMN_LONGLONG:
+	case COLUMN_INT24:
+	case COLUMN_DATE:
+	case COLUMN_TIME:
+	case COLUMN_DATETIME:
+	case COLUMN_YEAR:
+	case COLUMN_BIT:
+	case COLUMN_TIMESTAMP2:
+	case COLUMN_DATETIME2:
+	case COLUMN_TIME2:
+	case COLUMN_NEWDECIMAL:
+	case COLUMN_ENUM:
+	case COLUMN_SET:
+		break;
+	}
+	return 0;
+}
+
+/* Most bytes of a value that has its length before it. */
+static inline size_t column_bytes_max(const struct column *c)
+{
+	if (c->type == COLUMN_BLOB || c->type == COLUMN_JSON || c->type == COLUMN_GEOMETRY)
+		return UINT32_MAX >>
+		       (32 - 8 * (c->size_max >= 1 && c->size_max <= 4 ? c->size_max : 4));
+	return c->size_max;
+}
+
+/* Character data or bytes: VARCHAR, CHAR, BINARY, BLOB, TEXT. */
+static inline bool column_is_character(const struct column *c)
+{
+	return c->type == COLUMN_VARCHAR || c->type == COLUMN_STRING || c->type == COLUMN_BLOB;
+}
 
 /* One reference; columns zeroed. */
 struct shape *shape_new(const char *db, const char *table, uint16_t column_count);

@@ -12,7 +12,9 @@
 
 #include "core/value/charset.h"
 #include "core/value/decimal.h"
+#include "core/value/document.h"
 #include "core/value/encode.h"
+#include "core/value/network.h"
 #include "core/value/temporal.h"
 
 #include <inttypes.h>
@@ -168,6 +170,28 @@ static bool from_bit(const struct column *column, const struct cell *cell, struc
 	return true;
 }
 
+static bool from_document(const struct column *column, const struct cell *cell, struct buf *scratch,
+			  struct value *ret_value)
+{
+	size_t begin = scratch->size;
+
+	if (!document_text(column, cell, scratch)) {
+		*ret_value = exact_text(column, cell, scratch);
+		return false;
+	}
+	*ret_value = of_scratch(VALUE_TEXT, scratch, begin);
+	return true;
+}
+
+static bool from_network(const struct column *column, const struct cell *cell, struct buf *scratch,
+			 struct value *ret_value)
+{
+	char text[NETWORK_TEXT_MAX];
+
+	*ret_value = exact_text(column, cell, scratch);
+	return network_text(column, cell, text) > 0;
+}
+
 bool value_from_cell(const struct column *column, const struct cell *cell, struct buf *scratch,
 		     struct value *ret_value)
 {
@@ -207,6 +231,18 @@ bool value_from_cell(const struct column *column, const struct cell *cell, struc
 	case COLUMN_STRING:
 	case COLUMN_BLOB:
 		return from_text(column, cell, scratch, ret_value);
+	case COLUMN_JSON:
+		return from_document(column, cell, scratch, ret_value);
+	case COLUMN_VECTOR:
+		*ret_value = exact_text(column, cell, scratch);
+		return cell->size % sizeof(float) == 0;
+	case COLUMN_GEOMETRY:
+		*ret_value = of_bytes(VALUE_BYTES, slice_of(cell->data, cell->size));
+		return cell->size >= 4;
+	case COLUMN_UUID:
+	case COLUMN_INET4:
+	case COLUMN_INET6:
+		return from_network(column, cell, scratch, ret_value);
 	}
 	*ret_value = exact_text(column, cell, scratch);
 	return false;

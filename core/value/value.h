@@ -11,7 +11,11 @@
  *   DATETIME, TIMESTAMP        INT, microseconds since 1970 (TIMESTAMP in UTC)
  *   TIME                       INT, microseconds
  *   character data, ENUM, SET  TEXT in UTF-8 (the label; labels joined by ',')
+ *   JSON, UUID, INET4, INET6   TEXT as the server prints it
+ *   VECTOR                     TEXT: a JSON array
  *   binary, BIT(n)             BYTES
+ *   GEOMETRY                   BYTES as the server has them: SRID (4, little-endian) and WKB;
+ *                              from a record two values, the SRID as INT and the WKB as BYTES
  * clang-format on */
 #ifndef CORE_VALUE_VALUE_H
 #define CORE_VALUE_VALUE_H

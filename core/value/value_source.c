@@ -23,11 +23,9 @@ enum {
 	SOURCE_OLD_DECIMAL = 0,
 	SOURCE_NULL = 6,
 	SOURCE_NEWDATE = 14,
-	SOURCE_JSON = 245,
 	SOURCE_TINY_BLOB = 249,
 	SOURCE_LONG_BLOB = 251,
 	SOURCE_VAR_STRING = 253,
-	SOURCE_GEOMETRY = 255,
 };
 
 #define NUMBER_TEXT_MAX 400 /* a DOUBLE(255,30) in full */
@@ -125,6 +123,15 @@ static bool read_bit(const struct value_source_type *type, struct slice text,
 	return true;
 }
 
+/* MySQL's VECTOR comes as its bytes. */
+static bool read_vector(struct slice bytes, struct buf *scratch, struct value *ret_value)
+{
+	struct column c = { .type = COLUMN_VECTOR };
+	struct cell cell = { bytes.data, (uint32_t)bytes.size, CELL_VALUE };
+
+	return bytes.size <= UINT32_MAX && value_from_cell(&c, &cell, scratch, ret_value);
+}
+
 static bool read_text(bool is_binary, struct slice text, struct value *ret_value)
 {
 	*ret_value = (struct value){ .kind = is_binary ? VALUE_BYTES : VALUE_TEXT, .bytes = text };
@@ -169,7 +176,7 @@ static bool read_value(const struct value_source_type *type, struct slice text, 
 		return read_bit(type, text, ret_value);
 	case COLUMN_ENUM:
 	case COLUMN_SET:
-	case SOURCE_JSON:
+	case COLUMN_JSON:
 		return read_text(false, text, ret_value);
 	case COLUMN_VARCHAR:
 	case COLUMN_STRING:
@@ -179,8 +186,10 @@ static bool read_value(const struct value_source_type *type, struct slice text, 
 	case SOURCE_TINY_BLOB + 1: /* MEDIUM_BLOB */
 	case SOURCE_LONG_BLOB:
 		return read_text(type->is_binary, text, ret_value);
-	case SOURCE_GEOMETRY:
+	case COLUMN_GEOMETRY:
 		return read_text(true, text, ret_value);
+	case COLUMN_VECTOR:
+		return read_vector(text, scratch, ret_value);
 	default: /* a byte from the server, not an enum */
 		return false;
 	}

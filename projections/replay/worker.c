@@ -252,12 +252,10 @@ static bool store_transaction_full(const struct worker *w)
 static bool next_is_beyond(struct worker *w)
 {
 	const char *next = feed(w)->next_gtid(w->feed);
-	struct err ignored = ERR_INIT;
-	struct gtid gtid;
 
 	/* a chunk of a first copy has no GTID */
-	return next != NULL && gtid_parse(slice_str(next), &gtid, &ignored) == 0 &&
-	       !gtid_set_contains(&w->target_gtid, &gtid);
+	return next != NULL && gtid_is_id(slice_str(next)) &&
+	       !gtid_set_has(&w->target_gtid, slice_str(next));
 }
 
 static bool gtid_reached(struct worker *w)

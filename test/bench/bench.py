@@ -105,7 +105,7 @@ class Bench:
                               "--mariadb-option=--innodb-buffer-pool-size=768M")
         self.password = DATA / "site.password"
         self.password.touch(mode=0o600)
-        self.password.write_text(self.source.env["MARIADB_SITE_PASSWORD"])
+        self.password.write_text(self.source.env["DATABASE_SITE_PASSWORD"])
         if kept.get("made_of") != wanted:
             print(f"  preparing {self.rows:,} rows, once", flush=True)
             self.load("tables")
@@ -127,17 +127,17 @@ class Bench:
 
     def load(self, *words):
         env = self.source.env
-        return bench("bench_load", env["MARIADB_HOST"], env["MARIADB_PORT"], env["MARIADB_SITE_USER"], self.password, *words)
+        return bench("bench_load", env["DATABASE_HOST"], env["DATABASE_PORT"], env["DATABASE_SITE_USER"], self.password, *words)
 
     def gtid(self):
         return self.ask("SELECT @@gtid_binlog_pos")
 
     def ask(self, question):
         env = self.source.env
-        return subprocess.run(["mariadb", "--no-defaults", "-h", env["MARIADB_HOST"], "-P", env["MARIADB_PORT"],
-                               "-u", env["MARIADB_SITE_USER"], "-N", "-B", "-e", question], check=True,
+        return subprocess.run(["mariadb", "--no-defaults", "-h", env["DATABASE_HOST"], "-P", env["DATABASE_PORT"],
+                               "-u", env["DATABASE_SITE_USER"], "-N", "-B", "-e", question], check=True,
                               capture_output=True, text=True,
-                              env={**os.environ, "MYSQL_PWD": env["MARIADB_SITE_PASSWORD"]}).stdout.strip()
+                              env={**os.environ, "MYSQL_PWD": env["DATABASE_SITE_PASSWORD"]}).stdout.strip()
 
     def synthetic(self):
         """A sample for the warm-up, until there are real records."""
@@ -155,8 +155,8 @@ class Bench:
         """Millrace's defaults, but for where things are; each run has a name of its own."""
         self.runs += 1
         env = self.source.env
-        return {"millrace.name": f"bench{self.runs}", "source.host": env["MARIADB_HOST"], "source.port": env["MARIADB_PORT"],
-                "source.user": env["MARIADB_USER"], "source.password_file": env["MARIADB_PASSWORD_FILE"],
+        return {"millrace.name": f"bench{self.runs}", "source.host": env["DATABASE_HOST"], "source.port": env["DATABASE_PORT"],
+                "source.user": env["DATABASE_USER"], "source.password_file": env["DATABASE_PASSWORD_FILE"],
                 "source.start": start, "kafka.bootstrap": self.kafka.bootstrap, "capture.tables": "bench.t10",
                 "http.listen": f"127.0.0.1:{free_port()}", **{k.replace("__", "."): v for k, v in more.items()}}
 
@@ -225,8 +225,8 @@ class Bench:
     def wire(self):
         env = self.source.env
         for _ in range(self.rounds):
-            f = bench("bench_wire", env["MARIADB_HOST"], env["MARIADB_PORT"], env["MARIADB_USER"],
-                      env["MARIADB_PASSWORD_FILE"], self.kept["start"], self.kept["end"])
+            f = bench("bench_wire", env["DATABASE_HOST"], env["DATABASE_PORT"], env["DATABASE_USER"],
+                      env["DATABASE_PASSWORD_FILE"], self.kept["start"], self.kept["end"])
             f["rate"] = self.rows / f["seconds"]
             self.report.add("binlog over the wire, undecoded", f"{f['rate']:>9,.0f} rows/s  {f['seconds']:.2f} s, "
                             f"{f['bytes'] / f['seconds'] / 1e6:.0f} MB/s, {f['bytes'] / self.rows:.0f} B/row, CPU {f['cpu']:.2f} s", **f)

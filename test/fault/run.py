@@ -84,7 +84,7 @@ class Run:
         run_sql(self.connection, *world.create(self.db, self.on, self.random))
         self.plan = plan.make(self.seed, self.on, self.random.choice((80, 120, 160)))
         (self.folder / "plan.sql").write_text(plan.text(self.plan))
-        self.proxy = Proxy("127.0.0.1", int(self.servers.env["MARIADB_PORT"]))
+        self.proxy = Proxy("127.0.0.1", int(self.servers.env["DATABASE_PORT"]))
         r = self.random
         settings = {"source.host": "127.0.0.1", "source.port": self.proxy.port, "kafka.replication": 3, "kafka.schemas_topic": f"{self.name}._schemas",
                     "kafka.timeout": "10s", "capture.memory": "8MB", "capture.commit_bytes": r.choice(("64k", "256k", "1MB")),
@@ -429,7 +429,7 @@ class Run:
                 self.problems.add("wrong", f"{c.label} ended with {code}: {c.tail()}")
 
     def check(self):
-        files = sorted(Path(self.servers.env["MARIADB_DATADIR"]).glob("binlog.[0-9]*"))
+        files = sorted(Path(self.servers.env["DATABASE_DATADIR"]).glob("binlog.[0-9]*"))
         saw = witness.read([f for f in files if f.name >= self.first_file], self.db)
         truth = judge.Truth(saw, self.db, world.captured(self.on))
         self.reader.read_all(f"{self.name}.")

@@ -67,8 +67,8 @@ class MeetupSite:
 
     def load(self, *words):
         env = self.servers.env
-        return [str(ROOT / "build" / "meetup-load"), "-h", env["MARIADB_HOST"], "-P", env["MARIADB_PORT"], "-u",
-                env["MARIADB_SITE_USER"], "-p", str(self.setup.folder / "site.password"), "-s", str(self.seed),
+        return [str(ROOT / "build" / "meetup-load"), "-h", env["DATABASE_HOST"], "-P", env["DATABASE_PORT"], "-u",
+                env["DATABASE_SITE_USER"], "-p", str(self.setup.folder / "site.password"), "-s", str(self.seed),
                 *[str(w) for w in words]]
 
     def start_load(self, seconds, rate):
@@ -91,7 +91,7 @@ def site(servers, make_setup):
             run_sql(connection, statement)
     setup = make_setup("chapstick.member, chapstick.groups_, chapstick.group_member", capture__events="events",
                        kafka__partitions=4)
-    (setup.folder / "site.password").write_text(servers.env["MARIADB_SITE_PASSWORD"])
+    (setup.folder / "site.password").write_text(servers.env["DATABASE_SITE_PASSWORD"])
     example = ROOT / "examples" / "meetup"
     for folder in ("events", "views"):
         shutil.copytree(example / folder, setup.folder / folder, dirs_exist_ok=True)

@@ -19,6 +19,8 @@ import fastavro
 import pymysql
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
+from gtids import contains, gtid_set
+
 ROOT = Path(__file__).resolve().parents[2]
 MILLRACE = Path(os.environ.get("MILLRACE", ROOT / "build" / "millrace"))
 
@@ -44,22 +46,15 @@ def wait_until(what, condition, timeout=60.0, every=0.05):
         time.sleep(every)
 
 
-def gtid_set(text):
-    """'0-1-5,1-2-7' -> {0: 5, 1: 7}"""
-    return {int(g.split("-")[0]): int(g.split("-")[2]) for g in text.split(",") if g}
-
-
-def contains(have, want):
-    return all(have.get(domain, 0) >= sequence for domain, sequence in want.items())
-
-
 class Servers:
-    """A private MariaDB and Kafka, by scripts/servers."""
+    """A private database and Kafka, by scripts/servers. database: a name of scripts/databases.txt; options: more words to
+    `servers start`."""
 
-    def __init__(self, folder, *options):
+    def __init__(self, folder, *options, database="mariadb:10.11", kafka=True):
         self.folder = str(folder)
+        self.database, self.engine = database, database.split(":")[0]
         try:
-            self.script("start", self.folder, "--mariadb", "--kafka", "--quick", *options)
+            self.script("start", self.folder, "--database", database, *(("--kafka", "--quick") if kafka else ()), *options)
         except BaseException:       # also when it was told to end meanwhile: those that are up don't stay
             self.stop()
             raise
@@ -72,12 +67,17 @@ class Servers:
         out = subprocess.run([str(ROOT / "scripts" / "servers"), "env", self.folder], check=True, capture_output=True, text=True)
         self.env = dict(line.split("=", 1) for line in out.stdout.splitlines() if "=" in line)
         self.env = {k: shlex.split(v)[0] if v else "" for k, v in self.env.items()}
-        self.bootstrap = self.env["KAFKA_BOOTSTRAP"]
+        self.bootstrap = self.env.get("KAFKA_BOOTSTRAP")
 
-    def connect(self, **more):
-        """As the application: every right. Values arrive as the server's own text."""
-        return pymysql.connect(host=self.env["MARIADB_HOST"], port=int(self.env["MARIADB_PORT"]),
-                               user=self.env["MARIADB_SITE_USER"], password=self.env["MARIADB_SITE_PASSWORD"],
+    def at_least(self, engine, *version):
+        """Is the database ENGINE, of that version or later?"""
+        return self.engine == engine and tuple(int(v) for v in self.env["DATABASE_VERSION"].split(".")) >= version
+
+    def connect(self, user=None, password=None, **more):
+        """As the application: every right. Values arrive as the server's own text. TLS where the server has it by itself:
+        MySQL 8 and later take a password of caching_sha2_password no other way than that, or RSA."""
+        return pymysql.connect(host=self.env["DATABASE_HOST"], port=int(self.env["DATABASE_PORT"]),
+                               user=user or self.env["DATABASE_SITE_USER"], password=password or self.env["DATABASE_SITE_PASSWORD"],
                                charset="utf8mb4", autocommit=True, init_command="SET time_zone = '+00:00'", **more)
 
     def stop(self):
@@ -92,7 +92,9 @@ def run_sql(connection, *statements):
 
 
 def source_position(connection):
-    return gtid_set(run_sql(connection, "SELECT @@gtid_binlog_pos")[0][0])
+    """What the server has committed, as gtid_set() gives it. MySQL 5.6 and 5.7: without GLOBAL it is the session's."""
+    variable = "gtid_binlog_pos" if "MariaDB" in connection.get_server_info() else "gtid_executed"
+    return gtid_set(run_sql(connection, f"SELECT @@GLOBAL.{variable}")[0][0])
 
 
 class Reader:
@@ -278,9 +280,9 @@ class Setup:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.conf = self.folder / "millrace.conf"
         self.http = {"run": f"127.0.0.1:{next(self.ports)}", "project": f"127.0.0.1:{next(self.ports)}"}
-        self.env = {"MILLRACE_PASSWORD_FILE": servers.env["MARIADB_PASSWORD_FILE"]}
-        self.settings = {"millrace.name": name, "millrace.state": "state", "source.host": servers.env["MARIADB_HOST"],
-                         "source.port": servers.env["MARIADB_PORT"], "source.user": servers.env["MARIADB_USER"],
+        self.env = {"MILLRACE_PASSWORD_FILE": servers.env["DATABASE_PASSWORD_FILE"]}
+        self.settings = {"millrace.name": name, "millrace.state": "state", "source.host": servers.env["DATABASE_HOST"],
+                         "source.port": servers.env["DATABASE_PORT"], "source.user": servers.env["DATABASE_USER"],
                          "source.password_file": "${MILLRACE_PASSWORD_FILE}",
                          "kafka.bootstrap": servers.bootstrap, "kafka.partitions": "3", "capture.tables": tables,
                          "project.views": "views"}

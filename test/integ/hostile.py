@@ -29,7 +29,7 @@ def world(tmp_path_factory):
     servers = Servers(folder / "servers", f"--kafka-option=advertised.listeners=CLIENT://127.0.0.1:{broker.port}")
     broker.target = ("127.0.0.1", int(servers.bootstrap.split(":")[1]))
     servers.bootstrap = f"127.0.0.1:{broker.port}"
-    source = p.Proxy("127.0.0.1", servers.env["MARIADB_PORT"])
+    source = p.Proxy("127.0.0.1", servers.env["DATABASE_PORT"])
     yield servers, source, broker
     servers.stop()
     source.close()

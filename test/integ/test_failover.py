@@ -30,7 +30,7 @@ class Mariadb(Servers):
         self.bootstrap = self.shared.bootstrap
 
     def address(self):
-        return f"{self.env['MARIADB_HOST']}:{self.env['MARIADB_PORT']}"
+        return f"{self.env['DATABASE_HOST']}:{self.env['DATABASE_PORT']}"
 
     def kill(self):
         self.script("kill", self.folder, "mariadb")
@@ -40,15 +40,15 @@ class Mariadb(Servers):
 
     def take_password_of(self, other):
         """Both know the capture's account by the same password, as a replica of a real primary does."""
-        secret = Path(other.env["MARIADB_PASSWORD_FILE"]).read_text().strip()
+        secret = Path(other.env["DATABASE_PASSWORD_FILE"]).read_text().strip()
         with self.connect() as connection:
             run_sql(connection, "SET sql_log_bin = 0", f"ALTER USER millrace@'%' IDENTIFIED BY '{secret}'")
 
     def follow(self, primary):
         with self.connect() as connection:
-            run_sql(connection, f"CHANGE MASTER TO master_host = '127.0.0.1', master_port = {primary.env['MARIADB_PORT']}, "
-                    f"master_user = '{primary.env['MARIADB_SITE_USER']}', "
-                    f"master_password = '{primary.env['MARIADB_SITE_PASSWORD']}', master_use_gtid = slave_pos, "
+            run_sql(connection, f"CHANGE MASTER TO master_host = '127.0.0.1', master_port = {primary.env['DATABASE_PORT']}, "
+                    f"master_user = '{primary.env['DATABASE_SITE_USER']}', "
+                    f"master_password = '{primary.env['DATABASE_SITE_PASSWORD']}', master_use_gtid = slave_pos, "
                     "master_connect_retry = 1", "START SLAVE", "SET GLOBAL read_only = ON")
 
     def promote(self):

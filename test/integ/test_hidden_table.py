@@ -19,7 +19,7 @@ STATEMENTS = {
 def moment(servers, database):
     """The table has no file of its own name then."""
     db, _ = database
-    file = Path(servers.env["MARIADB_DATADIR"]) / db / "t.frm"
+    file = Path(servers.env["DATABASE_DATADIR"]) / db / "t.frm"
     made = []
 
     def hidden(probe, _):

@@ -119,7 +119,7 @@ def test_the_source_is_killed_inside_a_transaction(case):
 
 def test_the_password_is_changed_under_us(case):
     c = case().start()
-    secret = Path(c.servers.env["MARIADB_PASSWORD_FILE"]).read_text().strip()
+    secret = Path(c.servers.env["DATABASE_PASSWORD_FILE"]).read_text().strip()
     run_sql(c.connection, "SET STATEMENT sql_log_bin = 0 FOR ALTER USER millrace@'%' IDENTIFIED BY 'another'")
     try:
         c.write(3)
@@ -234,7 +234,7 @@ def test_the_source_moves_to_another_port(case):
     c.write(10)
     c.delivered()
     c.stop()
-    with p.Proxy("127.0.0.1", c.servers.env["MARIADB_PORT"]) as moved:
+    with p.Proxy("127.0.0.1", c.servers.env["DATABASE_PORT"]) as moved:
         c.setup.settings["source.port"] = moved.port
         c.setup.write()
         c.write(10)

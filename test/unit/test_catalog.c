@@ -263,12 +263,13 @@ START_TEST(test_refused)
 		struct col column;
 		const char *says;
 	} bad[] = {
-		{ { "g", 255, "\4", 1, -1, 63 }, "GEOMETRY" },
-		{ { "g", 242, "\4", 1, -1, 63 }, "VECTOR" },
-		{ { "g", 12, "", 0, -1, 0 }, "DATETIME in the format" },
-		{ { "g", 7, "", 0, -1, 0 }, "TIMESTAMP in the format" },
+		{ { "g", 255, "\4", 1, -1, 0 }, "collations" },
+		{ { "g", 255, "\5", 1, -1, 63 }, "out of range" },
+		{ { "g", 242, "\4", 1, -1, 63 }, "dimension" },
+		{ { "g", 12, "", 0, -1, 0 }, "in the format of MariaDB 5.3" },
+		{ { "g", 7, "", 0, -1, 0 }, "in the format of MariaDB 5.3" },
 		{ { "g", 141, "\1\0", 2, -1, 45 }, "COMPRESSED" },
-		{ { "g", 245, "\4", 1, -1, 45 }, "JSON" },
+		{ { "g", 245, "\0", 1, -1, 0 }, "out of range" },
 		{ { "g", 99, "", 0, -1, 0 }, "99" },
 		{ { "g", COLUMN_VARCHAR, "\1\0", 2, -1, 28 }, "gbk" },
 		{ { "g", COLUMN_NEWDECIMAL, "\102\2", 2, 0, 0 }, "out of range" },
@@ -314,23 +315,91 @@ START_TEST(test_no_names)
 }
 END_TEST
 
-/* UUID looks like BINARY(16): only a hint tells. */
-START_TEST(test_hidden_type)
+static void hint(struct catalog *c, const char *column, const char *type, uint8_t fraction)
+{
+	struct catalog_hints *h = catalog_hints_of(c);
+
+	catalog_hints_done(h);
+	h->items = xcalloc(1, sizeof(h->items[0]));
+	h->count = h->capacity = 1;
+	h->items[0] = (struct catalog_hidden){ xstrdup("d"), xstrdup("t"), xstrdup(column),
+					       xstrdup(type), fraction };
+}
+
+/* The column's type with such a hint. */
+static struct column hinted(const struct col *column, const char *name, const char *type)
 {
 	struct catalog *c = catalog_of("d.t");
-	struct catalog_hints *h = catalog_hints_of(c);
+	struct map m = { 9, "d", "t", column, 1, true };
+	const struct catalog_table *t;
+	struct err e = ERR_INIT;
+	struct column found;
+
+	hint(c, name, type, 0);
+	ck_assert_msg(take(c, &m, &t, &e) == 0, "%s", e.msg);
+	found = t->shape->columns[0];
+	found.name = NULL;
+	catalog_free(c);
+	return found;
+}
+
+/* UUID looks like BINARY(16), VECTOR like VARBINARY: only a hint tells, and one that doesn't fit is
+ * of another time. */
+START_TEST(test_hidden_type)
+{
+	static const struct col binary16 = { "b", COLUMN_STRING, "\376\20", 2, -1, 63 },
+				binary4 = { "b", COLUMN_STRING, "\376\4", 2, -1, 63 },
+				text16 = { "b", COLUMN_STRING, "\376\20", 2, -1, 45 },
+				bytes = { "b", COLUMN_VARCHAR, "\14\0", 2, -1, 63 },
+				old = { "b", COLUMN_TIME, "", 0, -1, 0 };
+	struct column c = hinted(&binary16, "b", "uuid");
+
+	ck_assert(c.type == COLUMN_UUID && c.size_max == 16 && c.collation == 0 && !c.is_binary);
+	ck_assert_int_eq(hinted(&binary16, "b", "inet6").type, COLUMN_INET6);
+	ck_assert_int_eq(hinted(&binary4, "b", "inet4").type, COLUMN_INET4);
+	c = hinted(&bytes, "b", "vector");
+	ck_assert(c.type == COLUMN_VECTOR && c.size_max == 12 && c.pack_bytes == 1);
+	ck_assert_int_eq(hinted(&old, "b", "time").type, COLUMN_TIME);
+	ck_assert_int_eq(hinted(&binary4, "b", "uuid").type, COLUMN_STRING);
+	ck_assert_int_eq(hinted(&text16, "b", "uuid").type, COLUMN_STRING);
+	ck_assert_int_eq(hinted(&binary16, "other", "uuid").type, COLUMN_STRING);
+	ck_assert_int_eq(hinted(&binary16, "b", "vector").type, COLUMN_STRING);
+}
+END_TEST
+
+/* To MariaDB a GEOMETRY has a character set, to MySQL a VECTOR has one. */
+START_TEST(test_servers_differ)
+{
+	static const struct col mysql[] = {
+		{ "j", COLUMN_JSON, "\4", 1, -1, 0 },
+		{ "g", COLUMN_GEOMETRY, "\4", 1, -1, 0 },
+		{ "v", COLUMN_VARCHAR, "\50\0", 2, -1, 45 },
+		{ "t", COLUMN_TIMESTAMP, "", 0, -1, 0 },
+	};
+	static const struct col mariadb[] = {
+		{ "g", COLUMN_GEOMETRY, "\4", 1, -1, 63 },
+		{ "v", COLUMN_VARCHAR, "\50\0", 2, -1, 45 },
+	};
+	struct map on_mysql = { 9, "d", "t", mysql, 4, true },
+		   on_mariadb = { 9, "d", "t", mariadb, 2, true };
+	struct catalog *c = catalog_of("d.t");
 	const struct catalog_table *t;
 	struct err e = ERR_INIT;
 
-	h->items = xcalloc(1, sizeof(h->items[0]));
-	h->count = h->capacity = 1;
-	h->items[0] = (struct catalog_hidden){ xstrdup("d"), xstrdup("t"), xstrdup("b"),
-					       xstrdup("uuid") };
-	ck_assert_int_lt(take(c, &plain_map, &t, &e), 0);
-	ck_assert(strstr(e.msg, "column b: type uuid") != NULL);
-	free(h->items[0].column);
-	h->items[0].column = xstrdup("v"); /* has become a VARCHAR since */
-	ck_assert_int_eq(take(c, &plain_map, &t, &e), 0);
+	ck_assert_msg(take(c, &on_mariadb, &t, &e) == 0, "%s", e.msg);
+	ck_assert_int_lt(take(c, &on_mysql, &t, &e), 0);
+	catalog_server(c, "5.7.22-log");
+	ck_assert_msg(take(c, &on_mysql, &t, &e) == 0, "%s", e.msg);
+	ck_assert(t->shape->columns[0].type == COLUMN_JSON && t->shape->columns[0].json_5_7);
+	ck_assert(t->shape->columns[1].type == COLUMN_GEOMETRY &&
+		  t->shape->columns[1].size_max == 4 && t->shape->columns[1].collation == 0);
+	ck_assert(t->shape->columns[2].collation == 45);
+	ck_assert(t->shape->columns[3].type == COLUMN_TIMESTAMP);
+	catalog_server(c, "11.8.6-MariaDB-0+deb13u1-log");
+	on_mariadb.id = 10;
+	ck_assert_msg(take(c, &on_mariadb, &t, &e) == 0, "%s", e.msg);
+	ck_assert(t->shape->columns[0].type == COLUMN_GEOMETRY &&
+		  t->shape->columns[0].collation == 0 && !t->shape->columns[0].is_binary);
 	catalog_free(c);
 }
 END_TEST
@@ -393,6 +462,7 @@ int main(void)
 	unit_test(s, test_refused);
 	unit_test(s, test_no_names);
 	unit_test(s, test_hidden_type);
+	unit_test(s, test_servers_differ);
 	unit_test_slow(s, test_damaged, 60);
 	unit_test_slow(s, test_many_tables, 60);
 	return unit_run(s);

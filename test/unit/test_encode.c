@@ -661,6 +661,12 @@ START_TEST(test_garbage)
 		{ .type = COLUMN_STRING, .size_max = 30, .collation = 54 },
 		{ .type = COLUMN_STRING, .size_max = 30, .collation = 60 },
 		{ .type = COLUMN_STRING, .size_max = 30, .collation = 8 },
+		{ .type = COLUMN_JSON, .size_max = 1 },
+		{ .type = COLUMN_GEOMETRY, .size_max = 1 },
+		{ .type = COLUMN_VECTOR, .size_max = 40, .pack_bytes = 1 },
+		{ .type = COLUMN_UUID, .size_max = 16 },
+		{ .type = COLUMN_INET4, .size_max = 4 },
+		{ .type = COLUMN_INET6, .size_max = 16 },
 	};
 	static const uint8_t present[1] = { 1 };
 

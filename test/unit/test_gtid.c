@@ -474,6 +474,91 @@ START_TEST(test_state)
 }
 END_TEST
 
+START_TEST(test_place)
+{
+	static const char *const bad[] = { "binlog.:4",	 "binlog.1x:4", "binlog.000001",
+					   ".000001:4",	 "binlog.000001:", "binlog.000001:-1",
+					   "a:b.000001:4", "binlog.000001:4,binlog.000002:4",
+					   "binlog.000001:99999999999999999999" };
+	struct gtid_set a = set_of(" my-bin.999999:1234 "), b = set_of("my-bin.1000000:4"),
+			g = set_of(U1 ":1-5"), m = set_of("0-1-5"), none = set_of("");
+	struct buf missing = BUF_INIT;
+	struct err e = ERR_INIT;
+
+	assert_text(&a, "my-bin.999999:1234");
+	ck_assert(gtid_set_is_place(&a) && !gtid_set_is_place(&g) && !gtid_set_is_empty(&a));
+	ck_assert(gtid_set_contains_set(&b, &a) && !gtid_set_contains_set(&a, &b));
+	ck_assert(gtid_set_contains_set(&a, &a) && gtid_set_contains_set(&a, &none));
+	ck_assert(!gtid_set_contains_set(&a, &g) && !gtid_set_contains_set(&g, &a) &&
+		  !gtid_set_contains_set(&m, &a) && !gtid_set_contains_set(&none, &a));
+	ck_assert(gtid_set_equal(&a, &a) && !gtid_set_equal(&a, &b) && !gtid_set_equal(&a, &none));
+	ck_assert_uint_eq(gtid_set_distance(&a, &b), 1);
+	ck_assert_uint_eq(gtid_set_distance(&b, &a), 0);
+	gtid_set_missing(&b, &a, &missing);
+	ck_assert_str_eq(buf_cstr(&missing), "my-bin.1000000:4");
+	ck_assert_int_lt(gtid_set_union(&a, &g, &e), 0);
+	ck_assert_int_eq(gtid_set_union(&a, &b, &e), 0);
+	assert_text(&a, "my-bin.1000000:4");
+	gtid_set_move(&a, a.file, 99);
+	assert_text(&a, "my-bin.1000000:99");
+	gtid_set_copy(&b, &m);
+	assert_text(&b, "0-1-5");
+	gtid_set_copy(&b, &a);
+	gtid_set_copy(&none, &a);
+	assert_text(&none, "my-bin.1000000:99");
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		ck_assert_msg(gtid_set_parse(slice_str(bad[i]), &a, &e) < 0, "%s", bad[i]);
+	gtid_set_done(&a);
+	gtid_set_done(&b);
+	gtid_set_done(&g);
+	gtid_set_done(&m);
+	gtid_set_done(&none);
+	buf_done(&missing);
+}
+END_TEST
+
+/* One transaction, named by its text, in each dialect. */
+START_TEST(test_ids)
+{
+	static const struct {
+		const char *set, *id;
+		bool has;
+		const char *after; /* adding it; NULL: it is no id */
+	} cases[] = {
+		{ "0-1-5", "0-2-5", true, "0-2-5" },
+		{ "0-1-5", "0-2-6", false, "0-2-6" },
+		{ "0-1-5", "1-1-1", false, "0-1-5,1-1-1" },
+		{ "", "0-1-1", false, "0-1-1" },
+		{ "", U1 ":7", false, U1 ":7" },
+		{ U1 ":1-5", U1 ":5", true, U1 ":1-5" },
+		{ U1 ":1-5", U1 ":6", false, U1 ":1-6" },
+		{ U1 ":1-5", U1 ":tag:5", false, U1 ":1-5:tag:5" },
+		{ U1 ":1-5", U1 ":4-5", false, NULL },
+		{ "binlog.000002:100", "binlog.000002:100", true, "binlog.000002:100" },
+		{ "binlog.000002:100", "binlog.000002:101", false, "binlog.000002:101" },
+		{ "binlog.000002:100", "binlog.000003:4", false, "binlog.000003:4" },
+		{ "binlog.000002:100", U1 ":1", false, U1 ":1" },
+		{ U1 ":1-5", "0-1-1", false, "0-1-1" },
+		{ "0-1-5", "snapshot:db.table:3", false, NULL },
+		{ "binlog.000002:100", "snapshot:db.1:3", false, NULL },
+		{ "0-1-5", "0-1-5,1-1-1", false, NULL },
+		{ "0-1-5", "", false, NULL },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct gtid_set s = set_of(cases[i].set);
+		struct slice id = slice_str(cases[i].id);
+		struct err e = ERR_INIT;
+
+		ck_assert_msg(gtid_set_has(&s, id) == cases[i].has, "case %zu", i);
+		ck_assert_msg(gtid_is_id(id) == (cases[i].after != NULL), "case %zu", i);
+		ck_assert_int_eq(gtid_set_add(&s, id, &e), cases[i].after != NULL ? 0 : -1);
+		assert_text(&s, cases[i].after != NULL ? cases[i].after : cases[i].set);
+		gtid_set_done(&s);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("gtid");
@@ -483,12 +568,14 @@ int main(void)
 	unit_test(s, test_text);
 	unit_test(s, test_domains_limit);
 	unit_test(s, test_compare);
-	unit_test(s, test_random);
+	unit_test_slow(s, test_random, 60);
 	unit_test(s, test_mysql_text);
 	unit_test(s, test_mysql_refused);
 	unit_test(s, test_mysql_limit);
-	unit_test(s, test_mysql_random);
+	unit_test_slow(s, test_mysql_random, 60);
 	unit_test(s, test_dialects_do_not_mix);
+	unit_test(s, test_place);
+	unit_test(s, test_ids);
 	unit_test(s, test_known);
 	unit_test(s, test_state);
 	return unit_run(s);

@@ -239,7 +239,7 @@ START_TEST(test_select_list)
 	ck_assert_str_eq(
 		buf_cstr(&sql),
 		"`id`,`name`,`long``name`,`price`,`at`,`took`,CAST(`kind` AS UNSIGNED),"
-		"CAST(`flags` AS UNSIGNED),CAST(`bits` AS UNSIGNED),`raw`,`body`,CAST(`f` AS DOUBLE)");
+		"CAST(`flags` AS UNSIGNED),CAST(`bits` AS UNSIGNED),`raw`,`body`,`f`*1e0");
 	buf_done(&sql);
 }
 END_TEST

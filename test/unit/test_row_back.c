@@ -69,7 +69,8 @@ static void random_column(struct column *c, unsigned number)
 		COLUMN_DATE,    COLUMN_TIME,       COLUMN_DATETIME,   COLUMN_YEAR,
 		COLUMN_VARCHAR, COLUMN_BIT,        COLUMN_TIMESTAMP2, COLUMN_DATETIME2,
 		COLUMN_TIME2,   COLUMN_NEWDECIMAL, COLUMN_ENUM,       COLUMN_SET,
-		COLUMN_BLOB,    COLUMN_STRING,
+		COLUMN_BLOB,    COLUMN_STRING,     COLUMN_JSON,       COLUMN_GEOMETRY,
+		COLUMN_VECTOR,  COLUMN_UUID,       COLUMN_INET4,      COLUMN_INET6,
 	};
 
 	c->name = one_in(9) ? xasprintf("%u \xc3\xbc-_x", number) : xasprintf("c%u", number);
@@ -85,6 +86,16 @@ static void random_column(struct column *c, unsigned number)
 	if (c->type == COLUMN_NEWDECIMAL) {
 		c->precision = (uint8_t)(1 + below(65));
 		c->scale = (uint8_t)below(c->precision < 30 ? c->precision + 1u : 31u);
+	}
+	if (c->type == COLUMN_JSON || c->type == COLUMN_GEOMETRY)
+		c->size_max = 4;
+	if (c->type == COLUMN_UUID || c->type == COLUMN_INET6)
+		c->size_max = 16;
+	if (c->type == COLUMN_INET4)
+		c->size_max = 4;
+	if (c->type == COLUMN_VECTOR) {
+		c->size_max = 4 * (1 + (uint32_t)below(100));
+		c->pack_bytes = one_in(2) ? 4 : c->size_max > 255 ? 2 : 1;
 	}
 	if (c->type == COLUMN_ENUM) {
 		set_labels(c, one_in(4) ? 300 : 5);
@@ -220,6 +231,38 @@ static void put_packed(uint64_t v, size_t bytes, struct buf *out)
 		buf_add_u8(out, (uint8_t)(v >> 8 * i));
 }
 
+/* A JSON cell as the first copy makes it; now and then one that is none. */
+static void put_document(struct buf *out)
+{
+	static const char *const texts[] = { "{}", "[1, 2.50]", "\"\xc3\xa9\"", "", "null" };
+	const char *text = texts[below(5)];
+
+	put_packed(one_in(9) ? 3 : strlen(text) + 1, 4, out);
+	if (out->data[out->size - 4] == 3 && strlen(text) != 2) {
+		buf_add(out, "\x0c\xff\xff", 3);
+		return;
+	}
+	buf_add_u8(out, 0xff);
+	buf_add_str(out, text);
+}
+
+/* Bytes with their length; of fixed types without the zeros at their end. */
+static void put_counted(const struct column *c, struct buf *out)
+{
+	size_t size = c->type == COLUMN_GEOMETRY ? below(60) : c->size_max, n = size;
+	struct buf bytes = BUF_INIT;
+
+	put_random(&bytes, size);
+	for (size_t zeros = below(4); zeros > 0 && zeros <= n; zeros--)
+		bytes.data[n - zeros] = 0;
+	while (c->type != COLUMN_GEOMETRY && c->type != COLUMN_VECTOR && n > 0 &&
+	       bytes.data[n - 1] == 0)
+		n--;
+	put_packed(n, column_length_bytes(c), out);
+	buf_add(out, bytes.data, n);
+	buf_done(&bytes);
+}
+
 static void put_value(const struct column *c, struct buf *out)
 {
 	size_t before;
@@ -275,6 +318,16 @@ static void put_value(const struct column *c, struct buf *out)
 	case COLUMN_STRING:
 	case COLUMN_BLOB:
 		put_text(c, out);
+		return;
+	case COLUMN_JSON:
+		put_document(out);
+		return;
+	case COLUMN_GEOMETRY:
+	case COLUMN_VECTOR:
+	case COLUMN_UUID:
+	case COLUMN_INET4:
+	case COLUMN_INET6:
+		put_counted(c, out);
 		return;
 	}
 }

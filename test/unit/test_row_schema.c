@@ -116,6 +116,26 @@ static const struct {
 	  "{\"type\":\"bytes\",\"mysql\":\"bit(12)\"}",
 	  "258",
 	  "x'0102'" },
+	{ { .type = COLUMN_JSON, .size_max = 4 },
+	  "{\"type\":\"string\",\"mysql\":\"json\"}",
+	  "{\"a\": 1}",
+	  "'{\"a\": 1}'" },
+	{ { .type = COLUMN_VECTOR, .size_max = 8, .pack_bytes = 1 },
+	  "{\"type\":\"array\",\"items\":\"float\",\"mysql\":\"vector(2)\"}",
+	  "\xa4\x70\x9d\x3f\xa4\x70\x9d\xbf",
+	  "'[1.23,-1.23]'" },
+	{ { .type = COLUMN_UUID, .size_max = 16 },
+	  "{\"type\":\"string\",\"mysql\":\"uuid\"}",
+	  "\x12\x34\x56\x78\x12\x34\x45\x67\x89\xab\xcd\xef\x01\x23\x45\x67",
+	  "'12345678-1234-4567-89ab-cdef01234567'" },
+	{ { .type = COLUMN_INET4, .size_max = 4 },
+	  "{\"type\":\"string\",\"mysql\":\"inet4\"}",
+	  "\x01\x02\x03\xff",
+	  "'1.2.3.255'" },
+	{ { .type = COLUMN_INET6, .size_max = 16 },
+	  "{\"type\":\"string\",\"mysql\":\"inet6\"}",
+	  "\x12\x34\x56\x78\x12\x34\x45\x67\x89\xab\xcd\xef\x01\x23\x45\x67",
+	  "'1234:5678:1234:4567:89ab:cdef:123:4567'" },
 };
 #define CASES (sizeof(cases) / sizeof(*cases))
 
@@ -152,6 +172,41 @@ START_TEST(test_row_schema_types)
 		ck_assert_str_eq(buf_cstr(&text), cases[i].type);
 		buf_done(&text);
 	}
+}
+END_TEST
+
+START_TEST(test_row_schema_geometry)
+{
+	struct column c = { .name = "the place", .type = COLUMN_GEOMETRY, .size_max = 4 };
+	struct buf text = BUF_INIT, image = BUF_INIT, datum = BUF_INIT, scratch = BUF_INIT;
+	struct value back[2];
+	struct decode_plan *plan;
+	struct err e = ERR_INIT;
+	struct schema *s;
+	struct cell cell;
+
+	row_schema_column(&c, &text);
+	ck_assert_str_eq(
+		buf_cstr(&text),
+		"{\"type\":\"record\",\"name\":\"Geometry_the_x20place\",\"fields\":["
+		"{\"name\":\"srid\",\"type\":\"long\"},{\"name\":\"wkb\",\"type\":\"bytes\"}],"
+		"\"mysql\":\"geometry\"}");
+	ck_assert_msg(schema_parse(buf_slice(&text), &s, &e) == 0, "%s", e.msg);
+	ck_assert_int_eq(schema_check_legal(buf_slice(&text), &e), 0);
+	ck_assert(row_cell_from_text(&c, slice_of("\xff\xff\xff\xff\1\2", 6), &image, &cell));
+	ck_assert_int_eq(encode_for(&c)(&c, &cell, &datum), ENCODE_OK);
+	ck_assert_int_eq(decode_plan_new(s, &plan, &e), 0);
+	ck_assert_msg(decode_run(plan, buf_slice(&datum), &scratch, back, &e) == 0, "%s", e.msg);
+	ck_assert(back[0].kind == VALUE_INT && back[0].i == UINT32_MAX);
+	ck_assert(back[1].kind == VALUE_BYTES && slice_is(back[1].bytes, "\1\2"));
+	cell.size = 3;
+	ck_assert_int_eq(encode_for(&c)(&c, &cell, &datum), ENCODE_INEXACT);
+	decode_plan_free(plan);
+	schema_free(s);
+	buf_done(&text);
+	buf_done(&image);
+	buf_done(&datum);
+	buf_done(&scratch);
 }
 END_TEST
 
@@ -310,6 +365,7 @@ int main(void)
 	Suite *s = suite_create("row_schema");
 
 	unit_test(s, test_row_schema_types);
+	unit_test(s, test_row_schema_geometry);
 	unit_test(s, test_row_schema_values);
 	unit_test(s, test_row_schema_envelope);
 	unit_test(s, test_row_schema_names);
