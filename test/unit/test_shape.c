@@ -170,7 +170,7 @@ START_TEST(test_type_text)
 		{ { .type = COLUMN_BLOB, .size_max = 2, .is_binary = true }, "blob" },
 		{ { .type = COLUMN_DATETIME2, .fraction = 3 }, "datetime(3)" },
 		{ { .type = COLUMN_BIT, .bits = 9 }, "bit(9)" },
-		{ { .type = 200 }, "type 200" },
+		{ { .type = 99 }, "type 99" },
 	};
 	char out[40];
 
