@@ -95,7 +95,7 @@ class Bench:
         """MariaDB with its binlog as it was prepared; a new Kafka, warmed up."""
         began = time.monotonic()
         folder, stamp = DATA / "source", DATA / "source.stamp"
-        inputs = [ROOT / "test/bench/bench_load.c", ROOT / "scripts/mariadb.cnf.in"]
+        inputs = [ROOT / "test/bench/bench_load.c", ROOT / "scripts/lib/mariadb.cnf.in"]
         wanted = hashlib.sha256(b"".join(p.read_bytes() for p in inputs) + str(self.rows).encode()).hexdigest()
         kept = json.loads(stamp.read_text()) if stamp.exists() else {}
         if kept.get("made_of") != wanted:
