@@ -366,7 +366,7 @@ static void encode(const struct shape *s, const struct cell *before, const struc
 				 .transaction = "0-1-2" };
 
 	buf_reset(datum);
-	(void)row_plan_envelope(plan, &meta, before, after, datum);
+	(void)row_plan_envelope(plan, &meta, before, after, datum, NULL);
 	row_plan_free(plan);
 }
 
