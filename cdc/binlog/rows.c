@@ -1,9 +1,9 @@
-/* rows.c - row events of MariaDB (v1) and MySQL (v2), plain and compressed.
+/* rows.c - row events of MariaDB (v1) and MySQL (v2), plain, compressed, and partial updates.
  *
  * Layout: table id 4 or 6 (by FORMAT_DESCRIPTION), flags 2, v2 only: length of extra data 2 (itself
  * included) and that data; column count (length-encoded), bitmap of the columns in the first image,
  * for UPDATE a second bitmap for the after image, then the rows to the end. Compressed events pack
- * only the rows (inflate.c).
+ * only the rows (inflate.c); of partial updates, the after images differ (rows_partial.c).
  *
  * The cells' layout belongs to core/value/row; this file only walks from row to row and refuses a
  * walk that gets nowhere. */
@@ -17,22 +17,23 @@
 struct rows_type {
 	uint8_t type;
 	enum rows_kind kind;
-	bool v2, compressed;
+	bool v2, compressed, partial;
 };
 
 static const struct rows_type rows_types[] = {
-	{ EVENT_WRITE_ROWS_V1, ROWS_WRITE, false, false },
-	{ EVENT_UPDATE_ROWS_V1, ROWS_UPDATE, false, false },
-	{ EVENT_DELETE_ROWS_V1, ROWS_DELETE, false, false },
-	{ EVENT_WRITE_ROWS, ROWS_WRITE, true, false },
-	{ EVENT_UPDATE_ROWS, ROWS_UPDATE, true, false },
-	{ EVENT_DELETE_ROWS, ROWS_DELETE, true, false },
-	{ EVENT_WRITE_ROWS_COMPRESSED_V1, ROWS_WRITE, false, true },
-	{ EVENT_UPDATE_ROWS_COMPRESSED_V1, ROWS_UPDATE, false, true },
-	{ EVENT_DELETE_ROWS_COMPRESSED_V1, ROWS_DELETE, false, true },
-	{ EVENT_WRITE_ROWS_COMPRESSED, ROWS_WRITE, true, true },
-	{ EVENT_UPDATE_ROWS_COMPRESSED, ROWS_UPDATE, true, true },
-	{ EVENT_DELETE_ROWS_COMPRESSED, ROWS_DELETE, true, true },
+	{ EVENT_WRITE_ROWS_V1, ROWS_WRITE, false, false, false },
+	{ EVENT_UPDATE_ROWS_V1, ROWS_UPDATE, false, false, false },
+	{ EVENT_DELETE_ROWS_V1, ROWS_DELETE, false, false, false },
+	{ EVENT_WRITE_ROWS, ROWS_WRITE, true, false, false },
+	{ EVENT_UPDATE_ROWS, ROWS_UPDATE, true, false, false },
+	{ EVENT_DELETE_ROWS, ROWS_DELETE, true, false, false },
+	{ EVENT_PARTIAL_UPDATE_ROWS, ROWS_UPDATE, true, false, true },
+	{ EVENT_WRITE_ROWS_COMPRESSED_V1, ROWS_WRITE, false, true, false },
+	{ EVENT_UPDATE_ROWS_COMPRESSED_V1, ROWS_UPDATE, false, true, false },
+	{ EVENT_DELETE_ROWS_COMPRESSED_V1, ROWS_DELETE, false, true, false },
+	{ EVENT_WRITE_ROWS_COMPRESSED, ROWS_WRITE, true, true, false },
+	{ EVENT_UPDATE_ROWS_COMPRESSED, ROWS_UPDATE, true, true, false },
+	{ EVENT_DELETE_ROWS_COMPRESSED, ROWS_DELETE, true, true, false },
 };
 
 static const struct rows_type *type_of(uint8_t event_type)
@@ -128,6 +129,8 @@ int rows_read(const struct event *ev, const struct event_format *format, struct 
 		images = buf_slice(scratch);
 	}
 	r.data = rd_from(images);
+	r.partial = type->partial;
+	r.scratch = scratch;
 	*ret_rows = r;
 	return 0;
 }
@@ -136,6 +139,7 @@ int rows_next(struct rows *r, const struct shape *shape, struct cell *before, st
 	      struct err *e)
 {
 	size_t at = r->data.at;
+	struct slice image;
 
 	if (rd_end(&r->data))
 		return 0;
@@ -144,7 +148,7 @@ int rows_next(struct rows *r, const struct shape *shape, struct cell *before, st
 				shape->db, shape->table, r->column_count, shape->column_count);
 	if (r->before != NULL && row_split(&r->data, shape, r->before, before, e) < 0)
 		return -1;
-	if (r->after != NULL && row_split(&r->data, shape, r->after, after, e) < 0)
+	if (r->after != NULL && rows_after(r, shape, before, after, &image, e) < 0)
 		return -1;
 	if (r->data.at == at) /* images without any column: the rest can never be reached */
 		return err_data(e, "row event of %s.%s holds empty images", shape->db,

@@ -28,15 +28,23 @@ struct rows {
 	const uint8_t *after; /* of after images; NULL for DELETE */
 	struct rd data; /* the row images, one behind the other: WRITE after, DELETE before, UPDATE
 			   before and after */
+	bool partial;        /* after images may hold differences: read them by rows_after() */
+	struct buf *scratch; /* as given; images that are made whole stand there */
 };
 
 bool rows_is(uint8_t event_type);
-/* `scratch` receives inflated rows (reset first); body and scratch must outlive the result. */
+/* `scratch` receives inflated rows, or after images that are made whole (reset first); body and
+ * scratch must outlive the result. */
 int rows_read(const struct event *ev, const struct event_format *format, struct buf *scratch,
 	      struct rows *ret_rows, struct err *e);
 /* Table id only, without touching the rows: for events that are skipped. */
 int rows_table_id(const struct event *ev, const struct event_format *format, uint64_t *ret_id,
 		  struct err *e);
+/* The next after image, behind the before image whose cells are given: its cells, and the image with
+ * every value whole, valid until the next one is read (MySQL's PARTIAL_UPDATE_ROWS: rows_partial.c).
+ * ERR_DATA. */
+int rows_after(struct rows *r, const struct shape *shape, const struct cell *before,
+	       struct cell *after, struct slice *ret_image, struct err *e);
 /* The next row: 1 and its cells (before: UPDATE and DELETE; after: WRITE and UPDATE; arrays of
  * column_count, the unused one untouched), 0 at the end, -1 ERR_DATA. The shape's column_count must
  * equal the event's: checked. */

@@ -1,8 +1,9 @@
 /* group_rows.c - decodes the row events that group.c has kept, one row at a time.
  *
- * Cells point into the packets; the two cell arrays are reused, so nothing is allocated per row.
- * Compressed events are inflated into one buffer, which the rows of that event share. A row that
- * takes no byte would make the walk endless and is refused. */
+ * Cells point into the packets (of partial updates: into images that were made whole); the two cell
+ * arrays are reused, so nothing is allocated per row. Compressed events are inflated into one
+ * buffer, which the rows of that event share. A row that takes no byte would make the walk endless
+ * and is refused. */
 #include "cdc/change/group_priv.h"
 
 #include "core/base/mem.h"
@@ -38,6 +39,11 @@ static int rows_begin(struct group *g, const struct group_event *ev, struct err 
 	return 0;
 }
 
+static int no_column(const struct shape *shape, struct err *e)
+{
+	return err_data(e, "table %s.%s: a row without any column", shape->db, shape->table);
+}
+
 static int split(struct rd *in, const struct shape *shape, const uint8_t *present,
 		 struct cell *cells, struct slice *ret_image, struct err *e)
 {
@@ -46,8 +52,7 @@ static int split(struct rd *in, const struct shape *shape, const uint8_t *presen
 	if (row_split(in, shape, present, cells, e) < 0)
 		return err_wrap(e, "table %s.%s", shape->db, shape->table);
 	if (in->at == from)
-		return err_data(e, "table %s.%s: a row without any column", shape->db,
-				shape->table);
+		return no_column(shape, e);
 	*ret_image = slice_of(in->data + from, in->at - from);
 	return 0;
 }
@@ -66,9 +71,10 @@ static int row_read(struct group *g, const struct group_event *ev, struct group_
 		change->before = g->before;
 	}
 	if (g->rows.kind != ROWS_DELETE) {
-		if (split(&g->rows.data, ev->shape, g->rows.after, g->after, &row->after_image, e) <
-		    0)
-			return -1;
+		if (rows_after(&g->rows, ev->shape, g->before, g->after, &row->after_image, e) < 0)
+			return err_wrap(e, "table %s.%s", ev->shape->db, ev->shape->table);
+		if (row->after_image.size == 0)
+			return no_column(ev->shape, e);
 		change->after = g->after;
 	}
 	change->op = g->rows.kind == ROWS_WRITE    ? CHANGE_CREATE

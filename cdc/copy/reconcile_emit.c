@@ -24,7 +24,7 @@ struct emitting {
 static bool equal_cells(const struct reconcile *r)
 {
 	for (uint16_t c = 0; c < r->shape->column_count; c++)
-		if (!cell_equal(&r->before[c], &r->after[c]))
+		if (!row_cell_same(&r->shape->columns[c], &r->before[c], &r->after[c]))
 			return false;
 	return true;
 }

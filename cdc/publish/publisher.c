@@ -61,8 +61,9 @@ struct publisher {
 	struct plan *last; /* the plan used last: most changes come in runs */
 	struct touched touched;
 	struct buf key, value, where;
-	int64_t events, inexact; /* since the last commit */
-	struct metric *events_total, *inexact_total;
+	int64_t events; /* since the last commit */
+	bool inexact;   /* so are these: plans have some to count */
+	struct metric *events_total;
 	int64_t now_ms;
 	unsigned until_clock_read;
 };
@@ -117,9 +118,6 @@ int publisher_new(const struct settings *settings, const struct publish_sink *si
 	p->sink = *sink;
 	p->events_total = metric_counter("millrace_capture_events_total",
 					 "Published events delivered.", NULL);
-	p->inexact_total =
-		metric_counter("millrace_capture_inexact_total",
-			       "Values delivered as null with their exact text beside them.", NULL);
 	rc = event_files_read(settings->capture_events_dir, captures, catalog, &p->files, e);
 	catalog_free(catalog);
 	if (rc == 0)
@@ -424,8 +422,9 @@ static int park(struct publisher *p, struct topic *topic, int32_t partition, str
 	return send_to(p, topic, partition, key, buf_slice(&p->value), o->meta->seq, e);
 }
 
+/* why: it is parked, and why; NULL: only if it must be. */
 static int send_record(struct publisher *p, struct topic *topic, const struct origin *o,
-		       struct err *e)
+		       const char *why, struct err *e)
 {
 	struct slice key = buf_slice(&p->key);
 	int32_t partition = 0;
@@ -447,6 +446,8 @@ static int send_record(struct publisher *p, struct topic *topic, const struct or
 	    p->sink.blocks(p->sink.context, topic->handle, key))
 		return park(p, topic, partition, key, o,
 			    "an earlier event with the same key is parked", e);
+	if (why != NULL)
+		return park(p, topic, partition, key, o, why, e);
 	return send_to(p, topic, partition, key, buf_slice(&p->value), o->meta->seq, e);
 }
 
@@ -469,7 +470,7 @@ static int send_truncate(struct publisher *p, struct plan *plan, const struct ch
 	buf_reset(&p->key);
 	buf_reset(&p->value);
 	write_wire_header(&p->value, plan->value_id);
-	(void)row_plan_envelope(plan->rows, &meta, NULL, NULL, &p->value);
+	(void)row_plan_envelope(plan->rows, &meta, NULL, NULL, &p->value, NULL);
 	for (int32_t i = 0; i < plan->topic->partitions; i++)
 		if (send_to(p, plan->topic, i, slice_of(NULL, 0), buf_slice(&p->value), *seq + 1,
 			    e) < 0)
@@ -478,11 +479,38 @@ static int send_truncate(struct publisher *p, struct plan *plan, const struct ch
 	return 0;
 }
 
+/* A row with values that their Avro type can't hold: capture.on_inexact decides. */
+static int send_inexact(struct publisher *p, struct topic *topic, const struct origin *o,
+			const struct column *column, struct err *e)
+{
+	const char *policy = p->settings->capture_on_inexact;
+	char type[64], *why;
+	int rc;
+
+	p->inexact = true;
+	if (strcmp(policy, "carry") == 0)
+		return send_record(p, topic, o, NULL, e);
+	(void)column_type_text(column, type, sizeof(type));
+	if (strcmp(policy, "stop") == 0) {
+		err_data(e, "column %s (%s) has a value that its Avro type cannot hold",
+			 column->name, type);
+		return err_hint(
+			e,
+			"capture.on_inexact is stop. With carry the field is null and the envelope's exact map has the text; with park the record waits in the parked topic.");
+	}
+	why = xasprintf("column %s (%s) has a value that its Avro type cannot hold", column->name,
+			type);
+	rc = send_record(p, topic, o, why, e);
+	free(why);
+	return rc;
+}
+
 static int send_row(struct publisher *p, struct plan *plan, const struct change *change,
 		    int64_t seq, struct err *e)
 {
 	const struct row_meta meta = meta_of(p, change, seq);
 	const struct origin origin = { plan, &meta, 0 };
+	const struct column *column;
 
 	buf_reset(&p->key);
 	buf_reset(&p->value);
@@ -493,9 +521,10 @@ static int send_row(struct publisher *p, struct plan *plan, const struct change 
 			return -1;
 	}
 	write_wire_header(&p->value, plan->value_id);
-	p->inexact += (int64_t)row_plan_envelope(plan->rows, &meta, change->before, change->after,
-						 &p->value);
-	return send_record(p, plan->topic, &origin, e);
+	if (row_plan_envelope(plan->rows, &meta, change->before, change->after, &p->value,
+			      &column) > 0)
+		return send_inexact(p, plan->topic, &origin, column, e);
+	return send_record(p, plan->topic, &origin, NULL, e);
 }
 
 static int send_event(struct publisher *p, struct plan *plan, size_t number,
@@ -524,7 +553,7 @@ static int send_event(struct publisher *p, struct plan *plan, size_t number,
 	    event_bind_fields(event->bind, row, &p->value, e) < 0)
 		return -1;
 	p->events++;
-	return send_record(p, event->topic, &origin, e);
+	return send_record(p, event->topic, &origin, NULL, e);
 }
 
 static int send_change(struct publisher *p, struct plan *plan, const struct change *change,
@@ -615,9 +644,11 @@ int64_t publisher_bytes(const struct publisher *p)
 void publisher_commit(struct publisher *p)
 {
 	metric_add(p->events_total, p->events);
-	metric_add(p->inexact_total, p->inexact);
+	for (struct plan *plan = p->inexact ? p->plans : NULL; plan != NULL; plan = plan->hh.next)
+		row_plan_commit(plan->rows);
 	touched_clear(&p->touched);
-	p->events = p->inexact = 0;
+	p->events = 0;
+	p->inexact = false;
 	p->until_clock_read = 0;
 }
 

@@ -8,6 +8,7 @@
 
 #include "core/avro/write.h"
 #include "core/base/mem.h"
+#include "core/base/metric.h"
 #include "core/value/encode.h"
 
 #include <stdlib.h>
@@ -18,6 +19,9 @@ struct row_plan {
 	struct buf constant; /* name, db, table as they stand in `source` */
 	struct buf exact;    /* map entries of the envelope in hand */
 	size_t exact_count;
+	const struct column *first; /* that has one */
+	int64_t *inexact;           /* values of each column, not counted yet; NULL: none ever */
+	bool uncounted;
 };
 
 struct row_plan *row_plan_new(const char *name, struct shape *shape)
@@ -42,6 +46,7 @@ void row_plan_free(struct row_plan *plan)
 	buf_done(&plan->constant);
 	buf_done(&plan->exact);
 	free(plan->encode);
+	free(plan->inexact);
 	shape_unref(plan->shape);
 	free(plan);
 }
@@ -89,6 +94,35 @@ static void note_exact(struct row_plan *plan, const char *image, const struct co
 	write_slice(&plan->exact, buf_slice(&text));
 	plan->exact_count++;
 	buf_done(&text);
+	if (plan->first == NULL)
+		plan->first = column;
+	if (plan->inexact == NULL)
+		plan->inexact = xcalloc(plan->shape->column_count, sizeof(*plan->inexact));
+	plan->inexact[column - plan->shape->columns]++;
+	plan->uncounted = true;
+}
+
+void row_plan_commit(struct row_plan *plan)
+{
+	const struct shape *s = plan->shape;
+	char *table;
+
+	if (!plan->uncounted)
+		return;
+	plan->uncounted = false;
+	table = xasprintf("%s.%s", s->db, s->table);
+	for (uint16_t c = 0; c < s->column_count; c++) {
+		if (plan->inexact[c] == 0)
+			continue;
+		metric_add(
+			metric_counter(
+				"millrace_capture_inexact_total",
+				"Values that their Avro type cannot hold: null, with the exact text beside them.",
+				"table", table, "column", s->columns[c].name, NULL),
+			plan->inexact[c]);
+		plan->inexact[c] = 0;
+	}
+	free(table);
 }
 
 /* One row as [null, Value]. Branch 0 is the byte 0, branch 1 the byte 2 (zigzag). Returns true when
@@ -175,11 +209,13 @@ static void write_transaction(const struct row_meta *meta, struct buf *out)
 }
 
 size_t row_plan_envelope(struct row_plan *plan, const struct row_meta *meta,
-			 const struct cell *before, const struct cell *after, struct buf *out)
+			 const struct cell *before, const struct cell *after, struct buf *out,
+			 const struct column **ret_column)
 {
 	bool absent;
 
 	plan->exact_count = 0;
+	plan->first = NULL;
 	buf_reset(&plan->exact);
 	write_begin(plan, meta, out);
 	absent = write_image(plan, "before", before, out);
@@ -196,6 +232,8 @@ size_t row_plan_envelope(struct row_plan *plan, const struct row_meta *meta,
 		write_long(out, 0);
 	}
 	buf_add_u8(out, 0); /* parked: null */
+	if (ret_column != NULL)
+		*ret_column = plan->first;
 	return plan->exact_count;
 }
 

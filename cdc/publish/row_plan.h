@@ -25,10 +25,13 @@ void row_plan_free(struct row_plan *plan);
  * form. */
 int row_plan_key(const struct row_plan *plan, const struct cell *row, struct buf *out,
 		 struct err *e);
-/* Appends the envelope datum. Returns the number of values that were inexact (carried in `exact`).
- */
+/* Appends the envelope datum. Returns the number of values that were inexact (carried in `exact`);
+ * *ret_column: the first of their columns (NULL: not asked for). */
 size_t row_plan_envelope(struct row_plan *plan, const struct row_meta *meta,
-			 const struct cell *before, const struct cell *after, struct buf *out);
+			 const struct cell *before, const struct cell *after, struct buf *out,
+			 const struct column **ret_column);
+/* How many inexact values each column has had since the last call go to its counter. */
+void row_plan_commit(struct row_plan *plan);
 /* Appends the datum of the stand-in for a record that is parked: where the whole one is. */
 void row_plan_stand_in(const struct row_plan *plan, const struct row_meta *meta, const char *parked,
 		       struct buf *out);

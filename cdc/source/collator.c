@@ -222,7 +222,7 @@ static int ask_name(struct collator *c, struct key_collation *k, struct err *e)
 static struct slice ascii_text(enum charset charset, char character, uint8_t bytes[4])
 {
 	memset(bytes, 0, 4);
-	switch (charset) {
+	switch ((unsigned)charset) { /* all but these have ASCII in single bytes */
 	case CHARSET_UCS2:
 	case CHARSET_UTF16:
 		bytes[1] = (uint8_t)character;
@@ -233,17 +233,10 @@ static struct slice ascii_text(enum charset charset, char character, uint8_t byt
 	case CHARSET_UTF32:
 		bytes[3] = (uint8_t)character;
 		return slice_of(bytes, 4);
-	case CHARSET_UNKNOWN:
-	case CHARSET_BINARY:
-	case CHARSET_ASCII:
-	case CHARSET_LATIN1:
-	case CHARSET_UTF8MB3:
-	case CHARSET_UTF8MB4:
-	case CHARSET_OTHER:
-		break;
+	default:
+		bytes[0] = (uint8_t)character;
+		return slice_of(bytes, 1);
 	}
-	bytes[0] = (uint8_t)character;
-	return slice_of(bytes, 1);
 }
 
 static bool set_weight(struct key_weight *w, struct slice bytes)

@@ -2,6 +2,7 @@
  * addresses, tables, words of a fixed set, two keys that need each other. Nothing here looks
  * outside (no server, no file): that is `millrace check`. */
 #include "core/base/address.h"
+#include "core/base/gtid.h"
 #include "core/base/mem.h"
 #include "core/base/settings_priv.h"
 
@@ -62,24 +63,16 @@ static void check_word(const struct settings *s, const char *section, const char
 	buf_done(&hint);
 }
 
-/* domain-server-number, comma-separated */
-static bool is_gtid_list(const char *text)
+/* Of any dialect; not empty */
+static bool is_position(const char *text)
 {
-	for (;;) {
-		for (int part = 0; part < 3; part++) {
-			size_t digits = strspn(text, "0123456789");
+	struct gtid_set set = GTID_SET_INIT;
+	struct err ignored = ERR_INIT;
+	bool good = gtid_set_parse(slice_str(text), &set, &ignored) == 0 &&
+		    !gtid_set_is_empty(&set);
 
-			if (digits == 0 || digits > 20)
-				return false;
-			text += digits;
-			if (part < 2 && *text++ != '-')
-				return false;
-		}
-		if (*text == '\0')
-			return true;
-		if (*text++ != ',')
-			return false;
-	}
+	gtid_set_done(&set);
+	return good;
 }
 
 static void check_start(const struct settings *s, struct mistakes *m)
@@ -87,7 +80,7 @@ static void check_start(const struct settings *s, struct mistakes *m)
 	static const char *const words[] = { "snapshot", "now", "earliest",
 					     "a GTID such as 0-1-42" };
 
-	if (!is_gtid_list(s->source_start))
+	if (!is_position(s->source_start))
 		check_word(s, "source", "start", s->source_start, words, 4, m);
 }
 
@@ -174,9 +167,11 @@ static void check_listen(const struct settings *s, struct mistakes *m)
 
 void setting_meanings_check(const struct settings *s, struct mistakes *m)
 {
+	static const char *const tls[] = { "off", "on", "verify" };
 	static const char *const losts[] = { "stop", "reconcile" };
 	static const char *const levels[] = { "debug", "info", "warning", "error" };
 	static const char *const cascades[] = { "reconcile", "refuse", "warn" };
+	static const char *const inexacts[] = { "carry", "park", "stop" };
 	static const char *const deliveries[] = { "exactly-once", "at-least-once" };
 	static const char *const formats[] = { "logfmt", "json" };
 
@@ -186,9 +181,14 @@ void setting_meanings_check(const struct settings *s, struct mistakes *m)
 	check_tables(s, m);
 	check_listen(s, m);
 	check_word(s, "capture", "cascades", s->capture_cascades, cascades, 3, m);
+	check_word(s, "capture", "on_inexact", s->capture_on_inexact, inexacts, 3, m);
 	check_word(s, "capture", "delivery", s->capture_delivery, deliveries, 2, m);
 	check_hosts(s, m);
 	check_word(s, "source", "lost", s->source_lost, losts, 2, m);
+	check_word(s, "source", "tls", s->source_tls, tls, 3, m);
+	if (strcmp(s->source_tls, "verify") == 0 && s->source_tls_ca[0] == '\0')
+		mistake_add(m, origin_of(s, "source", "tls"), "Set source.tls_ca.",
+			    "source.tls: verify needs certificates to trust");
 	check_word(s, "log", "level", s->log_level, levels, 4, m);
 	check_word(s, "log", "format", s->log_format, formats, 2, m);
 }

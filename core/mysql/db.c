@@ -37,6 +37,17 @@ static unsigned seconds(int64_t ms)
 	return (unsigned)((ms + 999) / 1000);
 }
 
+static void set_tls(MYSQL *mysql, const struct settings *settings)
+{
+	my_bool on = strcmp(settings->source_tls, "off") != 0;
+	my_bool verify = strcmp(settings->source_tls, "verify") == 0;
+
+	mysql_options(mysql, MYSQL_OPT_SSL_ENFORCE, &on);
+	mysql_options(mysql, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &verify);
+	if (verify)
+		mysql_options(mysql, MYSQL_OPT_SSL_CA, settings->source_tls_ca);
+}
+
 static void set_options(MYSQL *mysql, const struct settings *settings)
 {
 	unsigned connect_s = seconds(settings->source_connect_timeout_ms);
@@ -47,6 +58,7 @@ static void set_options(MYSQL *mysql, const struct settings *settings)
 	mysql_options(mysql, MYSQL_OPT_WRITE_TIMEOUT, &write_s);
 	mysql_options(mysql, MYSQL_SET_CHARSET_NAME, "utf8mb4");
 	mysql_options(mysql, MYSQL_READ_DEFAULT_GROUP, NULL);
+	set_tls(mysql, settings);
 	mysql_options4(mysql, MYSQL_OPT_CONNECT_ATTR_ADD, "program_name", "millrace");
 }
 

@@ -360,24 +360,16 @@ static encode_fn text_function(const struct column *column)
 {
 	if (column->is_binary)
 		return column->type == COLUMN_STRING ? encode_binary : encode_bytes;
-	switch (charset_of(column->collation)) {
+	switch ((unsigned)charset_of(column->collation)) {
 	case CHARSET_UTF8MB4:
 		return encode_utf8;
 	case CHARSET_UTF8MB3:
 		return encode_utf8mb3;
-	case CHARSET_BINARY:
-	case CHARSET_ASCII:
-	case CHARSET_LATIN1:
-	case CHARSET_UCS2:
-	case CHARSET_UTF16:
-	case CHARSET_UTF16LE:
-	case CHARSET_UTF32:
-		return encode_converted;
-	case CHARSET_OTHER:
 	case CHARSET_UNKNOWN:
 		return encode_nothing;
+	default:
+		return encode_converted;
 	}
-	return encode_nothing;
 }
 
 encode_fn encode_for(const struct column *column)

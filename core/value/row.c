@@ -17,8 +17,28 @@
  */
 #include "core/value/row.h"
 
+#include "core/value/charset.h"
 #include "core/value/decimal.h"
 #include "core/value/temporal.h"
+
+bool row_cell_same(const struct column *column, const struct cell *a, const struct cell *b)
+{
+	enum charset charset = charset_of(column->collation);
+	struct buf text = BUF_INIT, other = BUF_INIT; /* rare: an allocation is fine here */
+	bool same;
+
+	if (cell_equal(a, b))
+		return true;
+	if (a->state != CELL_VALUE || b->state != CELL_VALUE || column->is_binary ||
+	    !column_is_character(column) || !charset_is_ambiguous(charset))
+		return false;
+	same = charset_to_utf8(charset, slice_of(a->data, a->size), &text) &&
+	       charset_to_utf8(charset, slice_of(b->data, b->size), &other) &&
+	       slice_equal(buf_slice(&text), buf_slice(&other));
+	buf_done(&text);
+	buf_done(&other);
+	return same;
+}
 
 static inline bool bit_at(const uint8_t *bitmap, size_t i)
 {

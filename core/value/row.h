@@ -28,6 +28,10 @@ static inline bool cell_equal(const struct cell *a, const struct cell *b)
 		slice_equal(slice_of(a->data, a->size), slice_of(b->data, b->size)));
 }
 
+/* The same value: the same bytes, or text that is the same in a character set that has two codes
+ * for one character. */
+bool row_cell_same(const struct column *column, const struct cell *a, const struct cell *b);
+
 /* Splits the next row image of `in` into cells[0 .. column_count-1]. present: bitmap of the columns
  * that the image holds (bit i = column i). ERR_DATA when the bytes don't fit the shape; `in` then
  * stands anywhere. */

@@ -4,6 +4,7 @@
 
 #include "cdc/binlog/event.h"
 #include "cdc/binlog/payload.h"
+#include "cdc/binlog/rows.h"
 #include "core/base/mem.h"
 #include "test/lib/mysql_writer.h"
 
@@ -530,6 +531,155 @@ START_TEST(test_payload_refused_inside)
 }
 END_TEST
 
+/* ---- partial updates ------------------------------------------------------------------------ */
+
+/* t.t (id INT, a JSON, b JSON, c INT) */
+static struct shape *json_shape(void)
+{
+	static const uint8_t types[] = { COLUMN_LONG, COLUMN_JSON, COLUMN_JSON, COLUMN_LONG };
+	static const char *const names[] = { "id", "a", "b", "c" };
+	struct shape *s = shape_new("t", "t", 4);
+
+	for (size_t i = 0; i < 4; i++) {
+		s->columns[i].type = types[i];
+		s->columns[i].name = xstrdup(names[i]);
+		s->columns[i].size_max = types[i] == COLUMN_JSON ? 4 : 0;
+	}
+	return s;
+}
+
+/* {"k": v} in binary form: object of one member, 13 bytes of it, key at 11, int16 within */
+static void add_object(struct buf *b, int16_t v)
+{
+	buf_add(b, "\0\1\0\14\0\13\0\1\0\5", 10);
+	writer_le(b, (uint16_t)v, 2);
+	buf_add_u8(b, 'k');
+}
+
+static void add_json(struct buf *b, int16_t v)
+{
+	struct buf object = BUF_INIT;
+
+	add_object(&object, v);
+	writer_le(b, object.size, 4);
+	buf_add_slice(b, buf_slice(&object));
+	buf_done(&object);
+}
+
+/* replace $.k by v */
+static void add_change(struct buf *b, int16_t v)
+{
+	writer_le(b, 1 + 1 + 3 + 1 + 3, 4);
+	buf_add(b, "\0\3$.k\3\5", 7);
+	writer_le(b, (uint16_t)v, 2);
+}
+
+/* A row (1, {"k": 10}, {"k": 20}, 7) whose a or b become 11 or 21, c becomes 8. bits: of a and b;
+ * before: bitmap of the columns in the before image. */
+static struct buf partial_body(uint8_t bits, uint8_t before)
+{
+	struct buf b = BUF_INIT;
+
+	writer_le(&b, 5, 6);
+	writer_le(&b, 1, 2);
+	writer_le(&b, 2, 2);
+	buf_add_u8(&b, 4);
+	buf_add_u8(&b, before);
+	buf_add_u8(&b, 0x0f);
+	buf_add_u8(&b, 0); /* before: no NULLs */
+	writer_le(&b, 1, 4);
+	if (before & 2)
+		add_json(&b, 10);
+	if (before & 4)
+		add_json(&b, 20);
+	if (before & 8)
+		writer_le(&b, 7, 4);
+	buf_add_u8(&b, bits != 0); /* options */
+	if (bits != 0)
+		buf_add_u8(&b, bits);
+	buf_add_u8(&b, 0);
+	writer_le(&b, 1, 4);
+	if (bits & 1)
+		add_change(&b, 11);
+	else
+		add_json(&b, 11);
+	if (bits & 2)
+		add_change(&b, 21);
+	else
+		add_json(&b, 21);
+	writer_le(&b, 8, 4);
+	return b;
+}
+
+static int read_partial(const struct shape *shape, struct slice body, struct cell *after,
+			struct buf *scratch, struct err *e)
+{
+	struct event ev = { .header = { .type = EVENT_PARTIAL_UPDATE_ROWS }, .body = body };
+	struct event_format format = EVENT_FORMAT_INIT;
+	struct cell before[4];
+	struct rows r;
+
+	if (rows_read(&ev, &format, scratch, &r, e) < 0)
+		return -1;
+	return rows_next(&r, shape, before, after, e);
+}
+
+START_TEST(test_partial_update)
+{
+	struct shape *shape = json_shape();
+	struct buf want = BUF_INIT;
+	struct err e = ERR_INIT;
+
+	for (uint8_t bits = 0; bits < 4; bits++) {
+		struct buf body = partial_body(bits, 0x0f), scratch = BUF_INIT;
+		struct cell after[4];
+
+		ck_assert_msg(read_partial(shape, buf_slice(&body), after, &scratch, &e) == 1,
+			      "%u: %s", bits, e.msg);
+		for (int i = 0; i < 2; i++) {
+			buf_reset(&want);
+			add_object(&want, (int16_t)(i == 0 ? 11 : 21));
+			ck_assert(slice_equal(slice_of(after[1 + i].data, after[1 + i].size),
+					      buf_slice(&want)));
+		}
+		ck_assert(after[0].size == 4 && after[3].size == 4 && after[3].data[0] == 8);
+		for (size_t cut = 0; cut < body.size; cut++) { /* 0: a head without rows */
+			int rc = read_partial(shape, slice_of(body.data, cut), after, &scratch, &e);
+
+			ck_assert_msg(rc < 0 || (rc == 0 && cut == 13), "%d at %zu", rc, cut);
+		}
+		buf_done(&body);
+		buf_done(&scratch);
+	}
+	buf_done(&want);
+	shape_unref(shape);
+}
+END_TEST
+
+START_TEST(test_partial_update_refused)
+{
+	struct shape *shape = json_shape();
+	struct buf body = partial_body(2, 0x0b), scratch = BUF_INIT; /* b is not before it */
+	struct cell after[4];
+	struct err e = ERR_INIT;
+
+	ck_assert_int_lt(read_partial(shape, buf_slice(&body), after, &scratch, &e), 0);
+	ck_assert_ptr_nonnull(strstr(e.msg, "column b"));
+	ck_assert_ptr_nonnull(strstr(e.msg, "HINT: SET GLOBAL binlog_row_value_options = ''"));
+	buf_done(&body);
+	unit_seed();
+	for (int i = 0; i < 5000; i++) {
+		body = partial_body(3, 0x0f);
+		body.data[unit_random_below(body.size)] ^= (uint8_t)(1 + unit_random_below(255));
+		if (read_partial(shape, buf_slice(&body), after, &scratch, &e) < 0)
+			ck_assert_int_eq(e.kind, ERR_DATA);
+		buf_done(&body);
+	}
+	buf_done(&scratch);
+	shape_unref(shape);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("mysql_event");
@@ -547,5 +697,7 @@ int main(void)
 	unit_test(s, test_payload_window);
 	unit_test_slow(s, test_payload_is_never_whole, 120);
 	unit_test(s, test_payload_refused_inside);
+	unit_test(s, test_partial_update);
+	unit_test_slow(s, test_partial_update_refused, 60);
 	return unit_run(s);
 }

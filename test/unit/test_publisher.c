@@ -6,6 +6,7 @@
 #include "cdc/publish/publisher.h"
 #include "core/base/buf.h"
 #include "core/base/mem.h"
+#include "core/base/metric.h"
 #include "test/unit/unit.h"
 
 #include <avro.h>
@@ -189,7 +190,7 @@ static void write_event(const char *name, const char *when, const char *where, c
 
 static struct settings settings;
 static char *tables[] = { "db.*" };
-static char name[] = "cap", schemas_topic[] = "_schemas";
+static char name[] = "cap", schemas_topic[] = "_schemas", carry[] = "carry";
 
 static struct publisher *open_publisher(struct err *e)
 {
@@ -198,6 +199,8 @@ static struct publisher *open_publisher(struct err *e)
 	settings.name = name;
 	if (settings.kafka_schemas_topic == NULL)
 		settings.kafka_schemas_topic = schemas_topic;
+	if (settings.capture_on_inexact == NULL)
+		settings.capture_on_inexact = carry;
 	settings.capture_tables.items = tables;
 	settings.capture_tables.count = 1;
 	settings.capture_events_dir = folder;
@@ -479,6 +482,46 @@ START_TEST(inexact_and_absent_are_said)
 }
 END_TEST
 
+/* A zero date in row 7: delivered, parked behind a stand-in, or refused. */
+START_TEST(inexact_follows_the_policy)
+{
+	struct err e = ERR_INIT;
+	struct shape *shape = make_shape();
+	struct row a = { 0 };
+	struct publisher *p;
+	struct change c = {
+		.op = CHANGE_CREATE, .shape = shape, .transaction = "0-1-9", .order = 1
+	};
+	int64_t seq = 0;
+	double before;
+
+	write_event("Came", "enters", NULL, "");
+	p = open_publisher(&e);
+	ck_assert_msg(p != NULL, "%s", e.msg);
+	settings.capture_on_inexact = (char *)(uintptr_t) "park";
+	change(p, shape, CHANGE_CREATE, NULL, ROW(&a, "7", "ann", "1", "0000-00-00", "3"), &seq);
+	ck_assert_uint_eq(park.count, 1);
+	ck_assert(park.records[0].stand_in && park.records[0].seq == 1);
+	EXPECT(0, "cap.db.tab", "\"after\": null", "\"parked\": {\"string\": \"cap.parked:0:1\"}");
+	settings.capture_on_inexact = (char *)(uintptr_t) "stop";
+	c.after = ROW(&a, "7", "ann", "1", "0000-00-00", "3");
+	ck_assert_int_eq(publisher_change(p, &c, &seq, &e), -1);
+	ck_assert(e.kind == ERR_DATA && strstr(e.msg, "column born (date)") != NULL &&
+		  strstr(e.msg, "0-1-9") != NULL && strstr(e.msg, "capture.on_inexact") != NULL);
+	settings.capture_on_inexact = (char *)(uintptr_t) "carry";
+	before = metric_value(metric_counter("millrace_capture_inexact_total", "", "table",
+					     "db.tab", "column", "born", NULL));
+	change(p, shape, CHANGE_CREATE, NULL, ROW(&a, "7", "ann", "1", "0000-00-00", "3"), &seq);
+	ck_assert_uint_eq(park.count, 1);
+	publisher_commit(p);
+	ck_assert(metric_value(metric_counter("millrace_capture_inexact_total", "", "table",
+					      "db.tab", "column", "born", NULL)) == before + 3);
+	publisher_free(p);
+	shape_unref(shape);
+	buf_done(&a.image);
+}
+END_TEST
+
 START_TEST(a_field_that_cannot_be_filled_stops)
 {
 	struct err e = ERR_INIT;
@@ -594,6 +637,7 @@ int main(void)
 	tcase_add_test(t, a_key_changes);
 	tcase_add_test(t, a_commit_says_what_was_touched);
 	tcase_add_test(t, too_large_is_parked);
+	tcase_add_test(t, inexact_follows_the_policy);
 	tcase_add_test(t, inexact_and_absent_are_said);
 	tcase_add_test(t, a_field_that_cannot_be_filled_stops);
 	tcase_add_test(t, an_event_never_says_null_for_a_column_that_is_not_there);

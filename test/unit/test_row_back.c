@@ -22,6 +22,10 @@
 #define UTF16 54
 #define UTF16LE 56
 #define UTF32 60
+#define SJIS 13
+#define CP932 95
+#define GB18030 248
+#define CP1251 51
 
 static uint64_t below(uint64_t n)
 {
@@ -46,10 +50,9 @@ static void set_labels(struct column *c, uint16_t count)
 
 static void random_text_column(struct column *c)
 {
-	static const uint16_t collations[] = {
-		UTF8MB4, UTF8MB4, UTF8MB3, LATIN1, ASCII,
-		UCS2,    UTF16,   UTF16LE, UTF32,  COLLATION_BINARY
-	};
+	static const uint16_t collations[] = { UTF8MB4, UTF8MB4, UTF8MB3, LATIN1, ASCII,
+					       UCS2,    UTF16,   UTF16LE, UTF32,  COLLATION_BINARY,
+					       SJIS,    GB18030, CP1251,  CP932 };
 
 	c->collation = collations[below(sizeof(collations) / sizeof(collations[0]))];
 	c->is_binary = c->collation == COLLATION_BINARY;
@@ -363,7 +366,7 @@ static void encode(const struct shape *s, const struct cell *before, const struc
 				 .transaction = "0-1-2" };
 
 	buf_reset(datum);
-	(void)row_plan_envelope(plan, &meta, before, after, datum);
+	(void)row_plan_envelope(plan, &meta, before, after, datum, NULL);
 	row_plan_free(plan);
 }
 
@@ -384,8 +387,7 @@ static void same_cells(const struct shape *s, const struct cell *want, const str
 	char type[64];
 
 	for (uint16_t i = 0; i < s->column_count; i++) {
-		if (want[i].state == got[i].state && want[i].size == got[i].size &&
-		    (want[i].size == 0 || memcmp(want[i].data, got[i].data, want[i].size) == 0))
+		if (row_cell_same(&s->columns[i], &want[i], &got[i]))
 			continue;
 		for (uint32_t k = 0; k < want[i].size && k < 40; k++)
 			printf("%02x", want[i].data[k]);
