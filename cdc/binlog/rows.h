@@ -40,9 +40,9 @@ int rows_read(const struct event *ev, const struct event_format *format, struct 
 /* Table id only, without touching the rows: for events that are skipped. */
 int rows_table_id(const struct event *ev, const struct event_format *format, uint64_t *ret_id,
 		  struct err *e);
-/* The next after image, behind the before image whose cells are given: its cells, and the image with
- * every value whole, valid until the next one is read (MySQL's PARTIAL_UPDATE_ROWS: rows_partial.c).
- * ERR_DATA. */
+/* The next after image, behind the before image whose cells are given: its cells, and the image
+ * with every value whole, valid until the next one is read (MySQL's PARTIAL_UPDATE_ROWS:
+ * rows_partial.c). ERR_DATA. */
 int rows_after(struct rows *r, const struct shape *shape, const struct cell *before,
 	       struct cell *after, struct slice *ret_image, struct err *e);
 /* The next row: 1 and its cells (before: UPDATE and DELETE; after: WRITE and UPDATE; arrays of

@@ -238,6 +238,11 @@ static int at_border(struct session *s, struct err *e)
 				    &s->unsettled };
 	int rc;
 
+	if (s->mysql) { /* a chunk's point is the end of the files, where no group need end */
+		place.file = group_file(s->group);
+		place.position = group_file_position(s->group);
+	}
+
 	if (s->open_gtid[0] == '\0' && delivery_may_grow(s->delivery, s->seq))
 		return begin_anew(s, "topics have more partitions", e);
 	if (s->open_gtid[0] == '\0' && session_redo_ends(s))

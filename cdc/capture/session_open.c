@@ -138,6 +138,7 @@ static int check_source(struct session *s, struct db *db, struct err *e)
 	source_findings_free(findings, count);
 	if (rc < 0 || db_get_text(db, "SELECT @@GLOBAL.server_id", &server_id, e) < 0)
 		return -1;
+	s->mysql = !db_is_mariadb(db);
 	free(s->source);
 	s->source = xasprintf("%s@%s", server_id != NULL ? server_id : "?", db_where(db));
 	free(server_id);

@@ -49,6 +49,7 @@ struct session {
 	struct gtid_set gtid_set;
 	int64_t seq, commit_us, bytes_total, transactions_total;
 	char *source;            /* server_id@host:port */
+	bool mysql;              /* it is one of MySQL's */
 	bool lost, refused_lost; /* no server has what follows our position (session_source.c) */
 	struct buf fingerprint;
 	char file[512];

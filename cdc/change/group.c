@@ -515,6 +515,8 @@ int group_scan(struct group *g, struct slice packet, struct err *e)
 	    ev.header.type != EVENT_HEARTBEAT_V2) {
 		g->bytes += ev.header.size;
 		advance(g, ev.header.log_pos);
+	} else if (ev.header.type == EVENT_HEARTBEAT && g->state == GROUP_BETWEEN) {
+		advance(g, ev.header.log_pos); /* behind what the server had no need to send */
 	}
 	return scan(g, &ev, e);
 }

@@ -30,6 +30,8 @@ struct copy_place { /* where the stream stands, between two source transactions 
 };
 
 /* The order of two places: binlog files are numbered, a longer name is a higher number. */
+/* The stream has everything up to `point`, which is of its dialect or a place in the files. */
+bool copy_passed(const struct copy_place *place, const struct gtid_set *point);
 int copy_compare_places(const char *file, uint64_t position, const char *other, uint64_t than);
 
 struct copy_source { /* what is known of a table besides its shape */

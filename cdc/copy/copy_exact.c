@@ -137,7 +137,7 @@ int copy_compare_places(const char *file, uint64_t position, const char *other, 
 static bool reached(const struct copy_exact *x, const struct copy_place *place)
 {
 	if (!x->table->transactional || x->chunk->rekeyed || place->file[0] == '\0')
-		return gtid_set_contains_set(place->gtid_set, &x->chunk->point);
+		return copy_passed(place, &x->chunk->point);
 	return copy_compare_places(place->file, place->position, x->file, x->position) >= 0;
 }
 

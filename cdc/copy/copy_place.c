@@ -30,10 +30,18 @@ void copy_place_learn(struct copy_lane *lane)
 		(void)chunk_place(lane->reader, lane->file, &lane->position);
 }
 
+bool copy_passed(const struct copy_place *place, const struct gtid_set *point)
+{
+	if (!gtid_set_is_place(point))
+		return gtid_set_contains_set(place->gtid_set, point);
+	return place->file[0] != '\0' &&
+	       copy_compare_places(place->file, place->position, point->file, point->offset) >= 0;
+}
+
 bool copy_place_reached(const struct copy_lane *lane, const struct copy_place *place)
 {
 	if (place->file[0] == '\0')
-		return gtid_set_contains_set(place->gtid_set, &lane->chunk->point);
+		return copy_passed(place, &lane->chunk->point);
 	return copy_compare_places(place->file, place->position, lane->file, lane->position) >= 0;
 }
 

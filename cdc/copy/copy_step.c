@@ -304,7 +304,7 @@ static bool ready(struct copy *c, struct copy_lane *lane, const struct copy_plac
 	if (lane->window != fold_first(t->work->fold))
 		return false;
 	if (lane->exact ? !copy_place_reached(lane, place)
-			: !gtid_set_contains_set(place->gtid_set, &lane->chunk->point))
+			: !copy_passed(place, &lane->chunk->point))
 		return false;
 	if (lane->fold_shape != NULL && !shape_equal(lane->fold_shape, lane->chunk->shape)) {
 		copy_lane_give_up(c, lane);
@@ -328,7 +328,7 @@ static int lane_step(struct copy *c, struct copy_lane *lane, const struct copy_p
 	case LANE_READ:
 		return ready(c, lane, place);
 	case LANE_REKEYED:
-		return gtid_set_contains_set(place->gtid_set, &lane->chunk->point);
+		return copy_passed(place, &lane->chunk->point);
 	}
 	return 0;
 }

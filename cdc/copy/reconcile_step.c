@@ -451,7 +451,7 @@ static int poll_state(struct reconcile *r, struct err *e)
 /* All that the snapshot saw has been streamed, and the table looks as it did then. */
 static bool is_ready(struct reconcile *r, const struct copy_place *place)
 {
-	if (!gtid_set_contains_set(place->gtid_set, &r->chunk->point))
+	if (!copy_passed(place, &r->chunk->point))
 		return false;
 	if (r->chunk->rekeyed || !key_equal_columns(r->shape, r->chunk->shape)) {
 		reconcile_begin_again(r);

@@ -59,7 +59,7 @@ static bool is_past(const struct reconcile *r, const struct copy_place *place)
 	if (x->transactional && x->file[0] != '\0' && place->file[0] != '\0' &&
 	    copy_compare_places(place->file, place->position, x->file, x->position) >= 0)
 		return true;
-	return r->chunk != NULL && gtid_set_contains_set(place->gtid_set, &r->chunk->point);
+	return r->chunk != NULL && copy_passed(place, &r->chunk->point);
 }
 
 void reconcile_pass(struct reconcile *r, const struct copy_place *place)

@@ -8,12 +8,14 @@
 #include "core/base/mem.h"
 #include "core/mysql/db.h"
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 /* A border that is a date like 2024-02-31 must stay one; keys of TEXT columns may be longer than
  * the 1024 bytes that are sorted by default. */
+#define MYSQL_READ_LIMIT 50708 /* max_execution_time came with it */
 #define CHUNK_SESSION "SET sql_mode = 'ALLOW_INVALID_DATES', max_sort_length = 16384"
 
 enum job { JOB_NONE, JOB_ASKED, JOB_DONE, JOB_FAILED };
@@ -53,6 +55,21 @@ static void drop_connection(struct chunk_reader *r)
 		db_close(db);
 }
 
+/* MariaDB takes the limit with each statement. */
+static int limit_reads(const struct chunk_reader *r, struct db *db, struct err *e)
+{
+	char *sql;
+	int rc;
+
+	if (db_is_mariadb(db) || db_server_number(db) < MYSQL_READ_LIMIT)
+		return 0;
+	sql = xasprintf("SET SESSION max_execution_time = %" PRId64,
+			r->settings->copy_read_limit_ms);
+	rc = db_run(db, sql, e);
+	free(sql);
+	return rc;
+}
+
 static int connect_source(struct chunk_reader *r, struct err *e)
 {
 	struct db *db = NULL;
@@ -64,7 +81,7 @@ static int connect_source(struct chunk_reader *r, struct err *e)
 		return -1;
 	/* a server whose default is READ COMMITTED would ignore WITH CONSISTENT SNAPSHOT */
 	if (db_run(db, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ", e) < 0 ||
-	    db_run(db, CHUNK_SESSION, e) < 0) {
+	    db_run(db, CHUNK_SESSION, e) < 0 || limit_reads(r, db, e) < 0) {
 		db_close(db);
 		return -1;
 	}

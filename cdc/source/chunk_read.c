@@ -1,24 +1,15 @@
 /* chunk_read.c - the statements of one chunk.
  *
- *   XA RECOVER                                   where the stream has seen XA COMMIT: again until
- *                                                the tables have it too (cdc/source/xa_list.h)
- *   START TRANSACTION WITH CONSISTENT SNAPSHOT   again until it sees what the stream has seen
- *   Binlog_snapshot_file, _position              exactly what the snapshot sees
+ *   START TRANSACTION WITH CONSISTENT SNAPSHOT   of all that the stream has seen: chunk_snapshot.c
  *   SELECT ... LIMIT 0                           takes the metadata lock: no ALTER from here on
  *   information_schema                           the shape, as of now
  *   SELECT key WHERE key in (low, high]          where a condition limits the rows: which exist
  *   SELECT columns WHERE key in (low, high]      with the server's own time limit
  *   COMMIT
- *   @@gtid_binlog_pos                            read last: holds all that the SELECT saw
+ *   the binlog's end                             read last: holds all that the SELECT saw
  *
  *   SELECT key ... LIMIT 1 OFFSET n-1            a border, asked for by itself; consistent with
  *                                                nothing
- *
- * Whether the snapshot sees what the stream has seen is answered by the place in the binlog file
- * where the stream stands. Before the stream has read anything on this connection only its GTID
- * position is known; then the server turns the snapshot's place into one (BINLOG_GTID_POS), which
- * makes it read the file and is therefore not done for each chunk. @@gtid_binlog_pos cannot serve:
- * it runs ahead of what a SELECT sees.
  *
  * Tables that are not transactional (MyISAM, Aria) don't know snapshots, but every statement on
  * them locks the table: the SELECT sees what was in the binlog before it began, and all it sees is
@@ -28,7 +19,7 @@
  *
  * Rows must come in rising order of their keys. A collation whose order is not what its weights say
  * would fold changes into the wrong rows: that ends the copy. */
-#include "cdc/source/chunk.h"
+#include "cdc/source/chunk_priv.h"
 
 #include "cdc/catalog/catalog.h"
 #include "cdc/change/key.h"
@@ -41,9 +32,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-#define SNAPSHOT_TRIES_US 5000000
-#define SNAPSHOT_WAIT_US 3000
 
 void chunk_free(struct chunk *c)
 {
@@ -60,136 +48,6 @@ void chunk_free(struct chunk *c)
 	free(c);
 }
 
-/* ---- the snapshot --------------------------------------------------------------------------- */
-
-struct place {
-	char file[CHUNK_FILE_SIZE];
-	uint64_t position;
-};
-
-static int snapshot_place(struct db *db, struct place *place, struct err *e)
-{
-	struct db_result *result = NULL;
-	const struct slice *row;
-	int rc;
-
-	*place = (struct place){ "", 0 };
-	if (db_query(db, "SHOW STATUS LIKE 'binlog\\_snapshot\\_%'", &result, e) < 0)
-		return -1;
-	while ((rc = db_next(result, &row, e)) == 1) {
-		char text[CHUNK_FILE_SIZE];
-
-		(void)snprintf(text, sizeof(text), "%.*s", (int)row[1].size,
-			       (const char *)row[1].data); /* names are shorter */
-		if (slice_is(row[0], "Binlog_snapshot_file"))
-			(void)snprintf(place->file, sizeof(place->file), "%s", text);
-		else if (slice_is(row[0], "Binlog_snapshot_position"))
-			place->position = strtoull(text, NULL, 10);
-	}
-	db_result_free(result);
-	if (rc < 0)
-		return -1;
-	if (place->file[0] == '\0')
-		return err_config(e, "the source does not say which place of its binlog a snapshot "
-				     "sees (is log_bin off?)");
-	return 0;
-}
-
-static int gtid_of(struct db *db, const char *sql, struct gtid_set *set, struct err *e)
-{
-	char *text = NULL;
-	int rc;
-
-	if (db_get_text(db, sql, &text, e) < 0)
-		return -1;
-	rc = gtid_set_parse(slice_str(text != NULL ? text : ""), set, e);
-	free(text);
-	return rc;
-}
-
-static int sees_enough(struct db *db, const struct chunk_request *request,
-		       const struct place *place, bool *ret_enough, struct err *e)
-{
-	struct gtid_set sees = GTID_SET_INIT;
-	struct buf sql = BUF_INIT;
-	int order, rc;
-
-	if (request->seen_file[0] != '\0' &&
-	    place->position <= UINT32_MAX) { /* event headers count 32 bits only */
-		order = gtid_file_compare(place->file, request->seen_file);
-		*ret_enough = order > 0 ||
-			      (order == 0 && place->position >= request->seen_position);
-		return 0;
-	}
-	buf_add_str(&sql, "SELECT BINLOG_GTID_POS(");
-	db_quote(slice_str(place->file), &sql);
-	buf_add_format(&sql, ",%" PRIu64 ")", place->position);
-	rc = gtid_of(db, buf_cstr(&sql), &sees, e);
-	if (rc == 0)
-		*ret_enough = gtid_set_contains_set(&sees, request->seen);
-	gtid_set_done(&sees);
-	buf_done(&sql);
-	return rc;
-}
-
-/* Snapshots taken behind this see what these XA transactions did. */
-static int await_settled(struct db *db, const struct chunk_request *request, struct err *e)
-{
-	int64_t give_up = clock_monotonic_us() + SNAPSHOT_TRIES_US;
-	struct xa_list left = { NULL, 0, 0 }, prepared = { NULL, 0, 0 };
-	int rc = 0;
-
-	if (request->unsettled == NULL || BUG(xa_settled))
-		return 0;
-	xa_list_copy(&left, request->unsettled);
-	while (rc == 0 && left.count > 0) {
-		rc = xa_list_recover(db, &prepared, e);
-		if (rc == 0)
-			xa_list_keep(&left, &prepared);
-		xa_list_done(&prepared);
-		if (rc < 0 || left.count == 0)
-			break;
-		if (clock_monotonic_us() > give_up)
-			rc = err_retry(e,
-				       "table %s.%s: XA transaction %s is committed in the binlog, "
-				       "but the source still has it as prepared",
-				       request->db, request->table, left.xids[0]);
-		else
-			clock_sleep_us(SNAPSHOT_WAIT_US);
-	}
-	xa_list_done(&left);
-	return rc;
-}
-
-static int snapshot_open(struct db *db, const struct chunk_request *request, struct err *e)
-{
-	int64_t give_up = clock_monotonic_us() + SNAPSHOT_TRIES_US;
-	struct place place;
-	bool enough;
-
-	for (;;) {
-		if (db_run(db, "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY", e) < 0 ||
-		    snapshot_place(db, &place, e) < 0 ||
-		    sees_enough(db, request, &place, &enough, e) < 0)
-			return -1;
-		if (enough) {
-			if (request->tell_place && request->placed != NULL)
-				request->placed(request->context, place.file, place.position);
-			return 0;
-		}
-		if (clock_monotonic_us() > give_up)
-			return err_retry(e,
-					 "table %s.%s: a snapshot of the source (%s:%" PRIu64
-					 ") does not see what the binlog "
-					 "stream has delivered (%s:%" PRIu64 ")",
-					 request->db, request->table, place.file, place.position,
-					 request->seen_file, request->seen_position);
-		if (db_run(db, "COMMIT", e) < 0)
-			return -1;
-		clock_sleep_us(SNAPSHOT_WAIT_US);
-	}
-}
-
 /* ---- the rows ------------------------------------------------------------------------------- */
 
 static void add_from(const struct chunk_request *request, struct buf *sql)
@@ -200,8 +58,11 @@ static void add_from(const struct chunk_request *request, struct buf *sql)
 	row_quote_name(request->table, sql);
 }
 
-static void add_limit(const struct settings *settings, struct buf *sql)
+/* On MySQL the session has the limit, for all its SELECTs (chunk_session). */
+static void add_limit(const struct settings *settings, const struct db *db, struct buf *sql)
 {
+	if (!db_is_mariadb(db))
+		return;
 	buf_add_format(sql, "SET STATEMENT max_statement_time=%" PRId64 ".%03d FOR ",
 		       settings->copy_read_limit_ms / 1000,
 		       (int)(settings->copy_read_limit_ms % 1000));
@@ -388,7 +249,7 @@ static int read_rows(const struct settings *settings, struct db *db,
 	int64_t begun = clock_monotonic_us();
 	int rc;
 
-	add_limit(settings, &sql);
+	add_limit(settings, db, &sql);
 	buf_add_str(&sql, "SELECT ");
 	row_select_list(c->shape, &sql);
 	add_weights(request, c->shape, &sql);
@@ -442,7 +303,7 @@ static int read_keys(const struct settings *settings, struct db *db,
 	struct buf sql = BUF_INIT;
 	int rc;
 
-	add_limit(settings, &sql);
+	add_limit(settings, db, &sql);
 	buf_add_str(&sql, "SELECT ");
 	key_select_list(c->shape, &sql);
 	add_weights(request, c->shape, &sql);
@@ -485,7 +346,7 @@ static int read_spool(const struct settings *settings, struct db *db,
 	struct buf sql = BUF_INIT;
 	int rc = spool_new(settings->state_dir, &c->spool, e);
 
-	add_limit(settings, &sql);
+	add_limit(settings, db, &sql);
 	buf_add_str(&sql, "SELECT ");
 	row_select_list(c->shape, &sql);
 	add_from(request, &sql);
@@ -511,7 +372,7 @@ static int read_border(const struct settings *settings, struct db *db,
 	const struct slice *text;
 	int rc;
 
-	add_limit(settings, &sql);
+	add_limit(settings, db, &sql);
 	buf_add_str(&sql, "SELECT ");
 	key_select_list(c->shape, &sql);
 	add_weights(request, c->shape, &sql);
@@ -596,7 +457,7 @@ static int read_snapshot(const struct settings *settings, struct db *db,
 {
 	int watched = -1, rc;
 
-	if (await_settled(db, request, e) < 0 || snapshot_open(db, request, e) < 0)
+	if (chunk_snapshot_open(db, request, e) < 0)
 		return -1;
 	if (request->watch != NULL)
 		watched = db_watch_begin(request->watch, db, request->db, request->table);
@@ -610,25 +471,6 @@ static int read_snapshot(const struct settings *settings, struct db *db,
 	return rc;
 }
 
-#define SQL_POINT "SELECT @@GLOBAL.gtid_binlog_pos"
-
-/* A cut chunk has ended its connection: its point needs another, its successor's border is asked
- * for later. */
-static int read_point(const struct settings *settings, struct db *db, struct chunk *c,
-		      struct err *e)
-{
-	struct db *other = NULL;
-	int rc;
-
-	if (!c->cut)
-		return gtid_of(db, SQL_POINT, &c->point, e);
-	if (db_open(settings, DB_TEXT_BINARY, &other, e) < 0)
-		return -1;
-	rc = gtid_of(other, SQL_POINT, &c->point, e);
-	db_close(other);
-	return rc;
-}
-
 int chunk_read(const struct settings *settings, struct db *db, const struct chunk_request *request,
 	       struct chunk **ret_chunk, struct err *e)
 {
@@ -636,7 +478,7 @@ int chunk_read(const struct settings *settings, struct db *db, const struct chun
 
 	if (request->bound_only) {
 		if (read_shape(db, request, c, e) < 0 ||
-		    (c->rekeyed ? read_point(settings, db, c, e)
+		    (c->rekeyed ? chunk_read_point(settings, db, c, e)
 		     : c->shape->key_count == 0
 			     ? 0
 			     : read_border(settings, db, request, request->low, c, e)) < 0)
@@ -645,7 +487,8 @@ int chunk_read(const struct settings *settings, struct db *db, const struct chun
 		if (read_snapshot(settings, db, request, c, e) < 0)
 			goto failed;
 		FAULT_SLOW(slow_chunk);
-		if ((!c->cut && db_run(db, "COMMIT", e) < 0) || read_point(settings, db, c, e) < 0)
+		if ((!c->cut && db_run(db, "COMMIT", e) < 0) ||
+		    chunk_read_point(settings, db, c, e) < 0)
 			goto failed;
 	}
 	*ret_chunk = c;

@@ -391,6 +391,19 @@ static int ask_ascii(struct collator *c, struct key_collation *k, struct err *e)
 	return rc;
 }
 
+/* MySQL gives the weights of all levels as one string, whose parts nothing here can tell apart. */
+static int refuse_mysql(struct collator *c, const struct key_collation *k, struct err *e)
+{
+	if (c->db == NULL || db_is_mariadb(c->db))
+		return 0;
+	err_config(e,
+		   "the order of %s can't be followed on MySQL: a table with such a key can't be "
+		   "copied or compared",
+		   k->name);
+	return err_hint(e,
+			"Leave the table out of capture.tables, or begin with source.start = now.");
+}
+
 static int learn(struct collator *c, uint16_t collation, struct err *e)
 {
 	struct known *k;
@@ -399,8 +412,8 @@ static int learn(struct collator *c, uint16_t collation, struct err *e)
 		return 0;
 	k = xcalloc(1, sizeof(*k));
 	k->id = k->collation.id = collation;
-	if (ask_name(c, &k->collation, e) < 0 || ask_order(c, &k->collation, e) < 0 ||
-	    ask_ascii(c, &k->collation, e) < 0) {
+	if (ask_name(c, &k->collation, e) < 0 || refuse_mysql(c, &k->collation, e) < 0 ||
+	    ask_order(c, &k->collation, e) < 0 || ask_ascii(c, &k->collation, e) < 0) {
 		free(k);
 		return -1;
 	}

@@ -39,6 +39,7 @@ static const struct sorted table[] = {
 	{ 1412, ERR_RETRY, HINT_NONE },        /* table definition changed under an open snapshot */
 	{ 1927, ERR_RETRY, HINT_NONE },        /* connection killed */
 	{ 1969, ERR_RETRY, HINT_NONE },        /* max_statement_time exceeded */
+	{ 3024, ERR_RETRY, HINT_NONE },        /* MySQL: max_execution_time exceeded */
 	{ 1226, ERR_RETRY, HINT_NONE },        /* resource limit of the account */
 	{ 1044, ERR_CONFIG, HINT_GRANT_READ }, /* no access to the database */
 	{ 1045, ERR_CONFIG, HINT_LOGIN },      /* wrong password */

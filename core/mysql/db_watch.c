@@ -54,6 +54,12 @@ static void disconnect(struct db_watch *w)
 	w->again_us = clock_monotonic_us() + AGAIN_US;
 }
 
+/* MySQL has no limit for one statement, and no shorter one for a session. */
+static int dont_wait(struct db *db, struct err *e)
+{
+	return db_is_mariadb(db) ? 0 : db_run(db, "SET SESSION lock_wait_timeout = 1", e);
+}
+
 static bool connected(struct db_watch *w)
 {
 	struct err e = ERR_INIT;
@@ -63,7 +69,9 @@ static bool connected(struct db_watch *w)
 		return true;
 	if (clock_monotonic_us() < w->again_us)
 		return false;
-	if (db_open(w->settings, DB_TEXT_UTF8, &db, &e) < 0) {
+	if (db_open(w->settings, DB_TEXT_UTF8, &db, &e) < 0 || dont_wait(db, &e) < 0) {
+		if (db != NULL)
+			db_close(db);
 		log_warning("source", "reads are not watched: %s", e.msg);
 		w->again_us = clock_monotonic_us() + AGAIN_US;
 		return false;
@@ -82,7 +90,9 @@ static bool somebody_waits(struct db_watch *w, const struct watched *read)
 	struct err e = ERR_INIT;
 	bool waits = false;
 
-	buf_add_str(&sql, "SET STATEMENT lock_wait_timeout=0 FOR SELECT 1 FROM ");
+	if (db_is_mariadb(w->db))
+		buf_add_str(&sql, "SET STATEMENT lock_wait_timeout=0 FOR ");
+	buf_add_str(&sql, "SELECT 1 FROM ");
 	row_quote_name(read->db, &sql);
 	buf_add_str(&sql, ".");
 	row_quote_name(read->table, &sql);

@@ -122,6 +122,7 @@ database_accounts()
 {
 	local user secret grants monitor='REPLICATION CLIENT'
 	at_least mariadb 10 5 && monitor='BINLOG MONITOR'
+	at_least mysql 8 0 && monitor+=', XA_RECOVER_ADMIN'
 	for user in millrace site; do
 		[ ! -s "$home/$user.password" ] || continue
 		case $user in

@@ -534,7 +534,7 @@ END_TEST
 /* ---- partial updates ------------------------------------------------------------------------ */
 
 /* t.t (id INT, a JSON, b JSON, c INT) */
-static struct shape *json_shape(void)
+static struct shape *shape_of_json(void)
 {
 	static const uint8_t types[] = { COLUMN_LONG, COLUMN_JSON, COLUMN_JSON, COLUMN_LONG };
 	static const char *const names[] = { "id", "a", "b", "c" };
@@ -626,7 +626,7 @@ static int read_partial(const struct shape *shape, struct slice body, struct cel
 
 START_TEST(test_partial_update)
 {
-	struct shape *shape = json_shape();
+	struct shape *shape = shape_of_json();
 	struct buf want = BUF_INIT;
 	struct err e = ERR_INIT;
 
@@ -658,7 +658,7 @@ END_TEST
 
 START_TEST(test_partial_update_refused)
 {
-	struct shape *shape = json_shape();
+	struct shape *shape = shape_of_json();
 	struct buf body = partial_body(2, 0x0b), scratch = BUF_INIT; /* b is not before it */
 	struct cell after[4];
 	struct err e = ERR_INIT;
