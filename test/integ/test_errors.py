@@ -6,7 +6,7 @@ import pytest
 from fold import compare
 from harness import run_sql, source_position, wait_until
 
-CONFIG, DATA, UNREACHABLE, PURGED = 3, 4, 5, 8
+CONFIG, UNREACHABLE, PURGED = 3, 5, 8
 
 
 @pytest.fixture
@@ -57,24 +57,6 @@ def test_wrong_password(table, make_setup):
 
 def test_a_table_that_is_not_there(table, make_setup):
     ends_with(make_setup(f"{table[0]}.nosuch"), CONFIG, "nosuch")
-
-
-def test_an_unknown_column_type_is_named(database, make_setup):
-    db, connection = database
-    run_sql(connection, "CREATE TABLE g (id INT PRIMARY KEY, place POINT)")
-    said = make_setup(f"{db}.g").millrace("run")
-    assert said.returncode in (CONFIG, DATA) and "place" in said.stderr, said.stderr
-
-
-def test_a_column_type_that_comes_later_is_named_too(servers, table, make_setup):
-    """A UUID looks like BINARY(16) in the binlog: it must not be delivered as bytes."""
-    db, connection = table
-    setup = make_setup(f"{db}.t")
-    run = setup.daemon("run").start()
-    setup.wait_delivered(source_position(connection), run)
-    run_sql(connection, f"ALTER TABLE {db}.t ADD COLUMN tag UUID NULL", f"INSERT INTO {db}.t VALUES (2, 'b', UUID())")
-    assert run.ended() in (CONFIG, DATA)
-    assert "tag" in run.log() and "uuid" in run.log().lower(), run.log_tail()
 
 
 def test_a_key_that_cannot_be_copied(database, make_setup):
