@@ -152,8 +152,9 @@ memory: ## measure peak memory with what is larger than the budget, with real se
 	@scripts/memory
 
 golden-update: all ## write the golden files anew from what the code does now
-	@$(MAKE) --no-print-directory $(B)/unit/test_golden $(B)/unit/test_mapping
-	UPDATE_GOLDEN=1 $(B)/unit/test_golden
+	@$(MAKE) --no-print-directory $(B)/unit/test_mapping
+	set -e; for f in test/golden/*.binlog; do \
+		$(B)/millrace decode --events $$f > $${f%.binlog}.jsonl; done
 	UPDATE_GOLDEN=1 $(B)/unit/test_mapping
 
 install: all ## install under DESTDIR and PREFIX (default /usr/local)

@@ -16,8 +16,9 @@
 #include <string.h>
 
 const struct verb *const verbs[] = {
-	&verb_run,  &verb_project, &verb_replay,   &verb_verify, &verb_view,   &verb_lag,
-	&verb_tail, &verb_parked,  &verb_snapshot, &verb_check,  &verb_config, NULL,
+	&verb_run,   &verb_project, &verb_replay, &verb_verify,   &verb_view,
+	&verb_lag,   &verb_tail,    &verb_parked, &verb_snapshot, &verb_decode,
+	&verb_check, &verb_config,  NULL,
 };
 
 struct command {

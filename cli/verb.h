@@ -48,7 +48,7 @@ int verb_fail(const struct err *e);
 int verb_capture_address(const struct settings *settings, char **ret_address, struct err *e);
 
 /* verb_<name>.c, one each */
-extern const struct verb verb_check, verb_config, verb_lag, verb_parked, verb_project, verb_replay,
-	verb_run, verb_snapshot, verb_tail, verb_verify, verb_view;
+extern const struct verb verb_check, verb_config, verb_decode, verb_lag, verb_parked, verb_project,
+	verb_replay, verb_run, verb_snapshot, verb_tail, verb_verify, verb_view;
 
 #endif

@@ -295,6 +295,11 @@ void catalog_server(struct catalog *c, const char *version)
 	c->server.json_5_7 = c->server.mysql && catalog_prints_json_as_5_7(version);
 }
 
+void catalog_take_gaps(struct catalog *c)
+{
+	c->server.gaps = true;
+}
+
 static int take_shape(struct catalog *c, struct entry *en, struct slice body, struct err *e)
 {
 	struct table_map map;

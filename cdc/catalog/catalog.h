@@ -30,6 +30,9 @@ bool catalog_captures(const struct catalog *c, struct slice db, struct slice tab
  * ("11.8.6-MariaDB-log"): the TABLE_MAPs of MySQL and MariaDB differ in what they say of some
  * types. A catalog that wasn't told takes it for MariaDB. */
 void catalog_server(struct catalog *c, const char *version);
+/* TABLE_MAPs that say less than binlog_row_metadata=FULL are taken as they are, and shape->unknown
+ * tells what they leave open: for showing a file, not for delivering it. */
+void catalog_take_gaps(struct catalog *c);
 /* Rows of this table are decoded although it is not captured. Columns of a type that no shape holds
  * are bytes then, for a comparison; and collations don't matter. */
 void catalog_watch(struct catalog *c, const char *db, const char *table);

@@ -202,10 +202,28 @@ static int read_types(struct builder *b, struct err *e)
 	return rd_end(&metadata) ? 0 : bad(b, "more column metadata than columns", e);
 }
 
+/* True when gaps are taken: then it is one. */
+static bool is_gap(struct builder *b, enum shape_unknown what)
+{
+	if (b->server->gaps)
+		b->shape->unknown |= (uint8_t)what;
+	return b->server->gaps;
+}
+
+static void number_columns(struct builder *b)
+{
+	for (uint32_t i = 0; i < b->map->column_count; i++)
+		b->shape->columns[i].name = xasprintf("@%" PRIu32, i + 1);
+}
+
 static int read_names(struct builder *b, struct err *e)
 {
 	struct rd in = rd_from(b->map->fields[TABLE_MAP_COLUMN_NAME]);
 
+	if (!b->map->has[TABLE_MAP_COLUMN_NAME] && is_gap(b, SHAPE_UNKNOWN_NAMES)) {
+		number_columns(b);
+		return 0;
+	}
 	if (!b->map->has[TABLE_MAP_COLUMN_NAME]) {
 		err_data(e, "table %s.%s: the binlog does not say what its columns are called",
 			 b->shape->db, b->shape->table);
@@ -235,6 +253,8 @@ static int read_signs(struct builder *b, struct err *e)
 
 		if (!is_numeric(b->wire[i]))
 			continue;
+		if (bits.size == 0 && is_gap(b, SHAPE_UNKNOWN_SIGNS))
+			return 0;
 		if (n / 8 >= bits.size)
 			return bad(b, "signedness of columns is missing", e);
 		c->is_unsigned = (bits.data[n / 8] >> (7 - n % 8) & 1) != 0 &&
@@ -277,7 +297,7 @@ static int read_exceptions(struct builder *b, struct rd *in,
 
 /* The collations of the columns that `concerns` picks. */
 static int read_collations(struct builder *b, enum table_map_field by_default,
-			   enum table_map_field each,
+			   enum table_map_field each, enum shape_unknown gap,
 			   bool (*concerns)(const struct builder *, uint8_t), struct err *e)
 {
 	bool has_default = b->map->has[by_default];
@@ -287,6 +307,8 @@ static int read_collations(struct builder *b, enum table_map_field by_default,
 	for (uint32_t i = 0; i < b->map->column_count; i++) {
 		if (!concerns(b, b->wire[i]))
 			continue;
+		if (!has_default && !b->map->has[each] && is_gap(b, gap))
+			return 0;
 		if (!has_default)
 			collation = rd_lenenc(&in);
 		if (!rd_ok(&in))
@@ -326,9 +348,14 @@ static int read_labels(struct builder *b, uint8_t type, enum table_map_field fie
 
 	if (!b->captured)
 		return 0;
-	for (uint32_t i = 0; i < b->map->column_count; i++)
-		if (b->wire[i] == type && read_label_list(b, &b->shape->columns[i], &in, e) < 0)
+	for (uint32_t i = 0; i < b->map->column_count; i++) {
+		if (b->wire[i] != type)
+			continue;
+		if (!b->map->has[field] && is_gap(b, SHAPE_UNKNOWN_LABELS))
+			return 0;
+		if (read_label_list(b, &b->shape->columns[i], &in, e) < 0)
 			return -1;
+	}
 	return rd_end(&in) ? 0 : bad(b, "labels of more columns than there are", e);
 }
 
@@ -425,10 +452,11 @@ static int build(struct builder *b, struct err *e)
 	if (read_names(b, e) < 0 || read_types(b, e) < 0 || read_signs(b, e) < 0 ||
 	    read_dimensions(b, e) < 0)
 		return -1;
-	if (read_collations(b, TABLE_MAP_DEFAULT_CHARSET, TABLE_MAP_COLUMN_CHARSET, is_character,
-			    e) < 0 ||
+	if (read_collations(b, TABLE_MAP_DEFAULT_CHARSET, TABLE_MAP_COLUMN_CHARSET,
+			    SHAPE_UNKNOWN_CHARSETS, is_character, e) < 0 ||
 	    read_collations(b, TABLE_MAP_ENUM_SET_DEFAULT_CHARSET,
-			    TABLE_MAP_ENUM_SET_COLUMN_CHARSET, is_labelled, e) < 0)
+			    TABLE_MAP_ENUM_SET_COLUMN_CHARSET, SHAPE_UNKNOWN_LABELS, is_labelled,
+			    e) < 0)
 		return -1;
 	if (check_columns(b, e) < 0)
 		return -1;

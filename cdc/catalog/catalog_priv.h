@@ -11,6 +11,7 @@
 struct catalog_server {
 	bool mysql; /* else MariaDB */
 	bool json_5_7;
+	bool gaps; /* catalog_take_gaps() */
 	const struct catalog_hints *hints;
 };
 /* Shape from a TABLE_MAP with FULL metadata. ERR_DATA as catalog_table_map says. */

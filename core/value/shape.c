@@ -157,7 +157,8 @@ bool shape_equal(const struct shape *a, const struct shape *b)
 	if (a == b)
 		return true;
 	if (a->column_count != b->column_count || a->key_count != b->key_count ||
-	    !text_equal(a->db, b->db) || !text_equal(a->table, b->table))
+	    a->unknown != b->unknown || !text_equal(a->db, b->db) ||
+	    !text_equal(a->table, b->table))
 		return false;
 	for (uint16_t i = 0; i < a->column_count; i++) {
 		if (!column_equal(&a->columns[i], &b->columns[i]))

@@ -68,6 +68,15 @@ struct column {
 	uint16_t label_count;
 };
 
+/* What a binlog without full row metadata leaves open. Only shapes made for `decode` have such gaps
+ * (catalog_take_gaps); whatever is delivered is known. */
+enum shape_unknown {
+	SHAPE_UNKNOWN_NAMES = 1,    /* columns are called @1, @2, ... */
+	SHAPE_UNKNOWN_SIGNS = 2,    /* is_unsigned means nothing */
+	SHAPE_UNKNOWN_CHARSETS = 4, /* collation and is_binary of character columns mean nothing */
+	SHAPE_UNKNOWN_LABELS = 8,   /* ENUM and SET have no labels */
+};
+
 struct shape {
 	char *db, *table;
 	struct column *columns;
@@ -75,6 +84,7 @@ struct shape {
 	uint16_t *key;      /* column numbers of the primary key, in key order */
 	uint16_t key_count; /* 0: no primary key */
 	bool packed;        /* all of it is one block */
+	uint8_t unknown;    /* enum shape_unknown, added up */
 	uint32_t references;
 };
 

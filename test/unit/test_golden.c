@@ -3,17 +3,21 @@
  *
  * Goal: the decoder sees exactly what a real server wrote (compare), and whatever else it gets it
  * answers with ERR_DATA or a line, never with a crash or a read outside (damage; run it with
- * SANITIZER=address). UPDATE_GOLDEN=1 writes the .jsonl files anew. Method of damage: truncate at
- * each byte; flip bits at each byte, once as it is, which the checksum must notice, and once with
- * the checksum made right again, so that the decoders behind it get the bytes. */
+ * SANITIZER=address). `make golden-update` writes the .jsonl files anew. Method of damage: truncate
+ * at each byte; flip bits at each byte, once as it is, which the checksum must notice, and once
+ * with the checksum made right again, so that the decoders behind it get the bytes. */
 #include "unit.h"
 
 #include "cdc/binlog/event.h"
-#include "cdc/catalog/event_json.h"
+#include "cdc/decode/dump.h"
+#include "cdc/decode/event_json.h"
+#include "cdc/decode/lines.h"
 #include "core/base/mem.h"
 
 #include <glob.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 #include <zlib.h>
 
 #define MAGIC_SIZE 4
@@ -45,18 +49,29 @@ static char *expected_path(const char *binlog)
 	return xasprintf("%.*s.jsonl", (int)(strlen(binlog) - strlen(".binlog")), binlog);
 }
 
-/* Decodes from memory. Returns what was printed, malloced. */
-static char *decode(struct slice bytes, int *ret_rc, struct err *e)
+/* What `decode --events` prints, malloced. */
+static char *decode_file(const char *path, int *ret_rc, struct err *e)
 {
-	FILE *in = fmemopen((void *)(uintptr_t)bytes.data, bytes.size, "rb"), *out;
-	char *text = NULL;
+	char *text = NULL, *files[] = { (char *)(uintptr_t)path };
+	struct dump_opts opts = { .files = files, .file_count = 1, .what = DUMP_EVENTS };
 	size_t size;
 
-	ck_assert(in != NULL);
-	out = open_memstream(&text, &size);
-	*ret_rc = event_json_print(in, out, e);
-	fclose(out);
-	fclose(in);
+	opts.out = open_memstream(&text, &size);
+	*ret_rc = dump_files(&opts, NULL, e);
+	fclose(opts.out);
+	return text;
+}
+
+/* The same from memory. */
+static char *decode(struct slice bytes, int *ret_rc, struct err *e)
+{
+	int fd = memfd_create("golden", MFD_CLOEXEC);
+	char path[64], *text;
+
+	ck_assert(fd >= 0 && write(fd, bytes.data, bytes.size) == (ssize_t)bytes.size);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	text = decode_file(path, ret_rc, e);
+	close(fd);
 	return text;
 }
 
@@ -82,25 +97,16 @@ START_TEST(test_compare)
 
 	for (size_t i = 0; i < files.gl_pathc; i++) {
 		char *path = expected_path(files.gl_pathv[i]), *got;
-		struct buf bytes = read_file(files.gl_pathv[i]);
+		struct buf want = read_file(path);
 		struct err e = ERR_INIT;
 		int rc;
 
-		got = decode(buf_slice(&bytes), &rc, &e);
-		ck_assert_msg(rc == 0, "%s: %s", files.gl_pathv[i], e.msg);
-		if (getenv("UPDATE_GOLDEN") != NULL) {
-			FILE *out = fopen(path, "w");
-
-			ck_assert(out != NULL && fputs(got, out) >= 0 && fclose(out) == 0);
-		} else {
-			struct buf want = read_file(path);
-
-			assert_same_lines(path, got, buf_cstr(&want));
-			buf_done(&want);
-		}
+		got = decode_file(files.gl_pathv[i], &rc, &e);
+		ck_assert_msg(rc == 0, "%s", e.msg);
+		assert_same_lines(path, got, buf_cstr(&want));
 		free(got);
 		free(path);
-		buf_done(&bytes);
+		buf_done(&want);
 	}
 	globfree(&files);
 }
@@ -138,26 +144,59 @@ static void close_file(struct file *f)
 	buf_done(&f->bytes);
 }
 
+struct printers {
+	struct event_json *events;
+	struct lines *lines;
+	struct stats *stats;
+	struct buf out;
+};
+
+static int forget(void *context, struct buf *out, struct err *e)
+{
+	(void)context;
+	(void)e;
+	buf_reset(out);
+	return 0;
+}
+
+/* Everything that reads an event. */
+static int print(void *context, struct walk *w, const struct walk_event *ev, struct err *e)
+{
+	struct printers *p = context;
+
+	buf_reset(&p->out);
+	if (event_json_add(p->events, w, ev, &p->out, e) < 0)
+		return -1;
+	buf_reset(&p->out);
+	return lines_add(p->lines, w, ev, &p->out, forget, NULL, e) < 0 ||
+			       stats_add(p->stats, w, ev, e) < 0
+		       ? -1
+		       : 0;
+}
+
 /* All events in order, up to `until`. Exact-sized copies, so that the sanitizer sees every byte
  * read too far. */
 static int decode_events(const struct file *f, size_t until, struct err *e)
 {
-	struct event_json *j = event_json_new();
-	struct buf line = BUF_INIT;
+	struct printers p = { event_json_new(), lines_new(true), stats_new(), BUF_INIT };
+	struct walk *w = walk_new(NULL, 0);
 	int rc = 0;
 
+	walk_file(w, "golden");
 	for (size_t i = 0; i < f->count && rc == 0 && f->starts[i] < until; i++) {
 		size_t end = f->starts[i + 1] < until ? f->starts[i + 1] : until,
 		       size = end - f->starts[i];
 		uint8_t *copy = xmalloc(size);
 
 		memcpy(copy, f->bytes.data + f->starts[i], size);
-		buf_reset(&line);
-		rc = event_json_add(j, f->starts[i], slice_of(copy, size), &line, e);
+		rc = walk_packet(w, f->starts[i], slice_of(copy, size), print, &p, e);
 		free(copy);
 	}
-	buf_done(&line);
-	event_json_free(j);
+	walk_free(w);
+	event_json_free(p.events);
+	lines_free(p.lines);
+	stats_free(p.stats);
+	buf_done(&p.out);
 	return rc;
 }
 
