@@ -49,7 +49,7 @@ static int begin(struct copy *c, const struct copy_place *place, struct err *e)
 	request = (struct chunk_request){ .db = x->table->shape->db,
 					  .table = x->table->shape->table,
 					  .spool = true,
-					  .tell_place = true,
+					  .tell_place = x->table->transactional,
 					  .key_shape = x->table->shape,
 					  .collator = c->collator,
 					  .watch = c->watch,

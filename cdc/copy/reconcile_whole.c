@@ -27,7 +27,7 @@ void reconcile_whole_ask(struct reconcile *r, const struct copy_place *place)
 		.db = r->active->db,
 		.table = r->active->table,
 		.spool = true,
-		.tell_place = true,
+		.tell_place = x->transactional,
 		.key_shape = r->shape,
 		.collator = r->collator,
 		.watch = r->watch,

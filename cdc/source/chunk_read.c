@@ -457,7 +457,7 @@ static int read_snapshot(const struct settings *settings, struct db *db,
 {
 	int watched = -1, rc;
 
-	if (chunk_snapshot_open(db, request, e) < 0)
+	if (chunk_snapshot_open(settings, db, request, e) < 0)
 		return -1;
 	if (request->watch != NULL)
 		watched = db_watch_begin(request->watch, db, request->db, request->table);

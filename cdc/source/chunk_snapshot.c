@@ -25,7 +25,11 @@
  * There a transaction is in gtid_executed only when its engine has committed it, so a snapshot that
  * is opened behind that sees it; and it may be seen before it is in the set, so the set can't be
  * the second mark: but it stands in the file by then. Nothing tells the place of the snapshot
- * itself, which a copy without a key needs, nor, without GTIDs, what it sees: both are refused. */
+ * itself. Who needs it (a table without a key) gets the binlog's end right behind the snapshot,
+ * which is as good when no transaction between the two marks changed the table: the binlog between
+ * them is read for that (cdc/source/chunk_between.h), and the snapshot is opened again while one
+ * did. Without GTIDs nothing tells what a snapshot sees: refused. */
+#include "cdc/source/chunk_between.h"
 #include "cdc/source/chunk_priv.h"
 
 #include "core/base/clock.h"
@@ -168,60 +172,89 @@ static int refuse_without_gtids(const struct chunk_request *request, struct err 
 		   "or begin with source.start = now.");
 }
 
-static int refuse_place(const struct chunk_request *request, struct err *e)
-{
-	err_config(e,
-		   "table %s.%s: MySQL doesn't say which place of its binlog a snapshot sees: a "
-		   "table without a key can't be copied or compared",
-		   request->db, request->table);
-	return err_hint(e, "Give the table a primary key, leave it out of capture.tables, or begin "
-			   "with source.start = now.");
-}
-
-static int await_executed(struct db *db, const struct chunk_request *request, struct err *e)
+/* executed: what a snapshot sees at least that is taken behind this. */
+static int await_executed(struct db *db, const struct chunk_request *request,
+			  struct gtid_set *executed, struct err *e)
 {
 	int64_t give_up = clock_monotonic_us() + SNAPSHOT_TRIES_US;
-	struct gtid_set executed = GTID_SET_INIT;
-	bool enough = false;
+
+	for (;;) {
+		if (db_get_set(db, "SELECT @@GLOBAL.gtid_executed", executed, e) < 0)
+			return -1;
+		if (gtid_set_contains_set(executed, request->seen))
+			return 0;
+		if (clock_monotonic_us() > give_up)
+			return err_retry(e,
+					 "table %s.%s: the source has not executed what its binlog "
+					 "stream has delivered",
+					 request->db, request->table);
+		clock_sleep_us(SNAPSHOT_WAIT_US);
+	}
+}
+
+static int begin_mysql(struct db *db, struct err *e)
+{
+	return db_run(db, "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY", e);
+}
+
+/* A snapshot whose place is known: that is the binlog's end behind it. */
+static int open_placed(const struct settings *settings, struct db *db,
+		       const struct chunk_request *request, struct err *e)
+{
+	int64_t give_up = clock_monotonic_us() + SNAPSHOT_TRIES_US;
+	struct gtid_set low = GTID_SET_INIT, high = GTID_SET_INIT;
+	bool touched = true;
 	int rc = 0;
 
-	while (rc == 0 && !enough) {
-		rc = db_get_set(db, "SELECT @@GLOBAL.gtid_executed", &executed, e);
-		enough = rc == 0 && gtid_set_contains_set(&executed, request->seen);
-		if (rc == 0 && !enough && clock_monotonic_us() > give_up)
+	while (rc == 0 && touched) {
+		if (await_executed(db, request, &low, e) < 0 || begin_mysql(db, e) < 0 ||
+		    db_binlog_end(db, &high, e) < 0 ||
+		    chunk_between(settings, request, &low, &high, &touched, e) < 0) {
+			rc = -1;
+		} else if (!touched) {
+			if (request->placed != NULL)
+				request->placed(request->context, high.file, high.offset);
+		} else if (clock_monotonic_us() > give_up) {
 			rc = err_retry(e,
-				       "table %s.%s: the source has not executed what its binlog "
-				       "stream has delivered",
+				       "table %s.%s is changed all the time: no snapshot of it "
+				       "had a known place in the binlog",
 				       request->db, request->table);
-		if (rc == 0 && !enough)
-			clock_sleep_us(SNAPSHOT_WAIT_US);
+		} else {
+			rc = db_run(db, "COMMIT", e);
+		}
 	}
-	gtid_set_done(&executed);
+	gtid_set_done(&low);
+	gtid_set_done(&high);
 	return rc;
 }
 
-static int open_mysql(struct db *db, const struct chunk_request *request, struct err *e)
+static int open_mysql(const struct settings *settings, struct db *db,
+		      const struct chunk_request *request, struct err *e)
 {
+	struct gtid_set executed = GTID_SET_INIT;
 	bool has = false;
+	int rc;
 
 	if (db_has_gtids(db, &has, e) < 0)
 		return -1;
 	if (!has || gtid_set_is_place(request->seen))
 		return refuse_without_gtids(request, e);
 	if (request->tell_place)
-		return refuse_place(request, e);
-	if (await_executed(db, request, e) < 0)
-		return -1;
-	return db_run(db, "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY", e);
+		return open_placed(settings, db, request, e);
+	rc = await_executed(db, request, &executed, e);
+	gtid_set_done(&executed);
+	return rc < 0 ? -1 : begin_mysql(db, e);
 }
 
 /* ---- either --------------------------------------------------------------------------------- */
 
-int chunk_snapshot_open(struct db *db, const struct chunk_request *request, struct err *e)
+int chunk_snapshot_open(const struct settings *settings, struct db *db,
+			const struct chunk_request *request, struct err *e)
 {
 	if (await_settled(db, request, e) < 0)
 		return -1;
-	return db_is_mariadb(db) ? open_mariadb(db, request, e) : open_mysql(db, request, e);
+	return db_is_mariadb(db) ? open_mariadb(db, request, e)
+				 : open_mysql(settings, db, request, e);
 }
 
 static int ask_point(struct db *db, struct gtid_set *point, struct err *e)

@@ -1,13 +1,15 @@
 /* collator.c - learns collations, and weighs what cannot be weighed here.
  *
  * What is asked of a collation, once: its name and character set; whether it pads; what a space
- * weighs; how many levels it has (WEIGHT_STRING of a letter is the levels' weights one behind the
- * other). Then whether ASCII characters weigh the same alone and next to each other: the weights of
- * a text with all pairs, and of one with all triples of letters, must be those of its characters
- * (Czech ch, Danish aa, Hungarian dzs are not). Where they are, ASCII text is weighed here.
+ * weighs; on MariaDB how many levels it has (WEIGHT_STRING of a letter is the levels' weights one
+ * behind the other). Then whether ASCII characters weigh the same alone and next to each other: the
+ * weights of a text with all pairs, and of one with all triples of letters, must be those of its
+ * characters (Czech ch, Danish aa, Hungarian dzs are not). Where they are, ASCII text is weighed
+ * here.
  *
  * What it refuses: a collation with levels whose comparison passes over a level without telling
- * (uca1400_nopad_ai_cs and its kin: 'a' with an accent equals 'a' and weighs more). */
+ * (uca1400_nopad_ai_cs and its kin: 'a' with an accent equals 'a' and weighs more); on MySQL five
+ * old ones (ask_mysql()). */
 #include "cdc/source/collator.h"
 
 #include "core/base/mem.h"
@@ -274,6 +276,15 @@ static bool set_levels(struct key_collation *k, const struct slice *row)
 	return false;
 }
 
+static int refuse_order(const struct key_collation *k, struct err *e)
+{
+	err_config(e, "collation %s of a key column sorts in a way that its weights don't show",
+		   k->name);
+	return err_hint(e, "The table cannot be copied in order of that key: leave it out of "
+			   "capture.tables, begin with source.start = now, or give the column "
+			   "another collation.");
+}
+
 static int take_order(void *context, const struct slice *row, struct err *e)
 {
 	struct key_collation *k = context;
@@ -282,11 +293,7 @@ static int take_order(void *context, const struct slice *row, struct err *e)
 	k->pad = slice_is(row[0], "1");
 	if (known && (k->pad || k->level_count != 2 || k->levels[1] != 3))
 		return 0;
-	err_config(e, "collation %s of a key column sorts in a way that its weights don't show",
-		   k->name);
-	return err_hint(e, "The table cannot be copied in order of that key: leave it out of "
-			   "capture.tables, begin with source.start = now, or give the column "
-			   "another collation.");
+	return refuse_order(k, e);
 }
 
 static int ask_order(struct collator *c, struct key_collation *k, struct err *e)
@@ -391,17 +398,59 @@ static int ask_ascii(struct collator *c, struct key_collation *k, struct err *e)
 	return rc;
 }
 
-/* MySQL gives the weights of all levels as one string, whose parts nothing here can tell apart. */
-static int refuse_mysql(struct collator *c, const struct key_collation *k, struct err *e)
+/* ---- MySQL ---------------------------------------------------------------------------------- */
+
+static int take_mysql(void *context, const struct slice *row, struct err *e)
 {
-	if (c->db == NULL || db_is_mariadb(c->db))
+	struct key_collation *k = context;
+	bool one = row[1].size > 0 && row[2].size == 2 * row[1].size &&
+		   memcmp(row[2].data, row[1].data, row[1].size) == 0 &&
+		   memcmp(row[2].data + row[1].size, row[1].data, row[1].size) == 0;
+
+	k->pad = slice_is(row[0], "1");
+	k->level_count = 1;
+	if (!k->pad || (one && row[3].size > 0 && set_weight(&k->space[0], row[3])))
 		return 0;
-	err_config(e,
-		   "the order of %s can't be followed on MySQL: a table with such a key can't be "
-		   "copied or compared",
-		   k->name);
-	return err_hint(e,
-			"Leave the table out of capture.tables, or begin with source.start = now.");
+	return refuse_order(k, e);
+}
+
+/* Where MySQL's weights are of several levels it gives them as one string: in collations without
+ * padding with a zero weight behind each level, which sorts as it is; in the two Czech ones that
+ * pad in a way that a space's weight doesn't show. In the other three texts are found that an index
+ * has in another order than their weights. */
+static int ask_mysql(struct collator *c, struct key_collation *k, struct err *e)
+{
+	static const char *const refused[] = { "big5_chinese_ci", "gb18030_chinese_ci",
+					       "tis620_thai_ci" };
+	enum charset charset = charset_of(k->id);
+	uint8_t b[4], space[4], both[8], twice[8];
+	struct slice letter = ascii_text(charset, 'b', b), blank = ascii_text(charset, ' ', space);
+
+	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
+		if (strcmp(k->name, refused[i]) == 0)
+			return refuse_order(k, e);
+	memcpy(both, b, letter.size);
+	memcpy(both + letter.size, space, blank.size);
+	memcpy(twice, b, letter.size);
+	memcpy(twice + letter.size, b, letter.size);
+	buf_reset(&c->sql);
+	buf_add_str(&c->sql, "SELECT ");
+	add_text(c, k, letter);
+	buf_add_str(&c->sql, " = ");
+	add_text(c, k, slice_of(both, letter.size + blank.size));
+	buf_add_str(&c->sql, ",");
+	add_weight(c, k, letter, 0);
+	buf_add_str(&c->sql, ",");
+	add_weight(c, k, slice_of(twice, 2 * letter.size), 0);
+	buf_add_str(&c->sql, ",");
+	add_weight(c, k, blank, 0);
+	return ask(c, take_mysql, k, e);
+}
+
+/* The name was asked for, so there is a connection. */
+static int ask_levels(struct collator *c, struct key_collation *k, struct err *e)
+{
+	return db_is_mariadb(c->db) ? ask_order(c, k, e) : ask_mysql(c, k, e);
 }
 
 static int learn(struct collator *c, uint16_t collation, struct err *e)
@@ -412,8 +461,8 @@ static int learn(struct collator *c, uint16_t collation, struct err *e)
 		return 0;
 	k = xcalloc(1, sizeof(*k));
 	k->id = k->collation.id = collation;
-	if (ask_name(c, &k->collation, e) < 0 || refuse_mysql(c, &k->collation, e) < 0 ||
-	    ask_order(c, &k->collation, e) < 0 || ask_ascii(c, &k->collation, e) < 0) {
+	if (ask_name(c, &k->collation, e) < 0 || ask_levels(c, &k->collation, e) < 0 ||
+	    ask_ascii(c, &k->collation, e) < 0) {
 		free(k);
 		return -1;
 	}

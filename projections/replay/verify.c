@@ -1,121 +1,22 @@
 /* verify.c - the source's answer and the view's, at one GTID, row by row.
  *
- * A view may be ahead of what a snapshot sees by an instant: a transaction stands in the binlog,
- * and is read from there, before the storage engine shows it. So the snapshot is taken again until
- * its GTID set holds all that the held view has.
- *
  * The answer goes through a temporary table with the declared types of the view's table before it
  * is compared: SQLite then converts both sides by the same rules ('12.50' in a NUMERIC column
  * is 12.5 on both), and sorts them in the same order. */
 #include "projections/replay/verify.h"
 
-#include "core/base/clock.h"
-#include "core/base/gtid.h"
 #include "core/base/mem.h"
 #include "core/base/quote.h"
 #include "core/mysql/db.h"
 #include "projections/apply/row_copy.h"
+#include "projections/replay/verify_snapshot.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 
-#define SNAPSHOT_TRIES 200
-#define SNAPSHOT_WAIT_US 5000
 #define PROGRESS_ROWS 1000
-
-/* ---- one position for both ------------------------------------------------------------------- */
-
-static int status_value(struct db *db, const char *name, char **ret_text, struct err *e)
-{
-	char *sql = xasprintf("SHOW STATUS LIKE '%s'", name);
-	struct db_result *r = NULL;
-	const struct slice *row;
-	int rc = db_query(db, sql, &r, e);
-
-	free(sql);
-	if (rc < 0)
-		return -1;
-	rc = db_next(r, &row, e);
-	*ret_text = rc == 1 && db_column_count(r) > 1
-			    ? xstrndup((const char *)row[1].data, row[1].size)
-			    : NULL;
-	db_result_free(r);
-	if (rc >= 0 && (*ret_text == NULL || (*ret_text)[0] == '\0')) {
-		free(*ret_text);
-		err_config(e, "the source gives no %s: its binlog is off", name);
-		return err_hint(e, "Millrace needs log_bin on the source.");
-	}
-	return rc < 0 ? -1 : 0;
-}
-
-/* Opens a consistent snapshot and says which GTID set it holds. */
-static int open_snapshot(struct db *db, char **ret_gtid_set, struct err *e)
-{
-	char *file = NULL, *position = NULL, *sql = NULL;
-	struct buf quoted = BUF_INIT;
-	int rc = -1;
-
-	if (db_run(db, "START TRANSACTION WITH CONSISTENT SNAPSHOT", e) < 0 ||
-	    status_value(db, "binlog_snapshot_file", &file, e) < 0 ||
-	    status_value(db, "binlog_snapshot_position", &position, e) < 0)
-		goto out;
-	db_quote(slice_str(file), &quoted);
-	sql = xasprintf("SELECT BINLOG_GTID_POS(%s, %lld)", buf_cstr(&quoted),
-			strtoll(position, NULL, 10));
-	rc = db_get_text(db, sql, ret_gtid_set, e);
-	if (rc == 0 && *ret_gtid_set == NULL)
-		rc = err_retry(e, "the source can't name the GTID of %s:%s", file, position);
-out:
-	buf_done(&quoted);
-	free(file);
-	free(position);
-	free(sql);
-	return rc;
-}
-
-static int contains(const char *set, const char *part, bool *ret_contains, struct err *e)
-{
-	struct gtid_set a = GTID_SET_INIT, b = GTID_SET_INIT;
-	int rc = gtid_set_parse(slice_str(set), &a, e) < 0 ||
-				 gtid_set_parse(slice_str(part), &b, e) < 0
-			 ? -1
-			 : 0;
-
-	if (rc == 0)
-		*ret_contains = gtid_set_contains_set(&a, &b);
-	gtid_set_done(&a);
-	gtid_set_done(&b);
-	return rc;
-}
-
-static int snapshot_beyond(struct db *db, const char *held_at, char **ret_gtid_set, struct err *e)
-{
-	for (int i = 0; i < SNAPSHOT_TRIES; i++) {
-		char *gtid_set = NULL;
-		bool enough = false;
-
-		if (open_snapshot(db, &gtid_set, e) < 0 ||
-		    contains(gtid_set, held_at, &enough, e) < 0) {
-			free(gtid_set);
-			return -1;
-		}
-		if (enough) {
-			*ret_gtid_set = gtid_set;
-			return 0;
-		}
-		err_data(
-			e,
-			"the source is at %s and the view at %s: the view holds what the source "
-			"doesn't",
-			gtid_set, held_at);
-		free(gtid_set);
-		if (db_run(db, "ROLLBACK", &(struct err)ERR_INIT) < 0)
-			return -1;
-		clock_sleep_us(SNAPSHOT_WAIT_US);
-	}
-	return err_hint(e, "Was the source restored from a backup, or is this another server?");
-}
 
 /* ---- the source's answer --------------------------------------------------------------------- */
 
@@ -201,9 +102,8 @@ static int make_table(struct answer *a, const struct view_table *t,
 	return rc;
 }
 
-static int read_rows(const struct verify_options *o, const struct view_table *t,
-		     const size_t *from, struct db_result *r, struct sql_statement *insert,
-		     struct err *e)
+static int read_rows(const struct verify_options *o, const struct view_table *t, const size_t *from,
+		     struct db_result *r, struct sql_statement *insert, struct err *e)
 {
 	struct buf scratch = BUF_INIT;
 	const struct slice *row;
@@ -275,13 +175,38 @@ static int open_temporary(struct sql_db **ret_db, struct err *e)
 		       : 0;
 }
 
+#define MYSQL_READ_LIMIT 50708 /* max_execution_time came with it */
+
+/* The question within the time limit: MariaDB takes it before the statement, MySQL has one for all
+ * SELECTs of the session (limit_session()). */
+static char *limited(const struct settings *settings, const struct db *db, const char *question)
+{
+	double limit = (double)settings->copy_read_limit_ms / 1000;
+
+	return db_is_mariadb(db) ? xasprintf("SET STATEMENT max_statement_time = %.3f FOR %s",
+					     limit, question)
+				 : xstrdup(question);
+}
+
+static int limit_session(const struct settings *settings, struct db *db, struct err *e)
+{
+	char *sql;
+	int rc;
+
+	if (db_is_mariadb(db) || db_server_number(db) < MYSQL_READ_LIMIT)
+		return 0;
+	sql = xasprintf("SET SESSION max_execution_time = %" PRId64, settings->copy_read_limit_ms);
+	rc = db_run(db, sql, e);
+	free(sql);
+	return rc;
+}
+
 /* The question's answer, sorted. */
 static int ask(const struct verify_options *o, struct db *db, const struct view_table *t,
 	       struct answer *a, struct err *e)
 {
 	size_t *from = xcalloc(t->column_count + 1, sizeof(*from));
-	double limit = (double)o->settings->copy_read_limit_ms / 1000;
-	char *sql = xasprintf("SET STATEMENT max_statement_time = %.3f FOR %s", limit, t->source);
+	char *sql = limited(o->settings, db, t->source);
 	struct sql_statement *insert = NULL;
 	struct db_result *r = NULL;
 	int rc = -1;
@@ -407,7 +332,7 @@ static int take_snapshots(const struct verify_options *o, struct db *db,
 
 	if (control->hold(control->context, &held_at, e) < 0)
 		return -1;
-	if (snapshot_beyond(db, held_at, &gtid_set, e) == 0 &&
+	if (verify_snapshot(o->settings, db, held_at, &gtid_set, e) == 0 &&
 	    control->advance(control->context, gtid_set, e) == 0)
 		rc = o->store->ops->snapshot(o->store, o->version, ret_snapshot, e);
 	/* still held: else the snapshot may be of a later position */
@@ -437,13 +362,13 @@ int verify_run(const struct verify_options *o, struct verify_result *ret_result,
 		err_config(e, "view %s has no source.sql: there is no question to compare with",
 			   o->view->name);
 		return err_hint(
-			e,
-			"Write source.sql with a SELECT for each table after a line '-- table: "
-			"NAME', or use --source.");
+			e, "Write source.sql with a SELECT for each table after a line '-- table: "
+			   "NAME', or use --source.");
 	}
 	/* a server whose default is READ COMMITTED would ignore WITH CONSISTENT SNAPSHOT */
 	if (db_open(o->settings, DB_TEXT_UTF8, &db, e) < 0 ||
 	    db_run(db, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ", e) < 0 ||
+	    limit_session(o->settings, db, e) < 0 ||
 	    take_snapshots(o, db, &snapshot, &result.gtid_set, e) < 0)
 		goto out;
 	o->store->ops->snapshot_info(snapshot, &info);

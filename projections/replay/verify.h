@@ -1,12 +1,11 @@
 /* verify.h - is a view right: its tables against the same question asked of the source, at one GTID
  * (DESIGN 5.4).
  *
- * The view is held; an exact snapshot of the source is opened (MariaDB: START TRANSACTION WITH
- * CONSISTENT SNAPSHOT, and the binlog position that goes with it gives the GTID set G); the view is
- * advanced to exactly G, a read snapshot of its version is taken, and the view released: it stands
- * still for some milliseconds. Then the SELECTs of source.sql run in the source's snapshot, and
- * rows are compared by key. The answer is sorted in a temporary SQLite file, so memory stays
- * bounded. */
+ * The view is held; an exact snapshot of the source is opened, whose GTID set G is known
+ * (verify_snapshot.h); the view is advanced to exactly G, a read snapshot of its version is taken,
+ * and the view released: it stands still for some milliseconds. Then the SELECTs of source.sql run
+ * in the source's snapshot, and rows are compared by key. The answer is sorted in a temporary
+ * SQLite file, so memory stays bounded. */
 #ifndef PROJECTIONS_REPLAY_VERIFY_H
 #define PROJECTIONS_REPLAY_VERIFY_H
 

@@ -18,7 +18,7 @@ counter = itertools.count(1)
 def servers():
     with tempfile.TemporaryDirectory(prefix="millrace-integ-") as folder:
         os.chmod(folder, 0o755)
-        s = Servers(Path(folder) / "servers")
+        s = Servers(Path(folder) / "servers", database=os.environ.get("MILLRACE_DATABASE", "mariadb:10.11"))
         try:
             yield s
         finally:

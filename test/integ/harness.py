@@ -19,6 +19,7 @@ import fastavro
 import pymysql
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
+from dialect import translate
 from gtids import contains, gtid_set
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -85,10 +86,16 @@ class Servers:
 
 
 def run_sql(connection, *statements):
+    """Runs them one after the other, as this server says it (dialect.py); the rows of the last one."""
+    rows = ()
     with connection.cursor() as cursor:
         for statement in statements:
-            cursor.execute(statement)
-        return cursor.fetchall()
+            rows = ()
+            for said in translate(connection, statement):
+                cursor.execute(said)
+                if cursor.description:
+                    rows = cursor.fetchall()
+    return rows
 
 
 def source_position(connection):

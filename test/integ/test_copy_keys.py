@@ -52,8 +52,6 @@ KEYS = {
     "uni": ("VARCHAR(10) CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci", text("utf8mb4", "utf-8", ASTRAL)),
     "gen": ("VARCHAR(10) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci", text("utf8mb4", "utf-8", ASTRAL)),
     "bin": ("VARCHAR(10) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin", text("utf8mb4", "utf-8", ASTRAL)),
-    "nopad": ("VARCHAR(10) CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_nopad_ci", text("utf8mb4", "utf-8", ASTRAL)),
-    "ascs": ("VARCHAR(10) CHARACTER SET utf8mb4 COLLATE utf8mb4_uca1400_as_cs", text("utf8mb4", "utf-8", ASTRAL)),
     "czech": ("CHAR(8) CHARACTER SET utf8mb4 COLLATE utf8mb4_czech_ci", text("utf8mb4", "utf-8", "chCHlz aäč")),
     "lat": ("VARCHAR(10) CHARACTER SET latin1", text("latin1", "latin-1", LETTERS)),
     "latg": ("CHAR(6) CHARACTER SET latin1 COLLATE latin1_german2_ci", text("latin1", "latin-1", "aäAÄßsS e")),
@@ -63,6 +61,21 @@ KEYS = {
     "u16le": ("VARCHAR(6) CHARACTER SET utf16le COLLATE utf16le_bin", text("utf16le", "utf-16-le", ASTRAL)),
     "u32": ("VARCHAR(6) CHARACTER SET utf32 COLLATE utf32_bin", text("utf32", "utf-32-be", ASTRAL)),
 }
+OWN = {  # of one kind of server
+    "mariadb": {
+        "nopad": ("VARCHAR(10) CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_nopad_ci", text("utf8mb4", "utf-8", ASTRAL)),
+        "ascs": ("VARCHAR(10) CHARACTER SET utf8mb4 COLLATE utf8mb4_uca1400_as_cs", text("utf8mb4", "utf-8", ASTRAL)),
+    },
+    "mysql": {
+        "nopad": ("VARCHAR(10) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_ai_ci", text("utf8mb4", "utf-8", ASTRAL)),
+        "ascs": ("VARCHAR(10) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_as_cs", text("utf8mb4", "utf-8", ASTRAL)),
+        "japan": ("CHAR(10) CHARACTER SET utf8mb4 COLLATE utf8mb4_ja_0900_as_cs_ks", text("utf8mb4", "utf-8", ASTRAL)),
+        "bytes9": ("VARCHAR(10) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin", text("utf8mb4", "utf-8", ASTRAL)),
+        "dane": ("VARCHAR(10) CHARACTER SET utf8mb4 COLLATE utf8mb4_da_0900_as_cs", text("utf8mb4", "utf-8", "aAåäæ øoz")),
+        "sjis": ("VARCHAR(10) CHARACTER SET sjis", text("sjis", "shift_jis", LETTERS)),
+        "gb": ("VARCHAR(10) CHARACTER SET gb18030 COLLATE gb18030_unicode_520_ci", text("gb18030", "gb18030", ASTRAL)),
+    },
+}
 EXTRA = {  # whole tables whose key is not (id, b)
     "pre": ("CREATE TABLE k_pre (id TEXT CHARACTER SET utf8mb4, b INT, v INT, PRIMARY KEY (id(6), b))", text("utf8mb4", "utf-8", ASTRAL, 9)),
     "desc": ("CREATE TABLE k_desc (id INT, b INT, v INT, PRIMARY KEY (id DESC, b))", lambda r: str(r.randrange(-500, 500))),
@@ -70,8 +83,7 @@ EXTRA = {  # whole tables whose key is not (id, b)
 
 
 def change(r, connection, tables):
-    name = r.choice(tables)
-    make = (KEYS.get(name) or EXTRA[name])[1]
+    name, make = r.choice(tables)
     verb = r.randrange(4)
     if verb == 0:
         run_sql(connection, f"SET gtid_domain_id = {r.choice([0, 5, 9])}")
@@ -87,10 +99,11 @@ def test_keys_at_the_edges(servers, database, make_setup):
     db, connection = database
     seed = int(time.time())
     print("seed", seed)
-    r, names = random.Random(seed), [*KEYS, *EXTRA]
-    for name in names:
-        run_sql(connection, EXTRA[name][0] if name in EXTRA else f"CREATE TABLE k_{name} (id {KEYS[name][0]}, b INT, v INT, PRIMARY KEY (id, b))")
-        make = (KEYS.get(name) or EXTRA[name])[1]
+    r, keys = random.Random(seed), {**KEYS, **OWN[servers.engine]}
+    names = [*keys, *EXTRA]
+    tables = [(name, (keys.get(name) or EXTRA[name])[1]) for name in names]
+    for name, make in tables:
+        run_sql(connection, EXTRA[name][0] if name in EXTRA else f"CREATE TABLE k_{name} (id {keys[name][0]}, b INT, v INT, PRIMARY KEY (id, b))")
         values = ",".join(f"({make(r)}, {r.randrange(-1, 2)}, 0)" for _ in range(120))
         run_sql(connection, f"INSERT IGNORE INTO k_{name} (id, b, v) VALUES {values}")
     run_sql(connection, "CREATE TABLE one (id INT PRIMARY KEY)", "INSERT INTO one VALUES (-1)", "CREATE TABLE none (id INT PRIMARY KEY)")
@@ -101,7 +114,7 @@ def test_keys_at_the_edges(servers, database, make_setup):
     def write():
         try:
             while not stopping:
-                change(r, writer, names)
+                change(r, writer, tables)
         except Exception as failure:  # shown below
             failures.append(failure)
 
