@@ -6,6 +6,7 @@ import json
 import os
 import random
 import re
+import tempfile
 import time
 from pathlib import Path
 
@@ -42,21 +43,21 @@ def use_keyring(made):
 
 
 @pytest.fixture(scope="module", params=FORMS)
-def form(request, servers, tmp_path_factory):
+def form(request, servers):
     """A server whose binlog has this form, beside the Kafka that is there anyhow."""
     database, options = FORMS[request.param]
-    folder = tmp_path_factory.mktemp("form")
-    for path in (folder, *folder.parents[:2]):
-        os.chmod(path, 0o755)
-    (folder / "keys").write_text("1;" + "a7" * 32 + "\n")
-    made = Servers(folder / "servers", *[o.replace("@KEYS@", str(folder / "keys")) for o in options], database=database, kafka=False)
-    made.bootstrap, made.form = servers.bootstrap, request.param
-    try:
-        if request.param == "mysql-encrypted":
-            use_keyring(made)
-        yield made
-    finally:
-        made.stop()
+    with tempfile.TemporaryDirectory(prefix="millrace-form-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        (folder / "keys").write_text("1;" + "a7" * 32 + "\n")
+        made = Servers(folder / "servers", *[o.replace("@KEYS@", str(folder / "keys")) for o in options], database=database, kafka=False)
+        made.bootstrap, made.form = servers.bootstrap, request.param
+        try:
+            if request.param == "mysql-encrypted":
+                use_keyring(made)
+            yield made
+        finally:
+            made.stop()
 
 
 def first_bytes(made):
