@@ -3,8 +3,8 @@
 # Every .c under core, cdc, projections and cli is compiled; no list to keep. Each combination of compiler and
 # sanitizer has a folder of its own (build, build/clang, build/address ...), so they never mix.
 #
-# Variables: CC, CFLAGS (default -O2 -g), WERROR= (warnings stay warnings), SANITIZER=address|undefined|thread
-# (address brings undefined with it), V=1 (show commands), DESTDIR, PREFIX; FAULTS=1, BUG=name: core/base/fault.h.
+# Variables: CC, CFLAGS (default -O2 -g), WERROR= (warnings stay warnings), SANITIZER=address|undefined|thread|fuzzer
+# (address brings undefined with it, fuzzer both, and needs clang), V=1 (show commands), DESTDIR, PREFIX; FAULTS=1, BUG=name: core/base/fault.h.
 
 ifeq ($(origin CC),default)
 CC := gcc
@@ -20,8 +20,8 @@ DESTDIR ?=
 VERSION := 0.1.0
 
 ifneq ($(SANITIZER),)
-ifeq ($(filter address undefined thread,$(SANITIZER)),)
-$(error SANITIZER must be address, undefined or thread, not '$(SANITIZER)')
+ifeq ($(filter address undefined thread fuzzer,$(SANITIZER)),)
+$(error SANITIZER must be address, undefined, thread or fuzzer, not '$(SANITIZER)')
 endif
 endif
 
@@ -36,6 +36,7 @@ warnings := -Wall -Wextra -Wshadow -Wconversion -Wswitch-enum -Wstrict-prototype
 	-Wformat=2 -Wundef -Wvla $(WERROR)
 sanitize_address := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 sanitize_undefined := -fsanitize=undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+sanitize_fuzzer := -fsanitize=fuzzer-no-link $(sanitize_address)
 sanitize_thread := -fsanitize=thread -fno-omit-frame-pointer
 # gcc leaves functions that take a va_list alone here, clang does not: gcc's answer decides
 ifneq ($(findstring clang,$(compiler)),)
@@ -90,6 +91,11 @@ mock_wraps := rd_kafka_produce rd_kafka_last_error rd_kafka_begin_transaction rd
 	admin_topic admin_partitions admin_ensure_topic admin_ensure_topics admin_message_max admin_offsets_at
 bench_sources := $(sort $(wildcard test/bench/*.c))
 benches := $(bench_sources:test/bench/%.c=$(B)/bench/%)
+# fuzz targets; what else lies in test/fuzz is for all of them, or (replay.c) for those without libFuzzer
+fuzz_sources := $(sort $(wildcard test/fuzz/fuzz_*.c))
+fuzz_help_objects := $(patsubst %.c,$(B)/obj/%.o,$(filter-out $(fuzz_sources) test/fuzz/replay.c,$(wildcard test/fuzz/*.c)))
+fuzzers := $(fuzz_sources:test/fuzz/%.c=$(B)/fuzz/%)
+replays := $(fuzz_sources:test/fuzz/%.c=$(B)/replay/%)
 load_sources := $(sort $(wildcard examples/meetup/*.c))
 load_objects := $(load_sources:%.c=$(B)/obj/%.o)
 page_files := $(sort $(wildcard core/http/page/*.html core/http/page/*.css core/http/page/*.js core/http/page/*.svg))
@@ -102,15 +108,19 @@ programs := $(if $(wildcard cli/main.c),$(B)/millrace) $(if $(load_sources),$(B)
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all help units benches demo check test servers faults faults-prove lint format bench memory install clean golden-update FORCE
+.PHONY: all help units replays fuzzers benches demo check test fuzz sanitize servers faults faults-prove lint format bench memory install clean golden-update FORCE
 
 all: $(lib) $(programs) ## build everything that gets installed (the default)
 
 help: ## list the targets
-	@echo 'make [TARGET] [CC=clang] [SANITIZER=address|undefined|thread] [WERROR=] [V=1]'
+	@echo 'make [TARGET] [CC=clang] [SANITIZER=address|undefined|thread|fuzzer] [WERROR=] [V=1]'
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
 
 units: $(units) ## build the unit tests
+
+replays: $(replays) ## build the fuzz targets as programs that run the inputs they are given
+
+fuzzers: $(fuzzers)
 
 benches: $(benches) ## build the benchmarks
 
@@ -134,6 +144,12 @@ faults: ## random histories under faults against real servers: SEED=n RUNS=n LAN
 
 faults-prove: ## build known mistakes in, one at a time: make faults must find each
 	@MAKEFLAGS= scripts/faults prove '$(SEED)' '$(LANES)'
+
+fuzz: ## let libFuzzer at every decoder of foreign bytes: SECONDS=n each, TARGET=name, LANES=n
+	@MAKEFLAGS= scripts/fuzz run '$(SECONDS)' '$(TARGET)' '$(LANES)'
+
+sanitize: ## unit tests and the inputs that fuzzing keeps, under AddressSanitizer and UndefinedBehaviorSanitizer
+	@MAKEFLAGS= scripts/test --sanitize
 
 lint: ## layers, banned calls, sizes, style
 	@scripts/lint
@@ -226,6 +242,13 @@ $(scripted): $(B)/libscript.a
 
 $(mocked): $(B)/libmock.a
 $(mocked): wraps = $(mock_wraps:%=-Wl,--wrap=%)
+
+# a target with libFuzzer's main, or with one that replays inputs
+$(B)/fuzz/%: $(B)/obj/test/fuzz/%.o $(fuzz_help_objects) $(B)/libtest.a $(lib)
+	$(call say,LD)mkdir -p $(@D) && $(link) -fsanitize=fuzzer $^ $(lib_libs)
+
+$(B)/replay/%: $(B)/obj/test/fuzz/%.o $(B)/obj/test/fuzz/replay.o $(fuzz_help_objects) $(B)/libtest.a $(lib)
+	$(call say,LD)mkdir -p $(@D) && $(link) $^ $(lib_libs)
 
 $(B)/bench/%: $(B)/obj/test/bench/%.o $(lib)
 	$(call say,LD)mkdir -p $(@D) && $(link) $^ $(lib_libs)

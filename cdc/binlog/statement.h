@@ -41,7 +41,9 @@ enum statement_kind {
 enum statement_role {
 	STATEMENT_NAMED,
 	STATEMENT_LEFT,   /* RENAME: the table goes away from this name ... */
-	STATEMENT_FILLED, /* ... to this one, which always follows right behind */
+	STATEMENT_FILLED, /* ... to this one: of RENAME TABLE right behind; of ALTER TABLE, whose
+			   * first table is the one that goes, others may stand between (REFERENCES)
+			   */
 };
 
 struct statement_table {
@@ -52,11 +54,11 @@ struct statement_table {
 
 struct statement {
 	enum statement_kind kind;
-	bool temporary;  /* CREATE or DROP TEMPORARY TABLE */
-	bool or_replace; /* CREATE OR REPLACE TABLE: drops what was there */
+	bool temporary;     /* CREATE or DROP TEMPORARY TABLE */
+	bool or_replace;    /* CREATE OR REPLACE TABLE: drops what was there */
 	bool if_not_exists; /* CREATE TABLE IF NOT EXISTS: it may have been there, with rows */
-	bool ignore;     /* ALTER IGNORE TABLE: rows may be dropped */
-	bool as_select;  /* CREATE TABLE ... SELECT: with the rows of a query */
+	bool ignore;        /* ALTER IGNORE TABLE: rows may be dropped */
+	bool as_select;     /* CREATE TABLE ... SELECT: with the rows of a query */
 	/* ALTER TABLE and its like: the part of it that may change the rows that exist, or what
 	 * they are called; a literal; NULL: it can't (statement_alter.c). RENAME of the table
 	 * itself is told by roles. */

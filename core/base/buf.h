@@ -32,10 +32,11 @@ static inline struct slice buf_slice(const struct buf *b)
 	return slice_of(b->data, b->size);
 }
 
-/* Room for n bytes at the end, to be written by the caller, who then adds to b->size. */
+/* Room for n bytes at the end, to be written by the caller, who then adds to b->size. Never NULL,
+ * also where n is 0. */
 static inline uint8_t *buf_reserve(struct buf *b, size_t n)
 {
-	if (b->capacity - b->size < n)
+	if (b->capacity - b->size <= n)
 		buf_grow(b, n);
 	return b->data + b->size;
 }

@@ -437,7 +437,8 @@ static int parse_id(struct slice id, struct gtid_set *ret_set, struct err *e)
 
 	if (gtid_set_parse(id, &set, e) < 0)
 		return -1;
-	if (set.count > 1 || set.ranges.count > 1 || gtid_set_is_empty(&set) ||
+	if (trim(id).size != id.size || gtid_set_is_empty(&set) || set.count > 1 ||
+	    set.ranges.count > 1 ||
 	    (set.ranges.count == 1 && set.ranges.items[0].first != set.ranges.items[0].last)) {
 		gtid_set_done(&set);
 		return err_data(e, "'%.*s' is not the id of one transaction",
