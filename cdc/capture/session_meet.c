@@ -39,25 +39,34 @@ void session_meet_done(struct session *s)
 	free(s->more);
 }
 
-int session_exists(struct session *s, const char *db, const char *table, bool *ret_exists,
-		   struct err *e)
+int session_exists_on(struct db *source, const char *db, const char *table, bool *ret_exists,
+		      struct err *e)
 {
 	struct buf sql = BUF_INIT;
-	struct db *source = NULL;
 	char *found = NULL;
-	int rc = db_open(s->settings, DB_TEXT_UTF8, &source, e);
+	int rc;
 
 	buf_add_str(&sql, "SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = ");
 	db_quote(slice_str(db), &sql);
 	buf_add_str(&sql, " AND TABLE_TYPE = 'BASE TABLE' AND TABLE_NAME = ");
 	db_quote(slice_str(table), &sql);
-	if (rc == 0)
-		rc = db_get_text(source, buf_cstr(&sql), &found, e);
+	rc = db_get_text(source, buf_cstr(&sql), &found, e);
 	*ret_exists = found != NULL;
-	if (source != NULL)
-		db_close(source);
 	buf_done(&sql);
 	free(found);
+	return rc;
+}
+
+int session_exists(struct session *s, const char *db, const char *table, bool *ret_exists,
+		   struct err *e)
+{
+	struct db *source = NULL;
+	int rc = db_open(s->settings, DB_TEXT_UTF8, &source, e);
+
+	if (rc == 0)
+		rc = session_exists_on(source, db, table, ret_exists, e);
+	if (source != NULL)
+		db_close(source);
 	return rc;
 }
 

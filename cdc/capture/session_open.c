@@ -116,6 +116,8 @@ int session_read_hints(struct session *s, struct err *e)
 		return -1;
 	rc = catalog_read_hints(s->catalog, db, e);
 	if (rc == 0)
+		rc = session_shapes_ask(s, db, e);
+	if (rc == 0)
 		rc = read_cascades(s, db, e);
 	db_close(db);
 	return rc;
@@ -124,6 +126,7 @@ int session_read_hints(struct session *s, struct err *e)
 static int check_source(struct session *s, struct db *db, struct err *e)
 {
 	struct source_finding *findings = NULL;
+	bool names_columns = true;
 	char *server_id = NULL;
 	size_t count = 0;
 	int rc;
@@ -139,6 +142,9 @@ static int check_source(struct session *s, struct db *db, struct err *e)
 	if (rc < 0 || db_get_text(db, "SELECT @@GLOBAL.server_id", &server_id, e) < 0)
 		return -1;
 	s->mysql = !db_is_mariadb(db);
+	if (source_names_columns(db, &names_columns, e) < 0)
+		return -1;
+	s->catalog_mode = !names_columns;
 	free(s->source);
 	s->source = xasprintf("%s@%s", server_id != NULL ? server_id : "?", db_where(db));
 	free(server_id);
@@ -312,7 +318,8 @@ static int open_source(struct session *s, struct db *db, const struct position_r
 	int rc = -1;
 
 	if (begin_at(s, db, position, &present, &copied, e) < 0 ||
-	    read_tables(s, db, &tables, e) < 0 || catalog_read_hints(s->catalog, db, e) < 0)
+	    read_tables(s, db, &tables, e) < 0 || catalog_read_hints(s->catalog, db, e) < 0 ||
+	    session_shapes_open(s, db, &tables, e) < 0)
 		goto out;
 	if ((position == NULL ? adopt(s, e) : check_topics(s, position, &tables, e)) < 0 ||
 	    prepare_all(s, &tables, e) < 0)

@@ -12,7 +12,10 @@
 #include "cdc/copy/reconcile.h"
 #include "cdc/capture/session.h"
 #include "cdc/change/group.h"
+#include "cdc/source/ahead.h"
 #include "cdc/source/stream.h"
+
+struct db;
 
 struct session {
 	const struct settings *configured;
@@ -50,6 +53,8 @@ struct session {
 	int64_t seq, commit_us, bytes_total, transactions_total;
 	char *source;            /* server_id@host:port */
 	bool mysql;              /* it is one of MySQL's */
+	bool catalog_mode;       /* its binlog does not name columns (session_shapes.c) */
+	struct ahead ahead;      /* how far it was read for statements */
 	bool lost, refused_lost; /* no server has what follows our position (session_source.c) */
 	struct buf fingerprint;
 	char file[512];
@@ -100,6 +105,14 @@ struct source_tables {
 int session_resume(struct session *s, const struct position_record *position,
 		   const struct source_tables *tables, bool *ret_new, struct err *e);
 
+/* ---- session_shapes.c ----------------------------------------------------------------------- */
+
+/* The position is known, the tables are read, the stream isn't open yet. */
+int session_shapes_open(struct session *s, struct db *db, const struct source_tables *tables,
+			struct err *e);
+/* Behind a statement on a captured table. */
+int session_shapes_ask(struct session *s, struct db *db, struct err *e);
+
 /* ---- session_redo.c ------------------------------------------------------------------------- */
 
 /* What delivery_resume() found to be delivered once more goes by the tables of then. */
@@ -110,7 +123,6 @@ void session_redo_done(struct session *s);
 
 /* ---- session_source.c ----------------------------------------------------------------------- */
 
-struct db;
 typedef int (*session_check_fn)(struct session *s, struct db *db, struct err *e);
 /* Connects to the server that is to be read, and narrows s->settings to it. s->lost: none has what
  * follows the position, and source.lost says to go on. position NULL: there is none. */
@@ -156,6 +168,8 @@ bool session_knows(struct session *s, const char *db, const char *table);
 /* Does a table of this name exist now? Asked by its name, it waits for who is moving it. */
 int session_exists(struct session *s, const char *db, const char *table, bool *ret_exists,
 		   struct err *e);
+int session_exists_on(struct db *source, const char *db, const char *table, bool *ret_exists,
+		      struct err *e);
 /* A table that came to be known is part of the next position. Without Kafka transactions its
  * records may outlive a crash that this position doesn't see: then it is committed now. next: the
  * order of the first change of this group that is not delivered yet. */

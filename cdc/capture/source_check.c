@@ -12,9 +12,9 @@
 #include <stdlib.h>
 #include <strings.h>
 
-/* Before these a server writes no names of columns into its binlog (binlog_row_metadata). */
-#define LEAST_MARIADB 100500
-#define LEAST_MYSQL 80001
+/* What is tested begins with these. */
+#define LEAST_MARIADB 100100
+#define LEAST_MYSQL 50600
 #define MYSQL_XA_RIGHT 80000 /* XA RECOVER asks for one since then */
 #define MYSQL_REPLICA_RENAMED 80022
 
@@ -35,8 +35,6 @@ static const struct wanted wanted_settings[] = {
 	  ANY },
 	{ "binlog_row_image", "FULL", true,
 	  "SET GLOBAL binlog_row_image = 'FULL', and in the configuration file", ANY },
-	{ "binlog_row_metadata", "FULL", true,
-	  "SET GLOBAL binlog_row_metadata = 'FULL', and in the configuration file", ANY },
 	{ "gtid_strict_mode", "1", false,
 	  "SET GLOBAL gtid_strict_mode = ON: the order of GTIDs is then guaranteed", MARIADB },
 	{ "gtid_mode", "ON", false,
@@ -64,11 +62,63 @@ static bool check_version(struct db *db, struct list *l)
 
 	if (db_server_number(db) >= (mariadb ? LEAST_MARIADB : LEAST_MYSQL))
 		return true;
-	add(l, true, "Read from a replica of it that is MySQL 8.0 or MariaDB 10.5, or later.",
-	    xasprintf("%s %s writes no names of columns into its binlog (binlog_row_metadata): "
-		      "supported are MySQL 8.0.1 or later and MariaDB 10.5 or later",
+	add(l, true, "Read from a replica of it that is MySQL 5.6 or MariaDB 10.1, or later.",
+	    xasprintf("%s %s is older than what is supported: MySQL 5.6 and MariaDB 10.1",
 		      mariadb ? "MariaDB" : "MySQL", db_server_version(db)));
 	return false;
+}
+
+/* NULL: there is no such variable. */
+static int ask_variable(struct db *db, const char *name, char **ret_value, struct err *e)
+{
+	char *sql = xasprintf("SHOW GLOBAL VARIABLES LIKE '%s'", name);
+	struct db_result *result = NULL;
+	const struct slice *row;
+	int rc = db_query(db, sql, &result, e);
+
+	*ret_value = NULL;
+	if (rc == 0)
+		rc = db_next(result, &row, e);
+	if (rc == 1)
+		*ret_value = xstrndup((const char *)row[1].data, row[1].size);
+	db_result_free(result);
+	free(sql);
+	return rc < 0 ? -1 : 0;
+}
+
+int source_names_columns(struct db *db, bool *ret_names, struct err *e)
+{
+	char *value = NULL;
+
+	if (ask_variable(db, "binlog_row_metadata", &value, e) < 0)
+		return -1;
+	*ret_names = value != NULL && strcasecmp(value, "FULL") == 0;
+	free(value);
+	return 0;
+}
+
+#define CATALOG_MODE                                                                         \
+	"columns are read from information_schema (catalog mode): behind a statement on a "  \
+	"table that the binlog does not hold, or several while capture stood still, it may " \
+	"have to stop"
+
+static int check_names(struct db *db, struct list *l, struct err *e)
+{
+	char *value = NULL;
+
+	if (ask_variable(db, "binlog_row_metadata", &value, e) < 0)
+		return -1;
+	if (value == NULL)
+		add(l, false,
+		    "MySQL 8.0 or MariaDB 10.5, or later, with binlog_row_metadata = FULL",
+		    xasprintf("%s cannot name columns in its binlog: " CATALOG_MODE,
+			      db_server_version(db)));
+	else if (strcasecmp(value, "FULL") != 0)
+		add(l, false,
+		    "SET GLOBAL binlog_row_metadata = 'FULL', and in the configuration file",
+		    xasprintf("binlog_row_metadata is %s, not FULL: " CATALOG_MODE, value));
+	free(value);
+	return 0;
 }
 
 static bool concerns(const struct wanted *w, struct db *db)
@@ -232,6 +282,8 @@ int source_check(const struct settings *settings, struct db *db,
 		     i < sizeof(wanted_settings) / sizeof(wanted_settings[0]) && rc == 0; i++)
 			if (concerns(&wanted_settings[i], db))
 				rc = check_setting(db, &wanted_settings[i], &l, e);
+		if (rc == 0)
+			rc = check_names(db, &l, e);
 		if (rc == 0)
 			rc = check_server_id(settings, db, &l, e);
 		if (rc == 0)

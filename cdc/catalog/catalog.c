@@ -30,6 +30,7 @@ struct entry {
 	uint64_t stamp;  /* number of its last TABLE_MAP */
 	struct buf body; /* of that TABLE_MAP, behind the id; captured tables only */
 	char *db, *table;
+	struct lineage line;
 };
 
 struct catalog {
@@ -41,6 +42,7 @@ struct catalog {
 	struct entry *by_id[BUCKETS], *by_name[BUCKETS];
 	size_t count;
 	uint64_t maps; /* TABLE_MAPs so far */
+	struct catalog_source source;
 };
 
 struct catalog *catalog_new(const struct settings *settings)
@@ -58,6 +60,7 @@ struct catalog *catalog_new(const struct settings *settings)
 static void entry_free(struct entry *en)
 {
 	shape_unref(en->pub.shape);
+	lineage_done(&en->line);
 	buf_done(&en->body);
 	free(en->db);
 	free(en->table);
@@ -214,7 +217,7 @@ static void drop_old(struct catalog *c)
 		while (*at != NULL) {
 			struct entry *en = *at;
 
-			if (c->maps - en->stamp < ENTRIES_KEEP) {
+			if (c->maps - en->stamp < ENTRIES_KEEP || en->line.ahead_count > 0) {
 				at = &en->next_by_name;
 				continue;
 			}
@@ -282,6 +285,114 @@ void catalog_know(struct catalog *c, struct shape *shape)
 		en->pub.shape = shape_ref(shape);
 }
 
+/* ---- catalog mode ---- */
+
+void catalog_ask_by(struct catalog *c, const struct catalog_source *source)
+{
+	c->source = *source;
+}
+
+bool catalog_tracks(const struct catalog *c, const char *db, const char *table)
+{
+	return catalog_captures(c, slice_str(db), slice_str(table)) || is_watched(c, db, table);
+}
+
+static struct entry *tracked(struct catalog *c, const char *db, const char *table)
+{
+	struct entry *en;
+
+	if (!catalog_tracks(c, db, table))
+		return NULL;
+	en = find_name(c, slice_str(db), slice_str(table));
+	return en != NULL ? en : add_entry(c, slice_str(db), slice_str(table));
+}
+
+static void found(struct catalog *c, struct entry *en, uint64_t at)
+{
+	(void)c;
+	lineage_found(&en->line, at);
+}
+
+/* The same TABLE_MAP may mean other columns from here on. */
+static void met(struct catalog *c, struct entry *en, uint64_t at)
+{
+	lineage_met(&en->line, at);
+	forget_id(c, en);
+	buf_reset(&en->body);
+}
+
+static void each(struct catalog *c, const char *db, const char *table, uint64_t at,
+		 void (*act)(struct catalog *c, struct entry *en, uint64_t at))
+{
+	struct entry *one = table[0] != '\0' ? tracked(c, db, table) : NULL;
+
+	if (one != NULL)
+		act(c, one, at);
+	for (size_t i = 0; i < BUCKETS && table[0] == '\0'; i++)
+		for (struct entry *en = c->by_name[i]; en != NULL; en = en->next_by_name)
+			if ((en->pub.captured || en->pub.watched) &&
+			    (db[0] == '\0' || strcmp(db, en->db) == 0))
+				act(c, en, at);
+}
+
+void catalog_found(struct catalog *c, const char *db, const char *table, uint64_t at)
+{
+	each(c, db, table, at, found);
+}
+
+void catalog_met(struct catalog *c, const char *db, const char *table, uint64_t at)
+{
+	each(c, db, table, at, met);
+}
+
+void catalog_was(struct catalog *c, struct shape *shape)
+{
+	struct entry *en = tracked(c, shape->db, shape->table);
+
+	if (en != NULL)
+		lineage_was(&en->line, shape);
+}
+
+void catalog_told(struct catalog *c, const char *db, const char *table, struct shape *shape)
+{
+	struct entry *en = tracked(c, db, table);
+
+	if (en != NULL)
+		lineage_told(&en->line, shape);
+}
+
+struct shape *catalog_in_force(const struct catalog *c, const char *db, const char *table)
+{
+	const struct entry *en = find_name(c, slice_str(db), slice_str(table));
+
+	return en != NULL ? en->line.here.shape : NULL;
+}
+
+bool catalog_has_ahead(const struct catalog *c, const char *db, const char *table)
+{
+	const struct entry *en = find_name(c, slice_str(db), slice_str(table));
+
+	return en != NULL && en->line.ahead_count > 0;
+}
+
+bool catalog_next_wanted(const struct catalog *c, size_t *at, const char **ret_db,
+			 const char **ret_table)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < BUCKETS; i++)
+		for (const struct entry *en = c->by_name[i]; en != NULL; en = en->next_by_name) {
+			if (n++ < *at || !lineage_wants(&en->line) || en->line.told ||
+			    !(en->pub.captured || en->pub.watched))
+				continue;
+			*at = n;
+			*ret_db = en->db;
+			*ret_table = en->table;
+			return true;
+		}
+	return false;
+}
+
 /* ---- TABLE_MAP ---- */
 
 bool catalog_prints_json_as_5_7(const char *version)
@@ -305,8 +416,12 @@ static int take_shape(struct catalog *c, struct entry *en, struct slice body, st
 	struct table_map map;
 	struct shape *fresh;
 
-	if (table_map_read(body, ROWS_HEADER_SIZE, &map, e) < 0 ||
-	    catalog_map_shape(&map, &c->server, en->pub.captured, &fresh, e) < 0)
+	if (table_map_read(body, ROWS_HEADER_SIZE, &map, e) < 0)
+		return -1;
+	if ((map.has[TABLE_MAP_COLUMN_NAME] || c->server.gaps
+		     ? catalog_map_shape(&map, &c->server, en->pub.captured, &fresh, e)
+		     : catalog_known_shape(&map, &c->server, en->pub.captured, &c->source,
+					   &en->line, &fresh, e)) < 0)
 		return -1;
 	if (en->pub.shape != NULL && shape_equal(en->pub.shape, fresh)) {
 		shape_unref(fresh);
@@ -314,6 +429,8 @@ static int take_shape(struct catalog *c, struct entry *en, struct slice body, st
 		shape_unref(en->pub.shape);
 		en->pub.shape = fresh;
 	}
+	if (map.has[TABLE_MAP_COLUMN_NAME]) /* it may be the last one that says so */
+		lineage_was(&en->line, en->pub.shape);
 	buf_reset(&en->body);
 	buf_add(&en->body, body.data + ID_SIZE, body.size - ID_SIZE);
 	buf_trim(&en->body);

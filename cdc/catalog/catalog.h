@@ -1,8 +1,10 @@
 /* catalog.h - what tables look like, and which of them are captured.
  *
- * Streams: from TABLE_MAP events with FULL metadata, cached by table id: an unchanged event body is
- * a memcmp. Copies: from information_schema. Hints (what TABLE_MAP can't say, e.g. JSON as an
- * alias) come from information_schema too. */
+ * Streams: from TABLE_MAP events, cached by table id: an unchanged event body is a memcmp. With
+ * FULL metadata such an event says everything; else (catalog mode) the shape is the one that is
+ * known to be in force, from information_schema and the statements of the stream (lineage.h).
+ * Copies: from information_schema. Hints (what TABLE_MAP can't say, e.g. JSON as an alias) come
+ * from information_schema too. */
 #ifndef CDC_CATALOG_CATALOG_H
 #define CDC_CATALOG_CATALOG_H
 
@@ -16,7 +18,7 @@ struct catalog;
 struct catalog_table {
 	uint64_t id;         /* table id of the stream, changes with every DDL or restart */
 	bool captured;       /* else rows are skipped undecoded, unless */
-	bool watched;	     /* they are looked at (catalog_watch), and not delivered */
+	bool watched;        /* they are looked at (catalog_watch), and not delivered */
 	struct shape *shape; /* NULL when neither; replaced when the table changes (compare
 				pointers to notice) */
 	const char *db, *table;
@@ -39,6 +41,34 @@ void catalog_watch(struct catalog *c, const char *db, const char *table);
 /* What a captured table is like now: where its TABLE_MAPs say the same, they have this very shape,
  * so that list, copy and stream share one. Takes a reference. */
 void catalog_know(struct catalog *c, struct shape *shape);
+
+/* ---- catalog mode ---- */
+
+struct catalog_source {
+	void *context;
+	/* Reads on to the end of the binlog for statements (catalog_found), and asks
+	 * information_schema for this table behind them (catalog_told). NULL: offline, nobody to
+	 * ask. */
+	int (*ask)(void *context, const char *db, const char *table, struct err *e);
+};
+void catalog_ask_by(struct catalog *c, const struct catalog_source *source);
+/* Captured or watched. */
+bool catalog_tracks(const struct catalog *c, const char *db, const char *table);
+/* lineage.h, by name; table "": all of the database, db "": all. Tables that are neither captured
+ * nor watched are passed over. catalog_met also in the other mode: a table's next TABLE_MAP is then
+ * read anew. */
+void catalog_was(struct catalog *c, struct shape *shape);
+void catalog_found(struct catalog *c, const char *db, const char *table, uint64_t at);
+void catalog_met(struct catalog *c, const char *db, const char *table, uint64_t at);
+void catalog_told(struct catalog *c, const char *db, const char *table, struct shape *shape);
+bool catalog_has_ahead(const struct catalog *c, const char *db, const char *table);
+/* The shape in force where the stream stands. NULL: not known. */
+struct shape *catalog_in_force(const struct catalog *c, const char *db, const char *table);
+/* A table of which nothing is known here and nothing lies ahead: it is to be asked for. Each in
+ * turn: *at is where to look on, 0 first. false: no more. */
+bool catalog_next_wanted(const struct catalog *c, size_t *at, const char **ret_db,
+			 const char **ret_table);
+
 /* Takes in the body of a TABLE_MAP event (behind the common header, without checksum). ERR_DATA:
  * bytes cut short, a column type we don't support (named, with table and column), metadata that is
  * missing (hint: binlog_row_metadata=FULL). *ret_table is valid until the next call with a
@@ -74,7 +104,7 @@ void catalog_may_lack(struct catalog *c, const char *db, const char *table);
 struct catalog_name {
 	char *db, *table;
 	int64_t rows_estimate;
-	bool transactional; /* engine InnoDB */
+	bool transactional;       /* engine InnoDB */
 	struct foreign_keys keys; /* that cascade or set null: rows change without row events */
 };
 int catalog_list(struct catalog *c, struct db *db, struct catalog_name **ret_names,

@@ -1,4 +1,8 @@
-/* catalog_map.c - a TABLE_MAP with FULL metadata becomes a shape.
+/* catalog_map.c - a TABLE_MAP becomes a shape.
+ *
+ * With FULL metadata it says everything. Otherwise a shape that is known from elsewhere (catalog
+ * mode) fills in what it doesn't say, and only that: what comes out equals that shape if the
+ * TABLE_MAP is one of it.
  *
  * Fields of optional metadata run over a part of the columns, in their order: signedness over the
  * numeric ones (YEAR is one, always unsigned; BIT is none), character sets over the character ones
@@ -27,6 +31,7 @@
 struct builder {
 	const struct table_map *map;
 	const struct catalog_server *server;
+	const struct shape *known; /* or NULL; as many columns */
 	struct shape *shape;
 	uint8_t *wire; /* wire type of each column, ENUM and SET unpacked */
 	bool captured; /* else its columns are compared, and never shown */
@@ -89,9 +94,14 @@ static bool is_old_temporal(uint8_t type)
 
 static bool has_hidden_fraction(const struct builder *b, uint32_t column, uint8_t type)
 {
-	const struct catalog_hidden *h = find_hint(b, column);
+	const struct catalog_hidden *h;
 
-	return is_old_temporal(type) && !b->server->mysql && (h == NULL || h->fraction > 0);
+	if (!is_old_temporal(type) || b->server->mysql)
+		return false;
+	if (b->known != NULL) /* one with a fraction has no shape */
+		return b->known->columns[column].type != type;
+	h = find_hint(b, column);
+	return h == NULL || h->fraction > 0;
 }
 
 /* A type that takes as many bytes in a row as one that no shape holds: to step over it. */
@@ -122,10 +132,14 @@ static bool is_labelled(const struct builder *b, uint8_t type)
 	return type == COLUMN_ENUM || type == COLUMN_SET;
 }
 
-static void set_type(const struct builder *b, struct column *c, uint8_t type, uint16_t meta)
+/* known: this column, as the known shape has it, or NULL. */
+static void set_type(const struct builder *b, struct column *c, const struct column *known,
+		     uint8_t type, uint16_t meta)
 {
 	c->type = type;
-	c->json_5_7 = type == COLUMN_JSON && b->server->json_5_7;
+	if (type == COLUMN_JSON)
+		c->json_5_7 = known != NULL ? known->json_5_7
+					    : b->server != NULL && b->server->json_5_7;
 	if (type == COLUMN_VARCHAR || type == COLUMN_STRING || type == COLUMN_BLOB ||
 	    type == COLUMN_JSON || type == COLUMN_GEOMETRY)
 		c->size_max = meta;
@@ -194,7 +208,8 @@ static int read_types(struct builder *b, struct err *e)
 				b, i,
 				"a date or time with a fraction in the format of MariaDB 5.3 (ALTER TABLE ... FORCE converts it)",
 				e);
-		set_type(b, c, wire.type, wire.meta);
+		set_type(b, c, b->known != NULL ? &b->known->columns[i] : NULL, wire.type,
+			 wire.meta);
 		c->nullable = (b->map->nullable[i / 8] >> (i % 8) & 1) != 0;
 		if (!type_is_sane(c, wire.meta))
 			return bad(b, "column metadata out of range", e);
@@ -216,10 +231,19 @@ static void number_columns(struct builder *b)
 		b->shape->columns[i].name = xasprintf("@%" PRIu32, i + 1);
 }
 
+static int take_names(struct builder *b)
+{
+	for (uint32_t i = 0; i < b->map->column_count; i++)
+		b->shape->columns[i].name = xstrdup(b->known->columns[i].name);
+	return 0;
+}
+
 static int read_names(struct builder *b, struct err *e)
 {
 	struct rd in = rd_from(b->map->fields[TABLE_MAP_COLUMN_NAME]);
 
+	if (b->known != NULL)
+		return take_names(b);
 	if (!b->map->has[TABLE_MAP_COLUMN_NAME] && is_gap(b, SHAPE_UNKNOWN_NAMES)) {
 		number_columns(b);
 		return 0;
@@ -243,11 +267,27 @@ static int read_names(struct builder *b, struct err *e)
 	return rd_end(&in) ? 0 : bad(b, "more names than columns", e);
 }
 
+/* What this part of the metadata would say comes from the known shape. */
+static bool is_left_out(const struct builder *b, enum table_map_field field)
+{
+	return b->known != NULL && !b->map->has[field];
+}
+
+static int take_signs(struct builder *b)
+{
+	for (uint32_t i = 0; i < b->map->column_count; i++)
+		if (is_numeric(b->wire[i]))
+			b->shape->columns[i].is_unsigned = b->known->columns[i].is_unsigned;
+	return 0;
+}
+
 static int read_signs(struct builder *b, struct err *e)
 {
 	struct slice bits = b->map->fields[TABLE_MAP_SIGNEDNESS];
 	size_t n = 0;
 
+	if (is_left_out(b, TABLE_MAP_SIGNEDNESS))
+		return take_signs(b);
 	for (uint32_t i = 0; i < b->map->column_count; i++) {
 		struct column *c = &b->shape->columns[i];
 
@@ -295,6 +335,14 @@ static int read_exceptions(struct builder *b, struct rd *in,
 	return rd_end(in) ? 0 : bad(b, "collations of columns that do not exist", e);
 }
 
+static int take_collations(struct builder *b, bool (*concerns)(const struct builder *, uint8_t))
+{
+	for (uint32_t i = 0; i < b->map->column_count; i++)
+		if (concerns(b, b->wire[i]))
+			b->shape->columns[i].collation = b->known->columns[i].collation;
+	return 0;
+}
+
 /* The collations of the columns that `concerns` picks. */
 static int read_collations(struct builder *b, enum table_map_field by_default,
 			   enum table_map_field each, enum shape_unknown gap,
@@ -304,6 +352,8 @@ static int read_collations(struct builder *b, enum table_map_field by_default,
 	struct rd in = rd_from(b->map->fields[has_default ? by_default : each]);
 	uint64_t collation = has_default ? rd_lenenc(&in) : 0;
 
+	if (is_left_out(b, by_default) && is_left_out(b, each))
+		return take_collations(b, concerns);
 	for (uint32_t i = 0; i < b->map->column_count; i++) {
 		if (!concerns(b, b->wire[i]))
 			continue;
@@ -342,10 +392,27 @@ static int read_label_list(struct builder *b, struct column *c, struct rd *in, s
 	return good ? 0 : bad(b, "no valid list of ENUM or SET labels", e);
 }
 
+static int take_labels(struct builder *b, uint8_t type)
+{
+	for (uint32_t i = 0; i < b->map->column_count; i++) {
+		const struct column *from = &b->known->columns[i];
+		struct column *c = &b->shape->columns[i];
+
+		if (b->wire[i] != type || from->label_count == 0)
+			continue;
+		c->labels = xcalloc(from->label_count, sizeof(c->labels[0]));
+		for (uint16_t k = 0; k < from->label_count; k++)
+			c->labels[c->label_count++] = xstrdup(from->labels[k]);
+	}
+	return 0;
+}
+
 static int read_labels(struct builder *b, uint8_t type, enum table_map_field field, struct err *e)
 {
 	struct rd in = rd_from(b->map->fields[field]);
 
+	if (is_left_out(b, field))
+		return take_labels(b, type);
 	if (!b->captured)
 		return 0;
 	for (uint32_t i = 0; i < b->map->column_count; i++) {
@@ -359,6 +426,18 @@ static int read_labels(struct builder *b, uint8_t type, enum table_map_field fie
 	return rd_end(&in) ? 0 : bad(b, "labels of more columns than there are", e);
 }
 
+static int take_key(struct builder *b)
+{
+	struct shape *s = b->shape;
+
+	if (b->known->key_count == 0)
+		return 0;
+	s->key = xcalloc(s->column_count, sizeof(s->key[0]));
+	memcpy(s->key, b->known->key, b->known->key_count * sizeof(s->key[0]));
+	s->key_count = b->known->key_count;
+	return 0;
+}
+
 static int read_key(struct builder *b, struct err *e)
 {
 	bool prefixed = b->map->has[TABLE_MAP_PRIMARY_KEY_PREFIX];
@@ -367,6 +446,8 @@ static int read_key(struct builder *b, struct err *e)
 	struct shape *s = b->shape;
 	struct rd in = rd_from(field);
 
+	if (b->known != NULL)
+		return take_key(b);
 	if (field.size == 0)
 		return 0;
 	s->key = xcalloc(s->column_count, sizeof(s->key[0]));
@@ -389,11 +470,21 @@ const char *catalog_column_refused(const struct column *c)
 	return encode_collation_refused(c->collation);
 }
 
+static int take_dimensions(struct builder *b)
+{
+	for (uint32_t i = 0; i < b->map->column_count; i++)
+		if (b->wire[i] == COLUMN_VECTOR)
+			b->shape->columns[i].size_max = b->known->columns[i].size_max;
+	return 0;
+}
+
 /* The number of floats of each VECTOR. */
 static int read_dimensions(struct builder *b, struct err *e)
 {
 	struct rd in = rd_from(b->map->fields[TABLE_MAP_VECTOR_DIMENSIONALITY]);
 
+	if (is_left_out(b, TABLE_MAP_VECTOR_DIMENSIONALITY))
+		return take_dimensions(b);
 	for (uint32_t i = 0; i < b->map->column_count; i++) {
 		uint64_t n;
 
@@ -407,23 +498,45 @@ static int read_dimensions(struct builder *b, struct err *e)
 	return rd_end(&in) ? 0 : bad(b, "dimensions of more VECTORs than there are", e);
 }
 
+/* COLUMN_UUID, ...; 0: nothing is hidden. */
+static uint8_t hidden_type(const struct builder *b, uint32_t column)
+{
+	static const struct {
+		const char *name;
+		uint8_t type;
+	} types[] = { { "vector", COLUMN_VECTOR },
+		      { "uuid", COLUMN_UUID },
+		      { "inet4", COLUMN_INET4 },
+		      { "inet6", COLUMN_INET6 } };
+	const struct catalog_hidden *h;
+
+	if (b->known != NULL)
+		return b->known->columns[column].type;
+	if (!b->captured)
+		return 0;
+	h = find_hint(b, column);
+	for (size_t i = 0; h != NULL && i < sizeof(types) / sizeof(types[0]); i++)
+		if (strcmp(h->type, types[i].name) == 0)
+			return types[i].type;
+	return 0;
+}
+
 /* What the column really is. A hint that doesn't fit is of another time: the column is plain. */
 static void take_hint(struct builder *b, uint32_t column)
 {
 	struct column *c = &b->shape->columns[column];
-	const struct catalog_hidden *h = b->captured ? find_hint(b, column) : NULL;
+	uint8_t hidden = hidden_type(b, column);
 
-	if (h == NULL || c->collation != COLLATION_BINARY)
+	/* where the binlog doesn't say, the known shape has no collation for these types */
+	if (c->collation != COLLATION_BINARY && (b->known == NULL || c->collation != 0))
 		return;
-	if (c->type == COLUMN_VARCHAR && strcmp(h->type, "vector") == 0) {
+	if (c->type == COLUMN_VARCHAR && hidden == COLUMN_VECTOR) {
 		c->type = COLUMN_VECTOR;
 		c->pack_bytes = c->size_max > 255 ? 2 : 1;
-	} else if (c->type == COLUMN_STRING && c->size_max == 16 && strcmp(h->type, "uuid") == 0) {
-		c->type = COLUMN_UUID;
-	} else if (c->type == COLUMN_STRING && c->size_max == 4 && strcmp(h->type, "inet4") == 0) {
-		c->type = COLUMN_INET4;
-	} else if (c->type == COLUMN_STRING && c->size_max == 16 && strcmp(h->type, "inet6") == 0) {
-		c->type = COLUMN_INET6;
+	} else if (c->type == COLUMN_STRING &&
+		   ((c->size_max == 16 && (hidden == COLUMN_UUID || hidden == COLUMN_INET6)) ||
+		    (c->size_max == 4 && hidden == COLUMN_INET4))) {
+		c->type = hidden;
 	}
 }
 
@@ -466,13 +579,15 @@ static int build(struct builder *b, struct err *e)
 	return read_key(b, e);
 }
 
-int catalog_map_shape(const struct table_map *map, const struct catalog_server *server,
-		      bool captured, struct shape **ret_shape, struct err *e)
+static int build_shape(const struct table_map *map, const struct catalog_server *server,
+		       const struct shape *known, bool captured, struct shape **ret_shape,
+		       struct err *e)
 {
 	char *db = xstrndup((const char *)map->db.data, map->db.size);
 	char *table = xstrndup((const char *)map->table.data, map->table.size);
 	struct builder b = { .map = map,
 			     .server = server,
+			     .known = known,
 			     .captured = captured,
 			     .shape = shape_new(db, table, (uint16_t)map->column_count) };
 	int rc;
@@ -488,4 +603,44 @@ int catalog_map_shape(const struct table_map *map, const struct catalog_server *
 	}
 	*ret_shape = shape_pack(b.shape);
 	return 0;
+}
+
+int catalog_map_shape(const struct table_map *map, const struct catalog_server *server,
+		      bool captured, struct shape **ret_shape, struct err *e)
+{
+	return build_shape(map, server, NULL, captured, ret_shape, e);
+}
+
+bool catalog_map_is_of(const struct table_map *map, const struct catalog_server *server,
+		       bool captured, const struct shape *known)
+{
+	struct err ignored = ERR_INIT; /* what can't be built is not of this shape */
+	struct shape *built = NULL;
+	bool is;
+
+	if (map->column_count != known->column_count ||
+	    build_shape(map, server, known, captured, &built, &ignored) < 0)
+		return false;
+	is = shape_equal(built, known);
+	shape_unref(built);
+	return is;
+}
+
+void catalog_map_text(const struct table_map *map, struct buf *out)
+{
+	struct rd metadata = rd_from(map->metadata);
+	struct builder b = { .map = map };
+
+	for (uint32_t i = 0; i < map->column_count; i++) {
+		struct column c = { .name = NULL };
+		struct table_map_column wire;
+		struct err ignored = ERR_INIT;
+
+		buf_add_str(out, i > 0 ? ", " : "");
+		if (table_map_column(map->types[i], &metadata, &wire, &ignored) < 0)
+			return;
+		set_type(&b, &c, NULL, wire.type, wire.meta);
+		c.nullable = (map->nullable[i / 8] >> (i % 8) & 1) != 0;
+		catalog_column_text(&c, out);
+	}
 }

@@ -4,6 +4,7 @@
 
 #include "cdc/binlog/table_map.h"
 #include "cdc/catalog/catalog.h"
+#include "cdc/catalog/lineage.h"
 
 #define CATALOG_HINT "Leave the table out of capture.tables, or change the column."
 
@@ -17,6 +18,17 @@ struct catalog_server {
 /* Shape from a TABLE_MAP with FULL metadata. ERR_DATA as catalog_table_map says. */
 int catalog_map_shape(const struct table_map *map, const struct catalog_server *server,
 		      bool captured, struct shape **ret_shape, struct err *e);
+/* Is it a TABLE_MAP of this shape, as far as it goes? Columns' names are not compared. */
+bool catalog_map_is_of(const struct table_map *map, const struct catalog_server *server,
+		       bool captured, const struct shape *known);
+/* "int, varchar of 80 bytes, blob or text null, ...": what a TABLE_MAP without names says. */
+void catalog_map_text(const struct table_map *map, struct buf *out);
+void catalog_column_text(const struct column *c, struct buf *out);
+/* Catalog mode: the shape in force (a reference), after asking for it if need be. ERR_DATA: it is
+ * not known, or the TABLE_MAP is none of it. */
+int catalog_known_shape(const struct table_map *map, const struct catalog_server *server,
+			bool captured, const struct catalog_source *source, struct lineage *line,
+			struct shape **ret_shape, struct err *e);
 bool catalog_prints_json_as_5_7(const char *version);
 
 /* NULL when columns like this one can be delivered, else why not. Both ways to a shape ask it. */
@@ -24,8 +36,8 @@ const char *catalog_column_refused(const struct column *column);
 
 /* ---- information_schema.COLUMNS: catalog_schema.c, catalog_shapes.c ---- */
 
-#define CATALOG_FIELDS(of)                                                           \
-	of "COLUMN_NAME, " of "DATA_TYPE, " of "COLUMN_TYPE, " of "IS_NULLABLE, " of \
+#define CATALOG_FIELDS(of)                                                             \
+	of "COLUMN_NAME, " of "DATA_TYPE, " of "COLUMN_TYPE, " of "IS_NULLABLE, " of   \
 	   "CHARACTER_OCTET_LENGTH, " of "NUMERIC_PRECISION, " of "NUMERIC_SCALE, " of \
 	   "DATETIME_PRECISION, " of "COLLATION_NAME"
 enum {

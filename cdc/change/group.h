@@ -66,7 +66,8 @@ struct group_info {
 	/* Rows of captured tables that were not all rolled back, or effects: group_next() has
 	 * something to give */
 	bool rows;
-	bool shapes_changed; /* a captured table was made or altered: hints must be read again */
+	bool shapes_changed; /* a captured table was made, altered or dropped: ask the catalog again
+			      */
 	size_t effect_count;
 	enum group_xa xa;
 	const char *xid; /* format:hex:hex; NULL when xa is NONE */
@@ -77,9 +78,9 @@ struct group_row {
 	struct slice before_image,
 		after_image; /* row images with all columns; size 0 when there is none */
 	bool full;           /* the images hold every column (binlog_row_image=FULL) */
-	bool watched;	     /* the table is not captured (catalog_watch): not to be delivered; its
+	bool watched;        /* the table is not captured (catalog_watch): not to be delivered; its
 			      * order is that of the change before it */
-	bool prepared;	     /* by an XA transaction: tables may have it later than the binlog */
+	bool prepared;       /* by an XA transaction: tables may have it later than the binlog */
 	bool unchecked_keys; /* its session had foreign_key_checks off */
 	struct group_effect effect;
 };

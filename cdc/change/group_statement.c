@@ -17,6 +17,7 @@
 #include "cdc/change/group_priv.h"
 
 #include "cdc/binlog/statement.h"
+#include "cdc/change/shaping.h"
 #include "core/base/mem.h"
 
 #include <stdlib.h>
@@ -247,15 +248,14 @@ static void judge(const struct judging *j)
 	}
 }
 
-static bool changes_shapes(const struct group *g, const struct statement *s)
+/* A table that the catalog tracks may look different from here on. */
+static void shape(void *context, const char *db, const char *table)
 {
-	if (s->kind != STATEMENT_ALTER_TABLE && s->kind != STATEMENT_CREATE_TABLE &&
-	    s->kind != STATEMENT_RENAME_TABLE)
-		return false;
-	for (size_t i = 0; i < s->table_count; i++)
-		if (captured(g, &s->tables[i]))
-			return true;
-	return false;
+	struct group *g = context;
+
+	catalog_met(g->catalog, db, table, gtid_file_ordinal(g->file, g->file_position));
+	if (table[0] == '\0' || catalog_captures(g->catalog, slice_str(db), slice_str(table)))
+		g->info.shapes_changed = true;
 }
 
 int group_statement(struct group *g, const struct event *ev, const struct event_query *query,
@@ -270,7 +270,7 @@ int group_statement(struct group *g, const struct event *ev, const struct event_
 		return err_wrap(e, "transaction %s", g->info.gtid_text);
 	if (!s.temporary) {
 		judge(&j);
-		g->info.shapes_changed = g->info.shapes_changed || changes_shapes(g, &s);
+		shaping_each(&s, shape, g);
 	}
 	statement_done(&s);
 	return 0;

@@ -11,6 +11,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Digits up to `end`; moves *at. false when there is none or the number exceeds max. */
 static bool read_number(struct slice text, size_t *at, uint64_t max, uint64_t *ret_number)
@@ -193,6 +194,13 @@ int gtid_file_compare(const char *a, const char *b)
 	size_t n = strlen(a), m = strlen(b);
 
 	return n != m ? (n < m ? -1 : 1) : strcmp(a, b);
+}
+
+uint64_t gtid_file_ordinal(const char *file, uint64_t offset)
+{
+	const char *dot = strrchr(file, '.');
+
+	return (dot != NULL ? strtoull(dot + 1, NULL, 10) : 0) << 40 | offset;
 }
 
 void gtid_set_move(struct gtid_set *s, const char *file, uint64_t offset)

@@ -83,6 +83,8 @@ int gtid_set_add(struct gtid_set *s, struct slice id, struct err *e);
 
 /* Which of two binlog files is the later one: below, at or above 0. */
 int gtid_file_compare(const char *a, const char *b);
+/* A number that rises along the binlog of one server: the file's, and the offset in it. */
+uint64_t gtid_file_ordinal(const char *file, uint64_t offset);
 
 /* Everything that either contains. MariaDB: the later GTID of each domain. ERR_DATA: two dialects,
  * or too large; *s is then unchanged. */

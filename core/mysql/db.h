@@ -75,6 +75,8 @@ int db_dump(struct db *db, const struct db_dump_options *options, struct err *e)
  * Blocks up to source.read_timeout. -1: ERR_RETRY when the connection is lost or silent,
  * EXIT_PURGED, or what the server says. */
 int db_dump_next(struct db *db, struct slice *ret_event, struct err *e);
+/* The same of a stream with server id 0: 1, or 0 at the end of the binlog. */
+int db_dump_try_next(struct db *db, struct slice *ret_event, struct err *e);
 /* Wakes a thread that blocks in db_dump_next or in a query (shuts the socket down): that call then
  * fails with ERR_RETRY. The only call allowed from another thread, while the owner hasn't closed
  * the connection. */

@@ -185,7 +185,7 @@ int db_dump(struct db *db, const struct db_dump_options *options, struct err *e)
 	return rc;
 }
 
-int db_dump_next(struct db *db, struct slice *ret_event, struct err *e)
+int db_dump_try_next(struct db *db, struct slice *ret_event, struct err *e)
 {
 	unsigned long size = mysql_net_read_packet(db->mysql);
 	const uint8_t *packet = db->mysql->net.read_pos;
@@ -194,15 +194,24 @@ int db_dump_next(struct db *db, struct slice *ret_event, struct err *e)
 		return db_failed(db, "stream from", e);
 	if (size > 0 && packet[0] == 0) {
 		*ret_event = slice_of(packet + 1, size - 1);
-		return 0;
+		return 1;
 	}
 	if (size > 0 && size < 9 && packet[0] == 0xfe)
+		return 0;
+	return err_data(e, "source %s sent a packet of %lu bytes that is no event", db->where,
+			size);
+}
+
+int db_dump_next(struct db *db, struct slice *ret_event, struct err *e)
+{
+	int rc = db_dump_try_next(db, ret_event, e);
+
+	if (rc == 0)
 		return err_retry(
 			e,
 			"source %s ended the binlog stream (it shuts down, or another replica uses our server id)",
 			db->where);
-	return err_data(e, "source %s sent a packet of %lu bytes that is no event", db->where,
-			size);
+	return rc < 0 ? -1 : 0;
 }
 
 void db_interrupt(struct db *db)

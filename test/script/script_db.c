@@ -275,6 +275,19 @@ int db_dump_next(struct db *db, struct slice *ret_event, struct err *e)
 	return 0;
 }
 
+int db_dump_try_next(struct db *db, struct slice *ret_event, struct err *e)
+{
+	while (db->at < binlog->count && binlog->events[db->at].gtid != 0 &&
+	       binlog->events[db->at].gtid <= db->from)
+		db->at++;
+	if (script_fault_before(SCRIPT_DB_DUMP_NEXT, db->counted, e) < 0)
+		return -1;
+	if (db->at == binlog->count)
+		return 0;
+	*ret_event = script_packet(binlog, db->at++);
+	return 1;
+}
+
 void db_interrupt(struct db *db)
 {
 	pthread_mutex_lock(&db->lock);

@@ -21,7 +21,7 @@ static const struct script_answer answers[] = {
 	{ "@@GLOBAL.log_bin", "1\t\n" },
 	{ "@@GLOBAL.binlog_format", "ROW\t\n" },
 	{ "@@GLOBAL.binlog_row_image", "FULL\t\n" },
-	{ "@@GLOBAL.binlog_row_metadata", "FULL\t\n" },
+	{ "'binlog_row_metadata'", "binlog_row_metadata\tFULL\t\n" },
 	{ "@@GLOBAL.gtid_strict_mode", "1\t\n" },
 	{ "@@GLOBAL.binlog_checksum", "CRC32\t\n" },
 	{ "@@GLOBAL.server_id", "1\t\n" },
@@ -38,6 +38,7 @@ static const struct script_answer answers[] = {
 	{ "@@GLOBAL.gtid_binlog_pos", "\\N\t\n" },
 	{ "UNIX_TIMESTAMP(NOW(6))", "1700000000000000\t\n" },
 	{ "SHOW BINARY LOGS", "" },
+	{ "SHOW MASTER STATUS", "binlog.000001\t4\t\n" },
 	{ "XA RECOVER", "" },
 };
 
