@@ -72,19 +72,15 @@ static int decode(struct dump_opts *opts, bool json)
 	return code;
 }
 
-static int parse_ends(const struct decode_options *o, struct range *range)
+static int parse_end(const char *option, const char *text, const struct dump_opts *opts,
+		     struct range_end *end)
 {
 	struct err e = ERR_INIT;
 
-	if (o->from != NULL && range_end_parse(o->from, &range->from, &e) < 0) {
-		err_wrap(&e, "--from");
-		return verb_fail(&e);
-	}
-	if (o->to != NULL && range_end_parse(o->to, &range->to, &e) < 0) {
-		err_wrap(&e, "--to");
-		return verb_fail(&e);
-	}
-	return -1;
+	if (text == NULL || range_end_parse(text, opts->files, opts->file_count, end, &e) == 0)
+		return -1;
+	err_wrap(&e, "%s", option);
+	return verb_fail(&e);
 }
 
 static int run(const struct settings *settings, int argc, char **argv)
@@ -115,7 +111,9 @@ static int run(const struct settings *settings, int argc, char **argv)
 		code = split_tables(o.table, &tables, &opts.table_count);
 	opts.tables = tables;
 	if (code < 0)
-		code = parse_ends(&o, &opts.range);
+		code = parse_end("--from", o.from, &opts, &opts.range.from);
+	if (code < 0)
+		code = parse_end("--to", o.to, &opts, &opts.range.to);
 	if (code < 0)
 		code = decode(&opts, o.json);
 	range_done(&opts.range);

@@ -132,15 +132,6 @@ static int dump_file(struct dump *d, const char *path, struct err *e)
 	return rc;
 }
 
-static const char *name_of(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	if (strcmp(path, "-") == 0)
-		return "stdin";
-	return slash != NULL ? slash + 1 : path;
-}
-
 static void count_bytes(struct dump *d)
 {
 	struct stat st;
@@ -162,8 +153,8 @@ int dump_files(struct dump_opts *opts, struct stats *stats, struct err *e)
 	if (opts->progress != NULL)
 		d.progress = progress_new(opts->progress, "decode", "bytes");
 	count_bytes(&d);
-	opts->range.first_file = name_of(opts->files[0]);
-	opts->range.last_file = name_of(opts->files[opts->file_count - 1]);
+	opts->range.first_file = range_file_name(opts->files[0]);
+	opts->range.last_file = range_file_name(opts->files[opts->file_count - 1]);
 	for (size_t i = 0; i < opts->file_count && rc == 0; i++)
 		rc = dump_file(&d, opts->files[i], e);
 	progress_free(d.progress);

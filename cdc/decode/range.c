@@ -1,9 +1,9 @@
 /* range.c - what --from and --to mean, and which events lie between them.
  *
- * Text tells its kind: all digits are an offset, what a position can be (core/base/gtid.h) is one,
- * the rest must be a time. An event that lies outside of any transaction belongs to its file: with
- * a place it is wanted or not by where it stands, else it is wanted when nothing asks for certain
- * transactions. */
+ * Text tells its kind: all digits are an offset, then a time, then a place in one of the files at
+ * hand, and the rest must be a position (core/base/gtid.h). An event that lies outside of any
+ * transaction belongs to its file: with a place it is wanted or not by where it stands, else it is
+ * wanted when nothing asks for certain transactions. */
 #include "cdc/decode/range.h"
 
 #include <ctype.h>
@@ -76,7 +76,36 @@ static bool read_time(const char *text, int64_t *ret_us)
 	return true;
 }
 
-int range_end_parse(const char *text, struct range_end *ret_end, struct err *e)
+const char *range_file_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	if (strcmp(path, "-") == 0)
+		return "stdin";
+	return slash != NULL ? slash + 1 : path;
+}
+
+/* A place in one of the files, whatever that is called. */
+static bool read_place(const char *text, char *const *files, size_t file_count, struct gtid_set *s)
+{
+	const char *colon = strrchr(text, ':');
+	uint64_t offset;
+
+	if (colon == NULL || !read_offset(colon + 1, &offset))
+		return false;
+	for (size_t i = 0; i < file_count; i++) {
+		const char *name = range_file_name(files[i]);
+
+		if (slice_is(slice_of(text, (size_t)(colon - text)), name)) {
+			gtid_set_move(s, name, offset);
+			return true;
+		}
+	}
+	return false;
+}
+
+int range_end_parse(const char *text, char *const *files, size_t file_count,
+		    struct range_end *ret_end, struct err *e)
 {
 	struct range_end end = { .kind = RANGE_GTIDS };
 	struct err why = ERR_INIT;
@@ -85,6 +114,8 @@ int range_end_parse(const char *text, struct range_end *ret_end, struct err *e)
 		end.kind = RANGE_OFFSET;
 	} else if (read_time(text, &end.time_us)) {
 		end.kind = RANGE_TIME;
+	} else if (read_place(text, files, file_count, &end.gtids)) {
+		end.kind = RANGE_PLACE;
 	} else if (gtid_set_parse(slice_str(text), &end.gtids, &why) < 0) {
 		err_config(e, "'%s' is no position and no time", text);
 		err_hint(e, "0-1-5, uuid:1-5, binlog.000003:1234, 1234, or 2026-11-21T22:46:44Z.");

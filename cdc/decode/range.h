@@ -30,8 +30,12 @@ struct range {
 	const char *first_file, *last_file; /* names: for offsets */
 };
 
-/* ERR_CONFIG with exit code 2: it is none of the above. */
-int range_end_parse(const char *text, struct range_end *ret_end, struct err *e);
+/* files: those to be read, which may have any names in a place; else it must be numbered.
+ * ERR_CONFIG with exit code 2: it is none of the above. */
+int range_end_parse(const char *text, char *const *files, size_t file_count,
+		    struct range_end *ret_end, struct err *e);
+/* The name of a file without its folders; "stdin" for "-". */
+const char *range_file_name(const char *path);
 void range_done(struct range *r);
 /* Where to begin in this file: an offset, or 0: at its beginning. UINT64_MAX: nothing in it is
  * wanted. */

@@ -1,0 +1,3 @@
+-- database: mariadb:10.1
+-- first: every.inc
+-- What every server has, without row metadata.

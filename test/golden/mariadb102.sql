@@ -1,0 +1,4 @@
+-- database: mariadb:10.2
+-- server: --log-bin-compress=1 --log-bin-compress-min-len=40 --binlog-annotate-row-events=0
+-- first: every.inc
+-- What every server has, without row metadata, and compressed.

@@ -1,0 +1,3 @@
+-- database: mysql:5.6
+-- first: every.inc
+-- What every server has, without row metadata: columns without names.
