@@ -108,7 +108,7 @@ programs := $(if $(wildcard cli/main.c),$(B)/millrace) $(if $(load_sources),$(B)
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all help units replays fuzzers benches demo check test fuzz sanitize servers faults faults-prove lint format bench memory install clean golden-update FORCE
+.PHONY: all help units replays fuzzers benches demo check test fuzz sanitize servers faults faults-prove types types-prove lint format bench memory install clean golden-update FORCE
 
 all: $(lib) $(programs) ## build everything that gets installed (the default)
 
@@ -150,6 +150,13 @@ fuzz: ## let libFuzzer at every decoder of foreign bytes: SECONDS=n each, TARGET
 
 sanitize: ## unit tests and the inputs that fuzzing keeps, under AddressSanitizer and UndefinedBehaviorSanitizer
 	@MAKEFLAGS= scripts/test --sanitize
+
+types: ## every type of every server, seen four ways: SEED=n VALUES=n DATABASE=mysql:8.0,mariadb:10.11
+	@scripts/setup --servers || [ $$? -eq 5 ]
+	@MAKEFLAGS= scripts/types run $(if $(SEED),--seed '$(SEED)') $(if $(VALUES),--values '$(VALUES)') $(if $(DATABASE),--database '$(DATABASE)')
+
+types-prove: ## build known mistakes in, one at a time: make types must find each
+	@MAKEFLAGS= scripts/types prove '$(SEED)'
 
 lint: ## layers, banned calls, sizes, style
 	@scripts/lint

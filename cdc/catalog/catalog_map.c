@@ -521,12 +521,25 @@ static uint8_t hidden_type(const struct builder *b, uint32_t column)
 	return 0;
 }
 
+/* 2: it is a YEAR(2). */
+static uint8_t short_year(const struct builder *b, uint32_t column)
+{
+	const struct catalog_hidden *h;
+
+	if (b->known != NULL)
+		return b->known->columns[column].precision;
+	h = b->captured ? find_hint(b, column) : NULL;
+	return h != NULL && strcmp(h->type, "year") == 0 ? 2 : 0;
+}
+
 /* What the column really is. A hint that doesn't fit is of another time: the column is plain. */
 static void take_hint(struct builder *b, uint32_t column)
 {
 	struct column *c = &b->shape->columns[column];
 	uint8_t hidden = hidden_type(b, column);
 
+	if (c->type == COLUMN_YEAR)
+		c->precision = short_year(b, column);
 	/* where the binlog doesn't say, the known shape has no collation for these types */
 	if (c->collation != COLLATION_BINARY && (b->known == NULL || c->collation != 0))
 		return;

@@ -3,7 +3,7 @@
  * A shape made here must equal the one that the table's TABLE_MAP gives (a test holds them against
  * each other for every type): the first copy reads rows by it, the stream goes on with the other.
  * What information_schema cannot show exactly is refused: it prints characters beyond the basic
- * plane in ENUM and SET labels as '?', and a newline like a backslash and an n.
+ * plane in ENUM and SET labels as '?'.
  *
  * Names are compared exactly here, whatever the server's collation for names found. */
 #include "cdc/catalog/catalog_priv.h"
@@ -130,8 +130,14 @@ static const struct sql_type *find_type(struct slice name)
 
 /* ---- ENUM and SET labels ---- */
 
-/* The next label of 'a','it''s': without quotes, doubled ones made single. false when there is
- * none. */
+/* A backslash and what follows it in a list of labels, whatever the SQL mode: append_unescaped() of
+ * the servers writes these four. */
+static uint8_t escaped(uint8_t c)
+{
+	return c == 'n' ? '\n' : c == 'r' ? '\r' : c == '0' ? '\0' : c;
+}
+
+/* The next label of 'a','it''s','\\': without quotes and escapes. false when there is none. */
 static bool next_label(struct slice list, size_t *at, struct buf *label)
 {
 	buf_reset(label);
@@ -144,6 +150,9 @@ static bool next_label(struct slice list, size_t *at, struct buf *label)
 			if (*at + 1 >= list.size || list.data[*at + 1] != '\'')
 				break;
 			(*at)++;
+		} else if (list.data[*at] == '\\' && *at + 1 < list.size) {
+			buf_add_u8(label, escaped(list.data[++*at]));
+			continue;
 		}
 		buf_add_u8(label, list.data[*at]);
 	}
@@ -157,7 +166,7 @@ static bool is_exact(const struct column *c, struct slice label)
 	bool beyond_basic = charset != CHARSET_ASCII && charset != CHARSET_LATIN1 &&
 			    charset != CHARSET_UTF8MB3 && charset != CHARSET_UCS2;
 
-	return memchr(label.data, '\\', label.size) == NULL &&
+	return memchr(label.data, '\0', label.size) == NULL &&
 	       !(beyond_basic && memchr(label.data, '?', label.size) != NULL);
 }
 
@@ -180,7 +189,7 @@ static int read_labels(const struct shape *s, struct column *c, struct slice lis
 	if (!exact)
 		return refuse(
 			s, c, e,
-			"a label with '?' or a backslash cannot be told from others in information_schema");
+			"a label with '?' or a NUL cannot be told from others in information_schema");
 	return 0;
 }
 
@@ -217,6 +226,9 @@ static void set_sizes(struct column *c, const struct sql_type *type, bool mysql,
 	case COLUMN_NEWDECIMAL:
 		c->precision = (uint8_t)number_of(row[CATALOG_FIELD_PRECISION]);
 		c->scale = (uint8_t)number_of(row[CATALOG_FIELD_SCALE]);
+		break;
+	case COLUMN_YEAR:
+		c->precision = slice_is(row[CATALOG_FIELD_FULL_TYPE], "year(2)") ? 2 : 0;
 		break;
 	case COLUMN_BIT:
 		c->bits = (uint16_t)number_of(row[CATALOG_FIELD_PRECISION]);
@@ -442,7 +454,7 @@ int catalog_read_hints(struct catalog *c, struct db *db, struct err *e)
 		    db,
 		    "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, DATA_TYPE, DATETIME_PRECISION"
 		    " FROM information_schema.COLUMNS WHERE DATA_TYPE IN ('uuid', 'inet4', 'inet6', 'vector')"
-		    " OR COLUMN_TYPE LIKE '%mariadb-5.3%'",
+		    " OR COLUMN_TYPE LIKE '%mariadb-5.3%' OR COLUMN_TYPE = 'year(2)'",
 		    &r, e) < 0)
 		return -1;
 	while ((rc = db_next(r, &row, e)) == 1)

@@ -143,8 +143,7 @@ static enum encode_result encode_same(const struct column *column, const struct 
 static enum encode_result encode_year(const struct column *column, const struct cell *cell,
 				      struct buf *out)
 {
-	(void)column;
-	write_long(out, cell->data[0] == 0 ? 0 : 1900 + cell->data[0]);
+	write_long(out, column_year(column, cell->data[0]));
 	return ENCODE_OK;
 }
 

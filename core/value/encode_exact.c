@@ -197,7 +197,7 @@ void encode_exact_text(const struct column *column, const struct cell *cell, str
 		put_decimal(column, cell, out);
 		return;
 	case COLUMN_YEAR:
-		buf_add_format(out, "%04d", cell->data[0] == 0 ? 0 : 1900 + cell->data[0]);
+		buf_add_format(out, "%04d", column_year(column, cell->data[0]));
 		return;
 	case COLUMN_DATE:
 	case COLUMN_TIME:

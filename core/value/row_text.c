@@ -146,12 +146,12 @@ static bool store_float(struct slice text, bool single, struct buf *image)
 	return true;
 }
 
-/* "2024", "0000"; YEAR(2) prints two digits, and 00 then stands for two different years. */
+/* "2024", "0000"; YEAR(2) prints two digits: 1970 to 2069, and no zero. */
 static bool store_year(struct slice text, struct buf *image)
 {
 	uint64_t v;
 
-	if (!parse_digits(text, &v) || (text.size == 2 && v == 0))
+	if (!parse_digits(text, &v))
 		return false;
 	if (text.size == 2)
 		v += v < 70 ? 2000 : 1900;

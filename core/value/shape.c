@@ -263,6 +263,8 @@ char *column_type_text(const struct column *c, char *out, size_t size)
 		n = snprintf(out, size, "decimal(%u,%u)%s", c->precision, c->scale, sign);
 	else if (c->type == COLUMN_BIT)
 		n = snprintf(out, size, "bit(%u)", c->bits);
+	else if (c->type == COLUMN_YEAR && c->precision == 2)
+		n = snprintf(out, size, "year(2)");
 	else if (c->type == COLUMN_VECTOR)
 		n = snprintf(out, size, "vector(%u)", c->size_max / 4);
 	else if (c->fraction > 0)

@@ -59,7 +59,7 @@ struct column {
 	/* VARCHAR, STRING, VECTOR: most bytes; UUID, INET4, INET6: all bytes; BLOB, JSON, GEOMETRY:
 	 * number of length bytes (1..4) */
 	uint32_t size_max;
-	uint8_t precision, scale; /* NEWDECIMAL */
+	uint8_t precision, scale; /* NEWDECIMAL; YEAR: precision 2 is YEAR(2), by a hint only */
 	uint8_t fraction;         /* TIME2, DATETIME2, TIMESTAMP2: fractional digits 0..6 */
 	uint16_t bits;            /* BIT: 1..64 */
 	uint8_t pack_bytes; /* ENUM: 1 or 2; SET: 1..8 bytes of the value; VECTOR: length bytes */
@@ -135,6 +135,14 @@ static inline size_t column_bytes_max(const struct column *c)
 		return UINT32_MAX >>
 		       (32 - 8 * (c->size_max >= 1 && c->size_max <= 4 ? c->size_max : 4));
 	return c->size_max;
+}
+
+/* The year that a YEAR's byte stands for. YEAR(2) has no year zero: 0 is 2000 there, as 100 is. */
+static inline int column_year(const struct column *c, uint8_t stored)
+{
+	if (stored == 0)
+		return c->precision == 2 ? 2000 : 0;
+	return 1900 + stored;
 }
 
 /* Character data or bytes: VARCHAR, CHAR, BINARY, BLOB, TEXT. */

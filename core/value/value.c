@@ -212,7 +212,7 @@ bool value_from_cell(const struct column *column, const struct cell *cell, struc
 	case COLUMN_NEWDECIMAL:
 		return from_decimal(column, cell, scratch, ret_value);
 	case COLUMN_YEAR:
-		*ret_value = of_int(cell->data[0] == 0 ? 0 : 1900 + cell->data[0]);
+		*ret_value = of_int(column_year(column, cell->data[0]));
 		return true;
 	case COLUMN_DATE:
 	case COLUMN_TIME:

@@ -367,6 +367,55 @@ START_TEST(test_hidden_type)
 }
 END_TEST
 
+/* No TABLE_MAP says how many digits a YEAR has, and YEAR(2) has no year zero. */
+START_TEST(test_short_year)
+{
+	static const struct col year = { "y", COLUMN_YEAR, "", 0, 1, 0 };
+	struct column two = hinted(&year, "y", "year"), four = hinted(&year, "z", "year");
+
+	ck_assert(column_year(&two, 0) == 2000 && column_year(&two, 100) == 2000);
+	ck_assert(column_year(&four, 0) == 0 && column_year(&four, 100) == 2000);
+}
+END_TEST
+
+/* The labels of a column as information_schema prints its type, joined by '|'; NULL: refused. */
+static const char *labels_of(const char *full_type, uint64_t collation)
+{
+	static char text[100];
+	struct shape *s = shape_new("d", "t", 1);
+	struct slice row[CATALOG_FIELD_COUNT] = { 0 };
+	struct err e = ERR_INIT;
+	char id[20];
+	bool taken;
+
+	snprintf(id, sizeof(id), "%d", (int)collation);
+	row[CATALOG_FIELD_NAME] = slice_str("e");
+	row[CATALOG_FIELD_TYPE] = slice_str(full_type[0] == 'e' ? "enum" : "set");
+	row[CATALOG_FIELD_FULL_TYPE] = slice_str(full_type);
+	row[CATALOG_FIELD_COLLATION] = slice_str("some_ci");
+	row[CATALOG_FIELD_COLLATION_ID] = slice_str(id);
+	taken = catalog_take_column(s, &s->columns[0], "8.0.31", row, &e) == 0;
+	text[0] = '\0';
+	for (uint16_t i = 0; i < s->columns[0].label_count; i++)
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s", i ? "|" : "",
+			 s->columns[0].labels[i]);
+	shape_unref(s);
+	return taken ? text : NULL;
+}
+
+/* As the servers print them: a backslash, a newline, a return and a NUL escaped, quotes doubled. */
+START_TEST(test_labels)
+{
+	ck_assert_str_eq(labels_of("enum('a','it''s','','a,b')", 45), "a|it's||a,b");
+	ck_assert_str_eq(labels_of("enum('\\\\','\\n','\\\\n','\\r','\\\\''','\t')", 45),
+			 "\\|\n|\\n|\r|\\'|\t");
+	ck_assert_str_eq(labels_of("set('?','x')", 8), "?|x");
+	ck_assert_ptr_null(
+		labels_of("set('?','x')", 45)); /* or a character beyond the first 65536 */
+	ck_assert_ptr_null(labels_of("enum('\\0')", 8));
+}
+END_TEST
+
 /* To MariaDB a GEOMETRY has a character set, to MySQL a VECTOR has one. */
 START_TEST(test_servers_differ)
 {
@@ -462,6 +511,8 @@ int main(void)
 	unit_test(s, test_refused);
 	unit_test(s, test_no_names);
 	unit_test(s, test_hidden_type);
+	unit_test(s, test_short_year);
+	unit_test(s, test_labels);
 	unit_test(s, test_servers_differ);
 	unit_test_slow(s, test_damaged, 60);
 	unit_test_slow(s, test_many_tables, 60);
