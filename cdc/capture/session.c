@@ -67,6 +67,7 @@ static int group_end(struct session *s, struct err *e)
 	s->bytes_total += group_take_bytes(s->group);
 	(void)snprintf(s->file, sizeof(s->file), "%s", group_file(s->group)); /* same size */
 	s->file_position = group_file_position(s->group);
+	s->file_created = s->mysql ? group_file_created(s->group) : 0;
 	group_reset(s->group);
 	return 0;
 }

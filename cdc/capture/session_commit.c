@@ -22,6 +22,7 @@ static void fill_position(struct session *s, struct position_record *p)
 		.fingerprint = buf_cstr(&s->fingerprint),
 		.file = s->file,
 		.file_position = (int64_t)s->file_position,
+		.file_created = s->file_created,
 		.prepared = s->prepared,
 		.prepared_count = s->prepared_count,
 	};

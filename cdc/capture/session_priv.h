@@ -59,6 +59,7 @@ struct session {
 	struct buf fingerprint;
 	char file[512];
 	uint64_t file_position;
+	uint32_t file_created; /* seconds of the source's clock; 0: not known */
 
 	/* The source transaction in hand. */
 	char open_gtid[GTID_ID_SIZE]; /* it was cut: the part up to open_changes is delivered; ""

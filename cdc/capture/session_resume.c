@@ -132,6 +132,7 @@ int session_resume(struct session *s, const struct position_record *position,
 		return -1;
 	(void)snprintf(s->file, sizeof(s->file), "%s", position->file); /* same size */
 	s->file_position = (uint64_t)position->file_position;
+	s->file_created = (uint32_t)position->file_created;
 	s->seq = position->seq;
 	s->commit_us = position->commit_us;
 	s->bytes_total = position->bytes_total;

@@ -330,6 +330,7 @@ int session_source_move(struct session *s, const struct gtid_set *present, struc
 	gtid_set_copy(&s->gtid_set, present);
 	s->file[0] = '\0';
 	s->file_position = 0;
+	s->file_created = 0;
 	buf_reset(&s->gtid_text);
 	gtid_set_text(&s->gtid_set, &s->gtid_text);
 	log_warning("capture", "goes on at the source's present, %s: every table is compared",

@@ -3,10 +3,10 @@
  * By GTID, sets tell: what it has executed must hold our position, and our position what it has
  * purged. A set that was begun anew (RESET MASTER) names new transactions by old numbers: that is
  * noticed because it lacks ours, as long as it has not come so far again, and because the file that
- * we read last is gone, or begins behind transactions that we never saw.
+ * we read last is gone, begins behind transactions that we never saw, or was begun at another time.
  *
- * By place, the place is of one server: it must be the one that we read, and the file be there, at
- * least as long as we have read it. */
+ * By place, the place is of one server: it must be the one that we read, and the file be there,
+ * begun when it was and at least as long as we have read it. */
 #include "cdc/capture/session_priv.h"
 
 #include "cdc/capture/source_binlogs.h"
@@ -85,6 +85,21 @@ static int refuse_reset(struct db *db, const struct position_record *position, c
 	return session_source_refuse(e);
 }
 
+/* Two files of one name: they were begun at different times. */
+static int check_created(struct session *s, struct db *db, const struct position_record *position,
+			 struct err *e)
+{
+	uint32_t created;
+
+	if (position->file_created == 0)
+		return 0;
+	if (source_binlogs_created(&s->chosen, position->file, &created, e) < 0)
+		return -1;
+	return created == position->file_created
+		       ? 0
+		       : refuse_reset(db, position, "that file was begun at another time", e);
+}
+
 /* ---- by GTID -------------------------------------------------------------------------------- */
 
 /* The file that we read last, if it is the server that we read: gone before its time, or begun
@@ -110,6 +125,8 @@ static int check_file(struct session *s, struct db *db, const struct position_re
 	rc = gtid_set_parse(slice_str(info), &before, e);
 	if (rc == 0 && !gtid_set_contains_set(&s->gtid_set, &before))
 		rc = refuse_reset(db, position, "that file begins behind others", e);
+	if (rc == 0)
+		rc = check_created(s, db, position, e);
 	free(info);
 	gtid_set_done(&before);
 	return rc;
@@ -152,7 +169,9 @@ static int check_place(struct session *s, struct db *db, const struct position_r
 	if (source_binlogs_read(db, s->gtid_set.file, &binlogs, e) < 0)
 		return -1;
 	if (binlogs.has_file && binlogs.file_size >= (int64_t)s->gtid_set.offset)
-		return 0;
+		return strcmp(position->file, s->gtid_set.file) == 0
+			       ? check_created(s, db, position, e)
+			       : 0;
 	if (binlogs.has_file)
 		return refuse_reset(db, position, "that file is shorter now", e);
 	if (binlogs.first[0] != '\0' && gtid_file_compare(s->gtid_set.file, binlogs.first) > 0)

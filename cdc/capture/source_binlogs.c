@@ -1,6 +1,8 @@
-/* source_binlogs.c - SHOW BINARY LOGS, and the head of one file by SHOW BINLOG EVENTS. */
+/* source_binlogs.c - SHOW BINARY LOGS, and the head of one file by SHOW BINLOG EVENTS, or as a
+ * stream. */
 #include "cdc/capture/source_binlogs.h"
 
+#include "cdc/binlog/event.h"
 #include "core/base/mem.h"
 
 #include <stdio.h>
@@ -70,4 +72,32 @@ int source_binlogs_info(struct db *db, const char *file, const char *type, char 
 	}
 	*ret_info = info != NULL ? info : xstrdup("");
 	return 0;
+}
+
+#define HEAD_OFFSET 4 /* behind the magic number */
+#define HEAD_EVENTS 10
+
+int source_binlogs_created(const struct settings *settings, const char *file, uint32_t *ret_created,
+			   struct err *e)
+{
+	struct db_dump_options options = { .file = file,
+					   .offset = HEAD_OFFSET,
+					   .heartbeat_ms = settings->source_read_timeout_ms / 4 };
+	struct event_header header = { 0 };
+	struct db *db = NULL;
+	struct slice packet;
+	int rc = db_open(settings, DB_TEXT_UTF8, &db, e) < 0 ? -1 : db_dump(db, &options, e);
+
+	for (int i = 0; rc == 0 && header.type != EVENT_FORMAT_DESCRIPTION; i++) {
+		rc = db_dump_next(db, &packet, e);
+		if (rc == 0)
+			rc = event_header_read(packet, &header, e);
+		if (rc == 0 && i == HEAD_EVENTS)
+			rc = err_data(e, "binlog file %s begins without a format description",
+				      file);
+	}
+	db_close(db);
+	if (rc == 0)
+		*ret_created = header.timestamp;
+	return rc;
 }

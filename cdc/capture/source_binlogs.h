@@ -3,6 +3,7 @@
 #define CDC_CAPTURE_SOURCE_BINLOGS_H
 
 #include "core/base/gtid.h"
+#include "core/base/settings.h"
 #include "core/mysql/db.h"
 
 #include <stdbool.h>
@@ -20,5 +21,9 @@ int source_binlogs_read(struct db *db, const char *file, struct source_binlogs *
  * by the caller. */
 int source_binlogs_info(struct db *db, const char *file, const char *type, char **ret_info,
 			struct err *e);
+/* When the file was begun, in seconds of the server's clock: the time of its FORMAT_DESCRIPTION. On
+ * a connection of its own. */
+int source_binlogs_created(const struct settings *settings, const char *file, uint32_t *ret_created,
+			   struct err *e);
 
 #endif

@@ -138,6 +138,11 @@ const char *group_file(const struct group *g)
 	return g->file;
 }
 
+uint32_t group_file_created(const struct group *g)
+{
+	return g->file_created;
+}
+
 void group_by_place(struct group *g, bool by_place)
 {
 	g->by_place = by_place;
@@ -396,6 +401,7 @@ static int scan_format(struct group *g, const struct event *ev, struct err *e)
 {
 	if (event_format_read(ev, &g->format, e) < 0)
 		return -1;
+	g->file_created = ev->header.timestamp;
 	catalog_server(g->catalog, g->format.server_version);
 	if (g->format.created != 0) {
 		catalog_reset(g->catalog);

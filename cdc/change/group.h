@@ -116,5 +116,7 @@ int64_t group_take_bytes(struct group *g);
 /* Binlog file of the last ROTATE, "" before; and the end of the last event that names one. */
 const char *group_file(const struct group *g);
 uint64_t group_file_position(const struct group *g);
+/* When that file was begun, in seconds of the source's clock; 0 before its FORMAT_DESCRIPTION. */
+uint32_t group_file_created(const struct group *g);
 
 #endif

@@ -53,6 +53,7 @@ struct group {
 	int64_t bytes;
 	char file[GTID_FILE_MAX + 1];
 	uint64_t file_position;
+	uint32_t file_created;
 	struct payload *payload; /* NULL until there was one */
 	bool in_payload;         /* what is scanned just now goes away with the next event */
 

@@ -89,7 +89,7 @@ struct position_record {
 	size_t copy_count;
 	const char *fingerprint;
 	const char *file; /* file and position are the truth where gtid_set is ""; else "" */
-	int64_t file_position;
+	int64_t file_position, file_created;
 	struct position_prepared *prepared;
 	size_t prepared_count;
 	struct records_memory *memory;

@@ -88,6 +88,7 @@ static const struct member position_members[] = {
 	FIELD(position_record, TEXT, fingerprint),
 	FIELD(position_record, TEXT, file),
 	FIELD(position_record, LONG, file_position),
+	FIELD(position_record, LONG, file_created),
 	MANY(position_record, prepared, prepared_count, position_prepared),
 };
 

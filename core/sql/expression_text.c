@@ -42,6 +42,9 @@ static const struct collation_rule rules[] = {
 	{ 1174, TEXT_FOLDED },    { 1184, TEXT_FOLDED },    { 1206, TEXT_FOLDED },
 	{ 1216, TEXT_FOLDED },    { 1238, TEXT_FOLDED },    { 1248, TEXT_FOLDED },
 	{ 1270, TEXT_FOLDED },
+	/* utf8mb4_0900_ai_ci, as_cs, as_ci, bin: MySQL 8's own default is the first */
+	{ 255, TEXT_FOLDED },     { 278, TEXT_CASED },      { 305, TEXT_FOLDED },
+	{ 309, TEXT_EXACT },
 };
 
 /* At most 18 characters: EXPLAIN shows no more, and expression.c looks for them there. */

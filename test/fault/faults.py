@@ -38,12 +38,14 @@ class Batch:
         self.missed, self.found = Counter(), Counter()
         self.failed, self.seconds = [], []
         self.figures = [0, 0, 0]                # transactions, changes, records
+        self.databases = Counter()
         self.begun = time.monotonic()
 
     def add(self, result):
         for window, fault in result["struck"]:
             self.struck[window][fault] += 1
         self.missed.update(result["missed"])
+        self.databases[result["database"]] += 1
         self.found.update(result["found"])
         self.seconds.append(result["seconds"])
         self.figures = [a + b for a, b in zip(self.figures, result["figures"])]
@@ -74,6 +76,7 @@ class Batch:
         if self.failed:
             say("failed: " + " ".join(f"SEED={s}" for s in self.failed))
         off = [name for name, value in on.items() if not value]
+        say("on " + ", ".join(f"{d} {n}" for d, n in self.databases.most_common()))
         say(f"faults: {ran} runs, " + ", ".join(f"{self.found[k]} {k}" for k in judge.Problems.KINDS) + (f" (off: {', '.join(off)})" if off else ""))
         return not self.failed and not never
 
@@ -85,7 +88,7 @@ def batch(o, on, lanes, folder):
 
     def job():
         seed = next(seeds, None)
-        return seed is not None and {"seed": seed, "program": program, "keep": str(o.keep), "keep_all": o.keep_all} or None
+        return seed is not None and {"seed": seed, "database": o.database or world.database_of(seed), "program": program, "keep": str(o.keep), "keep_all": o.keep_all} or None
 
     lanes.work(job, lambda _, result: figures.add(result))
     return figures.tell(on, o.lanes)
@@ -107,7 +110,7 @@ class Proof:
         bug = min(open_ones, key=lambda b: self.given[b])
         self.begun.setdefault(bug, time.monotonic())
         self.given[bug] += 1
-        return {"seed": self.o.seed + self.given[bug] - 1, "program": self.programs[bug], "keep": str(ROOT / "build" / f"bug-{bug}" / "kept"),
+        return {"seed": self.o.seed + self.given[bug] - 1, "database": "mariadb:10.11", "program": self.programs[bug], "keep": str(ROOT / "build" / f"bug-{bug}" / "kept"),
                 "keep_all": False, "bug": bug}
 
     def result(self, job, result):
@@ -140,6 +143,7 @@ def main():
     words.add_argument("--verbose", action="store_true", help="with --prove: show the green runs too")
     words.add_argument("--off", default="", help="ingredients to leave out")
     words.add_argument("--on", default="", help="ingredients to try that are off by default")
+    words.add_argument("--database", help="of all runs, as scripts/databases.txt calls it; else by the seed, one in ten on MySQL")
     words.add_argument("--lane", type=int, help="be this lane: lane.py")
     o = words.parse_args()
     on = dict(world.INGREDIENTS)

@@ -1,6 +1,6 @@
 """What was delivered against what happened: every demand that DESIGN 8 makes, for one run.
 
-Truth is a model of the tables, moved from one source transaction to the next by what mariadb-binlog says (witness.py). Every
+Truth is a model of the tables, moved from one source transaction to the next by what the server's own binlog tool says (witness.py). Every
 record of a row topic has one place in that history: its source transaction, in the order of the commits topic. Then, for
 each key: the first record is a copied row as the table had it at the copy's place, or the insert; from there on each
 change of the history is one record, in order, field by field, and there is no other. What a copy may leave out is what
@@ -13,9 +13,11 @@ import itertools
 import re
 import sqlite3
 
+import gtids
 import world
 from harness import run_sql
 
+GTID = re.compile(r"\d+-\d+-\d+|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}:(?:\w+:)?\d+")
 MOST = 12   # problems told of each kind
 
 
@@ -142,9 +144,9 @@ class Truth:
                 self.rows[table][key] = row
 
     def place_of(self, gtid_set):
-        """The last transaction in a set of one domain."""
-        end = int(gtid_set.split("-")[2])
-        return sum(int(g.split("-")[2]) <= end for g in self.gtids[1:])
+        """The last transaction in a set, of one domain or of MySQL's."""
+        have = gtids.gtid_set(gtid_set)
+        return sum(gtids.contains(have, gtids.gtid_set(g)) for g in self.gtids[1:])
 
     def at(self, table, key, place):
         """The row right behind the transaction at `place`."""
@@ -251,7 +253,7 @@ class Commits:
             if gtid in seen:
                 problems.add("repeated", f"transaction {gtid} stands twice in the commits")
             seen.add(gtid)
-            if ":" in gtid:
+            if not GTID.fullmatch(gtid):        # of a copy
                 out.append((first, last, gtid, None))
                 self.earliest[gtid] = place
                 continue

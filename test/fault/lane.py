@@ -1,6 +1,6 @@
 """Lanes: runs side by side, each lane a process of its own with servers of its own, so that no fault of one meets a neighbour.
 
-The batch hands a lane one job after the other as a line of JSON, {"seed", "program", "keep", "keep_all"}, and gets one line back
+The batch hands a lane one job after the other as a line of JSON, {"seed", "database", "program", "keep", "keep_all"}, and gets one line back
 for each. A lane whose standard input ends stops its servers and ends.
 """
 import json
@@ -24,9 +24,9 @@ def report(run, seed, kept, took):
     steps = [b[1] - a[1] for a, b in zip(run.marks, [*run.marks[1:], ("", run.begun + took)])]
     phases = f"{took:.1f} s ({' '.join(f'{m[0]} {s:.1f}' for m, s in zip(run.marks, steps))})"
     if run.problems:
-        return [f"run {seed} FAILED after {phases}, kept in {kept}; again: make faults SEED={seed} RUNS=1",
+        return [f"run {seed} on {run.servers.database} FAILED after {phases}, kept in {kept}; again: make faults SEED={seed} RUNS=1",
                 *[f"      {line}" for line in run.notes], *[f"   {line[:1500]}" for line in run.problems.lines()]]
-    return [f"run {seed}: {phases}, {len(run.saw.transactions)} transactions, {run.judge.records} records, " +
+    return [f"run {seed}{'' if run.site.source == 'mariadb' else ' on ' + run.servers.database}: {phases}, {len(run.saw.transactions)} transactions, {run.judge.records} records, " +
             ", ".join(f"{f} in {w}" for w, f in run.struck) + (f"; missed {', '.join(run.missed)}" if run.missed else "")]
 
 
@@ -44,7 +44,7 @@ def one(site, folder, on, seed, keep, keep_all=False):
     except Exception:
         run.problems.add("wrong", "the run broke off: " + traceback.format_exc())
     took = time.monotonic() - run.begun
-    out = {"seed": seed, "red": bool(run.problems), "found": run.problems.counts(), "seconds": took, "struck": run.struck, "missed": run.missed,
+    out = {"seed": seed, "database": site.servers.database, "red": bool(run.problems), "found": run.problems.counts(), "seconds": took, "struck": run.struck, "missed": run.missed,
            "lines": [], "figures": [0, 0, 0]}
     if hasattr(run, "saw"):
         out["figures"] = [len(run.saw.transactions), sum(len(t.changes) for t in run.saw.transactions), run.judge.records]
@@ -76,11 +76,12 @@ def serve(on, lane):
             for line in sys.stdin:
                 job = json.loads(line)
                 site = site or Site(Path(folder), lane)
+                site.use(job["database"])
                 harness.MILLRACE = Path(job["program"])
                 print(json.dumps(one(site, Path(folder), on, job["seed"], Path(job["keep"]), job["keep_all"])), flush=True)
         finally:
             if site:
-                site.servers.stop()
+                site.stop()
 
 
 def end_once(*_):

@@ -17,7 +17,7 @@ import plan
 import witness
 import world
 import writers
-from harness import Reader, Servers, Setup, contains, gtid_set, run_sql, source_position, wait_until, with_lists
+from harness import ROOT, Reader, Servers, Setup, contains, gtid_set, run_sql, source_position, wait_until, with_lists
 from process import WINDOW_OF, WINDOWS, Instance
 from proxy import Proxy
 
@@ -45,21 +45,54 @@ class Site:
     """The servers of one lane; runs follow each other on them."""
 
     def __init__(self, folder, lane):
-        self.lane = lane
-        self.servers = Servers(folder / "servers", "--brokers", "3", "--kafka-option=group.min.session.timeout.ms=1000")
-        self.script, self.folder = self.servers.script, self.servers.folder
+        self.lane, self.place, self.databases = lane, folder, {}
+        self.brokers = Servers(folder / "servers", "--brokers", "3", "--kafka-option=group.min.session.timeout.ms=1000")
+        self.databases[self.brokers.database] = self.brokers
+        self.use(self.brokers.database)
+
+    def use(self, database):
+        """Runs from here on are on this one, of which there is one beside the brokers' own at most."""
+        if database not in self.databases:
+            for other in [d for d, made in self.databases.items() if made is not self.brokers]:
+                self.databases.pop(other).stop()
+            made = Servers(self.place / database.replace(":", "-"), database=database, kafka=False)
+            made.bootstrap = self.brokers.bootstrap
+            self.databases[database] = made
+        self.servers = self.databases[database]
+        self.source = self.servers.engine
+
+    def home_of(self, what):
+        return self.servers if what == self.source else self.brokers
 
     def pid(self, what):
-        """Of a server: mariadb or kafka:N."""
-        return int((Path(self.servers.env["SERVERS_HOME"]) / what.replace(":", "/") / "pid").read_text())
+        """Of a server: mariadb, mysql or kafka:N."""
+        return int((Path(self.home_of(what).env["SERVERS_HOME"]) / what.replace(":", "/") / "pid").read_text())
+
+    def kill(self, what):
+        self.home_of(what).script("kill", self.home_of(what).folder, what)
+
+    def restart(self, what):
+        self.home_of(what).script("restart", self.home_of(what).folder, what)
+
+    def start_source(self):
+        self.servers.script("start", self.servers.folder, "--database", self.servers.database)
 
     def heal(self):
-        self.script("start", self.folder, "--mariadb", "--kafka")
+        self.start_source()
+        self.brokers.script("start", self.brokers.folder, "--kafka")
+
+    def binlog_tool(self):
+        """MySQL's own reads the files of every MySQL, and comes with the newest."""
+        return "mariadb-binlog" if self.source == "mariadb" else ROOT / "build" / "servers" / "mysql-9.7" / "mysqlbinlog"
+
+    def stop(self):
+        for made in self.databases.values():
+            made.stop()
 
 
 class Run:
     def __init__(self, site, seed, folder, on):
-        self.site, self.servers, self.seed, self.folder, self.on = site, site.servers, seed, folder, world.of_run(on, seed)
+        self.site, self.servers, self.seed, self.folder, self.on = site, site.servers, seed, folder, world.of_run(on, seed, site.source)
         self.random = random.Random(seed)
         self.db = self.name = f"f{seed}x{os.getpid()}"
         self.notes, self.struck, self.missed = [], [], []
@@ -82,9 +115,11 @@ class Run:
         run_sql(self.connection, "FLUSH BINARY LOGS")
         self.first_file = run_sql(self.connection, "SHOW MASTER STATUS")[0][0]
         run_sql(self.connection, *world.create(self.db, self.on, self.random))
+        if self.site.source == "mysql":     # before the sessions begin: they take it from there
+            run_sql(self.connection, f"SET GLOBAL binlog_transaction_compression = {self.random.choice(('ON', 'OFF'))}")
         self.plan = plan.make(self.seed, self.on, self.random.choice((80, 120, 160)))
         (self.folder / "plan.sql").write_text(plan.text(self.plan))
-        self.proxy = Proxy("127.0.0.1", int(self.servers.env["DATABASE_PORT"]))
+        self.proxy = Proxy("127.0.0.1", int(self.servers.env["DATABASE_PORT"]), protocol="blind")     # it only cuts
         r = self.random
         settings = {"source.host": "127.0.0.1", "source.port": self.proxy.port, "kafka.replication": 3, "kafka.schemas_topic": f"{self.name}._schemas",
                     "kafka.timeout": "10s", "capture.memory": "8MB", "capture.commit_bytes": r.choice(("64k", "256k", "1MB")),
@@ -274,12 +309,12 @@ class Run:
             self.join_healers()
         self.source_down = True
         if what == "stop":
-            pid = self.site.pid("mariadb")
+            pid = self.site.pid(self.site.source)
             os.kill(pid, signal.SIGSTOP)
             self.later(seconds, lambda: os.kill(pid, signal.SIGCONT))
             return
-        self.site.script("kill", self.site.folder, "mariadb")
-        self.later(seconds / 3, lambda: self.site.script("start", self.site.folder, "--mariadb"))
+        self.site.kill(self.site.source)
+        self.later(seconds / 3, self.site.start_source)
 
     def broker(self, what, seconds):
         if self.broker_down:
@@ -291,8 +326,8 @@ class Run:
             os.kill(pid, signal.SIGSTOP)
             self.later(seconds + 1, lambda: os.kill(pid, signal.SIGCONT))
             return
-        self.site.script("kill", self.site.folder, f"kafka:{number}")
-        self.later(seconds, lambda: self.site.script("restart", self.site.folder, f"kafka:{number}"))
+        self.site.kill(f"kafka:{number}")
+        self.later(seconds, lambda: self.site.restart(f"kafka:{number}"))
 
     def later(self, seconds, what):
         def wait():
@@ -430,7 +465,7 @@ class Run:
 
     def check(self):
         files = sorted(Path(self.servers.env["DATABASE_DATADIR"]).glob("binlog.[0-9]*"))
-        saw = witness.read([f for f in files if f.name >= self.first_file], self.db)
+        saw = witness.read([f for f in files if f.name >= self.first_file], self.db, self.site.binlog_tool())
         truth = judge.Truth(saw, self.db, world.captured(self.on))
         self.reader.read_all(f"{self.name}.")
         j = judge.Judge(self.reader, self.name, self.db, self.on, self.problems)

@@ -1,4 +1,5 @@
-"""What happened on the source, told by somebody else: the text of mariadb-binlog, read into source transactions.
+"""What happened on the source, told by somebody else: the text of the server's own mariadb-binlog or mysqlbinlog, read into
+source transactions.
 
 Nothing of Millrace takes part. Groups that end in ROLLBACK, ranges that a ROLLBACK TO took back, and groups that a crash
 of the server left without an end are dropped here; rows of an XA transaction count where its XA COMMIT stands.
@@ -31,6 +32,7 @@ COLUMN = re.compile(r"^# (?:Columns\(| +)`([^`]*)` (.*?)(?:,|\))?$")
 ROW = re.compile(r"^### (INSERT INTO|UPDATE|DELETE FROM) `([^`]*)`\.`([^`]*)`")
 VALUE = re.compile(r"^###   @(\d+)=(.*)$")
 XID = re.compile(r"^XA (START|BEGIN|END|PREPARE|COMMIT|ROLLBACK) (X'[0-9a-f]*',X'[0-9a-f]*',\d+)", re.I)
+NEXT = re.compile(r"^SET @@SESSION\.GTID_NEXT= '([0-9a-f-]{36}:(?:\w+:)?\d+)'/\*!\*/;$")      # MySQL says it behind its event
 SAVEPOINT = re.compile(r"^(SAVEPOINT|ROLLBACK TO|RELEASE SAVEPOINT) (?:SAVEPOINT )?`?([^`\s]*)`?$", re.I)
 
 
@@ -51,7 +53,7 @@ def value_of(text, kind):
 
 
 class Witness:
-    """Reads the lines of mariadb-binlog once; self.transactions then holds what committed, in order."""
+    """Reads the tool's lines once; self.transactions then holds what committed, in order."""
 
     def __init__(self, lines, db):
         self.db, self.transactions = db, []
@@ -83,6 +85,10 @@ class Witness:
             return self.event(m[1])
         if line.startswith("#"):
             return None
+        m = NEXT.match(line)
+        if m:
+            self.gtid = m[1]
+            return None
         if line == "/*!*/;":
             statement, self.statement = self.statement, None
             return self.query(statement.strip()) if statement is not None else None
@@ -98,7 +104,11 @@ class Witness:
     def event(self, what):
         self.columns = None
         self.statement = None
-        if what.startswith("GTID "):
+        if what.startswith("GTID\t"):
+            if self.gtid:
+                self.torn += 1
+            self.reset()
+        elif what.startswith("GTID "):
             if self.gtid:
                 self.torn += 1
             self.reset(what.split()[1], "ddl" in what)
@@ -107,7 +117,7 @@ class Witness:
             self.statement = ""
         elif what.startswith("Xid ="):
             self.end(True)
-        elif what.startswith("XID ="):      # ends the group of an XA PREPARE
+        elif what.startswith(("XID =", "XA ")):     # ends the group of an XA PREPARE
             self.statement = ""
         elif what.startswith("Start: binlog"):
             if self.gtid:
@@ -198,11 +208,11 @@ class Witness:
         self.reset()
 
 
-def read(files, db):
+def read(files, db, tool="mariadb-binlog"):
     """files: binlog files of the server, in order."""
-    process = subprocess.Popen(["mariadb-binlog", "--no-defaults", "-v", "--base64-output=decode-rows", "--print-table-metadata", *map(str, files)],
+    process = subprocess.Popen([str(tool), "--no-defaults", "-v", "--base64-output=decode-rows", "--print-table-metadata", *map(str, files)],
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace")
     witness = Witness(process.stdout, db)
     said = process.stderr.read()
-    assert process.wait() == 0, f"mariadb-binlog: {said}"
+    assert process.wait() == 0, f"{tool}: {said}"
     return witness

@@ -57,9 +57,17 @@ def order(table, key):
     return tuple(k.upper() for k in key) if table == "ci" else key
 
 
-def of_run(on, seed):
+MYSQLS = ("mysql:8.0", "mysql:9.7")
+
+
+def database_of(seed):
+    """Every tenth run is on MySQL, every fortieth on its newest."""
+    return "mariadb:10.11" if seed % 10 != 7 else MYSQLS[seed % 40 == 37]
+
+
+def of_run(on, seed, engine="mariadb"):
     """What this run's history holds."""
-    return {**on, "at-least-once": on["at-least-once"] and seed % 4 == 3, "parked": on["parked"] and seed % 5 == 0,
+    return {**on, "outside": engine == "mariadb", "at-least-once": on["at-least-once"] and seed % 4 == 3, "parked": on["parked"] and seed % 5 == 0,
             "leaves": on["leaves"] and (on["truncate"] or on["drop"])}
 
 

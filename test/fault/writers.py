@@ -4,7 +4,9 @@ import time
 
 import pymysql
 
-REFUSED = {1062, 1205, 1213, 1451, 1452, 1054, 1091, 1146, 1412, 1050, 1060, 1061, 1399, 1397, 1020, 1136, 1264, 1305, 1051, 1402, 1613, 1614}
+from dialect import translate
+
+REFUSED = {1062, 1205, 1213, 1451, 1452, 1054, 1091, 1146, 1412, 1050, 1060, 1061, 1399, 1397, 1020, 1136, 1264, 1305, 1051, 1402, 1613, 1614, 1785, 1787}
 
 
 class Writer(threading.Thread):
@@ -42,6 +44,9 @@ class Writer(threading.Thread):
                 self.connection = self.servers.connect(database=self.db, connect_timeout=60)
                 with self.connection.cursor() as cursor:
                     cursor.execute("SET innodb_lock_wait_timeout = 1")
+                    if "MariaDB" not in self.connection.get_server_info():
+                        # what is prepared keeps its tables from any DDL there, and the session that would end it waits, too
+                        cursor.execute("SET lock_wait_timeout = 1")
             except (pymysql.err.Error, OSError):
                 self.close()
                 if time.monotonic() > give_up:
@@ -63,7 +68,7 @@ class Writer(threading.Thread):
                 self.refused += 1
                 self.take_back(kind, end)
             elif isinstance(error, (pymysql.err.OperationalError, pymysql.err.InterfaceError, pymysql.err.InternalError, OSError)) and \
-                    code in (0, 1053, 1927, 2006, 2013, 2014, 1152, 1927, 1317) or isinstance(error, OSError):
+                    code in (0, 1053, 1927, 2006, 2013, 2014, 1152, 1317, 3169) or isinstance(error, OSError):
                 self.lost += 1
                 self.close()
             else:
@@ -89,22 +94,22 @@ class Writer(threading.Thread):
             self.close()
         return None
 
-    def txn(self, cursor, statements, end):
-        cursor.execute("BEGIN")
+    def say(self, cursor, statements):
         for statement in statements:
-            cursor.execute(statement)
-        cursor.execute(end)
+            for said in translate(self.connection, statement):
+                cursor.execute(said)
+
+    def txn(self, cursor, statements, end):
+        self.say(cursor, ["BEGIN", *statements, end])
 
     def bare(self, cursor, statements, end):
-        for statement in statements:
-            cursor.execute(statement)
+        self.say(cursor, statements)
 
     def xa(self, cursor, statements, end):
         how, name = end
         name = f"'{self.db}','{name}'"
         cursor.execute(f"XA START {name}")
-        for statement in statements:
-            cursor.execute(statement)
+        self.say(cursor, statements)
         cursor.execute(f"XA END {name}")
         if how == "one-phase":
             cursor.execute(f"XA COMMIT {name} ONE PHASE")

@@ -3,26 +3,19 @@ import itertools
 import os
 import shutil
 import subprocess
-import tempfile
 import time
-from pathlib import Path
 
 import pytest
 
-from harness import ROOT, Servers, Setup, run_sql
+from harness import ROOT, Setup, run_sql, servers_of
 
 counter = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
 def servers():
-    with tempfile.TemporaryDirectory(prefix="millrace-integ-") as folder:
-        os.chmod(folder, 0o755)
-        s = Servers(Path(folder) / "servers", database=os.environ.get("MILLRACE_DATABASE", "mariadb:10.11"))
-        try:
-            yield s
-        finally:
-            s.stop()
+    with servers_of(os.environ.get("DATABASE") or "mariadb:10.11") as made:
+        yield made
 
 
 @pytest.fixture

@@ -1,14 +1,16 @@
 """MariaDB's words in a test's statements as MySQL has them, so that one test serves both.
 
-Only what the suites use: sequences as tables, the names of statements and variables that differ, SET STATEMENT, Aria (MyISAM is
+Only what the suites use: sequences as tables, CREATE OR REPLACE, the names of statements and variables that differ, SET STATEMENT, Aria (MyISAM is
 as much without transactions). What has no counterpart, GTID domains, is left out.
 """
 import re
 
 SEQUENCE = re.compile(r"\bseq_(\d+)_to_(\d+)\b(?! *\.)")
 STATEMENT = re.compile(r"SET STATEMENT (\w+) *= *(\S+) FOR (.*)", re.S)
+REPLACED = re.compile(r"CREATE OR REPLACE TABLE (\S+) (.*)", re.S)
 PLAIN = [(re.compile(r"@@(?:GLOBAL\.)?gtid_(?:binlog|current)_pos\b", re.I), "@@GLOBAL.gtid_executed"),
          (re.compile(r"\bENGINE *= *Aria\b", re.I), "ENGINE = MyISAM"),
+         (re.compile(r"\bDROP COLUMN IF EXISTS\b", re.I), "DROP COLUMN"),
          (re.compile(r"^SET (?:SESSION )?gtid_domain_id\b.*", re.S), "DO 0")]
 SINCE_8_2 = [("SHOW MASTER STATUS", "SHOW BINARY LOG STATUS"), ("RESET MASTER", "RESET BINARY LOGS AND GTIDS")]
 
@@ -39,6 +41,9 @@ def translate(connection, statement):
     if SEQUENCE.search(statement):
         statement = SEQUENCE.sub(sequence, statement)
         out.append("SET cte_max_recursion_depth = 100000000")
+    replaced = REPLACED.match(statement)
+    if replaced:
+        return [*out, f"DROP TABLE IF EXISTS {replaced[1]}", f"CREATE TABLE {replaced[1]} {replaced[2]}"]
     found = STATEMENT.match(statement)
     if not found:
         return [*out, statement]

@@ -3,6 +3,7 @@
 The reader knows nothing of Millrace's own code: it reads topics with a Kafka client from PyPI (read_committed), takes the
 schemas from the `_schemas` topic and decodes with fastavro.
 """
+import contextlib
 import fcntl
 import io
 import json
@@ -12,11 +13,13 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import fastavro
 import pymysql
+import pytest
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 from dialect import translate
@@ -96,6 +99,30 @@ def run_sql(connection, *statements):
                 if cursor.description:
                     rows = cursor.fetchall()
     return rows
+
+
+def those_there(*databases):
+    """Without those that Debian does not give today, which the last line of `make test` names."""
+    folders = {name: ROOT / "build" / "servers" / name.replace(":", "-") for name in databases}
+    return [name for name, path in folders.items() if path.exists() or not path.with_name(path.name + ".missing").exists()]
+
+
+@contextlib.contextmanager
+def servers_of(database):
+    """A database of this name and a Kafka, for the fixtures that want another than the suites' own."""
+    with tempfile.TemporaryDirectory(prefix="millrace-integ-") as folder:
+        os.chmod(folder, 0o755)
+        made = Servers(Path(folder) / "servers", database=database)
+        try:
+            yield made
+        finally:
+            made.stop()
+
+
+def only_on(servers, engine, why):
+    """What a test is about is not there on the other engine."""
+    if servers.engine != engine:
+        pytest.skip(f"{engine} only: {why}")
 
 
 def source_position(connection):

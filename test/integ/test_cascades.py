@@ -3,9 +3,17 @@ import random
 import threading
 import time
 
+import pytest
+
 from fold import check_seq, compare
 from harness import run_sql, source_position, wait_until
 from test_reconcile import started
+
+
+@pytest.fixture(autouse=True)
+def children_are_not_in_the_binlog(servers):
+    if servers.at_least("mysql", 9, 6):
+        pytest.skip("it writes the rows of children itself: test_mysql_newest.py")
 
 
 def settled(setup, connection, run):
@@ -50,10 +58,12 @@ def test_every_action_and_two_levels(database, make_setup):
     run.stop()
 
 
-def test_a_parent_with_columns_that_are_not_supported(database, make_setup):
+def test_a_parent_with_columns_that_are_not_supported(servers, database, make_setup):
     """Of a parent that is not captured only its key is looked at: whatever types its other columns have."""
     db, connection = database
-    run_sql(connection, "CREATE TABLE shop (id INT PRIMARY KEY, place POINT, mark UUID, host INET6, note TEXT COMPRESSED, few VARCHAR(99) COMPRESSED,"
+    own = {"mariadb": "mark UUID, host INET6, note TEXT COMPRESSED, few VARCHAR(99) COMPRESSED",
+           "mysql": "mark CHAR(36), host VARCHAR(40), note TEXT, few VARCHAR(99)"}[servers.engine]
+    run_sql(connection, f"CREATE TABLE shop (id INT PRIMARY KEY, place POINT, {own},"
                         " word VARCHAR(20) CHARACTER SET ucs2, kind ENUM('a', 'b') CHARACTER SET ucs2, many MULTIPOLYGON, code VARCHAR(9) UNIQUE)",
             "CREATE TABLE article (id INT PRIMARY KEY, shop INT, FOREIGN KEY (shop) REFERENCES shop (id) ON DELETE CASCADE)",
             "CREATE TABLE label (id INT PRIMARY KEY, code VARCHAR(9), FOREIGN KEY (code) REFERENCES shop (code) ON UPDATE CASCADE ON DELETE SET NULL)",

@@ -8,7 +8,7 @@ import pymysql
 import pytest
 
 from fold import check_seq, compare, compare_multiset
-from harness import run_sql, source_position, wait_until
+from harness import only_on, run_sql, source_position, wait_until
 
 
 class Writer:
@@ -359,6 +359,7 @@ def test_hot_rows_in_part(servers, database, make_setup):
 
 def test_semi_sync(servers, database, make_setup):
     """A source that waits for semi-synchronous replicas does not wait for us: we don't say that we are one."""
+    only_on(servers, "mariadb", "there it is built in; MySQL has mysql_marks.py")
     db, connection = database
     run_sql(connection, "CREATE TABLE t (id INT PRIMARY KEY, v INT)", "INSERT INTO t VALUES (1, 1)")
     setup = make_setup(f"{db}.t")

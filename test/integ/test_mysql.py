@@ -1,22 +1,16 @@
 """MySQL as the source: what the binlog of each version says arrives, whatever it is wrapped in."""
 import os
-import tempfile
-from pathlib import Path
+import time
 
 import pytest
 
-from harness import Servers, Setup, run_sql, source_position, wait_until
+from harness import Setup, run_sql, servers_of, source_position, those_there, wait_until
 
 
-@pytest.fixture(scope="module", params=["mysql:8.0", "mysql:9.7"])
+@pytest.fixture(scope="module", params=those_there("mysql:8.0", "mysql:9.7"))
 def mysql(request):
-    with tempfile.TemporaryDirectory(prefix="millrace-mysql-") as folder:
-        os.chmod(folder, 0o755)
-        s = Servers(Path(folder) / "servers", database=request.param)
-        try:
-            yield s
-        finally:
-            s.stop()
+    with servers_of(request.param) as made:
+        yield made
 
 
 @pytest.fixture
@@ -133,6 +127,28 @@ def test_a_lost_history_is_refused(mysql, make_mysql_setup):
     out = setup.millrace("run")
     assert out.returncode == 8, out.stderr
     assert "lacks transactions that were delivered" in out.stderr
+
+
+def test_begun_anew_and_gone_on(mysql, make_mysql_setup):
+    """RESET MASTER, and the new numbers have passed ours in a file of the same name: it was begun at another time."""
+    c = mysql.connect()
+    run_sql(c, "CREATE DATABASE anew CHARACTER SET utf8mb4", "RESET MASTER", "USE anew", "CREATE TABLE a (id INT PRIMARY KEY, v INT)")
+    setup = make_mysql_setup("anew.a")
+    run = setup.daemon("run").start()
+    run_sql(c, "INSERT INTO a VALUES (1, 1), (2, 2)")
+    setup.wait_delivered(source_position(c), run)
+    run_sql(c, "INSERT INTO a VALUES (3, 3)")       # a position behind a transaction, not behind a copy
+    setup.wait_delivered(source_position(c), run)
+    run.stop()
+    run = setup.daemon("run").start()       # nothing has happened
+    run_sql(c, "INSERT INTO a VALUES (4, 4)")
+    setup.wait_delivered(source_position(c), run)
+    run.stop()
+    time.sleep(1.1)     # the time is in seconds
+    run_sql(c, "RESET MASTER", *[f"REPLACE INTO a VALUES ({n}, 0)" for n in range(50)])
+    out = setup.millrace("run")
+    assert out.returncode == 8, out.stderr
+    assert "that file was begun at another time" in out.stderr
 
 
 def test_without_gtids(make_mysql_setup, mysql):

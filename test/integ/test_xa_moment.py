@@ -5,7 +5,7 @@ import time
 import pytest
 
 from fold import check_seq, compare, compare_multiset
-from harness import run_sql, source_position, wait_until
+from harness import only_on, run_sql, source_position, wait_until
 from moment import Moment
 
 
@@ -32,6 +32,7 @@ class Prepared:
 
 @pytest.fixture
 def moment(servers, database):
+    only_on(servers, "mariadb", "Binlog_snapshot_position tells that the moment has come; MySQL has mysql_marks.py")
     made = []
 
     def make(changes):

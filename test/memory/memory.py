@@ -9,7 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from memory_cases import CASES
+from memory_cases import CASES, ON
 from memory_world import World
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integ"))
@@ -18,6 +18,7 @@ from harness import ROOT, Servers  # noqa: E402
 GB = 1 << 30
 MARIADB = ["--max-allowed-packet=1G", "--innodb-buffer-pool-size=512M", "--innodb-log-file-size=1G", "--innodb-log-buffer-size=256M",
            "--innodb-file-per-table=ON", "--binlog-annotate-row-events=OFF", "--table-open-cache=2000", "--table-definition-cache=2000"]
+MYSQL = ["--max-allowed-packet=1G", "--innodb-buffer-pool-size=512M", "--innodb-redo-log-capacity=2G", "--innodb-log-buffer-size=256M"]
 # ten thousand partitions on one small broker: their indexes are mapped, 10 MB each by default
 KAFKA = ["log.index.size.max.bytes=65536", "log.segment.delete.delay.ms=1000"]
 KEPT = 8 * GB     # of the disk, for others
@@ -72,8 +73,10 @@ def main():
     for name in options.cases or CASES:
         with tempfile.TemporaryDirectory(prefix="millrace-memory-", dir=base) as folder:
             os.chmod(folder, 0o755)
-            servers = Servers(Path(folder) / "servers", *[f"--mariadb-option={o}" for o in MARIADB],
-                              *[f"--kafka-option={o}" for o in KAFKA])
+            database = ON.get(name, "mariadb:10.11")
+            engine, options_of = database.split(":")[0], {"mariadb": MARIADB, "mysql": MYSQL}
+            servers = Servers(Path(folder) / "servers", *[f"--{engine}-option={o}" for o in options_of[engine]],
+                              *[f"--kafka-option={o}" for o in KAFKA], database=database)
             try:
                 done, bad = run_case(name, servers, Path(folder), options)
             finally:

@@ -5,7 +5,23 @@
 
 #include <string.h>
 
-enum { ID, STATUS, NAME, BIN, DISABLED, BORN, PRICE, BIG, HASH, SCORE, ODD, KIND, COLUMNS };
+enum {
+	ID,
+	STATUS,
+	NAME,
+	BIN,
+	DISABLED,
+	BORN,
+	PRICE,
+	BIG,
+	HASH,
+	SCORE,
+	ODD,
+	KIND,
+	PLAIN9,
+	CASED9,
+	COLUMNS
+};
 
 static const struct column columns[COLUMNS] = {
 	[ID] = { .name = "id", .type = COLUMN_LONG },
@@ -24,6 +40,9 @@ static const struct column columns[COLUMNS] = {
 	[SCORE] = { .name = "score", .type = COLUMN_DOUBLE },
 	[ODD] = { .name = "odd", .type = COLUMN_VARCHAR, .size_max = 80, .collation = 231 },
 	[KIND] = { .name = "kind \"x\"", .type = COLUMN_ENUM, .pack_bytes = 1, .collation = 2308 },
+	/* utf8mb4_0900_ai_ci and as_cs */
+	[PLAIN9] = { .name = "plain9", .type = COLUMN_VARCHAR, .size_max = 80, .collation = 255 },
+	[CASED9] = { .name = "cased9", .type = COLUMN_VARCHAR, .size_max = 80, .collation = 278 },
 };
 
 static struct shape *shape;
@@ -56,6 +75,7 @@ static void setup(void)
 	row[HASH] = (struct value){ .kind = VALUE_BYTES, .bytes = slice_of("\x00\xff", 2) };
 	row[SCORE] = (struct value){ .kind = VALUE_DOUBLE, .d = 1.5 };
 	row[KIND] = text_value("big");
+	row[PLAIN9] = row[CASED9] = text_value("Active");
 }
 
 static void teardown(void)
@@ -148,7 +168,13 @@ START_TEST(test_collations)
 	holds("code = 'abc'", 0);
 	holds("code > 'Abb'", 1);
 	holds("\"kind \"\"x\"\"\" = 'big '", 0); /* a collation without padding */
-	row[NAME] = text_value("caf\xc3\xa9");
+	holds("plain9 = 'ACTIVE'", 1);
+	holds("plain9 = 'active '", 0);
+	holds("cased9 = 'active'", 0);
+	holds("cased9 = 'Active'", 1);
+	row[NAME] = row[PLAIN9] = text_value("caf\xc3\xa9");
+	refused("plain9 = 'cafe'", ERR_DATA, "accents");
+	holds("plain9 = 'cafx'", 0);
 	refused("name = 'cafe'", ERR_DATA, "accents");
 	holds("name = 'cafx'", 0);
 	holds("name = 'bob'", 0);

@@ -50,6 +50,7 @@ static const struct position_record position = { .seq = 12,
 						 .prepared_count = 1,
 						 .file = "bin.2",
 						 .file_position = 1234,
+						 .file_created = 99,
 						 .open_gtid = "0-1-8",
 						 .open_changes = 2,
 						 .copies = copies,
@@ -237,7 +238,7 @@ START_TEST(test_records_others)
 		"\"kind\":\"reconcile\",\"id\":7,\"why\":\"TRUNCATE\",\"where\":\"a = 1\",\"paused\":true,\"keys\":[\"a.b\",\"\"]},"
 		"{\"db\":\"x\",\"table\":\"y\",\"done\":true,\"chunks\":0,\"rows\":0,\"last_key\":[],"
 		"\"kind\":\"\",\"id\":0,\"why\":\"\",\"where\":\"\",\"paused\":false,\"keys\":[]}],\"fingerprint\":\"abc\","
-		"\"file\":\"bin.2\",\"file_position\":1234,\"prepared\":[{\"xid\":\"1:ab:\",\"gtid\":\"0-1-5\","
+		"\"file\":\"bin.2\",\"file_position\":1234,\"file_created\":99,\"prepared\":[{\"xid\":\"1:ab:\",\"gtid\":\"0-1-5\","
 		"\"gtid_set\":\"0-1-4\",\"file\":\"bin.1\",\"file_position\":77}]}");
 	records_done_position(&p);
 	written(RECORD_STATUS, &wire);
