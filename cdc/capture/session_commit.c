@@ -59,6 +59,8 @@ int session_commit(struct session *s, struct err *e)
 	gtid_set_text(&s->gtid_set, &s->gtid_text);
 	(void)buf_cstr(&s->gtid_text); /* adds the NUL */
 	fill_position(s, &position);
+	if (session_shapes_keep(s, position.copies, position.copy_count, e) < 0)
+		return -1;
 	fill_commit(s, &commit);
 	touched = publisher_touched(s->publisher, &count);
 	FAULT(produced);

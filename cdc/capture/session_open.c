@@ -73,9 +73,9 @@ static int read_tables(struct session *s, struct db *db, struct source_tables *t
 	if (rc == 0)
 		tables->count = count;
 	for (size_t i = 0; i < tables->count; i++) {
-		tables->items[i] = (struct source_table){
-			shapes[i], { names[i].rows_estimate, names[i].transactional }
-		};
+		tables->items[i] =
+			(struct source_table){ shapes[i],
+					       { names[i].rows_estimate, names[i].transactional } };
 		catalog_know(s->catalog, shapes[i]);
 	}
 	for (size_t i = 0; i < count && rc == 0; i++)
@@ -319,7 +319,7 @@ static int open_source(struct session *s, struct db *db, const struct position_r
 
 	if (begin_at(s, db, position, &present, &copied, e) < 0 ||
 	    read_tables(s, db, &tables, e) < 0 || catalog_read_hints(s->catalog, db, e) < 0 ||
-	    session_shapes_open(s, db, &tables, e) < 0)
+	    session_shapes_open(s, db, position, s->lost ? &present : NULL, &tables, e) < 0)
 		goto out;
 	if ((position == NULL ? adopt(s, e) : check_topics(s, position, &tables, e)) < 0 ||
 	    prepare_all(s, &tables, e) < 0)

@@ -108,8 +108,13 @@ int session_resume(struct session *s, const struct position_record *position,
 
 /* ---- session_shapes.c ----------------------------------------------------------------------- */
 
-/* The position is known, the tables are read, the stream isn't open yet. */
-int session_shapes_open(struct session *s, struct db *db, const struct source_tables *tables,
+/* The position is known, the tables are read, the stream isn't open yet. present: where it begins,
+ * if not at the position (what is between is lost); else NULL. */
+int session_shapes_open(struct session *s, struct db *db, const struct position_record *position,
+			const struct gtid_set *present, const struct source_tables *tables,
+			struct err *e);
+/* Before the position is written: each first copy's shape in force, which the registry has then. */
+int session_shapes_keep(struct session *s, struct position_copy *copies, size_t count,
 			struct err *e);
 /* Behind a statement on a captured table. */
 int session_shapes_ask(struct session *s, struct db *db, struct err *e);

@@ -14,6 +14,7 @@
 #include "cdc/capture/session_priv.h"
 
 #include "cdc/source/ahead.h"
+#include "core/avro/row_schema.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
 #include "core/base/notify.h"
@@ -23,6 +24,7 @@
 #include "core/value/row.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #define TRIES_MAX 50 /* a table that is altered without a pause */
 #define DD_MYSQL 80000
@@ -33,6 +35,7 @@ struct asking {
 	const char *db_name, *table;
 	uint64_t end; /* of the binlog, before the question */
 	bool late;    /* a statement on the table lies behind it */
+	const struct gtid_set *present; /* where the stream will begin, if not at the position */
 };
 
 /* ---- the binlog ahead ----------------------------------------------------------------------- */
@@ -76,7 +79,7 @@ static int read_ahead(struct asking *a, struct err *e)
 		(void)snprintf(ahead->file, sizeof(ahead->file), "%s", file); /* same size */
 		ahead->offset = offset;
 	}
-	gtid_set_text(&s->gtid_set, &gtid);
+	gtid_set_text(a->present != NULL ? a->present : &s->gtid_set, &gtid);
 	rc = ahead_read(s->settings, buf_cstr(&gtid), ahead, &reader, e);
 	buf_done(&gtid);
 	return rc;
@@ -198,18 +201,86 @@ int session_shapes_ask(struct session *s, struct db *db, struct err *e)
 	return 0;
 }
 
-/* Tables of the start: read before the binlog was read on to its end, so what lies ahead of none
+/* ---- kept in the registry, by the position -------------------------------------------------- */
+
+static int keep(struct session *s, const struct shape *shape, struct err *e)
+{
+	char *topic = publisher_row_topic(s->publisher, shape);
+	char *subject = xasprintf("%s-value", topic);
+	struct buf text = BUF_INIT;
+	int32_t id = 0;
+	int rc = row_schema_envelope(s->settings->name, shape, &text, e);
+
+	if (rc == 0)
+		rc = registry_register(s->registry, subject, buf_cstr(&text), &id, e);
+	if (rc == 0)
+		catalog_kept(s->catalog, shape->db, shape->table, id);
+	buf_done(&text);
+	free(subject);
+	free(topic);
+	return rc < 0 ? err_wrap(e, "shape of %s.%s", shape->db, shape->table) : 0;
+}
+
+int session_shapes_keep(struct session *s, struct position_copy *copies, size_t count,
+			struct err *e)
+{
+	for (size_t i = 0; i < count && s->catalog_mode; i++) {
+		struct position_copy *c = &copies[i];
+		const struct lineage_span *here;
+
+		if (strcmp(c->kind, "first") != 0)
+			continue;
+		here = catalog_in_force(s->catalog, c->db, c->table);
+		if (here != NULL && here->id == 0 && keep(s, here->shape, e) < 0)
+			return -1;
+		c->shape = here != NULL ? here->id : 0;
+	}
+	return 0;
+}
+
+static int take_kept(struct session *s, const struct position_copy *c, struct err *e)
+{
+	struct registry_schema schema;
+	struct shape *shape = NULL;
+
+	if (registry_by_id(s->registry, (int32_t)c->shape, &schema, e) < 0 ||
+	    row_schema_shape(slice_str(schema.text), c->db, c->table, &shape, e) < 0)
+		return err_wrap(e, "schema %lld, which the position names", (long long)c->shape);
+	catalog_was(s->catalog, shape);
+	shape_unref(shape);
+	catalog_kept(s->catalog, c->db, c->table, (int32_t)c->shape);
+	return 0;
+}
+
+static int take_all_kept(struct session *s, const struct position_record *position, struct err *e)
+{
+	for (size_t i = 0; position != NULL && i < position->copy_count; i++)
+		if (position->copies[i].shape > 0 &&
+		    catalog_tracks(s->catalog, position->copies[i].db, position->copies[i].table) &&
+		    take_kept(s, &position->copies[i], e) < 0)
+			return -1;
+	return 0;
+}
+
+/* ---- the start ------------------------------------------------------------------------------ */
+
+/* present: the stream begins there, what lies before it is lost; else NULL.
+ *
+ * Tables of the start: read before the binlog was read on to its end, so what lies ahead of none
  * holds. The others are asked for one by one. */
-int session_shapes_open(struct session *s, struct db *db, const struct source_tables *tables,
+int session_shapes_open(struct session *s, struct db *db, const struct position_record *position,
+			const struct gtid_set *present, const struct source_tables *tables,
 			struct err *e)
 {
 	const struct catalog_source source = { s, ask };
-	struct asking a = { .s = s };
+	struct asking a = { .s = s, .present = present };
 
 	catalog_ask_by(s->catalog, &source);
 	s->ahead.file[0] = '\0';
 	if (!s->catalog_mode)
 		return 0;
+	if (present == NULL && take_all_kept(s, position, e) < 0)
+		return -1;
 	if (read_ahead(&a, e) < 0)
 		return -1;
 	for (size_t i = 0; i < tables->count; i++) {

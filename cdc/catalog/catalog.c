@@ -12,6 +12,7 @@
 #include "cdc/catalog/catalog.h"
 
 #include "cdc/catalog/catalog_priv.h"
+#include "core/base/log.h"
 #include "core/base/mem.h"
 
 #include <stdlib.h>
@@ -43,6 +44,7 @@ struct catalog {
 	size_t count;
 	uint64_t maps; /* TABLE_MAPs so far */
 	struct catalog_source source;
+	bool goes_on; /* capture.unknown_columns = reconcile */
 };
 
 struct catalog *catalog_new(const struct settings *settings)
@@ -50,6 +52,8 @@ struct catalog *catalog_new(const struct settings *settings)
 	struct catalog *c = xcalloc(1, sizeof(*c));
 
 	c->server.hints = &c->hints;
+	c->goes_on = settings->capture_unknown_columns != NULL &&
+		     strcmp(settings->capture_unknown_columns, "reconcile") == 0;
 	c->patterns.count = settings->capture_tables.count;
 	c->patterns.items = xcalloc(c->patterns.count, sizeof(c->patterns.items[0]));
 	for (size_t i = 0; i < c->patterns.count; i++)
@@ -361,11 +365,20 @@ void catalog_told(struct catalog *c, const char *db, const char *table, struct s
 		lineage_told(&en->line, shape);
 }
 
-struct shape *catalog_in_force(const struct catalog *c, const char *db, const char *table)
+const struct lineage_span *catalog_in_force(const struct catalog *c, const char *db,
+					    const char *table)
 {
 	const struct entry *en = find_name(c, slice_str(db), slice_str(table));
 
-	return en != NULL ? en->line.here.shape : NULL;
+	return en != NULL && en->line.here.shape != NULL ? &en->line.here : NULL;
+}
+
+void catalog_kept(struct catalog *c, const char *db, const char *table, int32_t id)
+{
+	struct entry *en = find_name(c, slice_str(db), slice_str(table));
+
+	if (en != NULL)
+		en->line.here.id = id;
 }
 
 bool catalog_has_ahead(const struct catalog *c, const char *db, const char *table)
@@ -411,6 +424,27 @@ void catalog_take_gaps(struct catalog *c)
 	c->server.gaps = true;
 }
 
+static int map_shape(struct catalog *c, struct entry *en, const struct table_map *map,
+		     struct shape **ret_shape, struct err *e)
+{
+	if (map->has[TABLE_MAP_COLUMN_NAME] || c->server.gaps)
+		return catalog_map_shape(map, &c->server, en->pub.captured, ret_shape, e);
+	return catalog_known_shape(map, &c->server, en->pub.captured, &c->source, &en->line,
+				   ret_shape, e);
+}
+
+/* Its rows are passed over: who delivers makes up for them. */
+static int go_on(struct entry *en, struct err *e)
+{
+	if (!en->pub.unknown)
+		log_warning("capture", "%.*s", (int)strcspn(e->msg, "\n"), e->msg);
+	err_clear(e);
+	shape_unref(en->pub.shape);
+	en->pub.shape = NULL;
+	en->pub.unknown = true;
+	return 0;
+}
+
 static int take_shape(struct catalog *c, struct entry *en, struct slice body, struct err *e)
 {
 	struct table_map map;
@@ -418,11 +452,9 @@ static int take_shape(struct catalog *c, struct entry *en, struct slice body, st
 
 	if (table_map_read(body, ROWS_HEADER_SIZE, &map, e) < 0)
 		return -1;
-	if ((map.has[TABLE_MAP_COLUMN_NAME] || c->server.gaps
-		     ? catalog_map_shape(&map, &c->server, en->pub.captured, &fresh, e)
-		     : catalog_known_shape(&map, &c->server, en->pub.captured, &c->source,
-					   &en->line, &fresh, e)) < 0)
-		return -1;
+	if (map_shape(c, en, &map, &fresh, e) < 0)
+		return c->goes_on && en->pub.captured && en->line.refused ? go_on(en, e) : -1;
+	en->pub.unknown = false;
 	if (en->pub.shape != NULL && shape_equal(en->pub.shape, fresh)) {
 		shape_unref(fresh);
 	} else {

@@ -9,6 +9,7 @@
 #define CDC_CATALOG_CATALOG_H
 
 #include "cdc/catalog/foreign.h"
+#include "cdc/catalog/lineage.h"
 #include "core/base/settings.h"
 #include "core/mysql/db.h"
 #include "core/value/shape.h"
@@ -16,9 +17,11 @@
 struct catalog;
 
 struct catalog_table {
-	uint64_t id;         /* table id of the stream, changes with every DDL or restart */
-	bool captured;       /* else rows are skipped undecoded, unless */
-	bool watched;        /* they are looked at (catalog_watch), and not delivered */
+	uint64_t id;   /* table id of the stream, changes with every DDL or restart */
+	bool captured; /* else rows are skipped undecoded, unless */
+	bool watched;  /* they are looked at (catalog_watch), and not delivered */
+	bool unknown;  /* captured, but what its rows' columns are can't be known: no shape. Only
+			* with  capture.unknown_columns = reconcile */
 	struct shape *shape; /* NULL when neither; replaced when the table changes (compare
 				pointers to notice) */
 	const char *db, *table;
@@ -62,8 +65,10 @@ void catalog_found(struct catalog *c, const char *db, const char *table, uint64_
 void catalog_met(struct catalog *c, const char *db, const char *table, uint64_t at);
 void catalog_told(struct catalog *c, const char *db, const char *table, struct shape *shape);
 bool catalog_has_ahead(const struct catalog *c, const char *db, const char *table);
-/* The shape in force where the stream stands. NULL: not known. */
-struct shape *catalog_in_force(const struct catalog *c, const char *db, const char *table);
+/* The shape in force where the stream stands, and where it is kept. NULL: not known. */
+const struct lineage_span *catalog_in_force(const struct catalog *c, const char *db,
+					    const char *table);
+void catalog_kept(struct catalog *c, const char *db, const char *table, int32_t id);
 /* A table of which nothing is known here and nothing lies ahead: it is to be asked for. Each in
  * turn: *at is where to look on, 0 first. false: no more. */
 bool catalog_next_wanted(const struct catalog *c, size_t *at, const char **ret_db,

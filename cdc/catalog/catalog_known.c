@@ -65,6 +65,7 @@ static int refuse(const struct meeting *m, const char *why, const struct shape *
 {
 	struct buf says = BUF_INIT, known = BUF_INIT;
 
+	m->line->refused = true;
 	catalog_map_text(m->map, &says);
 	cut(&says);
 	if (other != NULL) {
@@ -78,9 +79,9 @@ static int refuse(const struct meeting *m, const char *why, const struct shape *
 	buf_done(&known);
 	return err_hint(
 		e,
-		"The server writes no column names into its binlog (docs/OPERATIONS.md, catalog "
-		"mode). Leave the table out of capture.tables; taken in again later, it is copied "
-		"anew.");
+		"Nobody can tell these rows' columns any more (docs/OPERATIONS.md, catalog mode). "
+		"capture.unknown_columns = reconcile goes on without them, and finds by comparing "
+		"the table what they changed; or leave the table out of capture.tables.");
 }
 
 static int refuse_unknown(const struct meeting *m, struct err *e)
@@ -171,8 +172,10 @@ int catalog_known_shape(const struct table_map *map, const struct catalog_server
 			     .table = xstrndup((const char *)map->table.data, map->table.size),
 			     .source = source,
 			     .line = line };
-	int rc = resolve(&m, e);
+	int rc;
 
+	line->refused = false;
+	rc = resolve(&m, e);
 	if (rc == 0) {
 		shape_unref(line->doubt); /* settled */
 		line->doubt = NULL;

@@ -4,7 +4,6 @@
 
 #include "cdc/binlog/table_map.h"
 #include "cdc/catalog/catalog.h"
-#include "cdc/catalog/lineage.h"
 
 #define CATALOG_HINT "Leave the table out of capture.tables, or change the column."
 

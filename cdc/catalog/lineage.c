@@ -27,9 +27,17 @@ void lineage_done(struct lineage *l)
 	*l = (struct lineage){ .ahead = NULL };
 }
 
+static void set_here(struct lineage *l, struct shape *shape)
+{
+	if (l->here.shape == shape)
+		return;
+	set(&l->here.shape, shape);
+	l->here.id = 0;
+}
+
 void lineage_was(struct lineage *l, struct shape *shape)
 {
-	set(&l->here.shape, shape);
+	set_here(l, shape);
 }
 
 void lineage_found(struct lineage *l, uint64_t at)
@@ -37,7 +45,7 @@ void lineage_found(struct lineage *l, uint64_t at)
 	if (at <= l->here.from)
 		return;
 	l->ahead = xrealloc(l->ahead, (l->ahead_count + 1) * sizeof(*l->ahead));
-	l->ahead[l->ahead_count++] = (struct lineage_span){ at, NULL };
+	l->ahead[l->ahead_count++] = (struct lineage_span){ .from = at };
 }
 
 static void drop_first(struct lineage *l)
@@ -57,7 +65,7 @@ void lineage_met(struct lineage *l, uint64_t at)
 	if (l->here.from == at)
 		return;
 	l->here.from = at;
-	set(&l->here.shape, NULL);
+	set_here(l, NULL);
 }
 
 void lineage_told(struct lineage *l, struct shape *shape)
@@ -69,14 +77,15 @@ void lineage_told(struct lineage *l, struct shape *shape)
 	}
 	if (shape == NULL) /* gone without a statement: what was in force may be so yet */
 		return;
-	if (l->here.shape != NULL && !shape_equal(l->here.shape, shape))
-		set(&l->doubt, l->here.shape);
-	set(&l->here.shape, shape);
+	if (l->here.shape != NULL && shape_equal(l->here.shape, shape))
+		return;
+	set(&l->doubt, l->here.shape);
+	set_here(l, shape);
 }
 
 void lineage_take_doubt(struct lineage *l)
 {
-	set(&l->here.shape, l->doubt);
+	set_here(l, l->doubt);
 	set(&l->doubt, NULL);
 }
 

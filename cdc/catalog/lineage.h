@@ -22,6 +22,7 @@
 struct lineage_span {
 	uint64_t from;       /* end of the statement that it begins with */
 	struct shape *shape; /* NULL: not known, or there is no table */
+	int32_t id;          /* where it is kept (the caller's); 0: nowhere yet */
 };
 
 struct lineage {
@@ -29,6 +30,7 @@ struct lineage {
 	struct lineage_span *ahead; /* in order */
 	size_t ahead_count;
 	bool told;           /* since the stream came to a statement */
+	bool refused;        /* the last TABLE_MAP had no shape that could be known */
 	struct shape *doubt; /* was in force here, and no statement says that it is no longer */
 };
 

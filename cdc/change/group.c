@@ -283,6 +283,10 @@ static int scan_rows(struct group *g, const struct event *ev, struct err *e)
 				g->info.gtid_text, id);
 	if (!g->last_table->captured && !g->last_table->watched)
 		return 0;
+	if (g->last_table->unknown) {
+		group_unknown_rows(g, g->last_table->db, g->last_table->table);
+		return 0;
+	}
 	if (is_wanted(g))
 		group_keep(g, ev, g->last_table->shape, g->numbers, g->last_table->watched);
 	g->numbers++;

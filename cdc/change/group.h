@@ -14,7 +14,8 @@
  * and the same group is fed to group_scan() once more: behind each packet group_next() gives its
  * rows, which need not be kept.
  *
- * Some statements change captured rows without naming them (TRUNCATE, ALTER, DML written as text).
+ * Some statements change captured rows without naming them (TRUNCATE, ALTER, DML written as text);
+ * some rows can't be read, because what their columns are is not known (catalog mode).
  * They come out of group_next() as effects, in their place among the rows. A statement is never
  * rolled back by the end of its group: DDL can't be, and text that could be only makes a
  * reconciling copy that finds nothing.

@@ -68,7 +68,7 @@ static int take_rows(struct group *g, const struct event *ev, bool *ret_taken, s
 	if (table == NULL)
 		return err_data(e, "rows of table id %" PRIu64 " without a table map before them",
 				id);
-	if (!table->captured && !table->watched)
+	if ((!table->captured && !table->watched) || table->unknown)
 		return 0;
 	g->current = (struct group_event){ *ev, shape_ref(table->shape), g->payload_number++,
 					   table->watched };

@@ -77,6 +77,8 @@ struct group {
 /* Statements: what a QUERY event inside or instead of a transaction means for captured tables. */
 int group_statement(struct group *g, const struct event *ev, const struct event_query *query,
 		    struct err *e);
+/* Rows of this table came, and what they are can't be known. */
+void group_unknown_rows(struct group *g, const char *db, const char *table);
 void group_effects_reset(struct group *g);
 
 /* group.c: a group begins; its name and time are filled in. ERR_DATA: inside of another one, or not

@@ -70,6 +70,12 @@ static void rewrites(struct group *g, const char *db, const char *table, const c
 	(void)add_effect(g, GROUP_REWRITES, db, table, why);
 }
 
+void group_unknown_rows(struct group *g, const char *db, const char *table)
+{
+	if (g->pass != GROUP_AGAIN)
+		rewrites(g, db, table, "rows whose columns can't be known (catalog mode)");
+}
+
 static bool captured(const struct group *g, const struct statement_table *t)
 {
 	return t->target && catalog_captures(g->catalog, slice_str(t->db), slice_str(t->table));

@@ -69,6 +69,7 @@ struct position_copy {
 	bool paused;
 	struct record_texts
 		keys; /* of a foreign key: its columns, their types, values; none: all */
+	int64_t shape; /* schema id of the row schema in force; 0: not known */
 };
 
 struct position_prepared {    /* an XA transaction between XA PREPARE and its end */

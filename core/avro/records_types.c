@@ -65,6 +65,7 @@ static const struct member position_copy_members[] = {
 	FIELD(position_copy, TEXT, kind),   FIELD(position_copy, LONG, id),
 	FIELD(position_copy, TEXT, why),    FIELD(position_copy, TEXT, where),
 	FIELD(position_copy, BOOL, paused), FIELD(position_copy, TEXTS, keys),
+	FIELD(position_copy, LONG, shape),
 };
 TYPE(position_copy);
 

@@ -22,6 +22,7 @@
  */
 #include "core/avro/row_schema.h"
 
+#include "core/avro/row_schema_priv.h"
 #include "core/avro/schema.h"
 #include "core/base/quote.h"
 
@@ -142,6 +143,39 @@ static void put_namespace(const char *name, const struct shape *shape, struct bu
 	schema_escape_name(shape->table, out);
 }
 
+/* What the types don't say. */
+static void put_catalog_column(const struct column *c, struct buf *out)
+{
+	unsigned flags = (c->nullable ? ROW_SCHEMA_NULLABLE : 0u) |
+			 (c->is_unsigned ? ROW_SCHEMA_UNSIGNED : 0u) |
+			 (c->is_binary ? ROW_SCHEMA_BINARY : 0u) |
+			 (c->json_5_7 ? ROW_SCHEMA_JSON_5_7 : 0u);
+	unsigned numbers[ROW_SCHEMA_NUMBERS] = { c->type,     flags,        c->collation,
+						 c->size_max, c->precision, c->scale,
+						 c->fraction, c->bits,      c->pack_bytes };
+	size_t n = ROW_SCHEMA_NUMBERS;
+
+	while (numbers[n - 1] == 0)
+		n--;
+	for (size_t i = 0; i < n; i++)
+		buf_add_format(out, "%c%u", i == 0 ? '[' : ',', numbers[i]);
+	buf_add_u8(out, ']');
+}
+
+static void put_catalog(const struct shape *shape, struct buf *out)
+{
+	buf_add_str(out, ",\"catalog\":{\"key\":[");
+	for (uint16_t i = 0; i < shape->key_count; i++)
+		buf_add_format(out, "%s%u", i > 0 ? "," : "", shape->key[i]);
+	buf_add_str(out, "],\"columns\":[");
+	for (uint16_t i = 0; i < shape->column_count; i++) {
+		if (i > 0)
+			buf_add_u8(out, ',');
+		put_catalog_column(&shape->columns[i], out);
+	}
+	buf_add_str(out, "]}");
+}
+
 /* The whole of record Value, named in full: the namespace around it is the same. */
 static void put_value_record(const struct shape *shape, struct buf *out)
 {
@@ -154,7 +188,9 @@ static void put_value_record(const struct shape *shape, struct buf *out)
 		row_schema_column(&shape->columns[i], out);
 		buf_add_str(out, "],\"default\":null}");
 	}
-	buf_add_str(out, "]}");
+	buf_add_u8(out, ']');
+	put_catalog(shape, out);
+	buf_add_u8(out, '}');
 }
 
 static int by_name(const void *a, const void *b)

@@ -3,6 +3,11 @@
  * the MySQL type in the "mysql" property, ENUM and SET labels in "labels", and the name as the
  * server has it in "column" where it had to be escaped.
  *
+ * The Value record has a property "catalog" with the rest of the shape, so that it can be made
+ * again from the text (row_schema_shape): {"key": [column numbers], "columns": [[type, flags,
+ * collation, size_max, precision, scale, fraction, bits, pack_bytes], ...]}, zeros at the end left
+ * out; flags: 1 nullable, 2 unsigned, 4 binary, 8 JSON of MySQL 5.7 (core/value/shape.h).
+ *
  * Names go through schema_escape_name; the namespace is <name>.<db>.<table>. The field order of the
  * envelope is fixed here and nowhere else:
  *
@@ -34,6 +39,10 @@ int row_schema_envelope(const char *name, const struct shape *shape, struct buf 
 /* Key schema text (record of the key columns, not null). shape->key_count must not be 0. */
 int row_schema_key(const char *name, const struct shape *shape, struct buf *ret_text,
 		   struct err *e);
+/* The shape of an envelope's text. ERR_DATA: it is none, or one of before the property "catalog".
+ */
+int row_schema_shape(struct slice text, const char *db, const char *table, struct shape **ret_shape,
+		     struct err *e);
 /* The Avro type of one column as JSON text, without the union: what encode_for(column) writes. */
 void row_schema_column(const struct column *column, struct buf *ret_text);
 

@@ -171,6 +171,7 @@ void setting_meanings_check(const struct settings *s, struct mistakes *m)
 	static const char *const losts[] = { "stop", "reconcile" };
 	static const char *const levels[] = { "debug", "info", "warning", "error" };
 	static const char *const cascades[] = { "reconcile", "refuse", "warn" };
+	static const char *const unknowns[] = { "stop", "reconcile" };
 	static const char *const inexacts[] = { "carry", "park", "stop" };
 	static const char *const deliveries[] = { "exactly-once", "at-least-once" };
 	static const char *const formats[] = { "logfmt", "json" };
@@ -181,6 +182,7 @@ void setting_meanings_check(const struct settings *s, struct mistakes *m)
 	check_tables(s, m);
 	check_listen(s, m);
 	check_word(s, "capture", "cascades", s->capture_cascades, cascades, 3, m);
+	check_word(s, "capture", "unknown_columns", s->capture_unknown_columns, unknowns, 2, m);
 	check_word(s, "capture", "on_inexact", s->capture_on_inexact, inexacts, 3, m);
 	check_word(s, "capture", "delivery", s->capture_delivery, deliveries, 2, m);
 	check_hosts(s, m);
