@@ -39,7 +39,8 @@ static struct position_copy copies[] = { { "shop",
 					   "TRUNCATE",
 					   "a = 1",
 					   true,
-					   { texts, 2 } },
+					   { texts, 2 },
+					   17 },
 					 { .db = "x", .table = "y", .done = true } };
 static struct position_prepared prepared[] = { { "1:ab:", "0-1-5", "0-1-4", "bin.1", 77 } };
 static const struct position_record position = { .seq = 12,
@@ -235,9 +236,9 @@ START_TEST(test_records_others)
 		"{\"seq\":12,\"gtid_set\":\"0-1-7\",\"source\":\"1@db:3306\",\"commit_us\":17,\"bytes_total\":0,"
 		"\"transactions_total\":0,\"open_gtid\":\"0-1-8\",\"open_changes\":2,\"copies\":["
 		"{\"db\":\"shop\",\"table\":\"item\",\"done\":false,\"chunks\":3,\"rows\":60000,\"last_key\":[\"a.b\",\"\"],"
-		"\"kind\":\"reconcile\",\"id\":7,\"why\":\"TRUNCATE\",\"where\":\"a = 1\",\"paused\":true,\"keys\":[\"a.b\",\"\"]},"
+		"\"kind\":\"reconcile\",\"id\":7,\"why\":\"TRUNCATE\",\"where\":\"a = 1\",\"paused\":true,\"keys\":[\"a.b\",\"\"],\"shape\":17},"
 		"{\"db\":\"x\",\"table\":\"y\",\"done\":true,\"chunks\":0,\"rows\":0,\"last_key\":[],"
-		"\"kind\":\"\",\"id\":0,\"why\":\"\",\"where\":\"\",\"paused\":false,\"keys\":[]}],\"fingerprint\":\"abc\","
+		"\"kind\":\"\",\"id\":0,\"why\":\"\",\"where\":\"\",\"paused\":false,\"keys\":[],\"shape\":0}],\"fingerprint\":\"abc\","
 		"\"file\":\"bin.2\",\"file_position\":1234,\"file_created\":99,\"prepared\":[{\"xid\":\"1:ab:\",\"gtid\":\"0-1-5\","
 		"\"gtid_set\":\"0-1-4\",\"file\":\"bin.1\",\"file_position\":77}]}");
 	records_done_position(&p);
