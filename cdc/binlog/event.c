@@ -10,8 +10,9 @@
  * position 4, flags 2. */
 #include "cdc/binlog/event.h"
 
+#include "cdc/binlog/checksum.h"
+
 #include <inttypes.h>
-#include <zlib.h>
 
 /* Offsets in a FORMAT_DESCRIPTION body: binlog version 2, server version 50, created 4, header
  * length 1, then one post-header length per event type from 1 on, checksum algorithm 1. */
@@ -55,13 +56,16 @@ static bool checksum_holds(struct slice packet)
 	size_t size = packet.size - EVENT_CHECKSUM_SIZE;
 	struct rd tail = rd_of(packet.data + size, EVENT_CHECKSUM_SIZE);
 	uint8_t head[EVENT_HEADER_SIZE];
-	uLong crc;
+	uint32_t crc = 0;
+	size_t at = 0;
 
-	memcpy(head, packet.data, sizeof(head));
-	if (head[4] == EVENT_FORMAT_DESCRIPTION)
+	if (packet.data[4] == EVENT_FORMAT_DESCRIPTION) {
+		memcpy(head, packet.data, sizeof(head));
 		head[17] &= (uint8_t)~EVENT_FLAG_IN_USE;
-	crc = crc32(0, head, sizeof(head));
-	crc = crc32_z(crc, packet.data + sizeof(head), size - sizeof(head));
+		crc = checksum_crc32(0, head, sizeof(head));
+		at = sizeof(head);
+	}
+	crc = checksum_crc32(crc, packet.data + at, size - at);
 	return crc == rd_u32(&tail);
 }
 

@@ -39,6 +39,13 @@ static size_t ascii_prefix(const uint8_t *text, size_t size)
 		if (word & UINT64_C(0x8080808080808080))
 			break;
 	}
+	if (i + 8 > size && i > 0) { /* the rest, with some of what was looked at before it */
+		uint64_t word;
+
+		memcpy(&word, text + size - 8, 8);
+		if ((word & UINT64_C(0x8080808080808080)) == 0)
+			return size;
+	}
 	while (i < size && text[i] < 0x80)
 		i++;
 	return i;

@@ -1,8 +1,8 @@
 /*
  * row.c - a row image into cells.
  *
- * Runs once per row image, so it works on plain pointers with one bounds check per value, and takes
- * its widths from a switch instead of a table of functions. Layout of an image:
+ * Runs once per row image, so it works on plain pointers with one bounds check per value; how a
+ * column is stored was looked up when its shape was made. Layout of an image:
  *
  * clang-format off
  *   null bitmap   (number of present columns + 7) / 8 bytes; bit i: the i-th of them is NULL
@@ -47,7 +47,7 @@ static inline bool bit_at(const uint8_t *bitmap, size_t i)
 
 /* Size of a value of fixed width; 0 for those with a length before them, SIZE_MAX for a type that
  * has no cells. */
-static inline size_t fixed_size(const struct column *c)
+static size_t fixed_size(const struct column *c)
 {
 	switch ((enum column_type)c->type) {
 	case COLUMN_TINY:
@@ -108,11 +108,11 @@ static int too_long(const struct shape *shape, size_t column, size_t size, struc
 			shape->db, shape->table, c->name, size, column_bytes_max(c));
 }
 
-/* The length before a value at p, which is moved behind it. False when it is not all there. */
-static inline bool take_length(const struct column *c, const uint8_t **p, const uint8_t *end,
-			       size_t *ret_size)
+/* The length of n bytes before a value at p, which is moved behind it. False when it is not all
+ * there. */
+static inline bool take_length(size_t n, const uint8_t **p, const uint8_t *end, size_t *ret_size)
 {
-	size_t n = column_length_bytes(c), size = 0;
+	size_t size = 0;
 
 	if (n > 4 || (size_t)(end - *p) < n)
 		return false;
@@ -123,12 +123,24 @@ static inline bool take_length(const struct column *c, const uint8_t **p, const 
 	return true;
 }
 
+uint8_t row_stored(const struct column *c)
+{
+	size_t size = fixed_size(c);
+
+	if (size > 0 && size < ROW_LENGTH)
+		return (uint8_t)size;
+	if (size == SIZE_MAX) /* a type that no shape holds: no length has so many bytes */
+		return 0xff;
+	size = column_length_bytes(c);
+	return size > 4 ? 0xff : (uint8_t)(ROW_LENGTH + size);
+}
+
 static size_t count_present(const uint8_t *present, size_t count)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < count / 8; i++)
-		n += (size_t)__builtin_popcount(present[i]);
+		n += present[i] == 0xff ? 8 : (size_t)__builtin_popcount(present[i]);
 	for (size_t i = count / 8 * 8; i < count; i++)
 		n += bit_at(present, i);
 	return n;
@@ -149,7 +161,7 @@ int row_split(struct rd *in, const struct shape *shape, const uint8_t *present,
 	for (size_t i = 0; i < count; i++) {
 		const struct column *c = &shape->columns[i];
 		struct cell *cell = &ret_cells[i];
-		size_t size;
+		size_t size = c->stored;
 
 		if (!bit_at(present, i)) {
 			*cell = (struct cell){ NULL, 0, CELL_ABSENT };
@@ -159,9 +171,10 @@ int row_split(struct rd *in, const struct shape *shape, const uint8_t *present,
 			*cell = (struct cell){ NULL, 0, CELL_NULL };
 			continue;
 		}
-		size = fixed_size(c);
-		if (size == 0) {
-			if (!take_length(c, &p, end, &size))
+		if (size == 0)
+			size = row_stored(c);
+		if (size >= ROW_LENGTH) {
+			if (!take_length(size - ROW_LENGTH, &p, end, &size))
 				return cut_short(shape, i, e);
 			if (size > column_bytes_max(c))
 				return too_long(shape, i, size, e);

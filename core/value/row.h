@@ -32,6 +32,10 @@ static inline bool cell_equal(const struct cell *a, const struct cell *b)
  * for one character. */
 bool row_cell_same(const struct column *column, const struct cell *a, const struct cell *b);
 
+/* How a row image stores values of this column: how many bytes they have, or ROW_LENGTH and how
+ * many bytes of length stand before them. */
+#define ROW_LENGTH 0xf0
+uint8_t row_stored(const struct column *column);
 /* Splits the next row image of `in` into cells[0 .. column_count-1]. present: bitmap of the columns
  * that the image holds (bit i = column i). ERR_DATA when the bytes don't fit the shape; `in` then
  * stands anywhere. */

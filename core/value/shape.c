@@ -9,6 +9,7 @@
 #include "core/value/shape.h"
 
 #include "core/base/mem.h"
+#include "core/value/row.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -53,6 +54,7 @@ static void pack_column(struct column *c, char ***labels, char **at)
 {
 	char **mine = *labels;
 
+	c->stored = row_stored(c);
 	c->name = put_text(at, c->name);
 	for (uint16_t k = 0; k < c->label_count; k++)
 		mine[k] = put_text(at, c->labels[k]);

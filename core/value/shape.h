@@ -64,6 +64,7 @@ struct column {
 	uint16_t bits;            /* BIT: 1..64 */
 	uint8_t pack_bytes; /* ENUM: 1 or 2; SET: 1..8 bytes of the value; VECTOR: length bytes */
 	bool json_5_7;      /* JSON: printed as MySQL 5.7 does */
+	uint8_t stored;     /* row_stored(), looked up by shape_pack(); 0: not yet */
 	char **labels;      /* ENUM and SET: UTF-8 labels, in order */
 	uint16_t label_count;
 };
