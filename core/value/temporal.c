@@ -198,6 +198,8 @@ bool temporal_from_cell(const struct column *column, const struct cell *cell,
 		if (!time2_parts(&in, column->fraction, &t))
 			return false;
 	}
+	if (t.micros % power10[6 - column->fraction] != 0)
+		return false; /* more digits than the column has: its text would be another time */
 	*ret_t = t;
 	return true;
 }

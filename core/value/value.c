@@ -161,8 +161,13 @@ static bool from_text(const struct column *column, const struct cell *cell, stru
 	return true;
 }
 
-static bool from_bit(const struct column *column, const struct cell *cell, struct value *ret_value)
+static bool from_bit(const struct column *column, const struct cell *cell, struct buf *scratch,
+		     struct value *ret_value)
 {
+	if (column->bits == 1 && cell->data[0] > 1) { /* as encode.c has it */
+		*ret_value = exact_text(column, cell, scratch);
+		return false;
+	}
 	if (column->bits == 1)
 		*ret_value = of_int(cell->data[0]);
 	else
@@ -223,7 +228,7 @@ bool value_from_cell(const struct column *column, const struct cell *cell, struc
 	case COLUMN_DATETIME2:
 		return from_temporal(column, cell, scratch, ret_value);
 	case COLUMN_BIT:
-		return from_bit(column, cell, ret_value);
+		return from_bit(column, cell, scratch, ret_value);
 	case COLUMN_ENUM:
 	case COLUMN_SET:
 		return from_labels(column, cell, scratch, ret_value);

@@ -1,5 +1,5 @@
-/* test_gtid.c - GTIDs and positions: text both ways, hostile text, and random operations against a
- * naive model. */
+/* test_gtid.c - GTIDs and positions: text both ways, hostile text, MariaDB's positions against a
+ * naive model, and dialects together. MySQL's sets: test_gtid_ranges.c. */
 #include "unit.h"
 
 #include "core/base/gtid.h"
@@ -207,102 +207,8 @@ START_TEST(test_random)
 }
 END_TEST
 
-/* ---- MySQL's sets ---------------------------------------------------------------------------- */
-
 #define U1 "3e11fa47-71ca-11e1-9e33-c80aa9429562"
 #define U2 "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee"
-
-START_TEST(test_mysql_text)
-{
-	static const struct {
-		const char *in, *out;
-	} cases[] = {
-		{ U1 ":1", U1 ":1" },
-		{ U1 ":1-5:7-9", U1 ":1-5:7-9" },
-		{ U1 ":7-9:1-5:6", U1 ":1-9" },
-		{ U1 ":3:3:2-4", U1 ":2-4" },
-		{ " " U2 ":5 ,\n" U1 ":1-1", U1 ":1," U2 ":5" },
-		{ "3E11FA47-71CA-11E1-9E33-C80AA9429562:1", U1 ":1" },
-		{ U1 ":Tag_1:1-3", U1 ":tag_1:1-3" },
-		{ U1 ":b:2:1-4:a:9", U1 ":a:9:b:1-4" },
-		{ U1 ":1-2:t:1-2," U1 ":t:3", U1 ":1-2:t:1-3" },
-		{ U1 ":9223372036854775806", U1 ":9223372036854775806" },
-	};
-
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct gtid_set s = set_of(cases[i].in);
-
-		ck_assert(gtid_set_is_mysql(&s));
-		assert_text(&s, cases[i].out);
-		gtid_set_done(&s);
-	}
-}
-END_TEST
-
-START_TEST(test_mysql_refused)
-{
-	static const char *const bad[] = {
-		":",
-		U1,
-		U1 ":",
-		U1 ":0",
-		U1 ":1-",
-		U1 ":-1",
-		U1 ":5-4",
-		U1 ":1-2-3",
-		U1 ":+1",
-		U1 ":1:",
-		U1 ":t",
-		U1 ":t:",
-		U1 ":1:t",
-		U1 ":t:u:1",
-		U1 ":9t:1",
-		U1 ":t-x:1",
-		U1 ":aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa:1",
-		U1 ":9223372036854775807",
-		U1 ":99999999999999999999999",
-		U1 "," U1 ":1",
-		U1 ":1,",
-		"," U1 ":1",
-		U1 ":1,0-1-5",
-		"3e11fa4771ca11e19e33c80aa9429562:1",
-		"3e11fa47-71ca-11e1-9e33-c80aa942956g:1",
-		"3e11fa47-71ca-11e1-9e33-c80aa94295621:1",
-	};
-
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		struct gtid_set s = set_of(U2 ":1");
-		struct err e = ERR_INIT;
-
-		ck_assert_msg(gtid_set_parse(slice_str(bad[i]), &s, &e) < 0, "'%s' was taken",
-			      bad[i]);
-		ck_assert_int_eq(e.kind, ERR_DATA);
-		assert_text(&s, U2 ":1");
-		gtid_set_done(&s);
-	}
-}
-END_TEST
-
-START_TEST(test_mysql_limit)
-{
-	struct gtid_ranges s = { NULL, 0, 0 };
-	struct gtid_range r = { .first = 0 };
-	struct err e = ERR_INIT;
-
-	for (uint64_t i = 0; i < GTID_RANGES_MAX; i++) {
-		r.first = r.last = 2 + i * 2;
-		ck_assert_int_eq(gtid_ranges_add(&s, &r, &e), 0);
-	}
-	r.first = r.last = GTID_NUMBER_MAX;
-	ck_assert_int_lt(gtid_ranges_add(&s, &r, &e), 0);
-	ck_assert_uint_eq(s.count, GTID_RANGES_MAX);
-	r.first = 1; /* joins them all */
-	r.last = GTID_NUMBER_MAX;
-	ck_assert_int_eq(gtid_ranges_add(&s, &r, &e), 0);
-	ck_assert_uint_eq(s.count, 1);
-	gtid_ranges_done(&s);
-}
-END_TEST
 
 START_TEST(test_dialects_do_not_mix)
 {
@@ -321,104 +227,6 @@ START_TEST(test_dialects_do_not_mix)
 	gtid_set_done(&a);
 	gtid_set_done(&m);
 	gtid_set_done(&none);
-}
-END_TEST
-
-/* Sets as bits: two uuids, with and without a tag, numbers to 40. */
-#define BIT_SOURCES 4
-#define BIT_NUMBERS 40
-
-struct bits {
-	bool has[BIT_SOURCES][BIT_NUMBERS + 2];
-};
-
-static struct gtid_range range_of(size_t source, uint64_t first, uint64_t last)
-{
-	struct gtid_range r = { .first = first, .last = last };
-
-	memset(r.uuid, source & 1 ? 0xaa : 0x11, sizeof(r.uuid));
-	if (source & 2)
-		r.tag[0] = 't';
-	return r;
-}
-
-static void random_set(struct bits *b, struct gtid_set *s)
-{
-	struct err e = ERR_INIT;
-
-	memset(b, 0, sizeof(*b));
-	for (uint64_t n = unit_random_below(12); n > 0; n--) {
-		size_t source = unit_random_below(BIT_SOURCES);
-		uint64_t first = 1 + unit_random_below(BIT_NUMBERS),
-			 last = first + unit_random_below(6);
-		struct gtid_range r;
-
-		last = last > BIT_NUMBERS ? BIT_NUMBERS : last;
-		r = range_of(source, first, last);
-		ck_assert_int_eq(gtid_ranges_add(&s->ranges, &r, &e), 0);
-		for (uint64_t i = first; i <= last; i++)
-			b->has[source][i] = true;
-	}
-}
-
-/* The set's ranges are exactly the bits' runs: sorted, joined, none left out. */
-static void assert_bits(const struct gtid_ranges *s, const struct bits *b)
-{
-	size_t runs = 0, held = 0;
-
-	for (size_t source = 0; source < BIT_SOURCES; source++)
-		for (uint64_t i = 1; i <= BIT_NUMBERS; i++) {
-			struct gtid_range one = range_of(source, i, i);
-			struct gtid_ranges probe = { &one, 1, 1 };
-
-			ck_assert(gtid_ranges_contain(s, &probe) == b->has[source][i]);
-			runs += b->has[source][i] && !b->has[source][i - 1];
-			held += b->has[source][i];
-		}
-	ck_assert_uint_eq(s->count, runs);
-	ck_assert_uint_eq(gtid_ranges_size(s), held);
-}
-
-START_TEST(test_mysql_random)
-{
-	unit_seed();
-	for (int round = 0; round < 300; round++) {
-		struct gtid_set a = GTID_SET_INIT, b = GTID_SET_INIT, again = GTID_SET_INIT;
-		struct gtid_ranges difference = { NULL, 0, 0 };
-		struct bits in_a, in_b, both, left;
-		struct buf text = BUF_INIT, missing = BUF_INIT;
-		struct err e = ERR_INIT;
-		bool contained = true;
-		uint64_t count = 0;
-
-		random_set(&in_a, &a);
-		random_set(&in_b, &b);
-		for (size_t s = 0; s < BIT_SOURCES; s++)
-			for (size_t i = 0; i < BIT_NUMBERS + 2; i++) {
-				both.has[s][i] = in_a.has[s][i] || in_b.has[s][i];
-				left.has[s][i] = in_a.has[s][i] && !in_b.has[s][i];
-				contained = contained && !left.has[s][i];
-				count += left.has[s][i];
-			}
-		assert_bits(&a.ranges, &in_a);
-		gtid_ranges_minus(&a.ranges, &b.ranges, &difference);
-		assert_bits(&difference, &left);
-		ck_assert(gtid_set_contains_set(&b, &a) == contained);
-		ck_assert_uint_eq(gtid_set_distance(&b, &a), count);
-		gtid_set_missing(&a, &b, &missing);
-		ck_assert((missing.size == 0) == contained);
-		gtid_set_text(&a, &text);
-		ck_assert_int_eq(gtid_set_parse(buf_slice(&text), &again, &e), 0);
-		ck_assert(gtid_set_equal(&a, &again));
-		ck_assert_int_eq(gtid_set_union(&a, &b, &e), 0);
-		assert_bits(&a.ranges, &both);
-		buf_done(&text);
-		buf_done(&missing);
-		gtid_ranges_done(&difference);
-		gtid_set_done(&a);
-		gtid_set_done(&b);
-		gtid_set_done(&again);
-	}
 }
 END_TEST
 
@@ -450,9 +258,8 @@ START_TEST(test_known)
 		struct err e = ERR_INIT;
 		enum gtid_known known;
 
-		ck_assert_int_eq(gtid_known(&position, slice_str(cases[i].state), &known, &missing,
-					    &e),
-				 0);
+		ck_assert_int_eq(
+			gtid_known(&position, slice_str(cases[i].state), &known, &missing, &e), 0);
 		ck_assert_msg(known == cases[i].known, "case %zu: %d", i, (int)known);
 		ck_assert_str_eq(buf_cstr(&missing), cases[i].missing);
 		buf_done(&missing);
@@ -476,9 +283,14 @@ END_TEST
 
 START_TEST(test_place)
 {
-	static const char *const bad[] = { "binlog.:4",	 "binlog.1x:4", "binlog.000001",
-					   ".000001:4",	 "binlog.000001:", "binlog.000001:-1",
-					   "a:b.000001:4", "binlog.000001:4,binlog.000002:4",
+	static const char *const bad[] = { "binlog.:4",
+					   "binlog.1x:4",
+					   "binlog.000001",
+					   ".000001:4",
+					   "binlog.000001:",
+					   "binlog.000001:-1",
+					   "a:b.000001:4",
+					   "binlog.000001:4,binlog.000002:4",
 					   "binlog.000001:99999999999999999999" };
 	struct gtid_set a = set_of(" my-bin.999999:1234 "), b = set_of("my-bin.1000000:4"),
 			g = set_of(U1 ":1-5"), m = set_of("0-1-5"), none = set_of("");
@@ -569,10 +381,6 @@ int main(void)
 	unit_test(s, test_domains_limit);
 	unit_test(s, test_compare);
 	unit_test_slow(s, test_random, 60);
-	unit_test(s, test_mysql_text);
-	unit_test(s, test_mysql_refused);
-	unit_test(s, test_mysql_limit);
-	unit_test_slow(s, test_mysql_random, 60);
 	unit_test(s, test_dialects_do_not_mix);
 	unit_test(s, test_place);
 	unit_test(s, test_ids);
