@@ -6,7 +6,9 @@
  *
  * Encrypted files are told by MySQL with another first byte, by MariaDB with an event behind the
  * first one. Neither is decrypted: the keys are the server's, and the server gives its events in
- * the clear to whoever may replicate. */
+ * the clear to whoever may replicate. What a client writes down then (--raw) has MariaDB's event
+ * still in it: so the event behind it is looked at, whose end position is either where it ends, or
+ * scrambled. */
 #include "cdc/decode/binlog_file.h"
 
 #include "cdc/binlog/event.h"
@@ -164,6 +166,22 @@ uint64_t binlog_file_at(const struct binlog_file *f)
 
 /* ---- events --------------------------------------------------------------------------------- */
 
+/* Behind an event of `size` bytes, which is the next one: is what follows in the clear, or nothing?
+ * 1, 0, -1. */
+static int is_clear_behind(struct binlog_file *f, size_t size, struct err *e)
+{
+	int rc = need(f, size + EVENT_HEADER_SIZE, e);
+	struct rd in;
+	uint32_t end;
+
+	if (rc <= 0)
+		return rc < 0 ? -1 : f->window.size - f->begin == size;
+	in = rd_of(f->window.data + f->begin + size + 9, 8);
+	end = rd_u32(&in); /* its size, which isn't scrambled */
+	end += (uint32_t)(f->next + size);
+	return rd_u32(&in) == end;
+}
+
 int binlog_file_next(struct binlog_file *f, struct slice *ret_packet, struct err *e)
 {
 	const uint8_t *header;
@@ -197,8 +215,11 @@ int binlog_file_next(struct binlog_file *f, struct slice *ret_packet, struct err
 				" bytes, of which %zu are there",
 				f->path, f->next, event_type_name(f->window.data[f->begin + 4]),
 				size, f->window.size - f->begin);
-	if (f->window.data[f->begin + 4] == EVENT_START_ENCRYPTION)
-		return refuse_encrypted(f, e);
+	if (f->window.data[f->begin + 4] == EVENT_START_ENCRYPTION) {
+		rc = is_clear_behind(f, size, e);
+		if (rc <= 0)
+			return rc < 0 ? -1 : refuse_encrypted(f, e);
+	}
 	*ret_packet = slice_of(f->window.data + f->begin, size);
 	f->begin += size;
 	f->next += size;

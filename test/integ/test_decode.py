@@ -245,12 +245,24 @@ def test_encrypted(tmp_path):
         assert out == ""
 
 
-def encrypted_of_mariadb():
+def test_a_copy_in_the_clear_of_an_encrypted_file(tmp_path):
+    data = encrypted_of_mariadb(b"")
+    data += event_of(3, len(data), b"")     # Stop
+    lines_ = lines("--events", damaged(tmp_path, data))
+    assert [e["type"] for e in lines_] == ["Format_description", "Start_encryption", "Stop"]
+
+
+def event_of(kind, at, body):
+    size = 19 + len(body) + 4
+    event = b"".join((bytes(4), bytes([kind]), (1).to_bytes(4, "little"), size.to_bytes(4, "little"),
+                      (at + size).to_bytes(4, "little"), bytes(2), body))
+    return event + zlib.crc32(event).to_bytes(4, "little")
+
+
+def encrypted_of_mariadb(rest=os.urandom(300)):
     """Begins as MariaDB's do: Start_encryption behind Format_description, then nothing that can be read."""
     data = TYPES.read_bytes()[:256]
-    event = b"".join((bytes(4), bytes([164]), (1).to_bytes(4, "little"), (40).to_bytes(4, "little"), bytes(6),
-                      b"\1\1\0\0\0" + bytes(12)))
-    return data + event + zlib.crc32(event).to_bytes(4, "little") + os.urandom(300)
+    return data + event_of(164, len(data), b"\1\1\0\0\0" + bytes(12)) + rest
 
 
 def test_a_reader_that_goes_away():
