@@ -119,6 +119,12 @@ int session_shapes_keep(struct session *s, struct position_copy *copies, size_t 
 /* Behind a statement on a captured table. */
 int session_shapes_ask(struct session *s, struct db *db, struct err *e);
 
+/* s->xa_catalog, made anew, is for a group that stands at an older place: a table that was not
+ * altered since looks as it does where the stream stands. Rows of others can't be known; they come
+ * out as an effect. */
+int session_shapes_back(struct session *s, const char *gtid_set, const char *file, int64_t offset,
+			struct err *e);
+
 /* ---- session_redo.c ------------------------------------------------------------------------- */
 
 /* What delivery_resume() found to be delivered once more goes by the tables of then. */

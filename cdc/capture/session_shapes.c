@@ -33,8 +33,8 @@ struct asking {
 	struct session *s;
 	struct db *db;
 	const char *db_name, *table;
-	uint64_t end; /* of the binlog, before the question */
-	bool late;    /* a statement on the table lies behind it */
+	uint64_t end;                   /* of the binlog, before the question */
+	bool late;                      /* a statement on the table lies behind it */
 	const struct gtid_set *present; /* where the stream will begin, if not at the position */
 };
 
@@ -292,4 +292,53 @@ int session_shapes_open(struct session *s, struct db *db, const struct position_
 			return -1;
 	}
 	return 0;
+}
+
+/* ---- read once more, from an older place (session_xa.c) ------------------------------------- */
+
+struct looking_back {
+	struct session *s;
+	uint64_t stream; /* where it stands */
+};
+
+/* Up to the stream only: what lies behind it changes nothing here. */
+static void found_back(void *context, const char *db, const char *table, uint64_t at)
+{
+	struct looking_back *b = context;
+
+	if (at <= b->stream)
+		catalog_found(b->s->xa_catalog, db, table, at);
+}
+
+static int ask_back(void *context, const char *db, const char *table, struct err *e)
+{
+	struct session *s = context;
+	const struct lineage_span *here = catalog_in_force(s->catalog, db, table);
+
+	if (here == NULL) {
+		if (ask(s, db, table, e) < 0)
+			return -1;
+		here = catalog_in_force(s->catalog, db, table);
+	}
+	catalog_told(s->xa_catalog, db, table, here != NULL ? here->shape : NULL);
+	return 0;
+}
+
+int session_shapes_back(struct session *s, const char *gtid_set, const char *file, int64_t offset,
+			struct err *e)
+{
+	const struct catalog_source source = { s, ask_back };
+	struct looking_back back = { s, gtid_file_ordinal(group_file(s->group),
+							  group_file_position(s->group)) };
+	const struct ahead_reader reader = { &back, found_back, NULL };
+	struct ahead from = { .offset = (uint64_t)offset };
+
+	catalog_ask_by(s->xa_catalog, &source);
+	catalog_go_on(s->xa_catalog);
+	if (!s->catalog_mode)
+		return 0;
+	if (file != NULL)
+		(void)snprintf(from.file, sizeof(from.file), "%s",
+			       file); /* as the server names it */
+	return ahead_read(s->settings, gtid_set, &from, &reader, e);
 }

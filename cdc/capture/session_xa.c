@@ -173,12 +173,17 @@ static int next_packet(struct reading *r, struct err *e)
 	return group_scan(r->group, packet, e);
 }
 
-static int open_reading(struct session *s, struct reading *r, struct err *e)
+static int open_reading(struct session *s, struct reading *r, const char *gtid_set,
+			const char *file, int64_t offset, struct err *e)
 {
 	struct db *db = NULL;
 	int rc = 0;
 
 	*r = (struct reading){ .s = s };
+	if (s->catalog_mode) { /* what it knows is of another place */
+		catalog_free(s->xa_catalog);
+		s->xa_catalog = NULL;
+	}
 	if (s->xa_catalog == NULL) {
 		s->xa_catalog = catalog_new(s->settings);
 		rc = db_open(s->settings, DB_TEXT_UTF8, &db, e);
@@ -186,6 +191,8 @@ static int open_reading(struct session *s, struct reading *r, struct err *e)
 			rc = catalog_read_hints(s->xa_catalog, db, e);
 		if (db != NULL)
 			db_close(db);
+		if (rc == 0)
+			rc = session_shapes_back(s, gtid_set, file, offset, e);
 	}
 	r->group = group_new(s->settings, s->xa_catalog);
 	group_by_place(r->group, gtid_set_is_place(&s->gtid_set));
@@ -245,11 +252,12 @@ static int read_back(struct session *s, const struct position_prepared *p, bool 
 		     struct err *e)
 {
 	struct place place = { .begin = 0 };
+	const char *file = by_file ? p->file : NULL;
 	struct reading r;
-	int rc = open_reading(s, &r, e);
+	int rc = open_reading(s, &r, p->gtid_set, file, p->file_position, e);
 
 	if (rc == 0)
-		rc = connect_at(&r, p->gtid_set, by_file ? p->file : NULL, p->file_position, e);
+		rc = connect_at(&r, p->gtid_set, file, p->file_position, e);
 	if (rc == 0)
 		rc = find_group(&r, p->gtid, &place, e);
 	if (rc == 0)
@@ -310,11 +318,11 @@ static int search_all(struct session *s, struct position_prepared *found, bool *
 		      struct err *e)
 {
 	char *file = NULL;
-	struct reading r;
-	int rc = open_reading(s, &r, e);
+	struct reading r = { .s = s };
+	int rc = oldest_file(s, &file, e);
 
 	if (rc == 0)
-		rc = oldest_file(s, &file, e);
+		rc = open_reading(s, &r, "", file, 4, e);
 	if (rc == 0)
 		rc = connect_at(&r, "", file, 4, e);
 	if (rc == 0)

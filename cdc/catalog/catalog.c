@@ -296,6 +296,11 @@ void catalog_ask_by(struct catalog *c, const struct catalog_source *source)
 	c->source = *source;
 }
 
+void catalog_go_on(struct catalog *c)
+{
+	c->goes_on = true;
+}
+
 bool catalog_tracks(const struct catalog *c, const char *db, const char *table)
 {
 	return catalog_captures(c, slice_str(db), slice_str(table)) || is_watched(c, db, table);

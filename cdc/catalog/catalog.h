@@ -55,6 +55,8 @@ struct catalog_source {
 	int (*ask)(void *context, const char *db, const char *table, struct err *e);
 };
 void catalog_ask_by(struct catalog *c, const struct catalog_source *source);
+/* As capture.unknown_columns = reconcile says. */
+void catalog_go_on(struct catalog *c);
 /* Captured or watched. */
 bool catalog_tracks(const struct catalog *c, const char *db, const char *table);
 /* lineage.h, by name; table "": all of the database, db "": all. Tables that are neither captured

@@ -189,6 +189,24 @@ def test_what_nobody_has_seen(site):
     run.stop()
 
 
+def test_xa(site):
+    """Prepared, then the capture is restarted; committed behind a statement on another table."""
+    site.sql("CREATE TABLE t (id INT PRIMARY KEY, a INT UNSIGNED)", "CREATE TABLE u (id INT PRIMARY KEY)", "INSERT INTO t VALUES (1, 1)")
+    setup = site.setup("t u")
+    run = started(site, setup)
+    xa = site.server.connect(database=site.name)
+    run_sql(xa, "XA START 'x'", "INSERT INTO t VALUES (2, 4000000000)", "XA END 'x'", "XA PREPARE 'x'")
+    site.sql("ALTER TABLE u ADD COLUMN v INT", "INSERT INTO u VALUES (1, 1)")
+    site.wait(setup, run)
+    run.stop()
+    site.sql("ALTER TABLE u ADD COLUMN w INT", "INSERT INTO u VALUES (2, 2, 2)")
+    run_sql(xa, "XA COMMIT 'x'")
+    run = started(site, setup)
+    assert site.inserted(setup) == [{"id": 1, "a": 1}, {"id": 2, "a": 4000000000}]
+    assert site.inserted(setup, "u") == [{"id": 1, "v": 1}, {"id": 2, "v": 2, "w": 2}]
+    run.stop()
+
+
 def test_check_says_what_is_weaker(site):
     site.sql("CREATE TABLE t (id INT PRIMARY KEY)")
     setup = site.setup()
