@@ -57,7 +57,7 @@ static int write_whole(const struct schema *type, const struct value *v, struct 
 	if (!whole(v, &n))
 		return -1;
 	if (millis)
-		n = n >= 0 ? n / 1000 : -((-n + 999) / 1000);
+		n = n / 1000 - (n % 1000 < 0);
 	if (type->type == SCHEMA_INT && (n < INT32_MIN || n > INT32_MAX))
 		return -1;
 	write_long(out, n);
@@ -88,6 +88,10 @@ static int write_real(const struct schema *type, const struct value *v, struct b
 
 	if (v->kind != VALUE_INT && v->kind != VALUE_DOUBLE)
 		return -1;
+	if (v->kind == VALUE_INT && (d >= 0x1p63 || (int64_t)d != v->i))
+		return -1;
+	if (type->type == SCHEMA_FLOAT && isfinite(d) && (double)(float)d != d)
+		return -1;
 	if (type->type == SCHEMA_FLOAT)
 		write_float(out, (float)d);
 	else
@@ -99,9 +103,9 @@ int field_write(const struct schema *type, const struct value *v, struct buf *ou
 {
 	switch (type->type) {
 	case SCHEMA_BOOLEAN:
-		if (v->kind != VALUE_INT)
+		if (v->kind != VALUE_INT || v->i < 0 || v->i > 1)
 			return -1;
-		write_bool(out, v->i != 0);
+		write_bool(out, v->i == 1);
 		return 0;
 	case SCHEMA_INT:
 	case SCHEMA_LONG:
