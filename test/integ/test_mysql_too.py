@@ -12,7 +12,7 @@ from test_copy_keys import test_keys_at_the_edges  # noqa: F401
 from test_ddl import (shop, test_alters_that_change_rows_are_healed, test_rows_leave_with_truncate_and_drop,  # noqa: F401
                       test_statements_in_statement_format_are_healed, test_temporary_tables_never_count,
                       test_truncate_and_drop_are_one_seq_in_every_partition)
-from test_projection import test_verify_tells_values_apart  # noqa: F401
+from test_projection import test_verify_beside_tables_that_are_not_captured, test_verify_tells_values_apart  # noqa: F401
 from test_reconcile_keyless import test_rows_changed_without_the_binlog, test_under_heavy_writes_and_kills  # noqa: F401
 from test_views import test_the_difference_is_exactly_the_disabled_members  # noqa: F401
 from test_xa import test_xa_in_the_middle_of_a_first_copy, test_xa_is_delivered_at_its_commit, xa  # noqa: F401

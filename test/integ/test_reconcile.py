@@ -91,7 +91,7 @@ def test_columns_added_with_a_default(database, make_setup):
     run_sql(connection, "CREATE TABLE t (id INT PRIMARY KEY, v INT, gone INT)", "INSERT INTO t SELECT seq, seq, seq FROM seq_1_to_50")
     setup = make_setup(f"{db}.t", copy__chunk_rows=20)
     run = started(setup, connection)
-    run_sql(connection, "ALTER TABLE t ADD COLUMN word VARCHAR(9) NOT NULL DEFAULT 'none', DROP COLUMN gone, ADD COLUMN empty INT NULL FIRST")
+    run_sql(connection, "ALTER TABLE t ADD COLUMN word VARCHAR(9) NOT NULL DEFAULT 'none', DROP COLUMN gone, ADD COLUMN `empty` INT NULL FIRST")
     setup.wait_delivered(source_position(connection), run)
     snapshot(setup, f"{db}.t")
     records = setup.reader.records(setup.topic(f"{db}.t"))
