@@ -74,21 +74,22 @@ def floats(answer):
     return list(struct.unpack(f"<{len(data) // 4}f", data))
 
 
-def finite(r):
+def finite(r, most):
     while True:
         value = struct.unpack("<f", struct.pack("<I", r.getrandbits(32)))[0]
-        if math.isfinite(value):
+        if math.isfinite(value) and abs(value) <= most:
             return value
 
 
-def vectors(shorter):
-    """shorter: a value may have fewer dimensions than its column (MySQL)."""
+def vectors(mysql):
+    """In MySQL a value may have fewer dimensions than its column; MariaDB refuses one whose length is no float."""
+    highest = 3.4028234663852886e38 if mysql else 1e17
     for most in (1, 3, 300):
         def random(r, most=most):
-            count = r.randint(1, most) if shorter else most
-            return raw(struct.pack(f"<{count}f", *(r.choice((0.0, 1.0, -0.0, finite(r), r.uniform(-1, 1))) for _ in range(count))))
+            count = r.randint(1, most) if mysql else most
+            return raw(struct.pack(f"<{count}f", *(r.choice((0.0, 1.0, -0.0, finite(r, highest), r.uniform(-1, 1))) for _ in range(count))))
         yield Kind("VECTOR", f"VECTOR({most})", {"type": "array", "items": "float"}, floats, random,
-                   [raw(struct.pack(f"<{most}f", *([v] * most))) for v in (0.0, -0.0, 3.4028234663852886e38, 1.401298464324817e-45)],
+                   [raw(struct.pack(f"<{most}f", *([v] * most))) for v in (0.0, -0.0, highest, 1.401298464324817e-45)],
                    asks=("HEX({})",), weight=BIG, distinct=0.2)
 
 

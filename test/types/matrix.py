@@ -14,8 +14,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "test" / "integ"))
 
+import forms                                                    # noqa: E402
 from compare import Comparison                                  # noqa: E402
 from harness import Servers, Setup, source_position             # noqa: E402
+from images import Images                                       # noqa: E402
 from record import Topics                                       # noqa: E402
 from report import Report                                       # noqa: E402
 from server import Server, run, tables_of                       # noqa: E402
@@ -74,17 +76,26 @@ class Run:
         begin = time.monotonic()
         run(self.server.writer, "CREATE DATABASE v CHARACTER SET utf8mb4")
         tables = self.tables()
+        odd = [Images(self.server, self.random, self.options.values), *forms.forms(self.server, self.random, self.options.values)]
+        if self.options.types:
+            odd = [form for form in odd if any(t in form.type for t in self.options.types)]
+        for form in odd:
+            form.prepare()
         filled = time.monotonic()
-        daemon = self.capture("v.*")
+        daemon = self.capture("v.*" + f", {forms.ODD}.*" * any(isinstance(form, forms.Names) for form in odd))
         try:
             self.setup.reader = Topics(self.setup.reader.bootstrap, self.setup.name)
             self.delivered(daemon)
             copied = time.monotonic()
             for table in tables:
                 table.stream(self.server, "v")
+            for form in odd:
+                form.stream()
             self.delivered(daemon)
             streamed = time.monotonic()
             self.compare(tables)
+            for form in odd:
+                self.report.count(self.server.name, form.check(self.setup.reader, self.differ))
             daemon.stop()
         except BaseException:
             self.setup.kill_all()
