@@ -540,6 +540,7 @@ static void take_hint(struct builder *b, uint32_t column)
 
 	if (c->type == COLUMN_YEAR)
 		c->precision = short_year(b, column);
+	c->not_logged = b->known != NULL && b->known->columns[column].not_logged;
 	/* where the binlog doesn't say, the known shape has no collation for these types */
 	if (c->collation != COLLATION_BINARY && (b->known == NULL || c->collation != 0))
 		return;

@@ -38,7 +38,7 @@ const char *catalog_column_refused(const struct column *column);
 #define CATALOG_FIELDS(of)                                                             \
 	of "COLUMN_NAME, " of "DATA_TYPE, " of "COLUMN_TYPE, " of "IS_NULLABLE, " of   \
 	   "CHARACTER_OCTET_LENGTH, " of "NUMERIC_PRECISION, " of "NUMERIC_SCALE, " of \
-	   "DATETIME_PRECISION, " of "COLLATION_NAME"
+	   "DATETIME_PRECISION, " of "EXTRA, " of "COLLATION_NAME"
 enum {
 	CATALOG_FIELD_NAME,
 	CATALOG_FIELD_TYPE,
@@ -48,6 +48,7 @@ enum {
 	CATALOG_FIELD_PRECISION,
 	CATALOG_FIELD_SCALE,
 	CATALOG_FIELD_FRACTION,
+	CATALOG_FIELD_EXTRA,
 	CATALOG_FIELD_COLLATION,
 	CATALOG_FIELD_COLLATION_ID, /* its number, or NULL */
 	CATALOG_FIELD_COUNT,

@@ -277,6 +277,19 @@ static bool set_old_temporal(struct column *c, const struct slice *row)
 	return number_of(row[CATALOG_FIELD_FRACTION]) == 0;
 }
 
+/* MariaDB 10.1 and 10.2 leave virtual columns NULL in row images, 10.5 and later have their values;
+ * of those between, which name no columns either, it is not known. */
+static bool leaves_virtual_out(const char *version)
+{
+	int major, minor;
+
+	if (strncmp(version, "5.5.5-", 6) == 0)
+		version += 6;
+	return strstr(version, "MariaDB") != NULL &&
+	       sscanf(version, "%d.%d", &major, &minor) == 2 &&
+	       (major < 10 || (major == 10 && minor < 5));
+}
+
 int catalog_take_column(const struct shape *s, struct column *c, const char *version,
 			const struct slice *row, struct err *e)
 {
@@ -299,6 +312,8 @@ int catalog_take_column(const struct shape *s, struct column *c, const char *ver
 			 contains(row[CATALOG_FIELD_FULL_TYPE], "unsigned");
 	set_sizes(c, type, mysql, row);
 	c->json_5_7 = c->type == COLUMN_JSON && catalog_prints_json_as_5_7(version);
+	c->not_logged = contains(row[CATALOG_FIELD_EXTRA], "VIRTUAL") &&
+			leaves_virtual_out(version);
 	if (set_collation(s, c, row, e) < 0)
 		return -1;
 	if (!is_labelled(c))

@@ -68,6 +68,7 @@ struct group {
 	struct cell *before, *after;
 	size_t cell_capacity;
 	bool before_full, after_full;
+	bool not_logged; /* of some column: absent, whatever the row image has in its place */
 	int64_t order;
 	/* the table id looked up last: most row events come in runs */
 	uint64_t last_id;

@@ -19,6 +19,14 @@ static bool is_full(const uint8_t *present, uint32_t columns)
 	return columns % 8 == 0 || (present[columns / 8] | (0xff << columns % 8 & 0xff)) == 0xff;
 }
 
+static bool leaves_some_out(const struct shape *shape)
+{
+	for (uint16_t i = 0; i < shape->column_count; i++)
+		if (shape->columns[i].not_logged)
+			return true;
+	return false;
+}
+
 static int rows_begin(struct group *g, const struct group_event *ev, struct err *e)
 {
 	const struct shape *shape = ev->shape;
@@ -33,8 +41,9 @@ static int rows_begin(struct group *g, const struct group_event *ev, struct err 
 		g->before = xrealloc(g->before, g->cell_capacity * sizeof(*g->before));
 		g->after = xrealloc(g->after, g->cell_capacity * sizeof(*g->after));
 	}
-	g->before_full = is_full(g->rows.before, g->rows.column_count);
-	g->after_full = is_full(g->rows.after, g->rows.column_count);
+	g->not_logged = leaves_some_out(shape);
+	g->before_full = !g->not_logged && is_full(g->rows.before, g->rows.column_count);
+	g->after_full = !g->not_logged && is_full(g->rows.after, g->rows.column_count);
 	g->rows_open = true;
 	return 0;
 }
@@ -57,6 +66,14 @@ static int split(struct rd *in, const struct shape *shape, const uint8_t *presen
 	return 0;
 }
 
+/* What stands in their places is nothing. */
+static void leave_out(const struct shape *shape, struct cell *cells)
+{
+	for (uint16_t i = 0; i < shape->column_count; i++)
+		if (shape->columns[i].not_logged)
+			cells[i] = (struct cell){ NULL, 0, CELL_ABSENT };
+}
+
 static int row_read(struct group *g, const struct group_event *ev, struct group_row *row,
 		    struct err *e)
 {
@@ -77,6 +94,10 @@ static int row_read(struct group *g, const struct group_event *ev, struct group_
 			return no_column(ev->shape, e);
 		change->after = g->after;
 	}
+	if (g->not_logged && change->before != NULL)
+		leave_out(ev->shape, g->before);
+	if (g->not_logged && change->after != NULL)
+		leave_out(ev->shape, g->after);
 	change->op = g->rows.kind == ROWS_WRITE    ? CHANGE_CREATE
 		     : g->rows.kind == ROWS_DELETE ? CHANGE_DELETE
 						   : CHANGE_UPDATE;

@@ -7,6 +7,7 @@
 #include "cdc/publish/row_plan.h"
 
 #include "core/avro/write.h"
+#include "core/base/fault.h"
 #include "core/base/mem.h"
 #include "core/base/metric.h"
 #include "core/value/encode.h"
@@ -221,7 +222,7 @@ size_t row_plan_envelope(struct row_plan *plan, const struct row_meta *meta,
 	absent = write_image(plan, "before", before, out);
 	absent = write_image(plan, "after", after, out) || absent;
 	write_transaction(meta, out);
-	if (absent)
+	if (absent && !BUG(absent))
 		write_absent(plan, before, after, out);
 	else
 		write_long(out, 0);

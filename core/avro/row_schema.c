@@ -149,7 +149,8 @@ static void put_catalog_column(const struct column *c, struct buf *out)
 	unsigned flags = (c->nullable ? ROW_SCHEMA_NULLABLE : 0u) |
 			 (c->is_unsigned ? ROW_SCHEMA_UNSIGNED : 0u) |
 			 (c->is_binary ? ROW_SCHEMA_BINARY : 0u) |
-			 (c->json_5_7 ? ROW_SCHEMA_JSON_5_7 : 0u);
+			 (c->json_5_7 ? ROW_SCHEMA_JSON_5_7 : 0u) |
+			 (c->not_logged ? ROW_SCHEMA_NOT_LOGGED : 0u);
 	unsigned numbers[ROW_SCHEMA_NUMBERS] = { c->type,     flags,        c->collation,
 						 c->size_max, c->precision, c->scale,
 						 c->fraction, c->bits,      c->pack_bytes };

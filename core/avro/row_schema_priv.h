@@ -7,6 +7,7 @@ enum row_schema_flag {
 	ROW_SCHEMA_UNSIGNED = 2,
 	ROW_SCHEMA_BINARY = 4,
 	ROW_SCHEMA_JSON_5_7 = 8,
+	ROW_SCHEMA_NOT_LOGGED = 16,
 };
 
 #define ROW_SCHEMA_NUMBERS 9 /* of a column */

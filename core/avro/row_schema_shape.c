@@ -32,6 +32,7 @@ static void take_numbers(struct column *c, const json_t *list)
 	c->is_unsigned = flags & ROW_SCHEMA_UNSIGNED;
 	c->is_binary = flags & ROW_SCHEMA_BINARY;
 	c->json_5_7 = flags & ROW_SCHEMA_JSON_5_7;
+	c->not_logged = flags & ROW_SCHEMA_NOT_LOGGED;
 	c->collation = (uint16_t)number(list, 2, UINT16_MAX);
 	c->size_max = number(list, 3, UINT32_MAX);
 	c->precision = (uint8_t)number(list, 4, UINT8_MAX);

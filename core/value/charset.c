@@ -11,6 +11,7 @@
  */
 #include "core/value/charset.h"
 
+#include "core/base/fault.h"
 #include "core/value/charset_table.h"
 
 #include <assert.h>
@@ -214,6 +215,8 @@ bool charset_to_utf8(enum charset charset, struct slice text, struct buf *out)
 {
 	if (text.size == 0)
 		return charset != CHARSET_UNKNOWN;
+	if (BUG(value_charset) && charset == CHARSET_CP1250)
+		charset = CHARSET_LATIN2;
 	switch ((unsigned)charset) { /* the others are many, and all alike */
 	case CHARSET_BINARY:
 		return add_if(true, text, out);

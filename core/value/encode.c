@@ -30,6 +30,7 @@
  */
 #include "core/value/encode.h"
 
+#include "core/base/fault.h"
 #include "core/value/charset.h"
 #include "core/value/decimal.h"
 #include "core/value/document.h"
@@ -70,7 +71,7 @@ static enum encode_result encode_int24(const struct column *column, const struct
 	const uint8_t *p = cell->data;
 	int32_t v = (int32_t)((uint32_t)p[2] << 16 | (uint32_t)p[1] << 8 | p[0]);
 
-	write_long(out, column->is_unsigned || v < 0x800000 ? v : v - 0x1000000);
+	write_long(out, column->is_unsigned || v < 0x800000 || BUG(value_sign) ? v : v - 0x1000000);
 	return ENCODE_OK;
 }
 

@@ -13,6 +13,7 @@
  */
 #include "core/value/row.h"
 
+#include "core/base/fault.h"
 #include "core/value/charset.h"
 #include "core/value/decimal.h"
 #include "core/value/document.h"
@@ -165,7 +166,7 @@ static bool store_text(const struct column *c, struct slice text, struct buf *im
 {
 	if (text.size > column_bytes_max(c))
 		return false;
-	if (c->type == COLUMN_STRING)
+	if (c->type == COLUMN_STRING || BUG(copy_blank))
 		text.size = charset_trim(charset_of(c->collation), text.data, text.size);
 	put_le(image, text.size, column_length_bytes(c));
 	buf_add_slice(image, text);

@@ -143,7 +143,7 @@ static bool column_equal(const struct column *a, const struct column *b)
 		return false;
 	if (a->precision != b->precision || a->scale != b->scale || a->fraction != b->fraction ||
 	    a->bits != b->bits || a->pack_bytes != b->pack_bytes || a->json_5_7 != b->json_5_7 ||
-	    a->label_count != b->label_count)
+	    a->not_logged != b->not_logged || a->label_count != b->label_count)
 		return false;
 	if (!text_equal(a->name, b->name))
 		return false;

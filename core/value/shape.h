@@ -65,6 +65,7 @@ struct column {
 	uint8_t pack_bytes; /* ENUM: 1 or 2; SET: 1..8 bytes of the value; VECTOR: length bytes */
 	bool json_5_7;      /* JSON: printed as MySQL 5.7 does */
 	uint8_t stored;     /* row_stored(), looked up by shape_pack(); 0: not yet */
+	bool not_logged;    /* virtual, of a server whose row images don't have its value */
 	char **labels;      /* ENUM and SET: UTF-8 labels, in order */
 	uint16_t label_count;
 };

@@ -8,6 +8,8 @@
  */
 #include "core/value/temporal.h"
 
+#include "core/base/fault.h"
+
 #define DAY_US INT64_C(86400000000)
 
 static const uint32_t power10[7] = { 1, 10, 100, 1000, 10000, 100000, 1000000 };
@@ -63,6 +65,8 @@ static size_t fraction_bytes(uint8_t fraction)
 /* Microseconds of one step of the stored fraction. */
 static uint32_t fraction_step(uint8_t fraction)
 {
+	if (BUG(value_fraction))
+		return power10[6 - fraction];
 	return power10[6 - 2 * fraction_bytes(fraction)];
 }
 

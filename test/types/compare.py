@@ -105,15 +105,22 @@ class Comparison:
         """An image of the stream is that of the copy, byte for byte, and `exact` with it."""
         data = record.after_bytes if image == "after" else record.before_bytes
         exact, want_exact = record.exact_of(image), copy.exact_of("after")
-        if data == copy.after_bytes and exact == want_exact and not record.absent:
+        absent = {kind.column for kind in self.table.kinds if not kind.streamed}
+        if not absent and data == copy.after_bytes and exact == want_exact and not record.absent:
             return
         got = getattr(record, image)
         id_ = copy.after["id"]
         for at, kind in enumerate(self.table.kinds):
             a, b = copy.after.get(kind.column), got.get(kind.column)
+            if kind.column in absent:
+                if b is not None or kind.column in exact or f"{image}.{kind.column}" not in record.absent:
+                    self.problem(kind, id_, f"should be absent ({when})", text[id_][at], a, b, sorted(record.absent))
+                    return
+                continue
             differ = want_exact.get(kind.column) != exact.get(kind.column)
             if differ or (a is None) != (b is None) or (a is not None and not kind.same(a, b)) or f"{image}.{kind.column}" in record.absent:
                 self.problem(kind, id_, f"is not the same in copy and stream ({when})", text[id_][at], want_exact.get(kind.column, a),
                              exact.get(kind.column, b), sorted(record.absent))
                 return
-        self.problem(self.table.kinds[0], id_, f"the image has other bytes than the copy ({when})", "", copy.after_bytes.hex(), data.hex())
+        if not absent:
+            self.problem(self.table.kinds[0], id_, f"the image has other bytes than the copy ({when})", "", copy.after_bytes.hex(), data.hex())

@@ -26,6 +26,7 @@ class Kind:
     behind: str = ""        # NULL DEFAULT NULL and the like, or how it is generated
     share: int = 1          # its line's values are spread over so many columns
     distinct: float = 0.3   # of the values, so many must differ, or what was meant did not arrive; 0: few there are
+    streamed: bool = True   # False: the server's row images lack it; it is absent
     column: str = ""        # set when it stands in a table
 
     def same(self, want, got):

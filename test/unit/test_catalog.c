@@ -378,6 +378,34 @@ START_TEST(test_short_year)
 }
 END_TEST
 
+static bool is_logged(const char *version, const char *extra)
+{
+	struct shape *s = shape_new("d", "t", 1);
+	struct slice row[CATALOG_FIELD_COUNT] = { 0 };
+	struct err e = ERR_INIT;
+	bool logged;
+
+	row[CATALOG_FIELD_NAME] = slice_str("v");
+	row[CATALOG_FIELD_TYPE] = slice_str("int");
+	row[CATALOG_FIELD_EXTRA] = slice_str(extra);
+	ck_assert_int_eq(catalog_take_column(s, &s->columns[0], version, row, &e), 0);
+	logged = !s->columns[0].not_logged;
+	shape_unref(s);
+	return logged;
+}
+
+/* What MariaDB 10.1 and 10.2 write in the place of a virtual column is not its value. */
+START_TEST(test_not_logged)
+{
+	ck_assert(!is_logged("5.5.5-10.1.23-MariaDB", "VIRTUAL"));
+	ck_assert(!is_logged("5.5.5-10.2.11-MariaDB-log", "VIRTUAL GENERATED"));
+	ck_assert(is_logged("5.5.5-10.2.11-MariaDB", "STORED GENERATED"));
+	ck_assert(is_logged("5.5.5-10.11.19-MariaDB", "VIRTUAL GENERATED"));
+	ck_assert(is_logged("11.8.6-MariaDB", "VIRTUAL GENERATED"));
+	ck_assert(is_logged("5.7.22-log", "VIRTUAL GENERATED"));
+}
+END_TEST
+
 /* The labels of a column as information_schema prints its type, joined by '|'; NULL: refused. */
 static const char *labels_of(const char *full_type, uint64_t collation)
 {
@@ -512,6 +540,7 @@ int main(void)
 	unit_test(s, test_no_names);
 	unit_test(s, test_hidden_type);
 	unit_test(s, test_short_year);
+	unit_test(s, test_not_logged);
 	unit_test(s, test_labels);
 	unit_test(s, test_servers_differ);
 	unit_test_slow(s, test_damaged, 60);
