@@ -57,7 +57,7 @@ static int unknown_verb(const char *name)
 static void print_help(FILE *out)
 {
 	fprintf(out,
-		"millrace %s - a MariaDB binlog as typed Avro events on Kafka, and views that can be rebuilt\n\n",
+		"millrace %s - a MySQL or MariaDB binlog as typed Avro events on Kafka, and views that can be rebuilt\n\n",
 		MILLRACE_VERSION);
 	fputs("usage: millrace [-c FILE] VERB [ARGUMENTS] [--section.key=value ...]\n\n", out);
 	for (size_t i = 0; verbs[i] != NULL; i++)
