@@ -116,9 +116,9 @@ help: ## list the targets
 	@echo 'make [TARGET] [CC=clang] [SANITIZER=address|undefined|thread|fuzzer] [WERROR=] [V=1]'
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
 
-units: $(units) ## build the unit tests
+units: $(units) $(replays) ## build the unit tests, and the fuzz targets without libFuzzer
 
-replays: $(replays) ## build the fuzz targets as programs that run the inputs they are given
+replays: $(replays)
 
 fuzzers: $(fuzzers)
 

@@ -44,6 +44,7 @@ static bool reads_devices(struct slice text)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct buf mistakes = BUF_INIT, text = BUF_INIT;
+	char name[] = "/data/binlog.000003", *files[] = { name };
 	struct range_end end;
 	struct address address;
 	struct settings *s;
@@ -68,7 +69,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	(void)address_read(buf_cstr(&text), &address, &e);
 	(void)address_read_default(buf_cstr(&text), 7, &address, &e);
 	memset(&end, 0, sizeof(end));
-	if (range_end_parse(buf_cstr(&text), &end, &e) == 0) {
+	if (range_end_parse(buf_cstr(&text), files, 1, &end, &e) == 0) {
 		struct range r = { .from = end };
 
 		range_done(&r);
