@@ -54,6 +54,7 @@ struct session {
 	char *source;            /* server_id@host:port */
 	bool mysql;              /* it is one of MySQL's */
 	bool catalog_mode;       /* its binlog does not name columns (session_shapes.c) */
+	bool hinted;             /* there are, or were, columns that it does not tell */
 	struct ahead ahead;      /* how far it was read for statements */
 	bool lost, refused_lost; /* no server has what follows our position (session_source.c) */
 	struct buf fingerprint;

@@ -28,6 +28,7 @@
 
 #define TRIES_MAX 50 /* a table that is altered without a pause */
 #define DD_MYSQL 80000
+#define NOT_KEPT (-1)
 
 struct asking {
 	struct session *s;
@@ -180,6 +181,14 @@ static int ask(void *context, const char *db_name, const char *table, struct err
 	return rc;
 }
 
+/* Hints are younger than the stream: they hold for tables on which nothing lies between. */
+static int read_ahead_of_hints(struct session *s, struct err *e)
+{
+	struct asking a = { .s = s };
+
+	return s->hinted || catalog_has_hints(s->catalog) ? read_ahead(&a, e) : 0;
+}
+
 /* ---- all that are wanted -------------------------------------------------------------------- */
 
 /* Behind a statement. What can't be asked for now is asked for again when a row comes. */
@@ -189,7 +198,7 @@ int session_shapes_ask(struct session *s, struct db *db, struct err *e)
 	size_t at = 0;
 
 	if (!s->catalog_mode)
-		return 0;
+		return read_ahead_of_hints(s, e);
 	while (catalog_next_wanted(s->catalog, &at, &db_name, &table)) {
 		if (ask_on(s, db, db_name, table, e) == 0)
 			continue;
@@ -221,19 +230,40 @@ static int keep(struct session *s, const struct shape *shape, struct err *e)
 	return rc < 0 ? err_wrap(e, "shape of %s.%s", shape->db, shape->table) : 0;
 }
 
+/* Of other tables the binlog says it all. */
+static bool is_to_be_kept(const struct session *s, const struct shape *shape)
+{
+	bool hidden = s->catalog_mode;
+
+	for (uint16_t i = 0; i < shape->column_count && !hidden; i++)
+		hidden = column_is_hidden(&shape->columns[i]);
+	return hidden;
+}
+
+static int keep_one(struct session *s, const struct lineage_span *here, struct err *e)
+{
+	if (here->id != 0)
+		return 0;
+	if (is_to_be_kept(s, here->shape))
+		return keep(s, here->shape, e);
+	catalog_kept(s->catalog, here->shape->db, here->shape->table, NOT_KEPT);
+	return 0;
+}
+
 int session_shapes_keep(struct session *s, struct position_copy *copies, size_t count,
 			struct err *e)
 {
-	for (size_t i = 0; i < count && s->catalog_mode; i++) {
+	s->hinted = s->hinted || catalog_has_hints(s->catalog);
+	for (size_t i = 0; i < count && (s->catalog_mode || s->hinted); i++) {
 		struct position_copy *c = &copies[i];
 		const struct lineage_span *here;
 
 		if (strcmp(c->kind, "first") != 0)
 			continue;
 		here = catalog_in_force(s->catalog, c->db, c->table);
-		if (here != NULL && here->id == 0 && keep(s, here->shape, e) < 0)
+		if (here != NULL && keep_one(s, here, e) < 0)
 			return -1;
-		c->shape = here != NULL ? here->id : 0;
+		c->shape = here != NULL && here->id > 0 ? here->id : 0;
 	}
 	return 0;
 }
@@ -246,6 +276,7 @@ static int take_kept(struct session *s, const struct position_copy *c, struct er
 	if (registry_by_id(s->registry, (int32_t)c->shape, &schema, e) < 0 ||
 	    row_schema_shape(slice_str(schema.text), c->db, c->table, &shape, e) < 0)
 		return err_wrap(e, "schema %lld, which the position names", (long long)c->shape);
+	s->hinted = true;
 	catalog_was(s->catalog, shape);
 	shape_unref(shape);
 	catalog_kept(s->catalog, c->db, c->table, (int32_t)c->shape);
@@ -277,15 +308,17 @@ int session_shapes_open(struct session *s, struct db *db, const struct position_
 
 	catalog_ask_by(s->catalog, &source);
 	s->ahead.file[0] = '\0';
-	if (!s->catalog_mode)
-		return 0;
 	if (present == NULL && take_all_kept(s, position, e) < 0)
 		return -1;
+	if (!s->catalog_mode && !s->hinted && !catalog_has_hints(s->catalog))
+		return 0;
 	if (read_ahead(&a, e) < 0)
 		return -1;
 	for (size_t i = 0; i < tables->count; i++) {
 		struct shape *shape = tables->items[i].shape;
 
+		if (!is_to_be_kept(s, shape))
+			continue;
 		if (!catalog_has_ahead(s->catalog, shape->db, shape->table))
 			catalog_told(s->catalog, shape->db, shape->table, shape);
 		else if (ask_on(s, db, shape->db, shape->table, e) < 0)

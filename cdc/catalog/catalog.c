@@ -100,6 +100,11 @@ struct catalog_hints *catalog_hints_of(struct catalog *c)
 	return &c->hints;
 }
 
+bool catalog_has_hints(const struct catalog *c)
+{
+	return c->hints.count > 0;
+}
+
 const struct text_list *catalog_patterns(const struct catalog *c)
 {
 	return &c->patterns;
@@ -432,8 +437,12 @@ void catalog_take_gaps(struct catalog *c)
 static int map_shape(struct catalog *c, struct entry *en, const struct table_map *map,
 		     struct shape **ret_shape, struct err *e)
 {
+	struct catalog_server server = c->server;
+
+	server.hints_are_late = en->line.ahead_count > 0;
+	server.in_force = en->line.here.shape;
 	if (map->has[TABLE_MAP_COLUMN_NAME] || c->server.gaps)
-		return catalog_map_shape(map, &c->server, en->pub.captured, ret_shape, e);
+		return catalog_map_shape(map, &server, en->pub.captured, ret_shape, e);
 	return catalog_known_shape(map, &c->server, en->pub.captured, &c->source, &en->line,
 				   ret_shape, e);
 }

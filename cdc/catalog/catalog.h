@@ -93,6 +93,9 @@ void catalog_reset(struct catalog *c);
  * digits they have. Noted by name, for the TABLE_MAPs to come. Call at start, and after a DDL on a
  * captured table. */
 int catalog_read_hints(struct catalog *c, struct db *db, struct err *e);
+/* There are some: like a shape, they hold from behind the last statement that lies ahead, so the
+ * binlog is to be read ahead (catalog_found). */
+bool catalog_has_hints(const struct catalog *c);
 
 /* Shape of one existing table from information_schema; equal to what its TABLE_MAP gives.
  * ERR_CONFIG: it doesn't exist, a type we don't support (named), labels that information_schema

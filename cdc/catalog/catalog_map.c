@@ -498,6 +498,14 @@ static int read_dimensions(struct builder *b, struct err *e)
 	return rd_end(&in) ? 0 : bad(b, "dimensions of more VECTORs than there are", e);
 }
 
+static uint8_t type_in_force(const struct builder *b, uint32_t column)
+{
+	const struct shape *s = b->server->in_force;
+	int at = s != NULL ? shape_column(s, slice_str(b->shape->columns[column].name)) : -1;
+
+	return at >= 0 ? s->columns[at].type : 0;
+}
+
 /* COLUMN_UUID, ...; 0: nothing is hidden. */
 static uint8_t hidden_type(const struct builder *b, uint32_t column)
 {
@@ -514,6 +522,8 @@ static uint8_t hidden_type(const struct builder *b, uint32_t column)
 		return b->known->columns[column].type;
 	if (!b->captured)
 		return 0;
+	if (b->server->hints_are_late)
+		return type_in_force(b, column);
 	h = find_hint(b, column);
 	for (size_t i = 0; h != NULL && i < sizeof(types) / sizeof(types[0]); i++)
 		if (strcmp(h->type, types[i].name) == 0)

@@ -13,6 +13,10 @@ struct catalog_server {
 	bool json_5_7;
 	bool gaps; /* catalog_take_gaps() */
 	const struct catalog_hints *hints;
+	/* Statements on the table lie between this place and the hints, which say nothing of it
+	 * then: what is hidden is so as in this shape, which is in force here, or NULL. */
+	bool hints_are_late;
+	const struct shape *in_force;
 };
 /* Shape from a TABLE_MAP with FULL metadata. ERR_DATA as catalog_table_map says. */
 int catalog_map_shape(const struct table_map *map, const struct catalog_server *server,

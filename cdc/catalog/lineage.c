@@ -37,6 +37,7 @@ static void set_here(struct lineage *l, struct shape *shape)
 
 void lineage_was(struct lineage *l, struct shape *shape)
 {
+	set(&l->doubt, NULL);
 	set_here(l, shape);
 }
 

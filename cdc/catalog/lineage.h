@@ -35,7 +35,7 @@ struct lineage {
 };
 
 void lineage_done(struct lineage *l);
-/* The shape in force here is known from before (the position). Before anything else. */
+/* The shape in force here is known: from before (the position), or the binlog says it. */
 void lineage_was(struct lineage *l, struct shape *shape);
 /* A statement on this table that ends at `at`, behind all that are known. One that the stream has
  * come to before is not counted again. */

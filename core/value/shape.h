@@ -147,6 +147,13 @@ static inline int column_year(const struct column *c, uint8_t stored)
 	return 1900 + stored;
 }
 
+/* A type of which MariaDB's TABLE_MAPs say nothing. */
+static inline bool column_is_hidden(const struct column *c)
+{
+	return c->type == COLUMN_UUID || c->type == COLUMN_INET4 || c->type == COLUMN_INET6 ||
+	       c->type == COLUMN_VECTOR;
+}
+
 /* Character data or bytes: VARCHAR, CHAR, BINARY, BLOB, TEXT. */
 static inline bool column_is_character(const struct column *c)
 {
