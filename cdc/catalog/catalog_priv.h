@@ -68,6 +68,14 @@ enum {
 int catalog_take_column(const struct shape *s, struct column *c, const char *version,
 			const struct slice *row, struct err *e);
 
+/* ---- ENUM and SET labels: catalog_labels.c ---- */
+
+/* Of a column from its COLUMN_TYPE. False: one has a NUL in it. */
+bool catalog_take_labels(struct column *c, struct slice full_type);
+/* Labels with a '?' in them, which may stand for another character, as they really are. The shape
+ * is not packed yet. ERR_CONFIG: the server doesn't tell. */
+int catalog_settle_labels(struct db *db, struct shape *s, struct err *e);
+
 /* Columns whose TABLE_MAP hides their type. */
 struct catalog_hidden {
 	char *db, *table, *column, *type; /* DATA_TYPE: "uuid", ... */

@@ -2,14 +2,13 @@
  *
  * A shape made here must equal the one that the table's TABLE_MAP gives (a test holds them against
  * each other for every type): the first copy reads rows by it, the stream goes on with the other.
- * What information_schema cannot show exactly is refused: it prints characters beyond the basic
- * plane in ENUM and SET labels as '?'.
+ * What information_schema cannot show exactly is asked for in another way (catalog_labels.c) or
+ * refused.
  *
  * Names are compared exactly here, whatever the server's collation for names found. */
 #include "cdc/catalog/catalog_priv.h"
 
 #include "core/base/mem.h"
-#include "core/value/charset.h"
 #include "core/value/encode.h"
 
 #include <inttypes.h>
@@ -126,71 +125,6 @@ static const struct sql_type *find_type(struct slice name)
 		if (slice_is(name, sql_types[i].name))
 			return &sql_types[i];
 	return NULL;
-}
-
-/* ---- ENUM and SET labels ---- */
-
-/* A backslash and what follows it in a list of labels, whatever the SQL mode: append_unescaped() of
- * the servers writes these four. */
-static uint8_t escaped(uint8_t c)
-{
-	return c == 'n' ? '\n' : c == 'r' ? '\r' : c == '0' ? '\0' : c;
-}
-
-/* The next label of 'a','it''s','\\': without quotes and escapes. false when there is none. */
-static bool next_label(struct slice list, size_t *at, struct buf *label)
-{
-	buf_reset(label);
-	while (*at < list.size && list.data[*at] != '\'')
-		(*at)++;
-	if (*at >= list.size)
-		return false;
-	for ((*at)++; *at < list.size; (*at)++) {
-		if (list.data[*at] == '\'') {
-			if (*at + 1 >= list.size || list.data[*at + 1] != '\'')
-				break;
-			(*at)++;
-		} else if (list.data[*at] == '\\' && *at + 1 < list.size) {
-			buf_add_u8(label, escaped(list.data[++*at]));
-			continue;
-		}
-		buf_add_u8(label, list.data[*at]);
-	}
-	(*at)++;
-	return true;
-}
-
-static bool is_exact(const struct column *c, struct slice label)
-{
-	enum charset charset = charset_of(c->collation);
-	bool beyond_basic = charset != CHARSET_ASCII && charset != CHARSET_LATIN1 &&
-			    charset != CHARSET_UTF8MB3 && charset != CHARSET_UCS2;
-
-	return memchr(label.data, '\0', label.size) == NULL &&
-	       !(beyond_basic && memchr(label.data, '?', label.size) != NULL);
-}
-
-static int read_labels(const struct shape *s, struct column *c, struct slice list, struct err *e)
-{
-	struct buf label = BUF_INIT;
-	size_t at = 0, capacity = 0;
-	bool exact = true;
-
-	while (exact && c->label_count < UINT16_MAX && next_label(list, &at, &label)) {
-		(void)buf_cstr(&label);
-		exact = is_exact(c, buf_slice(&label));
-		if (c->label_count == capacity) {
-			capacity = capacity == 0 ? 8 : capacity * 2;
-			c->labels = xrealloc(c->labels, capacity * sizeof(c->labels[0]));
-		}
-		c->labels[c->label_count++] = xstrdup(buf_cstr(&label));
-	}
-	buf_done(&label);
-	if (!exact)
-		return refuse(
-			s, c, e,
-			"a label with '?' or a NUL cannot be told from others in information_schema");
-	return 0;
 }
 
 /* Bytes that a SET of n members takes. */
@@ -318,8 +252,8 @@ int catalog_take_column(const struct shape *s, struct column *c, const char *ver
 		return -1;
 	if (!is_labelled(c))
 		return 0;
-	if (read_labels(s, c, row[CATALOG_FIELD_FULL_TYPE], e) < 0)
-		return -1;
+	if (!catalog_take_labels(c, row[CATALOG_FIELD_FULL_TYPE]))
+		return refuse(s, c, e, "a label with a NUL cannot be told from others");
 	c->pack_bytes = c->type == COLUMN_SET  ? set_bytes(c->label_count)
 			: c->label_count < 256 ? 1
 					       : 2;
@@ -423,6 +357,8 @@ int catalog_read_shape(struct db *db, const char *schema, const char *table,
 	buf_done(&sql);
 	if (rc == 0)
 		rc = read_key(db, s, e);
+	if (rc == 0)
+		rc = catalog_settle_labels(db, s, e);
 	if (rc < 0) {
 		shape_unref(s);
 		return -1;

@@ -187,7 +187,7 @@ static int read_whole(struct reading *r, const struct catalog_name *names, size_
 		if (shapes[i] == NULL) /* listed a moment ago */
 			rc = err_retry(e, "table %s.%s has just been dropped", names[i].db,
 				       names[i].table);
-		else
+		else if ((rc = catalog_settle_labels(r->db, shapes[i], e)) == 0)
 			shapes[i] = shape_pack(shapes[i]);
 	return rc;
 }

@@ -139,7 +139,7 @@ size_t decimal_to_text(const uint8_t *packed, uint8_t precision, uint8_t scale, 
 {
 	struct groups g = groups_of(packed, precision, scale);
 	unsigned whole = (unsigned)(precision - scale), at = 0;
-	char digits[DECIMAL_DIGITS_MAX + 9];
+	char digits[DECIMAL_LOOSE_MAX + 9];
 	bool zero = true;
 	size_t n = 0;
 	uint32_t v;

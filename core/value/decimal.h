@@ -12,7 +12,8 @@
 #define DECIMAL_DIGITS_MAX 65
 #define DECIMAL_PACKED_MAX 32
 #define DECIMAL_BYTES_MAX 28 /* two's complement of 65 digits: 216 bits and a sign */
-#define DECIMAL_TEXT_MAX 70
+#define DECIMAL_LOOSE_MAX 81 /* nine groups: MySQL 5.7 has zeros before the number in its JSON */
+#define DECIMAL_TEXT_MAX (DECIMAL_LOOSE_MAX + 5)
 
 /* Bytes of the packed form. */
 size_t decimal_packed_size(uint8_t precision, uint8_t scale);
@@ -24,7 +25,7 @@ size_t decimal_to_bytes(const uint8_t *packed, uint8_t precision, uint8_t scale,
 /* The same for a plain number: 1 .. 9 bytes. */
 size_t decimal_from_u64(uint64_t v, uint8_t *ret_bytes);
 /* Text as the server prints it: "-0.50", no sign for zero. Returns its size, or 0 when it is no
- * decimal. */
+ * decimal. precision: up to DECIMAL_LOOSE_MAX. */
 size_t decimal_to_text(const uint8_t *packed, uint8_t precision, uint8_t scale, char *ret_text);
 /* From the server's text (leading zeros of ZEROFILL are fine). False when it doesn't fit precision
  * and scale. */

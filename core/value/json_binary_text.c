@@ -123,7 +123,7 @@ static bool put_decimal(struct printer *p, struct slice content)
 	uint8_t precision = rd_u8(&in), scale = rd_u8(&in);
 	size_t size = 0;
 
-	if (precision >= 1 && precision <= DECIMAL_DIGITS_MAX && scale <= precision &&
+	if (precision >= 1 && precision <= DECIMAL_LOOSE_MAX && scale <= precision &&
 	    rd_left(&in) == decimal_packed_size(precision, scale))
 		size = decimal_to_text(rd_rest(&in).data, precision, scale, text);
 	if (size == 0)

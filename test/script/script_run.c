@@ -30,8 +30,8 @@ static const struct script_answer answers[] = {
 	{ "FROM information_schema.TABLES", "golden\ta\tBASE TABLE\tInnoDB\t5\t\n" },
 	{ "SHOW CREATE TABLE", "a\tCREATE TABLE a\t\n" },
 	{ "FULL_COLLATION_NAME'", "1\t\n" },
-	{ "SELECT c.COLUMN_NAME", "id\tint\tint(11)\tNO\t\\N\t10\t0\t\\N\t\\N\t\\N\t\n"
-				  "n\tint\tint(11)\tYES\t\\N\t10\t0\t\\N\t\\N\t\\N\t\n" },
+	{ "SELECT c.COLUMN_NAME", "id\tint\tint(11)\tNO\t\\N\t10\t0\t\\N\t\t\\N\t\\N\t\n"
+				  "n\tint\tint(11)\tYES\t\\N\t10\t0\t\\N\t\t\\N\t\\N\t\n" },
 	{ "information_schema.STATISTICS", "id\t\n" },
 	{ "DATA_TYPE IN (", "" },
 	{ "@@GLOBAL.gtid_binlog_state", "0-1-1000000\t\n" },

@@ -67,7 +67,7 @@ def plain_kinds(server, r):
     yield from kinds_time.times(2**32 - 1 if server.at_least(mariadb=(11, 5)) else 2**31 - 1, not server.mysql)
     yield from kinds_text.texts(charsets.Charset("utf8mb4", 4), charsets.Charset("utf8mb3", 3))
     yield from kinds_text.binaries()
-    yield from kinds_label.all_labels(r)
+    yield from kinds_label.all_labels(r, server.at_least(mysql=(9, 0), mariadb=(10, 2, 2)))
     yield from kinds_place.geometries(server.at_least(mysql=(8, 0)))
     if server.at_least(mysql=(5, 7)):
         yield kinds_json.binary_json()

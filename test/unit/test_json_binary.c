@@ -234,6 +234,20 @@ static void doubled(unsigned depth, struct buf *out)
 	buf_add(out, "\x00\x00\x04\x00", 4);
 }
 
+/* MySQL 5.7 counts the digits of whole groups: DECIMAL(66,30) for a DECIMAL(65,30). */
+START_TEST(test_json_loose_decimal)
+{
+	struct slice document = BYTES("\x0f\xf6\x20\x42\x1e\x80\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01"
+				      "\0\0\0\0\0\0\0\0\0\0\0\0\0\0");
+	struct buf text = BUF_INIT;
+	struct err e = ERR_INIT;
+
+	ck_assert_int_eq(json_binary_text_5_7(document, &text, &e), 0);
+	ck_assert_str_eq(buf_cstr(&text), "1.000000000000000000000000000000");
+	buf_done(&text);
+}
+END_TEST
+
 START_TEST(test_json_refused)
 {
 	struct buf deep = BUF_INIT;
@@ -391,6 +405,7 @@ int main(void)
 	unit_test_slow(s, test_doc_random_fn, 60);
 	unit_test_slow(s, test_json_changes_random, 60);
 	unit_test(s, test_json_changes_refused);
+	unit_test(s, test_json_loose_decimal);
 	unit_test(s, test_json_refused);
 	unit_test_slow(s, test_json_damage, 120);
 	unit_test(s, test_json_samples);
