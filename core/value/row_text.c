@@ -129,11 +129,12 @@ static bool store_float(struct slice text, bool single, struct buf *image)
 	double d;
 	float f;
 
-	if (text.size == 0 || text.size > NUMBER_TEXT_MAX ||
-	    (text.data[0] != '-' && text.data[0] > '9'))
+	if (text.size == 0 || text.size > NUMBER_TEXT_MAX)
 		return false;
 	memcpy(number, text.data, text.size);
 	number[text.size] = '\0';
+	if (strspn(number, "0123456789+-.eE") != text.size) /* blanks, hex, names: strtod's own */
+		return false;
 	d = strtod(number, &end);
 	if (end != number + text.size || !isfinite(d))
 		return false;

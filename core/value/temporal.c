@@ -182,8 +182,6 @@ bool temporal_from_cell(const struct column *column, const struct cell *cell,
 	case COLUMN_TIMESTAMP2:
 		v = (uint32_t)rd_be(&in, 4);
 		t.micros = (uint32_t)rd_be(&in, cell->size - 4) * fraction_step(column->fraction);
-		if (t.micros > 999999)
-			return false;
 		stamp_parts(v, &t);
 		break;
 	case COLUMN_DATETIME:
@@ -202,8 +200,9 @@ bool temporal_from_cell(const struct column *column, const struct cell *cell,
 		if (!time2_parts(&in, column->fraction, &t))
 			return false;
 	}
-	if (t.micros % power10[6 - column->fraction] != 0)
-		return false; /* more digits than the column has: its text would be another time */
+	/* more digits than the column has: its text would be another time */
+	if (t.micros > 999999 || t.micros % power10[6 - column->fraction] != 0)
+		return false;
 	*ret_t = t;
 	return true;
 }

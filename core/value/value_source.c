@@ -49,11 +49,12 @@ static bool read_double(struct slice text, bool single, double *ret_d)
 {
 	char number[NUMBER_TEXT_MAX + 1], *end;
 
-	if (text.size == 0 || text.size > NUMBER_TEXT_MAX ||
-	    (text.data[0] != '-' && text.data[0] > '9'))
+	if (text.size == 0 || text.size > NUMBER_TEXT_MAX)
 		return false;
 	memcpy(number, text.data, text.size);
 	number[text.size] = '\0';
+	if (strspn(number, "0123456789+-.eE") != text.size) /* blanks, hex, names: strtod's own */
+		return false;
 	*ret_d = single ? (double)strtof(number, &end) : strtod(number, &end);
 	return end == number + text.size && isfinite(*ret_d);
 }

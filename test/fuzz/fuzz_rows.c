@@ -142,7 +142,10 @@ static void check_other_bytes(const struct column *c, const struct cell *was, co
 			encode_exact_text(c, was, &first);
 			encode_exact_text(c, is, &second);
 		}
-		fuzz_check_same(buf_slice(&first), buf_slice(&second));
+		fuzz_check(slice_equal(buf_slice(&first), buf_slice(&second)),
+			   "type %u, fraction %u, exact: %d: '%.*s' and '%.*s'", c->type,
+			   c->fraction, exact == ENCODE_OK, (int)first.size, first.data,
+			   (int)second.size, second.data);
 	} else {
 		fuzz_check(is->state == CELL_NULL && (is_no_number(c, was) ||
 						      (exact == ENCODE_INEXACT && !is_text(c))),
