@@ -78,7 +78,7 @@ static avro_value_t field(avro_value_t *record, const char *name)
 
 static avro_value_t branch(avro_value_t *parent, int which)
 {
-	avro_value_t b;
+	avro_value_t b = { NULL, NULL };
 
 	must(avro_value_set_branch(parent, which, &b));
 	return b;
