@@ -31,7 +31,7 @@ class Names:
 
     def __init__(self, server, r, values):
         self.server, self.random, self.tables = server, r, {}
-        self.count = max(20, values // 25)
+        self.count = max(20, values // 20)
 
     def prepare(self):
         r, seen = self.random, set()
