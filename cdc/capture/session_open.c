@@ -139,11 +139,10 @@ static int check_source(struct session *s, struct db *db, struct err *e)
 				    findings[i].mend);
 	rc = source_findings_refuse(findings, count, e);
 	source_findings_free(findings, count);
-	if (rc < 0 || db_get_text(db, "SELECT @@GLOBAL.server_id", &server_id, e) < 0)
+	if (rc < 0 || source_names_columns(db, &names_columns, e) < 0 ||
+	    db_get_text(db, "SELECT @@GLOBAL.server_id", &server_id, e) < 0)
 		return -1;
 	s->mysql = !db_is_mariadb(db);
-	if (source_names_columns(db, &names_columns, e) < 0)
-		return -1;
 	s->catalog_mode = !names_columns;
 	free(s->source);
 	s->source = xasprintf("%s@%s", server_id != NULL ? server_id : "?", db_where(db));
