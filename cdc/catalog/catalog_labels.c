@@ -163,8 +163,13 @@ static int ask(struct db *db, const struct shape *s, struct column *c, const uin
 
 	if (c->pack_bytes > 1 && strstr(db_server_version(db), "MariaDB") != NULL)
 		return 0;
+	buf_add_str(&sql, "USE "); /* MariaDB 10.2 looks for r in the default database */
+	row_quote_name(s->db, &sql);
+	rc = db_run(db, buf_cstr(&sql), e);
+	buf_reset(&sql);
 	make_question(s, c, asked, count, &sql);
-	rc = db_query(db, buf_cstr(&sql), &r, e);
+	if (rc == 0)
+		rc = db_query(db, buf_cstr(&sql), &r, e);
 	buf_done(&sql);
 	if (rc < 0) {
 		if (e->kind == ERR_RETRY)

@@ -93,6 +93,7 @@ class Run:
                 form.stream()
             self.delivered(daemon)
             streamed = time.monotonic()
+            self.setup.reader.read_all()
             self.compare(tables)
             for form in odd:
                 self.report.count(self.server.name, form.check(self.setup.reader, self.differ))

@@ -5,8 +5,10 @@ Logical types of dates and times are read as the plain numbers they stand for: P
 import io
 import json
 import re
+import time
 
 import fastavro
+from confluent_kafka import KafkaError, TopicPartition
 from harness import Reader
 
 
@@ -88,7 +90,7 @@ class Topics(Reader):
 
     def __init__(self, bootstrap, name):
         super().__init__(bootstrap)
-        self.name, self.schemas_topic, self.shapes, self.texts = name, f"{name}._schemas", {}, {}
+        self.name, self.schemas_topic, self.shapes, self.texts, self.read = name, f"{name}._schemas", {}, {}, {}
 
     def read_schemas(self):
         for m in self.messages(self.schemas_topic):
@@ -103,11 +105,31 @@ class Topics(Reader):
             self.shapes[number] = Shape(self.texts[number])
         return self.shapes[number]
 
+    def read_all(self):
+        """Every row topic at once: a consumer for each takes longer than what there is to read."""
+        self.read = {topic: [] for topic in self.topics(f"{self.name}.")}
+        open_ones = set(self.read) - {self.schemas_topic}
+        consumer = self.consumer()
+        try:
+            consumer.assign([TopicPartition(topic, 0, 0) for topic in open_ones])
+            quiet_since = time.monotonic()
+            while open_ones:
+                for m in consumer.consume(5000, 0.2):
+                    quiet_since = time.monotonic()
+                    if m.error() is None:
+                        self.read[m.topic()].append(m.value())
+                    elif m.error().code() == KafkaError._PARTITION_EOF:
+                        open_ones.discard(m.topic())
+                    else:
+                        raise AssertionError(f"{m.topic()}: {m.error()}")
+                assert time.monotonic() - quiet_since < 90, f"no end of {sorted(open_ones)} within 90 s of silence"
+        finally:
+            consumer.close()
+
     def rows(self, database, table):
-        """[Record] of a row topic, in order of seq."""
+        """[Record] of a row topic, in order of seq; behind read_all()."""
         out = []
-        for m in self.messages(f"{self.name}.{escaped(database)}.{escaped(table)}"):
-            data = m.value()
+        for data in self.read.pop(f"{self.name}.{escaped(database)}.{escaped(table)}"):
             assert data[0] == 0, "not in Confluent wire format"
             out.append(Record(self.shape(int.from_bytes(data[1:5], "big")), data[5:]))
         return sorted(out, key=lambda record: record.seq)
