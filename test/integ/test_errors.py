@@ -80,9 +80,9 @@ def test_a_table_that_cascades_is_refused_unless_told(database, make_setup):
     run.stop()
 
 
-def test_row_format_and_metadata_are_asked_for(servers, table, make_setup):
+def test_row_format_and_image_are_asked_for(servers, table, make_setup):
     setup = make_setup(f"{table[0]}.t")
-    for name, bad, good in [("binlog_format", "MIXED", "ROW"), ("binlog_row_metadata", "MINIMAL", "FULL"), ("binlog_row_image", "MINIMAL", "FULL")]:
+    for name, bad, good in [("binlog_format", "MIXED", "ROW"), ("binlog_row_image", "MINIMAL", "FULL")]:
         run_sql(table[1], f"SET GLOBAL {name} = {bad}")
         try:
             ends_with(setup, CONFIG, name, good)
