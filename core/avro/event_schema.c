@@ -248,6 +248,22 @@ static char *key_schema_text(const struct reading *r)
 	return text;
 }
 
+/* What is made of a legal event can be illegal: a name that is taken, a type that is defined in
+ * another field than the one that repeats it. */
+static int check_made(const struct event_schema *event, const char *text, const char *hint,
+		      struct err *e)
+{
+	struct schema *made;
+
+	if (schema_parse(slice_str(text), &made, e) < 0) {
+		e->kind = ERR_CONFIG;
+		err_wrap(e, "%s: what is registered for it", event->file);
+		return err_hint(e, "%s", hint);
+	}
+	schema_free(made);
+	return 0;
+}
+
 static int read_event(struct reading *r, struct slice text, struct err *e)
 {
 	struct event_schema *event = r->event;
@@ -279,7 +295,13 @@ static int read_event(struct reading *r, struct slice text, struct err *e)
 		return err_config(e, "%s", buf_cstr(&r->mistakes));
 	event->registered = registered_text(r);
 	event->key_text = key_schema_text(r);
-	return 0;
+	if (check_made(event, event->registered,
+		       "Millrace puts a record Meta into the event's namespace: use another name.",
+		       e) < 0)
+		return -1;
+	return check_made(event, event->key_text,
+			  "A key field defines its type itself: it is repeated in the key's schema.",
+			  e);
 }
 
 int event_schema_read(const char *file, struct slice text, struct event_schema **ret_event,

@@ -255,6 +255,16 @@ int gtid_set_parse(struct slice text, struct gtid_set *s, struct err *e)
 	return 0;
 }
 
+void gtid_text_cut(struct slice text, char *out, size_t size)
+{
+	size_t n = text.size < size ? text.size : size - 4;
+
+	if (n > 0)
+		memcpy(out, text.data, n);
+	memcpy(out + n, "...", text.size < size ? 0 : 3);
+	out[text.size < size ? n : n + 3] = '\0';
+}
+
 void gtid_set_text(const struct gtid_set *s, struct buf *out)
 {
 	char text[GTID_TEXT_SIZE];

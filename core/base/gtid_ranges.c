@@ -309,8 +309,11 @@ static int parse_source(struct slice text, struct gtid_ranges *s, struct err *e)
 			counted = false;
 			continue;
 		}
-		if (!read_range(part, &range))
-			return refuse(part, "a range of numbers from 1", e);
+		if (!read_range(part, &range)) {
+			refuse(part, "a range of numbers from 1", e);
+			return err_wrap(e, "in '%.*s'", (int)(whole.size < 200 ? whole.size : 200),
+					(const char *)whole.data);
+		}
 		if (gtid_ranges_add(s, &range, e) < 0)
 			return -1;
 		counted = true;

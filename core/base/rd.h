@@ -18,7 +18,10 @@ struct rd {
 
 static inline struct rd rd_of(const void *data, size_t size)
 {
-	return (struct rd){ (const uint8_t *)data, size, 0, false };
+	/* NULL is nothing, too: not to be counted from */
+	const uint8_t *bytes = data != NULL ? data : "";
+
+	return (struct rd){ bytes, size, 0, false };
 }
 
 static inline struct rd rd_from(struct slice s)

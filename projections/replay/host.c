@@ -9,6 +9,7 @@
  * operator's retry */
 #include "projections/replay/host_priv.h"
 
+#include "core/base/gtid.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
@@ -402,7 +403,8 @@ static void version_status(const struct version *v, struct host_version *ret)
 	}
 	ret->worker.seq = v->info.seq;
 	ret->worker.commit_us = v->info.commit_us;
-	snprintf(ret->worker.gtid_set, sizeof(ret->worker.gtid_set), "%s", v->info.gtid_set);
+	gtid_text_cut(slice_str(v->info.gtid_set), ret->worker.gtid_set,
+		      sizeof(ret->worker.gtid_set));
 }
 
 void host_status(struct host *h, struct host_status *ret_status)
@@ -534,7 +536,9 @@ int host_hold(struct host *h, int version, int *ret_version, char **ret_gtid_set
 	}
 	if (rc == 0) {
 		*ret_version = version;
-		*ret_gtid_set = xstrdup(status.gtid_set);
+		*ret_gtid_set = worker_gtid_set(w);
+		if (*ret_gtid_set == NULL)
+			rc = err_retry(e, "view %s was let go again", h->name);
 	}
 	outside_end(h, rc == 0);
 	return rc;
@@ -577,6 +581,6 @@ void host_set_verified(struct host *h, const char *gtid_set, int64_t rows, int64
 	h->verified_us = clock_now_us();
 	h->verified_rows = rows;
 	h->verified_differences = differences;
-	snprintf(h->verified_gtid_set, sizeof(h->verified_gtid_set), "%s", gtid_set);
+	gtid_text_cut(slice_str(gtid_set), h->verified_gtid_set, sizeof(h->verified_gtid_set));
 	pthread_mutex_unlock(&h->lock);
 }

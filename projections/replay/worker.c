@@ -18,6 +18,7 @@
  * Nobody takes the mutex for longer than a copy of the status. */
 #include "projections/replay/worker_priv.h"
 
+#include "core/base/gtid.h"
 #include "core/base/clock.h"
 #include "core/base/fault.h"
 #include "core/base/log.h"
@@ -152,8 +153,8 @@ static void publish_status(struct worker *w, bool committed)
 		w->status.commit_us = p->commit_us;
 		w->status.bytes_total = p->bytes_total;
 		w->status.transactions_total = p->transactions_total;
-		snprintf(w->status.gtid_set, sizeof(w->status.gtid_set), "%s",
-			 p->gtid_set != NULL ? p->gtid_set : "");
+		gtid_text_cut(slice_str(p->gtid_set != NULL ? p->gtid_set : ""), w->status.gtid_set,
+			      sizeof(w->status.gtid_set));
 	}
 	w->status.records = w->records_base + feed(w)->records(w->feed);
 	w->status.records_total = w->records_base + feed(w)->records_total(w->feed);
@@ -195,6 +196,15 @@ static bool same_gtid(const struct worker *w, const char *gtid_set)
 	return w->marked_gtid != NULL && strcmp(w->marked_gtid, gtid_set) == 0;
 }
 
+/* gtid_set: NULL while nothing is open. */
+static void set_marked_gtid(struct worker *w, const char *gtid_set)
+{
+	pthread_mutex_lock(&w->lock);
+	free(w->marked_gtid);
+	w->marked_gtid = gtid_set != NULL ? xstrdup(gtid_set) : NULL;
+	pthread_mutex_unlock(&w->lock);
+}
+
 static int commit(struct worker *w, struct err *e)
 {
 	const struct intake_position *p = feed(w)->position(w->feed);
@@ -209,10 +219,8 @@ static int commit(struct worker *w, struct err *e)
 	w->open = false; /* commit ends it either way */
 	if (store(w)->commit(w->version, &mark, e) < 0)
 		return -1;
-	if (!same_gtid(w, gtid_set)) {
-		free(w->marked_gtid);
-		w->marked_gtid = xstrdup(gtid_set);
-	}
+	if (!same_gtid(w, gtid_set))
+		set_marked_gtid(w, gtid_set);
 	w->marked_seq = p->seq;
 	w->mark_us = clock_monotonic_us();
 	publish_status(w, true);
@@ -504,8 +512,7 @@ static void close_all(struct worker *w)
 	w->handlers = NULL;
 	w->feed = NULL;
 	w->version = NULL;
-	free(w->marked_gtid);
-	w->marked_gtid = NULL;
+	set_marked_gtid(w, NULL);
 	w->rate_us = 0;
 }
 
@@ -524,7 +531,7 @@ static int attempt(struct worker *w, struct err *e)
 	w->handlers = handlers_new(&h);
 	p = feed(w)->position(w->feed);
 	w->marked_seq = p->seq;
-	w->marked_gtid = xstrdup(p->gtid_set != NULL ? p->gtid_set : "");
+	set_marked_gtid(w, p->gtid_set != NULL ? p->gtid_set : "");
 	publish_status(w, true);
 	set_state(w, WORKER_RUNNING, NULL);
 	rc = loop(w, e);

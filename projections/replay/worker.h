@@ -46,7 +46,7 @@ struct worker_status {
 	int exit_code;
 	int64_t seq, commit_us; /* committed */
 	int64_t bytes_total, transactions_total;
-	char gtid_set[WORKER_GTID_SIZE];
+	char gtid_set[WORKER_GTID_SIZE]; /* to be shown: cut when longer (worker_gtid_set) */
 	int64_t records, records_total; /* since the worker began, and what it found then */
 	double rate;                    /* records a second */
 	struct intake_end delivered;
@@ -76,6 +76,9 @@ int worker_hold(struct worker *w, int64_t timeout_ms, int64_t limit_ms, struct e
 int worker_advance_seq(struct worker *w, int64_t seq, int64_t timeout_ms, struct err *e);
 int worker_advance_gtid(struct worker *w, const char *gtid_set, int64_t timeout_ms, struct err *e);
 void worker_release(struct worker *w); /* fine when not held */
+/* What is committed, whole. NULL: nothing is open (it tries again, or has ended). The caller
+ * frees it. */
+char *worker_gtid_set(struct worker *w);
 bool worker_is_held(struct worker *w); /* still, and not let go by its limit */
 /* Runs the end of the build (indexes, disk) in the worker's thread, between two source
  * transactions. */

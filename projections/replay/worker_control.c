@@ -5,6 +5,7 @@
  * never touch what is the thread's own. */
 #include "projections/replay/worker_priv.h"
 
+#include "core/base/gtid.h"
 #include "core/base/clock.h"
 #include "core/base/mem.h"
 
@@ -29,7 +30,7 @@ int worker_start(const struct worker_options *options, struct worker **ret_worke
 	w->built = w->status.built = info.built;
 	w->status.seq = info.seq;
 	w->status.commit_us = info.commit_us;
-	snprintf(w->status.gtid_set, sizeof(w->status.gtid_set), "%s", info.gtid_set);
+	gtid_text_cut(slice_str(info.gtid_set), w->status.gtid_set, sizeof(w->status.gtid_set));
 	w->backoff = (struct backoff)BACKOFF_INIT;
 	w->bulk = WORKER_BULK_RECORDS;
 	w->started_us = clock_monotonic_us();
@@ -183,6 +184,16 @@ bool worker_is_held(struct worker *w)
 	held = w->held;
 	pthread_mutex_unlock(&w->lock);
 	return held;
+}
+
+char *worker_gtid_set(struct worker *w)
+{
+	char *text;
+
+	pthread_mutex_lock(&w->lock);
+	text = w->marked_gtid != NULL ? xstrdup(w->marked_gtid) : NULL;
+	pthread_mutex_unlock(&w->lock);
+	return text;
 }
 
 int worker_finish_build(struct worker *w, struct err *e)

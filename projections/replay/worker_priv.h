@@ -42,7 +42,7 @@ struct worker {
 	int64_t poison_seq; /* record that could not be applied; 0: none */
 	int64_t group_us, mark_us, rate_us, rate_records;
 	int64_t marked_seq;
-	char *marked_gtid;
+	char *marked_gtid; /* written under lock, by the thread of the worker alone */
 	struct buf position;
 	struct backoff backoff;
 };

@@ -26,7 +26,7 @@ struct store_info {
 	int64_t made_us;       /* wall clock when the build began */
 	int64_t superseded_us; /* when the public name went to another version; 0: not */
 	int64_t seq, commit_us;
-	char gtid_set[1024]; /* cut when longer */
+	char gtid_set[1024]; /* to be shown: gtid_text_cut */
 	bool built;          /* the build has ended: indexes made, everything on disk */
 	bool swap;           /* goes live by itself when it is ready */
 	bool stale; /* its build may be damaged (the machine went down): begin again from nothing */

@@ -127,4 +127,4 @@ class Lanes:
             if lane.poll() is None and not lane.stdin.closed:
                 lane.terminate()
         for lane in self.lanes:
-            lane.wait(120)
+            lane.wait(300)  # servers have three minutes, and are killed then

@@ -45,24 +45,27 @@ def copied(run, setup, table):
 
 @pytest.mark.parametrize("table", ["bag", "keyed"])
 def test_a_copy_waits(servers, database, make_setup, waiting, table):
-    """Nobody can tell yet on which side of the snapshot the transaction is."""
+    """Nobody can tell yet on which side of the snapshot the transaction is. Chunks of a keyed table may be read all the same while
+    the stream has not delivered it: what it then brings within the window is newer than the chunk."""
     db, connection = database
-    run_sql(connection, "SET GLOBAL rpl_semi_sync_source_enabled = OFF", "CREATE TABLE bag (a INT)", "CREATE TABLE keyed (a INT PRIMARY KEY)",
-            "INSERT INTO bag SELECT seq FROM seq_1_to_300", "INSERT INTO keyed SELECT seq FROM seq_1_to_300",
-            "SET GLOBAL rpl_semi_sync_source_enabled = ON")
-    waiting(f"INSERT INTO {table} VALUES (1000)")
-    assert run_sql(connection, f"SELECT COUNT(*) FROM {table}") == ((300,),)
+    run_sql(connection, "SET GLOBAL rpl_semi_sync_source_enabled = OFF", "CREATE TABLE bag (a INT, v INT)",
+            "CREATE TABLE keyed (a INT PRIMARY KEY, v INT)", "INSERT INTO bag SELECT seq, 0 FROM seq_1_to_300",
+            "INSERT INTO keyed SELECT seq, 0 FROM seq_1_to_300", "SET GLOBAL rpl_semi_sync_source_enabled = ON")
+    waiting(f"UPDATE {table} SET v = a WHERE a > 100")
+    assert run_sql(connection, f"SELECT SUM(v) FROM {table}") == ((0,),)
     setup = make_setup(f"{db}.{table}")
     run = setup.daemon("run").start()
     end = time.monotonic() + 5
     while time.monotonic() < end:
         assert run.alive(), run.log_tail()
-        assert not copied(run, setup, f"{db}.{table}"), "copied although the tables lack what the binlog has"
+        early = copied(run, setup, f"{db}.{table}")
+        assert table == "keyed" or not early, "copied although the tables lack what the binlog has"
         time.sleep(0.2)
+    print("copied early" if early else "waited")
     waiting.release()
     setup.wait_delivered(source_position(connection), run)
     records = setup.reader.records(setup.topic(f"{db}.{table}"))
-    assert (compare_multiset(records, connection, db, "bag") if table == "bag" else compare(records, connection, db, "keyed", ["a"])) == 301
+    assert (compare_multiset(records, connection, db, "bag") if table == "bag" else compare(records, connection, db, "keyed", ["a"])) == 300
     check_seq(setup)
     run.stop()
 

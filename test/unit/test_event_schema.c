@@ -80,6 +80,14 @@ static const char *const bad[][3] = {
 	  "{\"name\":\"id\",\"type\":\"long\"},{\"name\":\"n\",\"type\":[\"int\",\"string\"]}",
 	  "[\"null\", type]: n" },
 	{ BINDING, "{\"name\":\"id\",\"type\":\"long\",\"millrace\":7}", "SQL expression: id" },
+	{ BINDING,
+	  "{\"name\":\"id\",\"type\":\"long\"},{\"name\":\"n\",\"type\":{\"type\":\"record\","
+	  "\"name\":\"Meta\",\"fields\":[{\"name\":\"x\",\"type\":\"long\"}]}}",
+	  "defined twice" },
+	{ "\"owner\":\"o\",\"topic\":\"t\",\"key\":[\"id\"],\"from\":\"db.t\",\"when\":\"enters\"",
+	  "{\"name\":\"n\",\"type\":{\"type\":\"enum\",\"name\":\"T\",\"symbols\":[\"A\"]}},"
+	  "{\"name\":\"id\",\"type\":\"T\"}",
+	  "defines its type itself" },
 };
 
 START_TEST(a_bad_file)

@@ -371,6 +371,22 @@ START_TEST(test_ids)
 }
 END_TEST
 
+START_TEST(test_cut)
+{
+	char out[12];
+	struct gtid_set s = GTID_SET_INIT;
+	struct err e = ERR_INIT;
+
+	gtid_text_cut(slice_str("0-1-2345678"), out, sizeof(out));
+	ck_assert_str_eq(out, "0-1-2345678");
+	gtid_text_cut(slice_str("0-1-23456789"), out, sizeof(out));
+	ck_assert_str_eq(out, "0-1-2345...");
+	ck_assert_int_eq(gtid_set_parse(slice_str(out), &s, &e), -1);
+	gtid_text_cut(slice_of(NULL, 0), out, sizeof(out));
+	ck_assert_str_eq(out, "");
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("gtid");
@@ -378,6 +394,7 @@ int main(void)
 	unit_test(s, test_one);
 	unit_test(s, test_refused);
 	unit_test(s, test_text);
+	unit_test(s, test_cut);
 	unit_test(s, test_domains_limit);
 	unit_test(s, test_compare);
 	unit_test_slow(s, test_random, 60);
