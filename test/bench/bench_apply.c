@@ -116,6 +116,13 @@ static const char *const *made_copying(const void *feed)
 	return none;
 }
 
+static const struct intake_reconciling *made_reconciling(void *feed, size_t *ret_count)
+{
+	(void)feed;
+	*ret_count = 0;
+	return NULL;
+}
+
 static int64_t made_records(const void *feed)
 {
 	return ((const struct made *)feed)->at;
@@ -147,6 +154,7 @@ static const struct feed_ops made_ops = {
 	.position = made_position,
 	.delivered = made_delivered,
 	.copying = made_copying,
+	.reconciling = made_reconciling,
 	.records = made_records,
 	.records_total = made_total,
 	.commit_offsets = made_commit,

@@ -4,7 +4,6 @@ import pytest
 from fold import check_seq, compare
 from harness import run_sql, servers_of, source_position, those_there
 from test_copy import test_without_a_key  # noqa: F401
-from test_copy_keys import test_keys_at_the_edges  # noqa: F401
 from test_ddl import shop, test_statements_in_statement_format_are_healed  # noqa: F401
 from mysql_marks import test_a_copy_waits, test_another_table_is_changed_between, waiting  # noqa: F401
 from test_views import test_the_difference_is_exactly_the_disabled_members  # noqa: F401

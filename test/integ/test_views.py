@@ -134,10 +134,10 @@ def test_replay_without_a_daemon_and_after_a_kill(site):
     project.stop()
 
 
-def test_two_million_events_from_two_topics_of_four_partitions(servers, site):
+def test_many_events_from_two_topics_of_four_partitions(servers, site):
     """The second view: a published topic and a row topic, four partitions each."""
     setup, c = site.setup, site.connection
-    for _ in range(10):
+    for _ in range(3):  # make bench does it with millions
         subprocess.run(site.load("import", 75000), check=True, stdout=subprocess.DEVNULL)
     run_sql(c, "USE chapstick", "UPDATE groups_ SET about = 'x'")
     run = setup.daemon("run").start()
@@ -155,7 +155,7 @@ def test_two_million_events_from_two_topics_of_four_partitions(servers, site):
     took = time.monotonic() - begin
     rss = project.peak_rss_mb()
     print(f"{total} events in {took:.1f} s ({total / took:.0f} events/s, start included), peak RSS {rss:.0f} MB")
-    assert total >= 2_000_000
+    assert total >= 600_000
     assert rss < 128
     assert verify(site, "member_groups")[0] == 0
     project.stop()
