@@ -5,6 +5,7 @@
 #include "cdc/publish/field_write.h"
 
 #include "core/avro/write.h"
+#include "core/value/real.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -64,21 +65,23 @@ static int write_whole(const struct schema *type, const struct value *v, struct 
 	return 0;
 }
 
+/* A number as the source prints it. */
 static int write_text(const struct value *v, struct buf *out)
 {
-	char number[64];
+	char number[REAL_TEXT_MAX];
 
 	if (v->kind == VALUE_TEXT) {
 		write_slice(out, v->bytes);
 		return 0;
 	}
-	if (v->kind == VALUE_INT)
+	if (v->kind == VALUE_INT) {
 		snprintf(number, sizeof(number), "%lld", (long long)v->i);
-	else if (v->kind == VALUE_DOUBLE)
-		snprintf(number, sizeof(number), "%.17g", v->d);
-	else
+		write_str(out, number);
+		return 0;
+	}
+	if (v->kind != VALUE_DOUBLE || !isfinite(v->d))
 		return -1;
-	write_str(out, number);
+	write_slice(out, slice_of(number, real_text(v->d, number)));
 	return 0;
 }
 
