@@ -14,8 +14,8 @@
  * MySQL 5.7 leaves that ".0" away, and breaks the lines of base64 with the character itself.
  *
  * Refuses what no server stores: text that isn't UTF-8, a double that is no number, a packed date
- * with a sign. A budget of bytes is taken along: every value outside its container's header is
- * counted once, and a value in which more is pointed to than there is has parts that overlap.
+ * with a sign. Each container has a budget of bytes, its own: header, keys, and every value outside
+ * the header are counted, and one in which more is pointed to than there is has parts that overlap.
  */
 #include "core/value/json_binary_priv.h"
 
@@ -31,7 +31,7 @@
 
 struct printer {
 	struct buf *out;
-	size_t budget; /* bytes of the value that nothing pointed to yet */
+	size_t budget; /* bytes of the container that nothing pointed to yet */
 	bool as_5_7;
 	const char *wrong; /* what was found */
 };
@@ -231,17 +231,15 @@ static bool put_key(struct printer *p, const struct json_part *object, uint32_t 
 	return true;
 }
 
-/* Its bytes but for the header are spent by the members. */
-static bool put_container(struct printer *p, const struct json_part *whole, unsigned depth)
+static bool put_container(struct printer *p, const struct json_part *whole, unsigned depth);
+
+static bool put_members(struct printer *p, const struct json_part *whole, unsigned depth)
 {
 	bool object = json_binary_is_object(whole->type);
 
-	if (depth == JSON_BINARY_DEPTH_MAX)
-		return refuse(p, "it nests too deep");
 	if (!spend(p, json_binary_header_size(object, json_binary_is_large(whole->type),
 					      whole->count)))
 		return false;
-	buf_add_u8(p->out, object ? '{' : '[');
 	for (uint32_t i = 0; i < whole->count; i++) {
 		struct json_part part;
 		size_t stored;
@@ -252,18 +250,33 @@ static bool put_container(struct printer *p, const struct json_part *whole, unsi
 			return false;
 		if (!json_binary_member(whole, i, &part, &stored))
 			return refuse(p, "a value lies outside its container");
-		if (json_binary_is_container(part.type)
-			    ? !put_container(p, &part, depth + 1)
-			    : !spend(p, stored) || !put_scalar(p, &part))
+		if (!spend(p, stored) ||
+		    !(json_binary_is_container(part.type) ? put_container(p, &part, depth + 1)
+							  : put_scalar(p, &part)))
 			return false;
 	}
+	return true;
+}
+
+static bool put_container(struct printer *p, const struct json_part *whole, unsigned depth)
+{
+	bool object = json_binary_is_object(whole->type);
+	size_t outer = p->budget;
+
+	if (depth == JSON_BINARY_DEPTH_MAX)
+		return refuse(p, "it nests too deep");
+	p->budget = whole->raw.size;
+	buf_add_u8(p->out, object ? '{' : '[');
+	if (!put_members(p, whole, depth))
+		return false;
 	buf_add_u8(p->out, object ? '}' : ']');
+	p->budget = outer;
 	return true;
 }
 
 static int print(struct slice binary, bool as_5_7, struct buf *out, struct err *e)
 {
-	struct printer p = { .out = out, .budget = binary.size, .as_5_7 = as_5_7 };
+	struct printer p = { .out = out, .as_5_7 = as_5_7 };
 	size_t begin = out->size;
 	struct json_part part;
 	bool good = json_binary_read(binary, &part) || refuse(&p, "its first bytes are no value");
