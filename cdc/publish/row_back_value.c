@@ -229,9 +229,9 @@ static bool set_time(int64_t us, struct temporal *t)
 
 static bool set_moment(int64_t us, struct temporal *t)
 {
-	int64_t days = us / DAY_US - (us % DAY_US < 0);
+	int64_t rest = us % DAY_US, days = us / DAY_US - (rest < 0);
 
-	set_clock(us - days * DAY_US, t);
+	set_clock(rest < 0 ? rest + DAY_US : rest, t);
 	return set_date(days, t);
 }
 

@@ -133,7 +133,7 @@ static bool store_float(struct slice text, bool single, struct buf *image)
 		return false;
 	memcpy(number, text.data, text.size);
 	number[text.size] = '\0';
-	if (strspn(number, "0123456789+-.eE") != text.size) /* blanks, hex, names: strtod's own */
+	if (strspn(number, "0123456789+-.e") != text.size) /* blanks, hex, names, E: strtod's own */
 		return false;
 	d = strtod(number, &end);
 	if (end != number + text.size || !isfinite(d))

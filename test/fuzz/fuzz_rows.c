@@ -13,6 +13,7 @@
 #include "core/avro/decode.h"
 #include "core/avro/row_schema.h"
 #include "core/base/mem.h"
+#include "core/value/charset.h"
 #include "core/value/encode.h"
 #include "core/value/value.h"
 
@@ -125,10 +126,23 @@ static bool is_text(const struct column *c)
 	return column_is_character(c) || c->type == COLUMN_ENUM || c->type == COLUMN_SET;
 }
 
+/* As servers write it: a CHAR without the blanks at its end. */
+static struct cell packed(const struct column *c, const struct cell *cell)
+{
+	struct cell out = *cell;
+
+	if (cell->state == CELL_VALUE && c->type == COLUMN_STRING && !c->is_binary)
+		out.size = (uint32_t)charset_trim(charset_of(c->collation), cell->data, cell->size);
+	return out;
+}
+
 /* Other bytes came back. That is right where they are the same value, which has several forms in
  * hostile bytes alone; and where they were none, and what came back is NULL. */
-static void check_other_bytes(const struct column *c, const struct cell *was, const struct cell *is)
+static void check_other_bytes(const struct column *c, const struct cell *sent,
+			      const struct cell *is)
 {
+	struct cell one = packed(c, sent);
+	const struct cell *was = &one;
 	struct buf first = BUF_INIT, second = BUF_INIT;
 	enum encode_result exact;
 
