@@ -12,6 +12,7 @@
 #include "core/avro/decode_priv.h"
 #include "core/base/quote.h"
 
+#include <float.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -127,16 +128,18 @@ static void put_integer(const struct schema *s, int64_t v, struct rd *in, struct
 	}
 }
 
-/* The fewest digits that read back as the same number. */
+/* The fewest digits that read back as the same number: of those near zero (subnormal) it is few. */
 static void put_double(double d, int digits_most, bool single, struct buf *out)
 {
+	bool near_zero = fabs(d) < (single ? (double)FLT_MIN : DBL_MIN);
+	int first = near_zero ? 1 : single ? FLT_DIG : DBL_DIG;
 	char text[40];
 
 	if (!isfinite(d)) {
 		buf_add_str(out, isnan(d) ? "\"NaN\"" : d > 0 ? "\"Infinity\"" : "\"-Infinity\"");
 		return;
 	}
-	for (int digits = single ? 6 : 15; digits <= digits_most; digits++) {
+	for (int digits = first; digits <= digits_most; digits++) {
 		snprintf(text, sizeof(text), "%.*g", digits, d);
 		if (single ? strtof(text, NULL) == (float)d : strtod(text, NULL) == d)
 			break;
