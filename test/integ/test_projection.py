@@ -208,6 +208,7 @@ def test_a_forgotten_hold_expires(database, make_setup):
     write_view(setup, db, columns=["id", "part"], key=("id",))
     run, project = setup.daemon("run").start(), setup.daemon("project").start()
     wait_until("the public name", lambda: rows(setup))
+    wait_until("the end of the build", lambda: "build of version 1: done" in project.log())
     gtid = post(setup, "hold")["gtid_set"]
     run_sql(connection, "INSERT INTO t VALUES (2, 2)")
     setup.wait_delivered(source_position(connection), run)
