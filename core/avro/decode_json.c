@@ -11,8 +11,8 @@
 
 #include "core/avro/decode_priv.h"
 #include "core/base/quote.h"
+#include "core/value/real.h"
 
-#include <float.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -128,22 +128,15 @@ static void put_integer(const struct schema *s, int64_t v, struct rd *in, struct
 	}
 }
 
-/* The fewest digits that read back as the same number: of those near zero (subnormal) it is few. */
-static void put_double(double d, int digits_most, bool single, struct buf *out)
+static void put_double(double d, bool single, struct buf *out)
 {
-	bool near_zero = fabs(d) < (single ? (double)FLT_MIN : DBL_MIN);
-	int first = near_zero ? 1 : single ? FLT_DIG : DBL_DIG;
-	char text[40];
+	char text[REAL_TEXT_MAX];
 
 	if (!isfinite(d)) {
 		buf_add_str(out, isnan(d) ? "\"NaN\"" : d > 0 ? "\"Infinity\"" : "\"-Infinity\"");
 		return;
 	}
-	for (int digits = first; digits <= digits_most; digits++) {
-		snprintf(text, sizeof(text), "%.*g", digits, d);
-		if (single ? strtof(text, NULL) == (float)d : strtod(text, NULL) == d)
-			break;
-	}
+	real_short_text(d, single, text);
 	buf_add_str(out, text);
 }
 
@@ -233,10 +226,10 @@ void decode_json_value(const struct schema *s, struct rd *in, int64_t *steps, st
 		put_integer(s, read_long(in), in, out);
 		break;
 	case SCHEMA_FLOAT:
-		put_double((double)read_float(in), 9, true, out);
+		put_double((double)read_float(in), true, out);
 		break;
 	case SCHEMA_DOUBLE:
-		put_double(read_double(in), 17, false, out);
+		put_double(read_double(in), false, out);
 		break;
 	case SCHEMA_BYTES:
 		put_bytes(s, read_bytes(in), in, out);

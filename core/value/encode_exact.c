@@ -13,6 +13,7 @@
 #include "core/value/decimal.h"
 #include "core/value/document.h"
 #include "core/value/network.h"
+#include "core/value/real.h"
 #include "core/value/temporal.h"
 
 #include <inttypes.h>
@@ -49,17 +50,16 @@ static void put_integer(const struct column *column, const struct cell *cell, st
 		buf_add_format(out, "%" PRId64, (int64_t)v);
 }
 
-/* The fewest digits that read back as the same number. */
-static void put_double(double v, int most_digits, bool single, struct buf *out)
+static void put_double(double v, bool single, struct buf *out)
 {
-	char text[40];
+	char text[REAL_TEXT_MAX];
 
-	for (int digits = 1; digits <= most_digits; digits++) {
-		snprintf(text, sizeof(text), "%.*g", digits, v);
-		if (single ? strtof(text, NULL) == (float)v : strtod(text, NULL) == v)
-			break;
+	if (isfinite(v)) {
+		real_short_text(v, single, text);
+		buf_add_str(out, text);
+	} else {
+		buf_add_format(out, "%g", v);
 	}
-	buf_add_str(out, text);
 }
 
 static void put_float(const struct cell *cell, struct buf *out)
@@ -69,10 +69,10 @@ static void put_float(const struct cell *cell, struct buf *out)
 
 	if (cell->size == sizeof(f)) {
 		memcpy(&f, cell->data, sizeof(f));
-		put_double((double)f, 9, true, out);
+		put_double((double)f, true, out);
 	} else if (cell->size == sizeof(d)) {
 		memcpy(&d, cell->data, sizeof(d));
-		put_double(d, 17, false, out);
+		put_double(d, false, out);
 	} else {
 		put_hex(cell, out);
 	}
@@ -155,7 +155,7 @@ static void put_document(const struct column *column, const struct cell *cell, s
 static void put_element(float f, struct buf *out)
 {
 	if (isfinite(f))
-		put_double((double)f, 9, true, out);
+		put_double((double)f, true, out);
 	else
 		buf_add_str(out, isnan(f) ? "\"NaN\"" : f > 0 ? "\"Infinity\"" : "\"-Infinity\"");
 }

@@ -124,3 +124,16 @@ size_t real_text(double v, char ret_text[REAL_TEXT_MAX])
 	}
 	return (size_t)(to - ret_text);
 }
+
+void real_short_text(double v, bool single, char ret_text[REAL_TEXT_MAX])
+{
+	bool near_zero = fabs(v) < (single ? (double)FLT_MIN : DBL_MIN);
+	int first = near_zero ? 1 : single ? FLT_DIG : DBL_DIG;
+
+	assert(isfinite(v));
+	for (int digits = first; digits <= REAL_DIGITS_MAX; digits++) {
+		snprintf(ret_text, REAL_TEXT_MAX, "%.*g", digits, v);
+		if (single ? strtof(ret_text, NULL) == (float)v : strtod(ret_text, NULL) == v)
+			break;
+	}
+}

@@ -17,5 +17,9 @@
 size_t real_digits(double v, char ret_digits[REAL_DIGITS_MAX + 1], int *ret_point);
 /* As CAST(v AS CHAR) prints a DOUBLE, not terminated. Returns its size. v must be finite. */
 size_t real_text(double v, char ret_text[REAL_TEXT_MAX]);
+/* For people and JSON, terminated: C's "%g" with the fewest digits, from FLT_DIG or DBL_DIG on,
+ * that read back as the same number (single: as the same float). Below the least normal number
+ * fewer do. The same number has one text, whoever prints it. v must be finite. */
+void real_short_text(double v, bool single, char ret_text[REAL_TEXT_MAX]);
 
 #endif
