@@ -4,6 +4,8 @@
 #include "core/value/value.h"
 #include "test/unit/unit.h"
 
+#include <math.h>
+
 #define LONG_TEXT 300
 
 static struct value int_value(int64_t i)
@@ -244,6 +246,23 @@ START_TEST(test_labels)
 }
 END_TEST
 
+/* As a reader of the Avro bytes prints them (core/avro/decode_json.c). */
+START_TEST(test_elements_of_a_vector)
+{
+	static const char expected[] = "[526560,-0.1,1e+15,2.6187e-41,\"NaN\",\"-Infinity\"]";
+	float elements[] = { 526560.0F, -0.1F, 1e15F, 2.61875e-41F, NAN, -INFINITY };
+	struct column c = { .type = COLUMN_VECTOR, .size_max = 40 };
+	struct cell cell = { (const uint8_t *)elements, sizeof(elements), CELL_VALUE };
+	struct buf scratch = BUF_INIT;
+	struct value v;
+
+	ck_assert(value_from_cell(&c, &cell, &scratch, &v));
+	ck_assert_msg(slice_is(v.bytes, expected), "%.*s", (int)v.bytes.size,
+		      (const char *)v.bytes.data);
+	buf_done(&scratch);
+}
+END_TEST
+
 /* Scratch grows many times while a row is taken; every value must still be right. */
 START_TEST(test_scratch_moves)
 {
@@ -423,6 +442,7 @@ int main(void)
 
 	unit_test(s, test_both_ways);
 	unit_test(s, test_labels);
+	unit_test(s, test_elements_of_a_vector);
 	unit_test(s, test_scratch_moves);
 	unit_test(s, test_fix);
 	unit_test(s, test_bad_text);
