@@ -14,7 +14,6 @@
 #include "core/value/real.h"
 
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -128,18 +127,6 @@ static void put_integer(const struct schema *s, int64_t v, struct rd *in, struct
 	}
 }
 
-static void put_double(double d, bool single, struct buf *out)
-{
-	char text[REAL_TEXT_MAX];
-
-	if (!isfinite(d)) {
-		buf_add_str(out, isnan(d) ? "\"NaN\"" : d > 0 ? "\"Infinity\"" : "\"-Infinity\"");
-		return;
-	}
-	real_short_text(d, single, text);
-	buf_add_str(out, text);
-}
-
 static void put_bytes(const struct schema *s, struct slice bytes, struct rd *in, struct buf *out)
 {
 	static const char digits[] = "0123456789abcdef";
@@ -226,10 +213,10 @@ void decode_json_value(const struct schema *s, struct rd *in, int64_t *steps, st
 		put_integer(s, read_long(in), in, out);
 		break;
 	case SCHEMA_FLOAT:
-		put_double((double)read_float(in), true, out);
+		real_put_json((double)read_float(in), true, out);
 		break;
 	case SCHEMA_DOUBLE:
-		put_double(read_double(in), false, out);
+		real_put_json(read_double(in), false, out);
 		break;
 	case SCHEMA_BYTES:
 		put_bytes(s, read_bytes(in), in, out);

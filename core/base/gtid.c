@@ -257,12 +257,13 @@ int gtid_set_parse(struct slice text, struct gtid_set *s, struct err *e)
 
 void gtid_text_cut(struct slice text, char *out, size_t size)
 {
-	size_t n = text.size < size ? text.size : size - 4;
+	static const char cut[] = "...";
+	bool fits = text.size < size;
+	size_t n = fits ? text.size : size - sizeof(cut);
 
 	if (n > 0)
 		memcpy(out, text.data, n);
-	memcpy(out + n, "...", text.size < size ? 0 : 3);
-	out[text.size < size ? n : n + 3] = '\0';
+	(void)snprintf(out + n, size - n, "%s", fits ? "" : cut);
 }
 
 void gtid_set_text(const struct gtid_set *s, struct buf *out)

@@ -60,7 +60,8 @@ void gtid_set_done(struct gtid_set *s);
 int gtid_set_parse(struct slice text, struct gtid_set *s, struct err *e);
 /* Appends the text, sorted by domain. */
 void gtid_set_text(const struct gtid_set *s, struct buf *out);
-/* For people: a text that doesn't fit ends with "...", which no function here takes for a set. */
+/* For people, terminated: a text that doesn't fit into `size` bytes (4 at least) ends with "...",
+ * which no function here takes for a set. */
 void gtid_text_cut(struct slice text, char *out, size_t size);
 void gtid_set_copy(struct gtid_set *to, const struct gtid_set *from);
 /* The domain's last GTID is now *g, whatever it was. ERR_DATA beyond GTID_DOMAINS_MAX. */

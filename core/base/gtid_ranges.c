@@ -290,6 +290,13 @@ static int refuse(struct slice text, const char *what, struct err *e)
 			(const char *)text.data, what);
 }
 
+static int refuse_part(struct slice part, const char *what, struct slice whole, struct err *e)
+{
+	refuse(part, what, e);
+	return err_wrap(e, "in '%.*s'", (int)(whole.size < 200 ? whole.size : 200),
+			(const char *)whole.data);
+}
+
 /* uuid:1-5:7:tag:1-3 */
 static int parse_source(struct slice text, struct gtid_ranges *s, struct err *e)
 {
@@ -304,16 +311,13 @@ static int parse_source(struct slice text, struct gtid_ranges *s, struct err *e)
 		part = next_part(&text, ':', &more);
 		if (part.size > 0 && (part.data[0] < '0' || part.data[0] > '9')) {
 			if ((tagged && !counted) || !read_tag(part, range.tag))
-				return refuse(part, "a tag with numbers behind it", e);
+				return refuse_part(part, "a tag with numbers behind it", whole, e);
 			tagged = true;
 			counted = false;
 			continue;
 		}
-		if (!read_range(part, &range)) {
-			refuse(part, "a range of numbers from 1", e);
-			return err_wrap(e, "in '%.*s'", (int)(whole.size < 200 ? whole.size : 200),
-					(const char *)whole.data);
-		}
+		if (!read_range(part, &range))
+			return refuse_part(part, "a range of numbers from 1", whole, e);
 		if (gtid_ranges_add(s, &range, e) < 0)
 			return -1;
 		counted = true;

@@ -150,16 +150,7 @@ static void put_document(const struct column *column, const struct cell *cell, s
 		put_hex(cell, out);
 }
 
-/* As JSON, which is what a view sees of an array (core/avro/decode_json.c), also of numbers that
- * are none: no server stores such. */
-static void put_element(float f, struct buf *out)
-{
-	if (isfinite(f))
-		put_double((double)f, true, out);
-	else
-		buf_add_str(out, isnan(f) ? "\"NaN\"" : f > 0 ? "\"Infinity\"" : "\"-Infinity\"");
-}
-
+/* As JSON, which is what a view sees of an array (core/avro/decode_json.c). */
 static void put_vector(const struct cell *cell, struct buf *out)
 {
 	float f;
@@ -173,7 +164,7 @@ static void put_vector(const struct cell *cell, struct buf *out)
 		if (i > 0)
 			buf_add_u8(out, ',');
 		memcpy(&f, cell->data + i, sizeof(f));
-		put_element(f, out);
+		real_put_json((double)f, true, out);
 	}
 	buf_add_u8(out, ']');
 }

@@ -137,3 +137,15 @@ void real_short_text(double v, bool single, char ret_text[REAL_TEXT_MAX])
 			break;
 	}
 }
+
+void real_put_json(double v, bool single, struct buf *out)
+{
+	char text[REAL_TEXT_MAX];
+
+	if (!isfinite(v)) {
+		buf_add_str(out, isnan(v) ? "\"NaN\"" : v > 0 ? "\"Infinity\"" : "\"-Infinity\"");
+		return;
+	}
+	real_short_text(v, single, text);
+	buf_add_str(out, text);
+}

@@ -7,6 +7,7 @@
 #ifndef CORE_VALUE_REAL_H
 #define CORE_VALUE_REAL_H
 
+#include "core/base/buf.h"
 #include "core/base/slice.h"
 
 #define REAL_DIGITS_MAX 17
@@ -21,5 +22,7 @@ size_t real_text(double v, char ret_text[REAL_TEXT_MAX]);
  * that read back as the same number (single: as the same float). Below the least normal number
  * fewer do. The same number has one text, whoever prints it. v must be finite. */
 void real_short_text(double v, bool single, char ret_text[REAL_TEXT_MAX]);
+/* Appends that, or "NaN", "Infinity", "-Infinity" in quotes: JSON has no numbers for them. */
+void real_put_json(double v, bool single, struct buf *out);
 
 #endif

@@ -9,8 +9,8 @@
  * operator's retry */
 #include "projections/replay/host_priv.h"
 
-#include "core/base/gtid.h"
 #include "core/base/clock.h"
+#include "core/base/gtid.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
 
@@ -519,6 +519,7 @@ int host_hold(struct host *h, int version, int *ret_version, char **ret_gtid_set
 {
 	struct worker_status status;
 	struct worker *w = NULL;
+	char *gtid_set = NULL;
 	int rc;
 
 	if (outside_begin(h, version, &w, &version, e) < 0)
@@ -534,11 +535,13 @@ int host_hold(struct host *h, int version, int *ret_version, char **ret_gtid_set
 			err_hint(e, "`millrace lag` shows how far it is.");
 		}
 	}
+	if (rc == 0 && (gtid_set = worker_gtid_set(w)) == NULL) {
+		worker_release(w);
+		rc = err_retry(e, "view %s was let go again", h->name);
+	}
 	if (rc == 0) {
 		*ret_version = version;
-		*ret_gtid_set = worker_gtid_set(w);
-		if (*ret_gtid_set == NULL)
-			rc = err_retry(e, "view %s was let go again", h->name);
+		*ret_gtid_set = gtid_set;
 	}
 	outside_end(h, rc == 0);
 	return rc;

@@ -18,9 +18,9 @@
  * Nobody takes the mutex for longer than a copy of the status. */
 #include "projections/replay/worker_priv.h"
 
-#include "core/base/gtid.h"
 #include "core/base/clock.h"
 #include "core/base/fault.h"
+#include "core/base/gtid.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
 

@@ -5,8 +5,8 @@
  * never touch what is the thread's own. */
 #include "projections/replay/worker_priv.h"
 
-#include "core/base/gtid.h"
 #include "core/base/clock.h"
+#include "core/base/gtid.h"
 #include "core/base/mem.h"
 
 #include <stdio.h>

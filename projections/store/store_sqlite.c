@@ -15,8 +15,8 @@
  * is `stale`, and built again. */
 #include "projections/store/store_sqlite_priv.h"
 
-#include "core/base/gtid.h"
 #include "core/base/clock.h"
+#include "core/base/gtid.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
 
@@ -235,8 +235,7 @@ int store_sqlite_info(struct sql_db *db, struct store_info *ret_info, struct err
 		};
 		snprintf(ret_info->fingerprint, sizeof(ret_info->fingerprint), "%.*s",
 			 (int)v[2].bytes.size, (const char *)v[2].bytes.data);
-		gtid_text_cut(v[10].bytes, ret_info->gtid_set,
-			      sizeof(ret_info->gtid_set));
+		gtid_text_cut(v[10].bytes, ret_info->gtid_set, sizeof(ret_info->gtid_set));
 		snprintf(boot, sizeof(boot), "%.*s", (int)v[7].bytes.size,
 			 (const char *)v[7].bytes.data);
 		ret_info->stale = !ret_info->built && store_sqlite_stale(boot);

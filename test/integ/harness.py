@@ -154,22 +154,26 @@ class Reader:
     def messages(self, topic, offsets=None, lowest=0):
         """All committed messages of a topic, in the order of each partition; offsets: {partition: first offset}; lowest: where
         the others begin (OFFSET_BEGINNING: where the topic has lost its beginning)."""
+        partitions = self.topics().get(topic, 0)
+        return self.to_the_end([TopicPartition(topic, p, (offsets or {}).get(p, lowest)) for p in range(partitions)])
+
+    def to_the_end(self, partitions):
+        """All committed messages of these partitions, any number of topics."""
         c = self.consumer()
         try:
-            partitions = self.topics().get(topic, 0)
-            c.assign([TopicPartition(topic, p, (offsets or {}).get(p, lowest)) for p in range(partitions)])
-            ended, out = set(), []
+            c.assign(partitions)
+            open_ones, out = {(p.topic, p.partition) for p in partitions}, []
             quiet_since = time.monotonic()
-            while len(ended) < partitions:
+            while open_ones:
                 for m in c.consume(2000, 0.2):
                     quiet_since = time.monotonic()
                     if m.error() is None:
                         out.append(m)
                     elif m.error().code() == KafkaError._PARTITION_EOF:
-                        ended.add(m.partition())
+                        open_ones.discard((m.topic(), m.partition()))
                     else:
-                        raise AssertionError(f"{topic}: {m.error()}")
-                assert time.monotonic() - quiet_since < 90, f"{topic}: no end within 90 s of silence"
+                        raise AssertionError(f"{m.topic()}: {m.error()}")
+                assert time.monotonic() - quiet_since < 90, f"no end of {sorted(open_ones)} within 90 s of silence"
             return out
         finally:
             c.close()

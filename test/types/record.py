@@ -5,10 +5,9 @@ Logical types of dates and times are read as the plain numbers they stand for: P
 import io
 import json
 import re
-import time
 
 import fastavro
-from confluent_kafka import KafkaError, TopicPartition
+from confluent_kafka import TopicPartition
 from harness import Reader
 
 
@@ -107,24 +106,9 @@ class Topics(Reader):
 
     def read_all(self):
         """Every row topic at once: a consumer for each takes longer than what there is to read."""
-        self.read = {topic: [] for topic in self.topics(f"{self.name}.")}
-        open_ones = set(self.read) - {self.schemas_topic}
-        consumer = self.consumer()
-        try:
-            consumer.assign([TopicPartition(topic, 0, 0) for topic in open_ones])
-            quiet_since = time.monotonic()
-            while open_ones:
-                for m in consumer.consume(5000, 0.2):
-                    quiet_since = time.monotonic()
-                    if m.error() is None:
-                        self.read[m.topic()].append(m.value())
-                    elif m.error().code() == KafkaError._PARTITION_EOF:
-                        open_ones.discard(m.topic())
-                    else:
-                        raise AssertionError(f"{m.topic()}: {m.error()}")
-                assert time.monotonic() - quiet_since < 90, f"no end of {sorted(open_ones)} within 90 s of silence"
-        finally:
-            consumer.close()
+        self.read = {topic: [] for topic in self.topics(f"{self.name}.") if topic != self.schemas_topic}
+        for m in self.to_the_end([TopicPartition(topic, 0, 0) for topic in self.read]):
+            self.read[m.topic()].append(m.value())
 
     def rows(self, database, table):
         """[Record] of a row topic, in order of seq; behind read_all()."""

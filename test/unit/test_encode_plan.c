@@ -513,6 +513,7 @@ static struct value random_value(struct buf *room)
 					 -1001,      INT32_MAX, INT32_MIN,
 					 2147483648, INT64_MAX, INT64_MIN,
 					 1 << 24,    16777217,  9007199254740993 };
+
 	buf_reset(room);
 	switch (unit_random_below(5)) {
 	case 0:
