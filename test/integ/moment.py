@@ -28,7 +28,7 @@ class Moment:
 
     def __init__(self, servers, db, statements, is_it):
         self.servers, self.statements, self.is_it = servers, statements, is_it
-        self.number, self.stopping, self.failure, self.held = 0, False, None, False
+        self.number, self.stopping, self.failure, self.held, self.paused = 0, False, None, False, False
         self.connection = servers.connect(database=db)
         self.thread_id = int(run_sql(self.connection, "SELECT tid FROM information_schema.processlist WHERE id = CONNECTION_ID()")[0][0])
         ptrace(PTRACE_SEIZE, self.thread_id)
@@ -38,6 +38,9 @@ class Moment:
     def work(self):
         try:
             while not self.stopping:
+                if self.paused:
+                    time.sleep(0.01)
+                    continue
                 self.number += 1
                 run_sql(self.connection, *self.statements(self.number))
         except Exception as failure:
