@@ -43,6 +43,7 @@ class Moment:
                     continue
                 self.number += 1
                 run_sql(self.connection, *self.statements(self.number))
+                time.sleep(0.003)  # those who follow the binlog must be able to keep up
         except Exception as failure:
             self.failure = failure
 

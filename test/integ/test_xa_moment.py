@@ -115,6 +115,7 @@ def test_moment_within_a_comparison(servers, database, make_setup, moment):
     """A row that is delivered and not in the tables yet would be taken back as one that differs."""
     db, connection = database
     run_sql(connection, "CREATE TABLE t (id INT PRIMARY KEY, v INT)", "INSERT INTO t SELECT seq, 0 FROM seq_1_to_300")
+    run_sql(connection, "FLUSH BINARY LOGS")  # what is read back is searched from the beginning of its file
     setup = make_setup(f"{db}.t")
     run = setup.daemon("run").start()
     setup.wait_delivered(source_position(connection), run)
