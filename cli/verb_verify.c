@@ -55,7 +55,9 @@ static int read_view(struct store *store, const struct asked *asked, int version
 	if (store->ops->definition(store, version, &files, e) < 0 ||
 	    view_from_files(asked->view, asked->view, &files, &view, e) < 0)
 		return -1;
-	rc = asked->source != NULL ? view_read_file(asked->source, &text, e) : 0;
+	rc = view->learned ? 0 : store->ops->learn(store, version, false, view, e);
+	if (rc == 0 && asked->source != NULL)
+		rc = view_read_file(asked->source, &text, e);
 	if (rc == 0 && asked->source != NULL)
 		rc = view_set_source(view, asked->source, text, e);
 	free(text);
@@ -169,13 +171,15 @@ static int verify(const struct settings *settings, const struct asked *asked)
 {
 	struct verify_result result = { 0 };
 	struct view_access *a = NULL;
+	const struct store_ops *ops;
 	struct store *store = NULL;
 	struct view *view = NULL;
 	json_t *reconciling;
 	struct err e = ERR_INIT;
 	int version = asked->version, code;
 
-	if (store_sqlite.open(settings->state_dir, asked->view, &store, &e) < 0 ||
+	if (store_of(settings, asked->view, &ops, &e) < 0 ||
+	    ops->open(settings, asked->view, &store, &e) < 0 ||
 	    (version == 0 && find_live(store, asked->view, &version, &e) < 0) ||
 	    read_view(store, asked, version, &view, &e) < 0 ||
 	    view_access_open(settings, asked->view, &a, &e) < 0 ||

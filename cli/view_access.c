@@ -131,12 +131,12 @@ static int open_here(struct view_access *a, struct err *e)
 	struct host_options options = {
 		.settings = a->settings,
 		.name = a->view,
-		.store = &store_sqlite,
 		.source = { &feed_intake_ops, &a->intake },
 	};
 
 	a->intake.settings = a->settings;
 	return registry_open(a->settings, false, &a->intake.registry, e) < 0 ||
+			       store_of(a->settings, a->view, &options.store, e) < 0 ||
 			       host_open(&options, &a->host, e) < 0
 		       ? -1
 		       : 0;

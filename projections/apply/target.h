@@ -22,9 +22,16 @@ struct target_ops {
 	const char *(*parameter_name)(const struct target_statement *s,
 				      int i); /* from 1; without ':'; NULL: nameless */
 	/* values[i - 1] is parameter i's. Rows that the statement returns are dropped. ERR_DATA:
-	 * the schema refuses the values. */
+	 * the schema refuses the values.
+	 *
+	 * A target across a network may hold statements back and send many at once; the values are
+	 * copied then. The outcome is as if each had run at its call: order is kept wherever it can
+	 * be seen. What fails is said by the call that finds it: a later execute, flush, or the
+	 * store's commit. Whoever must know which record it was flushes behind each. */
 	int (*execute)(struct target_statement *s, const struct value *const *values,
 		       struct err *e);
+	/* What was held back has run when this returns 0. */
+	int (*flush)(struct target *t, struct err *e);
 	void (*finalize)(struct target_statement *s);
 };
 

@@ -58,6 +58,14 @@ static int target_sqlite_execute(struct target_statement *statement,
 	return rc;
 }
 
+/* Nothing is ever held back. */
+static int target_sqlite_flush(struct target *t, struct err *e)
+{
+	(void)t;
+	(void)e;
+	return 0;
+}
+
 static void target_sqlite_finalize(struct target_statement *s)
 {
 	sql_finalize(sql_of(s));
@@ -68,6 +76,7 @@ static const struct target_ops target_sqlite_ops = {
 	.parameter_count = target_sqlite_parameter_count,
 	.parameter_name = target_sqlite_parameter_name,
 	.execute = target_sqlite_execute,
+	.flush = target_sqlite_flush,
 	.finalize = target_sqlite_finalize,
 };
 

@@ -247,11 +247,25 @@ static void add_handler(struct view *v, const struct view_file *f)
 	}
 }
 
+static void read_question(struct view *v, struct view_mistakes *m)
+{
+	const struct view_file *source = view_file(v, "source.sql");
+
+	if (source != NULL)
+		view_source_parse(v, "source.sql", source->text, m);
+}
+
+/* As the store would, but at once: SQLite is always at hand. */
+static void learn_sqlite(struct view *v, struct view_mistakes *m)
+{
+	v->learned = view_check(v, m);
+	read_question(v, m);
+}
+
 static void put_together(struct view *v, struct view_mistakes *m)
 {
 	const struct view_file *conf = view_file(v, "view.conf"),
 			       *tables = view_file(v, "tables.sql");
-	const struct view_file *source = view_file(v, "source.sql");
 
 	if (conf == NULL)
 		view_mistake(m, "view.conf", 0,
@@ -267,13 +281,13 @@ static void put_together(struct view *v, struct view_mistakes *m)
 			     "Add a file on/EVENT.sql for each event that changes the view.",
 			     "no handler");
 	split_tables(v, tables != NULL ? tables->text : "");
+	make_fingerprint(v);
+	if (v->store == NULL)
+		v->store = xstrdup("sqlite");
 	if (tables == NULL)
 		view_mistake(m, "tables.sql", 0, "It creates the view's tables.", "missing");
-	else
-		view_check(v, m);
-	if (source != NULL && tables != NULL)
-		view_source_parse(v, "source.sql", source->text, m);
-	make_fingerprint(v);
+	else if (strcmp(v->store, "sqlite") == 0)
+		learn_sqlite(v, m);
 }
 
 static int finish(struct view *v, struct view_mistakes *m, struct view **ret_view, struct err *e)
@@ -300,6 +314,21 @@ int view_from_files(const char *name, const char *place, struct view_files *take
 	*take_files = (struct view_files){ 0 };
 	put_together(v, &m);
 	return finish(v, &m, ret_view, e);
+}
+
+int view_learn_end(struct view *v, struct target *target, struct err *e)
+{
+	struct view_mistakes m = { .place = v->place };
+
+	view_check_keys(v, &m);
+	if (target != NULL)
+		view_check_handlers(v, target, &m);
+	read_question(v, &m);
+	v->learned = m.count == 0;
+	if (m.count > 0)
+		err_config(e, "%s", buf_cstr(&m.text));
+	buf_done(&m.text);
+	return v->learned ? 0 : -1;
 }
 
 static char *last_part(const char *dir)
@@ -367,6 +396,7 @@ void view_free(struct view *v)
 	free(v->handlers);
 	view_names_free(v->inputs, v->input_count);
 	view_files_done(&v->files);
+	free(v->store);
 	free(v->create_sql);
 	free(v->after_build_sql);
 	free(v->name);
@@ -392,6 +422,49 @@ const struct view_table *view_table(const struct view *v, const char *name)
 			return &v->tables[i];
 	}
 	return NULL;
+}
+
+struct view_table *view_learn_table(struct view *v, const char *name)
+{
+	struct view_table *t = view_table_find(v, name);
+
+	if (t != NULL)
+		return t;
+	v->tables = xrealloc(v->tables, (v->table_count + 1) * sizeof(*v->tables));
+	t = &v->tables[v->table_count++];
+	*t = (struct view_table){ .name = xstrdup(name) };
+	return t;
+}
+
+void view_learn_column(struct view_table *t, const char *name, const char *type)
+{
+	size_t count = t->column_count;
+
+	view_words_add(&t->types, &count, type, strlen(type));
+	view_words_add(&t->columns, &t->column_count, name, strlen(name));
+}
+
+void view_learn_key(struct view_table *t, const char *column)
+{
+	if (t->key_line == 0)
+		view_words_add(&t->key, &t->key_count, column, strlen(column));
+}
+
+char *view_store_name(const char *dir)
+{
+	struct view_mistakes ignored = { .place = dir };
+	struct view *v = xcalloc(1, sizeof(*v));
+	char *path = xasprintf("%s/view.conf", dir), *text = NULL, *name;
+	struct err e = ERR_INIT;
+
+	if (view_read_file(path, &text, &e) == 0)
+		view_conf_parse(v, text, &ignored);
+	name = xstrdup(v->store != NULL ? v->store : "sqlite");
+	free(text);
+	free(path);
+	buf_done(&ignored.text);
+	view_free(v);
+	return name;
 }
 
 static int compare_names(const void *a, const void *b)

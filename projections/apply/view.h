@@ -1,7 +1,7 @@
 /* view.h - a view as its folder declares it (DESIGN 5.1).
  *
  *   view.conf      owner, doc, inputs = TOPIC, TOPIC; key.TABLE = COLUMN, COLUMN (default: its
- *                  primary key); kind = sql; store = sqlite
+ *                  primary key); kind = sql; store = sqlite, postgresql, ...
  *   tables.sql     the tables; what stands after a line "-- after build" runs once the first build
  *                  has ended
  *   on/EVENT.sql   statements run for a record of that type: :field, :seq, :gtid, :at (commit time,
@@ -16,7 +16,11 @@
  *
  * A view is read from a folder or from a version that was built with it (the definition is stored
  * in the version); both go through the same checks. Every mistake is reported, not only the first.
- */
+ *
+ * Its tables, columns and keys are learned by trying tables.sql. For SQLite that is done at once,
+ * in memory. Other stores speak other SQL: until its store has learned it (store_try() and
+ * `learn`, store.h) such a view has only the tables that view.conf gives keys to, without columns,
+ * and `learned` is false. */
 #ifndef PROJECTIONS_APPLY_VIEW_H
 #define PROJECTIONS_APPLY_VIEW_H
 
@@ -39,6 +43,8 @@ struct view_files {
 
 enum view_on { VIEW_ON_EVENT, VIEW_ON_INSERT, VIEW_ON_UPDATE, VIEW_ON_DELETE, VIEW_ON_TRUNCATE };
 
+enum view_kind { VIEW_SQL, VIEW_MIRROR, VIEW_QUERY };
+
 struct view_handler {
 	enum view_on on;
 	char *name; /* event record name, with or without namespace; or "db.table" */
@@ -50,7 +56,8 @@ struct view_table {
 	char **key;
 	size_t key_count;
 	char **columns;
-	char **types; /* as declared, "" without; column_count of them */
+	char **types; /* as SQLite would have them declared, "" without: by them the answer of
+			 source.sql is converted before it is compared. column_count of them */
 	size_t column_count;
 	char *source; /* the SELECT of source.sql, or NULL */
 	int key_line; /* of view.conf; 0: the key is the primary key */
@@ -60,6 +67,9 @@ struct view {
 	char *name;  /* last part of the folder's name */
 	char *place; /* what messages put before a file's name: the folder, or "NAME version N" */
 	char *owner, *doc;
+	char *store; /* name of the store that its versions live in: "sqlite" */
+	enum view_kind kind;
+	bool learned; /* tables, columns and keys are known, and every statement was tried */
 	char **inputs; /* full topic names */
 	size_t input_count;
 	struct view_files files;
@@ -81,10 +91,26 @@ int view_from_files(const char *name, const char *place, struct view_files *take
 void view_free(struct view *v); /* NULL is fine */
 const struct view_table *view_table(const struct view *v,
 				    const char *name); /* NULL: there is none */
+/* The name of the store that view.conf of a folder asks for, malloced; "sqlite" when it says
+ * nothing or can't be read. */
+char *view_store_name(const char *dir);
 /* Names of the view folders in dir (folders that hold a view.conf), sorted. Free with
  * view_names_free(). */
 int view_list(const char *dir, char ***ret_names, size_t *ret_count, struct err *e);
 void view_names_free(char **names, size_t count);
+
+/* ---- learning: what a store says of the tables that it made from tables.sql ---- */
+/* Finds or adds a table; then its columns in their order, then its primary key's in theirs (which
+ * view.conf's key.TABLE overrides). */
+struct view_table *view_learn_table(struct view *v, const char *name);
+void view_learn_column(struct view_table *t, const char *name, const char *type);
+void view_learn_key(struct view_table *t, const char *column);
+/* The end of it: keys are checked, every statement of every handler is prepared on `target` (NULL:
+ * they have been, when the version was made), source.sql is read. ERR_CONFIG: all mistakes. The
+ * view is `learned` on success. */
+struct target;
+int view_learn_end(struct view *v, struct target *target, struct err *e);
+
 /* Replaces the question: `text` as in source.sql. Tables it doesn't name have none then. */
 int view_set_source(struct view *v, const char *file, const char *text, struct err *e);
 /* A small file as text; ERR_CONFIG when it is missing, too large, or holds a NUL. */

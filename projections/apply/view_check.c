@@ -12,18 +12,6 @@
 
 #include <stdlib.h>
 
-static struct view_table *table_add(struct view *v, const char *name)
-{
-	struct view_table *t = view_table_find(v, name);
-
-	if (t != NULL)
-		return t;
-	v->tables = xrealloc(v->tables, (v->table_count + 1) * sizeof(*v->tables));
-	t = &v->tables[v->table_count++];
-	*t = (struct view_table){ .name = xstrdup(name) };
-	return t;
-}
-
 static bool has_column(const struct view_table *t, const char *name)
 {
 	for (size_t i = 0; i < t->column_count; i++) {
@@ -49,21 +37,20 @@ static int learn_columns(struct sql_db *db, struct view_table *t, struct err *e)
 	rc = sql_bind(s, 1, &name, e);
 	while (rc == 0 && (rc = sql_step(s, e)) == 1) {
 		struct value column, key, type;
-		size_t count = t->column_count;
+		char *text, *type_text;
 
 		rc = 0;
 		sql_column(s, 0, &column);
 		sql_column(s, 1, &key);
 		sql_column(s, 2, &type);
-		if (key.i == 0) {
-			view_words_add(&t->types, &count, (const char *)type.bytes.data,
-				       type.bytes.size);
-			view_words_add(&t->columns, &t->column_count,
-				       (const char *)column.bytes.data, column.bytes.size);
-		} else if (t->key_line == 0) {
-			view_words_add(&t->key, &t->key_count, (const char *)column.bytes.data,
-				       column.bytes.size);
-		}
+		text = xstrndup((const char *)column.bytes.data, column.bytes.size);
+		type_text = xstrndup((const char *)type.bytes.data, type.bytes.size);
+		if (key.i == 0)
+			view_learn_column(t, text, type_text);
+		else
+			view_learn_key(t, text);
+		free(type_text);
+		free(text);
 	}
 	sql_finalize(s);
 	return rc;
@@ -85,7 +72,7 @@ static int learn_tables(struct sql_db *db, struct view *v, struct err *e)
 
 		sql_column(s, 0, &name);
 		text = xstrndup((const char *)name.bytes.data, name.bytes.size);
-		rc = learn_columns(db, table_add(v, text), e);
+		rc = learn_columns(db, view_learn_table(v, text), e);
 		free(text);
 		if (rc < 0)
 			break;
@@ -94,7 +81,7 @@ static int learn_tables(struct sql_db *db, struct view *v, struct err *e)
 	return rc;
 }
 
-static void check_keys(struct view *v, struct view_mistakes *m)
+void view_check_keys(struct view *v, struct view_mistakes *m)
 {
 	size_t made = 0;
 
@@ -122,29 +109,28 @@ static void check_keys(struct view *v, struct view_mistakes *m)
 		view_mistake(m, "tables.sql", 0, "Add a CREATE TABLE.", "makes no table");
 }
 
-static void check_handler(struct sql_db *db, const struct view_handler *h, struct view_mistakes *m)
+static void check_handler(struct target *target, const struct view_handler *h,
+			  struct view_mistakes *m)
 {
-	struct target_sqlite target;
 	const char *at = h->file->text;
 	size_t statements = 0;
 
-	target_sqlite_init(&target, db);
 	for (;;) {
 		struct target_statement *s = NULL;
 		struct err e = ERR_INIT;
 		int nameless = 0;
 
-		if (target.target.ops->prepare(&target.target, h->file->name, h->file->text, at,
-					       &at, &s, &e) < 0) {
+		if (target->ops->prepare(target, h->file->name, h->file->text, at, &at, &s, &e) <
+		    0) {
 			view_mistake_err(m, &e);
 			return;
 		}
 		if (s == NULL)
 			break;
 		statements++;
-		for (int i = 1; i <= target.target.ops->parameter_count(s); i++)
-			nameless += target.target.ops->parameter_name(s, i) == NULL;
-		target.target.ops->finalize(s);
+		for (int i = 1; i <= target->ops->parameter_count(s); i++)
+			nameless += target->ops->parameter_name(s, i) == NULL;
+		target->ops->finalize(s);
 		if (nameless > 0)
 			view_mistake(m, h->file->name, 0, "Name each: :group_id",
 				     "a parameter without a name");
@@ -164,25 +150,33 @@ static int run_guarded(struct sql_db *db, const char *text, struct err *e)
 	return rc;
 }
 
-void view_check(struct view *v, struct view_mistakes *m)
+void view_check_handlers(struct view *v, struct target *target, struct view_mistakes *m)
 {
+	for (size_t i = 0; i < v->handler_count; i++)
+		check_handler(target, &v->handlers[i], m);
+}
+
+bool view_check(struct view *v, struct view_mistakes *m)
+{
+	struct target_sqlite target;
 	struct err e = ERR_INIT;
 	struct sql_db *db;
 
 	if (sql_open_db(NULL, SQL_OPEN_MEMORY, &db, &e) < 0) {
 		view_mistake_err(m, &e);
-		return;
+		return false;
 	}
 	/* without tables every handler would fail too, and hide the one mistake that matters */
 	if (run_guarded(db, v->create_sql, &e) < 0 || learn_tables(db, v, &e) < 0) {
 		view_mistake_err(m, &e);
 		sql_close(db);
-		return;
+		return false;
 	}
-	check_keys(v, m);
-	for (size_t i = 0; i < v->handler_count; i++)
-		check_handler(db, &v->handlers[i], m);
+	target_sqlite_init(&target, db);
+	view_check_keys(v, m);
+	view_check_handlers(v, &target.target, m);
 	if (run_guarded(db, v->after_build_sql, &e) < 0)
 		view_mistake_err(m, &e);
 	sql_close(db);
+	return true;
 }

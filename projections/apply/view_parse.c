@@ -77,17 +77,44 @@ static void set_text(char **field, struct line value, const char *key, int line,
 	*field = xstrndup(value.start, (size_t)(value.end - value.start));
 }
 
-static void must_be(const char *key, const char *only, struct line value, int line,
-		    struct view_mistakes *m)
+/* One word out of a list; *ret is its number, or stays. */
+static void set_choice(const char *key, const char *const *words, size_t count, struct line value,
+		       int line, int *ret, struct view_mistakes *m)
 {
 	size_t size = (size_t)(value.end - value.start);
-	char hint[100];
+	struct buf hint = BUF_INIT;
 
-	if (slice_is(slice_of(value.start, size), only))
-		return;
-	snprintf(hint, sizeof(hint), "Write %s = %s, or leave the line out.", key, only);
-	view_mistake(m, "view.conf", line, hint, "%s = %.*s is not supported", key,
+	for (size_t i = 0; i < count; i++) {
+		if (slice_is(slice_of(value.start, size), words[i])) {
+			*ret = (int)i;
+			return;
+		}
+		buf_add_format(&hint, "%s%s", i > 0 ? ", " : "It is one of: ", words[i]);
+	}
+	view_mistake(m, "view.conf", line, buf_cstr(&hint), "%s = %.*s is not known", key,
 		     (int)(size > 60 ? 60 : size), value.start);
+	buf_done(&hint);
+}
+
+static void set_kind(struct view *v, struct line value, int line, struct view_mistakes *m)
+{
+	static const char *const kinds[] = { [VIEW_SQL] = "sql" };
+	int kind = VIEW_SQL;
+
+	set_choice("kind", kinds, sizeof(kinds) / sizeof(kinds[0]), value, line, &kind, m);
+	v->kind = (enum view_kind)kind;
+}
+
+/* Stores stand above this folder: whether this build has one is said there (store_named()). */
+static void set_store(struct view *v, struct line value, int line, struct view_mistakes *m)
+{
+	static const char *const stores[] = { "sqlite", "postgresql", "mariadb", "mysql",
+					      "dynamodb" };
+	int store = 0;
+
+	set_choice("store", stores, sizeof(stores) / sizeof(stores[0]), value, line, &store, m);
+	free(v->store);
+	v->store = xstrdup(stores[store]);
 }
 
 static void set_inputs(struct view *v, struct line value, int line, struct view_mistakes *m)
@@ -118,9 +145,9 @@ static void set_one(struct view *v, const char *key, struct line value, int line
 	} else if (strcmp(key, "inputs") == 0) {
 		set_inputs(v, value, line, m);
 	} else if (strcmp(key, "kind") == 0) {
-		must_be(key, "sql", value, line, m);
+		set_kind(v, value, line, m);
 	} else if (strcmp(key, "store") == 0) {
-		must_be(key, "sqlite", value, line, m);
+		set_store(v, value, line, m);
 	} else if (strncmp(key, "key.", 4) == 0) {
 		set_key(v, key + 4, value, line, m);
 	} else if (strcmp(key, "key") == 0 && colon != NULL) {

@@ -21,8 +21,12 @@ const struct view_file *view_file(const struct view *v, const char *name);
 struct view_table *view_table_find(struct view *v, const char *name);
 void view_conf_parse(struct view *v, const char *text, struct view_mistakes *m);
 void view_source_parse(struct view *v, const char *file, const char *text, struct view_mistakes *m);
-/* Creates the tables in memory, learns their columns and keys, prepares every handler. */
-void view_check(struct view *v, struct view_mistakes *m);
+/* For SQLite: creates the tables in memory, learns their columns and keys, prepares every handler.
+ * False: tables.sql can't be run, and the rest says nothing. */
+bool view_check(struct view *v, struct view_mistakes *m);
+struct target;
+void view_check_keys(struct view *v, struct view_mistakes *m);
+void view_check_handlers(struct view *v, struct target *target, struct view_mistakes *m);
 
 void view_words_add(char ***words, size_t *count, const char *text, size_t size);
 

@@ -215,8 +215,33 @@ static int stored_view(struct host *h, int version, struct view **ret_view, stru
 
 	if (rc == 0)
 		rc = view_from_files(h->name, place, &files, ret_view, e);
+	if (rc == 0 && !(*ret_view)->learned) {
+		rc = h->store->ops->learn(h->store, version, false, *ret_view, e);
+		if (rc < 0)
+			view_free(*ret_view);
+	}
 	free(place);
 	return rc;
+}
+
+int host_read_view(struct host *h, struct view **ret_view, struct err *e)
+{
+	struct view *view;
+
+	if (view_read(h->dir, &view, e) < 0)
+		return -1;
+	if (strcmp(view->store, h->store->ops->name) != 0) {
+		err_config(e, "%s/view.conf: store = %s, but the view lives in %s", h->dir,
+			   view->store, h->store->ops->name);
+		err_hint(e, "Versions stay in their store. Give the view that is to live in %s "
+			    "another name.",
+			 view->store);
+	} else if (store_try(h->store, view, e) == 0) {
+		*ret_view = view;
+		return 0;
+	}
+	view_free(view);
+	return -1;
 }
 
 /* A version found in the store: run it, or list it only. A build that can't be trusted begins
@@ -261,7 +286,7 @@ static int first_build(struct host *h, struct err *e)
 	struct view *view;
 	int number;
 
-	if (view_read(h->dir, &view, e) < 0)
+	if (host_read_view(h, &view, e) < 0)
 		return -1;
 	/* only failed ones can be there; the keeper doesn't run yet, nor does anybody else */
 	while (h->version_count > 0) {
@@ -339,7 +364,8 @@ int host_open(const struct host_options *options, struct host **ret_host, struct
 	pthread_condattr_destroy(&monotonic);
 	if (check_new(h, e) < 0 ||
 	    lease_take(options->settings->state_dir, h->name, options->wait_ms, &h->lease, e) < 0 ||
-	    options->store->open(options->settings->state_dir, h->name, &h->store, e) < 0 ||
+	    store_note(options->settings, h->name, options->store, e) < 0 ||
+	    options->store->open(options->settings, h->name, &h->store, e) < 0 ||
 	    open_versions(h, e) < 0)
 		goto fail;
 	if (pthread_create(&h->keeper, NULL, host_keeper, h) != 0) {

@@ -40,7 +40,7 @@ enum host_phase {
 struct host_options {
 	const struct settings *settings; /* outlives the host */
 	const char *name;                /* of the view; its folder is project.views/NAME */
-	const struct store_ops *store;
+	const struct store_ops *store; /* store_of() */
 	struct feed_source source;
 	size_t views;    /* that share project.memory, in this process; 0: this one alone */
 	int64_t wait_ms; /* for another process that works on the view to end */

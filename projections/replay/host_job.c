@@ -554,7 +554,7 @@ int host_replay(struct host *h, const struct host_replay_options *options, struc
 	struct view *view;
 	int number = 0, rc;
 
-	if (view_read(h->dir, &view, e) < 0)
+	if (host_read_view(h, &view, e) < 0)
 		return -1;
 	pthread_mutex_lock(&h->lock);
 	rc = may_replay(h, view, options->force, e);

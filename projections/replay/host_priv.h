@@ -68,6 +68,8 @@ int host_add_version(struct host *h, const struct store_info *info, struct view 
 /* Makes version `number` from `view` (taken) and starts it; not under lock. */
 int host_create_version(struct host *h, int number, struct view *take_view, bool swap,
 			struct err *e);
+/* The definition in the view's folder, tried in its store. */
+int host_read_view(struct host *h, struct view **ret_view, struct err *e);
 int host_next_number(struct host *h); /* under lock */
 /* Stops and removes a version, file and all; not under lock, keeper or open only. */
 int host_drop_version(struct host *h, int version, struct err *e);

@@ -47,13 +47,12 @@ static int open_one(struct project *p, const char *name, size_t views, struct fe
 {
 	struct host_options options = { .settings = p->settings,
 					.name = name,
-					.store = &store_sqlite,
 					.source = source,
 					.views = views,
 					.wait_ms = OWNER_WAIT_MS };
 	struct host *h;
 
-	if (host_open(&options, &h, e) < 0)
+	if (store_of(p->settings, name, &options.store, e) < 0 || host_open(&options, &h, e) < 0)
 		return -1;
 	p->hosts = xrealloc(p->hosts, (p->host_count + 1) * sizeof(struct host *));
 	p->hosts[p->host_count++] = h;

@@ -11,7 +11,7 @@
  * When the loop ends in an error, what is complete is committed first if it can be; and each failed
  * attempt halves the bulk, so that even a feed that breaks again and again gets somewhere. A record
  * that can't be applied is come to a second time in store transactions of one source transaction
- * each: the view then stands exactly before it.
+ * each, and nothing is held back then: the view stands exactly before it, and it is known which.
  *
  * Control is a handful of fields under one mutex with one condition variable for both directions:
  * requesters set what they want and wait for `held`; the thread, when held, waits for a change.
@@ -217,8 +217,11 @@ static int commit(struct worker *w, struct err *e)
 	intake_position_write(p, &w->position);
 	mark.position = buf_slice(&w->position);
 	w->open = false; /* commit ends it either way */
-	if (store(w)->commit(w->version, &mark, e) < 0)
+	if (store(w)->commit(w->version, &mark, e) < 0) {
+		if (e->kind == ERR_DATA) /* of a statement that was held back: which one? */
+			w->poison_seq = w->poison_seq == 0 ? p->seq : -1;
 		return -1;
+	}
 	if (!same_gtid(w, gtid_set))
 		set_marked_gtid(w, gtid_set);
 	w->marked_seq = p->seq;
@@ -365,6 +368,13 @@ static int border(struct worker *w, struct err *e)
 
 /* ---- the loop -------------------------------------------------------------------------------- */
 
+static int flush(struct worker *w, struct err *e)
+{
+	struct target *t = store(w)->target(w->version);
+
+	return t->ops->flush(t, e);
+}
+
 static int apply(struct worker *w, const struct intake_item *item, struct err *e)
 {
 	struct handlers_record record = { item->topic, item->schema_id, item->value };
@@ -373,7 +383,8 @@ static int apply(struct worker *w, const struct intake_item *item, struct err *e
 		return -1;
 	w->inside = true;
 	w->open_records++;
-	if (handlers_apply(w->handlers, &record, e) < 0) {
+	if (handlers_apply(w->handlers, &record, e) < 0 ||
+	    (w->poison_seq != 0 && flush(w, e) < 0)) {
 		if (e->kind == ERR_DATA)
 			w->poison_seq = w->poison_seq == 0 ? item->seq : -1;
 		return err_wrap(e, "%s partition %d offset %lld (seq %lld)",

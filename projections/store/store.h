@@ -12,12 +12,14 @@
 #ifndef PROJECTIONS_STORE_STORE_H
 #define PROJECTIONS_STORE_STORE_H
 
+#include "core/base/settings.h"
 #include "projections/apply/target.h"
 #include "projections/apply/view.h"
 
 enum store_state { STORE_BUILDING, STORE_READY, STORE_LIVE, STORE_SUPERSEDED, STORE_FAILED };
 
 const char *store_state_name(enum store_state state); /* "building", ... */
+enum store_state store_state_of(struct slice name);   /* another name: STORE_FAILED */
 
 struct store_info {
 	int version; /* from 1 */
@@ -39,6 +41,11 @@ struct store_mark {
 	const char *gtid_set;
 };
 
+/* The number of a version that is made to try a definition on, or to run its test cases: never
+ * listed, never public. Its name in the store holds the process's id, so that two that try don't
+ * meet; whoever made it removes it. */
+#define STORE_SCRATCH 0
+
 struct store {
 	const struct store_ops *ops;
 };
@@ -50,7 +57,7 @@ struct store_ops {
 	const char *name; /* as in view.conf */
 	/* Makes the place when it is missing. One process at a time may write (lease.h); any may
 	 * take snapshots. */
-	int (*open)(const char *state_dir, const char *view, struct store **ret_store,
+	int (*open)(const struct settings *settings, const char *view, struct store **ret_store,
 		    struct err *e);
 	void (*close)(struct store *s);
 	/* All versions, by number; caller frees. Versions that were never completely made are left
@@ -69,8 +76,12 @@ struct store_ops {
 	/* Leads the public name to `version` (which is built) at once, and marks the one before
 	 * superseded. */
 	int (*publish)(struct store *s, int version, struct err *e);
-	/* Where a reader finds the version: a path. Malloced. */
+	/* Where a reader finds the version: a path, a schema, a database. Malloced. */
 	char *(*place)(const struct store *s, int version);
+	/* Learns a view's tables from those that `version` has: view_learn_table(), ..._column()
+	 * and ..._key() for each, then view_learn_end(); with `try`, its handlers are prepared
+	 * there too. NULL: the view knows them as soon as it is read (SQLite). */
+	int (*learn)(struct store *s, int version, bool try, struct view *v, struct err *e);
 
 	int (*version_open)(struct store *s, int version, struct store_version **ret_version,
 			    struct err *e);
@@ -106,5 +117,19 @@ struct store_ops {
 };
 
 extern const struct store_ops store_sqlite;
+
+/* The store of that name; ERR_CONFIG names those there are. */
+int store_named(const char *name, const struct store_ops **ret_ops, struct err *e);
+/* The store that the view's versions live in, by the note in millrace.state; where there is none
+ * yet, by view.conf in project.views. */
+int store_of(const struct settings *settings, const char *view, const struct store_ops **ret_ops,
+	     struct err *e);
+/* Writes that note, once. ERR_CONFIG: another store is noted, so that the versions there would be
+ * forgotten. For whoever has the view's lease. */
+int store_note(const struct settings *settings, const char *view, const struct store_ops *ops,
+	       struct err *e);
+/* Learns a view that isn't yet: its tables are made in a scratch version and removed again, its
+ * handlers are tried there. Mistakes in the definition are ERR_CONFIG, all of them. */
+int store_try(struct store *s, struct view *v, struct err *e);
 
 #endif

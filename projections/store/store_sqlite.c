@@ -30,25 +30,6 @@
 
 #define VERSION_MAX 1000000
 
-static const char *const state_names[] = {
-	[STORE_BUILDING] = "building",     [STORE_READY] = "ready",   [STORE_LIVE] = "live",
-	[STORE_SUPERSEDED] = "superseded", [STORE_FAILED] = "failed",
-};
-
-const char *store_state_name(enum store_state state)
-{
-	return state_names[state];
-}
-
-static enum store_state state_of(struct slice name)
-{
-	for (int i = STORE_BUILDING; i <= STORE_FAILED; i++) {
-		if (slice_is(name, state_names[i]))
-			return (enum store_state)i;
-	}
-	return STORE_FAILED;
-}
-
 char *store_sqlite_path(const struct store_files *f, int version)
 {
 	return xasprintf("%s/v%d.db", f->dir, version);
@@ -146,9 +127,10 @@ static int check_name(const char *view, struct err *e)
 	return err_hint(e, "Give the name of a folder in project.views, not a path.");
 }
 
-static int open_store(const char *state_dir, const char *view, struct store **ret_store,
+static int open_store(const struct settings *settings, const char *view, struct store **ret_store,
 		      struct err *e)
 {
+	const char *state_dir = settings->state_dir;
 	struct store_files *f;
 	char *views;
 	int rc = 0;
@@ -225,7 +207,7 @@ int store_sqlite_info(struct sql_db *db, struct store_info *ret_info, struct err
 			sql_column(s, i, &v[i]);
 		*ret_info = (struct store_info){
 			.version = (int)v[0].i,
-			.state = state_of(v[1].bytes),
+			.state = store_state_of(v[1].bytes),
 			.made_us = v[3].i,
 			.superseded_us = v[4].i,
 			.built = v[5].i != 0,
@@ -500,7 +482,7 @@ static int set_state(struct store *s, int version, enum store_state state, bool 
 	char *path = store_sqlite_path(store_files_of(s), version);
 	struct sql_db *db = NULL;
 	struct value row[] = {
-		text_value(state_names[state]),
+		text_value(store_state_name(state)),
 		int_value(swap),
 		int_value(state == STORE_SUPERSEDED ? clock_now_us() : 0),
 	};

@@ -222,6 +222,7 @@ static int measure(struct store *store, const struct view *view, struct err *e)
 int main(int argc, char **argv)
 {
 	char dir[] = "/tmp/millrace-bench-XXXXXX";
+	struct settings settings = { .state_dir = dir };
 	struct store *store = NULL;
 	struct view *view = NULL;
 	struct err e = ERR_INIT;
@@ -232,7 +233,7 @@ int main(int argc, char **argv)
 	distinct_keys = argc > 2 ? strtoll(argv[2], NULL, 10) : distinct_keys;
 	if (total_events < 1 || distinct_keys < 1 || mkdtemp(dir) == NULL)
 		return EXIT_USAGE;
-	if (make_view(&view, &e) == 0 && store_sqlite.open(dir, "bench", &store, &e) == 0)
+	if (make_view(&view, &e) == 0 && store_sqlite.open(&settings, "bench", &store, &e) == 0)
 		rc = measure(store, view, &e);
 	if (rc < 0)
 		fprintf(stderr, "%s\n", e.msg);

@@ -127,10 +127,11 @@ START_TEST(test_changed_shape)
 		"VALUES (1)");
 	struct store_snapshot *old, *new;
 	struct err e = ERR_INIT;
+	struct settings settings = { .state_dir = (char *)(uintptr_t)dir };
 	struct store *store;
 	struct compare *c;
 
-	ck_assert_int_eq(store_sqlite.open(dir, "v", &store, &e), 0);
+	ck_assert_int_eq(store_sqlite.open(&settings, "v", &store, &e), 0);
 	ck_assert_msg(store_sqlite.create(store, a, 1, true, &e) == 0, "%s", e.msg);
 	ck_assert_msg(store_sqlite.create(store, b, 2, true, &e) == 0, "%s", e.msg);
 	ck_assert_int_eq(store_sqlite.snapshot(store, 1, &old, &e), 0);

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 
 static const char *dir;
+static struct settings settings;
 static struct store *store;
 static struct view *view;
 
@@ -26,7 +27,8 @@ static void setup(void)
 			"INDEX t_v ON t (v);"));
 	view_files_add(&files, "on/Put.sql", xstrdup("INSERT INTO t VALUES (:id, :v)"));
 	ck_assert_msg(view_from_files("v", "v", &files, &view, &e) == 0, "%s", e.msg);
-	ck_assert_msg(store_sqlite.open(dir, "v", &store, &e) == 0, "%s", e.msg);
+	settings.state_dir = (char *)(uintptr_t)dir;
+	ck_assert_msg(store_sqlite.open(&settings, "v", &store, &e) == 0, "%s", e.msg);
 }
 
 static void teardown(void)
@@ -364,17 +366,46 @@ START_TEST(test_lease)
 }
 END_TEST
 
+START_TEST(test_version_note)
+{
+	const struct store_ops *found = NULL;
+	struct store_ops other = { .name = "elsewhere" };
+	struct err e = ERR_INIT;
+	char *views;
+
+	setup();
+	views = xasprintf("%s/views/noted", dir);
+	ck_assert_int_eq(mkdir(views, 0755), 0);
+	settings.project_views_dir = views;
+	ck_assert_int_eq(store_of(&settings, "noted", &found, &e), 0);
+	ck_assert_ptr_eq(found, &store_sqlite); /* what a view without view.conf has */
+	ck_assert_int_eq(store_note(&settings, "noted", &store_sqlite, &e), 0);
+	ck_assert_int_eq(store_note(&settings, "noted", &store_sqlite, &e), 0);
+	ck_assert_int_eq(store_of(&settings, "noted", &found, &e), 0);
+	ck_assert_ptr_eq(found, &store_sqlite);
+	ck_assert_int_lt(store_note(&settings, "noted", &other, &e), 0);
+	ck_assert_int_eq(e.kind, ERR_CONFIG);
+	ck_assert_ptr_nonnull(strstr(e.msg, "lives in sqlite"));
+	err_clear(&e);
+	ck_assert_int_lt(store_named("elsewhere", &found, &e), 0);
+	ck_assert_int_eq(e.kind, ERR_CONFIG);
+	free(views);
+	teardown();
+}
+END_TEST
+
 START_TEST(test_version_bad_names)
 {
 	static const char *const names[] = { "", ".", "..", "../x", "a/b", "x'; DROP", "a\nb" };
 	char place[] = "/tmp/millrace-names-XXXXXX";
+	struct settings here = { .state_dir = place };
 	struct err e = ERR_INIT;
 
 	ck_assert_ptr_nonnull(mkdtemp(place));
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		struct store *made = NULL;
 
-		ck_assert_msg(store_sqlite.open(place, names[i], &made, &e) < 0, "'%s'", names[i]);
+		ck_assert_msg(store_sqlite.open(&here, names[i], &made, &e) < 0, "'%s'", names[i]);
 		ck_assert_int_eq(e.kind, ERR_CONFIG);
 		err_clear(&e);
 	}
@@ -396,5 +427,6 @@ int main(void)
 	unit_test(s, test_snapshot_stands_still);
 	unit_test(s, test_lease);
 	unit_test(s, test_version_bad_names);
+	unit_test(s, test_version_note);
 	return unit_run(s);
 }
