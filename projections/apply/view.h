@@ -1,7 +1,8 @@
 /* view.h - a view as its folder declares it (DESIGN 5.1).
  *
  *   view.conf      owner, doc, inputs = TOPIC, TOPIC; key.TABLE = COLUMN, COLUMN (default: its
- *                  primary key); kind = sql; store = sqlite, postgresql, ...
+ *                  primary key); kind = sql; store = sqlite, postgresql, ...; order = source or
+ *                  partition, workers = N (docs/ORDER.md)
  *   tables.sql     the tables; what stands after a line "-- after build" runs once the first build
  *                  has ended
  *   on/EVENT.sql   statements run for a record of that type: :field, :seq, :gtid, :at (commit time,
@@ -45,6 +46,12 @@ enum view_on { VIEW_ON_EVENT, VIEW_ON_INSERT, VIEW_ON_UPDATE, VIEW_ON_DELETE, VI
 
 enum view_kind { VIEW_SQL, VIEW_MIRROR, VIEW_QUERY };
 
+/* In what order records are applied: whole source transactions in the source's order, or those of
+ * each partition in theirs, by several members side by side. */
+enum view_order { VIEW_ORDER_SOURCE, VIEW_ORDER_PARTITION };
+
+#define VIEW_WORKERS_MAX 64
+
 struct view_handler {
 	enum view_on on;
 	char *name; /* event record name, with or without namespace; or "db.table" */
@@ -69,6 +76,8 @@ struct view {
 	char *owner, *doc;
 	char *store; /* name of the store that its versions live in: "sqlite" */
 	enum view_kind kind;
+	enum view_order order;
+	int workers;  /* of one process, order = partition only; 0: view.conf doesn't say */
 	bool learned; /* tables, columns and keys are known, and every statement was tried */
 	char **inputs; /* full topic names */
 	size_t input_count;

@@ -14,7 +14,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static const char *const conf_keys[] = { "owner", "doc", "inputs", "key", "kind", "store" };
+static const char *const conf_keys[] = { "owner", "doc",   "inputs", "key",
+					 "kind",  "store", "order",  "workers" };
 
 struct line {
 	const char *start, *end; /* blanks around taken off */
@@ -117,6 +118,54 @@ static void set_store(struct view *v, struct line value, int line, struct view_m
 	v->store = xstrdup(stores[store]);
 }
 
+static void set_order(struct view *v, struct line value, int line, struct view_mistakes *m)
+{
+	static const char *const orders[] = { [VIEW_ORDER_SOURCE] = "source",
+					      [VIEW_ORDER_PARTITION] = "partition" };
+	int order = VIEW_ORDER_SOURCE;
+
+	set_choice("order", orders, sizeof(orders) / sizeof(orders[0]), value, line, &order, m);
+	v->order = (enum view_order)order;
+}
+
+static void set_workers(struct view *v, struct line value, int line, struct view_mistakes *m)
+{
+	char *text = xstrndup(value.start, (size_t)(value.end - value.start)), *end;
+	long workers = strtol(text, &end, 10);
+
+	if (*end != '\0' || end == text || workers < 1 || workers > VIEW_WORKERS_MAX)
+		view_mistake(m, "view.conf", line, NULL, "workers is a number from 1 to %d",
+			     VIEW_WORKERS_MAX);
+	else
+		v->workers = (int)workers;
+	free(text);
+}
+
+/* What can't be kept up by several members, with the reason. */
+static void check_order(const struct view *v, struct view_mistakes *m)
+{
+	const char *store = v->store != NULL ? v->store : "sqlite";
+	static const char hint[] = "Leave order out: then one worker applies whole source "
+				   "transactions in the source's order.";
+
+	if (v->order != VIEW_ORDER_PARTITION && v->workers > 0)
+		view_mistake(m, "view.conf", 0, "Add order = partition, or leave workers out.",
+			     "workers: only order = partition has several");
+	if (v->order != VIEW_ORDER_PARTITION)
+		return;
+	if (strcmp(store, "sqlite") == 0)
+		view_mistake(m, "view.conf", 0, hint,
+			     "order = partition: SQLite has one writer at a time");
+	else if (strcmp(store, "dynamodb") == 0)
+		view_mistake(m, "view.conf", 0, hint,
+			     "order = partition: DynamoDB has no transaction that holds the rows "
+			     "and a partition's position together");
+	if (v->kind == VIEW_QUERY)
+		view_mistake(m, "view.conf", 0, hint,
+			     "order = partition: a row of a query view is computed from rows of "
+			     "many partitions, which members change independently");
+}
+
 static void set_inputs(struct view *v, struct line value, int line, struct view_mistakes *m)
 {
 	if (v->input_count > 0) {
@@ -148,6 +197,10 @@ static void set_one(struct view *v, const char *key, struct line value, int line
 		set_kind(v, value, line, m);
 	} else if (strcmp(key, "store") == 0) {
 		set_store(v, value, line, m);
+	} else if (strcmp(key, "order") == 0) {
+		set_order(v, value, line, m);
+	} else if (strcmp(key, "workers") == 0) {
+		set_workers(v, value, line, m);
 	} else if (strncmp(key, "key.", 4) == 0) {
 		set_key(v, key + 4, value, line, m);
 	} else if (strcmp(key, "key") == 0 && colon != NULL) {
@@ -166,7 +219,7 @@ static void set_one(struct view *v, const char *key, struct line value, int line
 		snprintf(hint, sizeof(hint),
 			 near != NULL ? "Did you mean '%s'?"
 				      : "Known keys: owner, doc, inputs, "
-					"key.TABLE, kind, store.%s",
+					"key.TABLE, kind, store, order, workers.%s",
 			 near != NULL ? near : "");
 		view_mistake(m, "view.conf", line, hint, "unknown key '%.100s'", key);
 	}
@@ -199,6 +252,7 @@ void view_conf_parse(struct view *v, const char *text, struct view_mistakes *m)
 	if (v->input_count == 0)
 		view_mistake(m, "view.conf", 0, "Write inputs = TOPIC, TOPIC",
 			     "no inputs: the view would read nothing");
+	check_order(v, m);
 }
 
 /* ---- source.sql ------------------------------------------------------------------------------ */

@@ -52,6 +52,7 @@ struct store {
 struct store_version;
 struct store_snapshot;
 struct store_rows;
+struct share_store;
 
 struct store_ops {
 	const char *name; /* as in view.conf */
@@ -114,6 +115,8 @@ struct store_ops {
 	void (*rows_close)(struct store_rows *r);
 	int (*row_count)(struct store_snapshot *n, const char *table, int64_t *ret_count,
 			 struct err *e);
+	/* order = partition (share.h). NULL: a version has one writer here. */
+	const struct share_store *shares;
 };
 
 extern const struct store_ops store_sqlite;

@@ -112,6 +112,16 @@ static const struct {
 	{ "view.conf",
 	  "inputs = a\ninputs = b\nkey.members = group_id",
 	  { "view.conf:2: inputs is given twice" } },
+	{ "view.conf",
+	  "inputs = a\norder = partition\nkey.members = group_id",
+	  { "order = partition: SQLite has one writer" } },
+	{ "view.conf",
+	  "inputs = a\norder = partition\nstore = dynamodb\nkey.members = group_id",
+	  { "order = partition: DynamoDB has no transaction" } },
+	{ "view.conf",
+	  "inputs = a\norder = key\nworkers = 0",
+	  { "view.conf:2: order = key", "source, partition", "view.conf:3: workers is a number" } },
+	{ "view.conf", "inputs = a\nworkers = 2", { "only order = partition has several" } },
 	{ "tables.sql",
 	  "CREATE TABLE members (\n  group_id INTEGR,,\n",
 	  { "tables.sql:2:", "syntax" } },
@@ -152,6 +162,26 @@ START_TEST(test_mistakes)
 	for (size_t i = 0; i < 3 && bad[_i].says[i] != NULL; i++)
 		ck_assert_msg(strstr(e.msg, bad[_i].says[i]) != NULL, "case %d: '%s' is not in: %s",
 			      _i, bad[_i].says[i], e.msg);
+	folder_remove(dir);
+}
+END_TEST
+
+START_TEST(test_order)
+{
+	struct err e = ERR_INIT;
+	struct view *v;
+
+	good();
+	ck_assert_msg(view_read(dir, &v, &e) == 0, "%s", e.msg);
+	ck_assert_int_eq(v->order, VIEW_ORDER_SOURCE);
+	view_free(v);
+	folder_write(dir, "view.conf",
+		     "inputs = a\nstore = postgresql\norder = partition\nworkers = 3\n"
+		     "key.members = group_id, member_id\nkey.groups = id\n");
+	ck_assert_msg(view_read(dir, &v, &e) == 0, "%s", e.msg);
+	ck_assert_int_eq(v->order, VIEW_ORDER_PARTITION);
+	ck_assert_int_eq(v->workers, 3);
+	view_free(v);
 	folder_remove(dir);
 }
 END_TEST
@@ -209,6 +239,7 @@ int main(void)
 	tcase_add_loop_test(c, test_mistakes, 0, (int)(sizeof(bad) / sizeof(bad[0])));
 	suite_add_tcase(s, c);
 	unit_test(s, test_missing_parts);
+	unit_test(s, test_order);
 	unit_test_slow(s, test_random_files, 30);
 	return unit_run(s);
 }
