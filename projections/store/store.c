@@ -19,7 +19,7 @@ static const struct store_ops *const stores[] = { &store_sqlite };
 
 static const char *const state_names[] = {
 	[STORE_BUILDING] = "building",     [STORE_READY] = "ready",   [STORE_LIVE] = "live",
-	[STORE_SUPERSEDED] = "superseded", [STORE_FAILED] = "failed",
+	[STORE_SUPERSEDED] = "superseded", [STORE_FAILED] = "failed", [STORE_AS_OF] = "as-of",
 };
 
 const char *store_state_name(enum store_state state)
@@ -29,7 +29,7 @@ const char *store_state_name(enum store_state state)
 
 enum store_state store_state_of(struct slice name)
 {
-	for (int i = STORE_BUILDING; i <= STORE_FAILED; i++) {
+	for (int i = STORE_BUILDING; i <= STORE_AS_OF; i++) {
 		if (slice_is(name, state_names[i]))
 			return (enum store_state)i;
 	}

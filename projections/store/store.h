@@ -16,7 +16,14 @@
 #include "projections/apply/target.h"
 #include "projections/apply/view.h"
 
-enum store_state { STORE_BUILDING, STORE_READY, STORE_LIVE, STORE_SUPERSEDED, STORE_FAILED };
+enum store_state {
+	STORE_BUILDING,
+	STORE_READY,
+	STORE_LIVE,
+	STORE_SUPERSEDED,
+	STORE_FAILED,
+	STORE_AS_OF /* the view as it was: built up to a moment, not applied any further */
+};
 
 const char *store_state_name(enum store_state state); /* "building", ... */
 enum store_state store_state_of(struct slice name);   /* another name: STORE_FAILED */
@@ -39,6 +46,21 @@ struct store_mark {
 	struct slice position; /* intake_position_write */
 	int64_t seq, commit_us;
 	const char *gtid_set;
+};
+
+/* A record that could not be applied and is kept whole beside the rows. Its place in its topic
+ * (topic, partition, offset) is its name. */
+struct store_parked {
+	int64_t seq;
+	const char *topic;
+	int32_t partition;
+	int64_t offset;
+	int32_t schema_id;
+	struct slice key;   /* as it stands in the topic; data NULL: none */
+	struct slice value; /* without the wire header */
+	int64_t at_us;      /* wall clock when it was parked */
+	bool behind;        /* parked only because an earlier record of its key is */
+	const char *reason; /* why; of one that is behind another: which */
 };
 
 /* The number of a version that is made to try a definition on, or to run its test cases: never
@@ -117,6 +139,29 @@ struct store_ops {
 			 struct err *e);
 	/* order = partition (share.h). NULL: a version has one writer here. */
 	const struct share_store *shares;
+
+	/* ---- records that can't be applied (worker.h). park NULL: the store keeps none, and a
+	 * view there stops at the first ---- */
+	/* Between begin and commit: keeps the record, in the same transaction as rows and position;
+	 * one that is kept already gets this reason, `behind` and time. */
+	int (*park)(struct store_version *v, const struct store_parked *record, struct err *e);
+	/* Between begin and commit: keeps it no longer. */
+	int (*unpark)(struct store_version *v, const struct store_parked *record, struct err *e);
+	/* What is kept as of the last commit, by seq and within a seq as parked; `each` returns
+	 * false to stop. Any thread. A version of a release that parked nothing has none. */
+	int (*parked)(struct store *s, int version,
+		      bool (*each)(void *context, const struct store_parked *record),
+		      void *context, struct err *e);
+	/* Between begin and commit: `undo` takes back all that was executed since `savepoint`, and
+	 * only that; one savepoint at a time, the next one replaces it. What was held back has run
+	 * (target's flush) before either is called. NULL: nothing can be taken back; what a record
+	 * did before it failed stays, and the store says what that means. */
+	int (*savepoint)(struct store_version *v, struct err *e);
+	int (*undo)(struct store_version *v, struct err *e);
+	/* Bytes that the version takes, indexes included, and bytes that can still be written where
+	 * versions are made; -1: not known. NULL: neither is. Any thread. */
+	int (*room)(struct store *s, int version, int64_t *ret_used, int64_t *ret_free,
+		    struct err *e);
 };
 
 extern const struct store_ops store_sqlite;

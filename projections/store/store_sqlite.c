@@ -1,7 +1,8 @@
 /* store_sqlite.c - versions of a view as SQLite files, and a symlink as the public name.
  *
  *   STATE/views/VIEW/v1.db, v2.db ...   a version: the user's tables and millrace_view,
- * millrace_position, millrace_definition, millrace_epoch (one row each but the definition)
+ * millrace_position, millrace_definition, millrace_epoch (one row each but the definition);
+ * millrace_parked once a record had to be parked (store_sqlite_parked.c)
  *   STATE/VIEW.db -> views/VIEW/v2.db   the public name
  *
  * What is live is where the symlink leads: rename(2) replaces it at once, and the folder is synced
@@ -568,4 +569,10 @@ const struct store_ops store_sqlite = {
 	.next = store_sqlite_next,
 	.rows_close = store_sqlite_rows_close,
 	.row_count = store_sqlite_row_count,
+	.park = store_sqlite_park,
+	.unpark = store_sqlite_unpark,
+	.parked = store_sqlite_parked,
+	.savepoint = store_sqlite_savepoint,
+	.undo = store_sqlite_undo,
+	.room = store_sqlite_room,
 };

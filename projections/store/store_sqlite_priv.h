@@ -16,10 +16,21 @@ static inline struct store_files *store_files_of(struct store *s)
 	return (struct store_files *)s;
 }
 
+/* A version file, opened by the thread that writes it. */
+struct store_version {
+	struct sql_db *db;
+	struct sql_statement *begin, *commit, *rollback, *mark;
+	struct target_sqlite target;
+	int64_t epoch;
+	char *path, *dir;
+	bool built;
+	bool saved; /* there is a savepoint */
+};
+
 char *store_sqlite_path(const struct store_files *f, int version); /* malloced */
 int store_sqlite_sync(const char *path, struct err *e);            /* fsync of a file or folder */
 bool store_sqlite_stale(const char *boot); /* `boot` is not the running kernel's */
-/* One statement with up to three parameters, which changes one row or more. */
+/* One statement with parameters, which changes one row or more. */
 int store_sqlite_change(struct sql_db *db, const char *sql, const struct value *values, int count,
 			struct err *e);
 int store_sqlite_info(struct sql_db *db, struct store_info *ret_info, struct err *e);
@@ -47,5 +58,15 @@ int store_sqlite_next(struct store_rows *r, const struct value **ret_values, str
 void store_sqlite_rows_close(struct store_rows *r);
 int store_sqlite_row_count(struct store_snapshot *n, const char *table, int64_t *ret_count,
 			   struct err *e);
+
+int store_sqlite_park(struct store_version *v, const struct store_parked *record, struct err *e);
+int store_sqlite_unpark(struct store_version *v, const struct store_parked *record, struct err *e);
+int store_sqlite_parked(struct store *s, int version,
+			bool (*each)(void *context, const struct store_parked *record),
+			void *context, struct err *e);
+int store_sqlite_savepoint(struct store_version *v, struct err *e);
+int store_sqlite_undo(struct store_version *v, struct err *e);
+int store_sqlite_room(struct store *s, int version, int64_t *ret_used, int64_t *ret_free,
+		      struct err *e);
 
 #endif

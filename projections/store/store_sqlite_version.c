@@ -17,15 +17,6 @@
 
 #include <stdlib.h>
 
-struct store_version {
-	struct sql_db *db;
-	struct sql_statement *begin, *commit, *rollback, *mark;
-	struct target_sqlite target;
-	int64_t epoch;
-	char *path, *dir;
-	bool built;
-};
-
 void store_sqlite_version_close(struct store_version *v)
 {
 	if (v == NULL)
@@ -117,6 +108,7 @@ static int run(struct sql_statement *s, struct err *e)
 
 int store_sqlite_begin(struct store_version *v, struct err *e)
 {
+	v->saved = false;
 	return run(v->begin, e);
 }
 

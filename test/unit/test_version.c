@@ -413,6 +413,123 @@ START_TEST(test_version_bad_names)
 }
 END_TEST
 
+/* ---- parked records -------------------------------------------------------------------------- */
+
+struct kept {
+	int64_t count, behind;
+	char text[400];
+};
+
+static bool add_kept(void *context, const struct store_parked *record)
+{
+	struct kept *k = context;
+	size_t used = strlen(k->text);
+
+	k->count++;
+	k->behind += record->behind;
+	snprintf(k->text + used, sizeof(k->text) - used, "%s-%d-%lld:%lld:%d:%s:%.*s:%s;",
+		 record->topic, record->partition, (long long)record->offset,
+		 (long long)record->seq, record->schema_id,
+		 record->key.data != NULL ? "key" : "none", (int)record->value.size,
+		 (const char *)record->value.data, record->reason);
+	return true;
+}
+
+static struct kept kept(int version)
+{
+	struct kept k = { 0 };
+	struct err e = ERR_INIT;
+
+	ck_assert_msg(store_sqlite.parked(store, version, add_kept, &k, &e) == 0, "%s", e.msg);
+	return k;
+}
+
+START_TEST(test_parked_with_the_position)
+{
+	struct store_parked one = { .seq = 7, .topic = "x", .partition = 2, .offset = 5,
+				    .schema_id = 3, .key = slice_str("k"),
+				    .value = slice_str("value"), .at_us = 1,
+				    .reason = "too long" };
+	struct store_parked two = { .seq = 6, .topic = "x", .offset = 9, .schema_id = 3,
+				    .value = slice_str(""), .behind = true, .reason = "behind" };
+	struct err e = ERR_INIT;
+	struct store_version *v;
+
+	setup();
+	create(1);
+	ck_assert_int_eq(kept(1).count, 0); /* a file of a release that parked nothing */
+	v = open_version(1);
+	ck_assert_int_eq(store_sqlite.begin(v, &e), 0);
+	ck_assert_msg(store_sqlite.park(v, &one, &e) == 0, "%s", e.msg);
+	store_sqlite.rollback(v);
+	ck_assert_int_eq(kept(1).count, 0);
+	ck_assert_int_eq(store_sqlite.begin(v, &e), 0);
+	ck_assert_int_eq(store_sqlite.park(v, &one, &e), 0);
+	ck_assert_int_eq(store_sqlite.park(v, &two, &e), 0);
+	one.reason = "still too long";
+	ck_assert_int_eq(store_sqlite.park(v, &one, &e), 0);
+	ck_assert_int_eq(kept(1).count, 0);
+	ck_assert_int_eq(commit(v, 7, &e), 0);
+	ck_assert_str_eq(kept(1).text,
+			 "x-0-9:6:3:none::behind;x-2-5:7:3:key:value:still too long;");
+	ck_assert_int_eq(kept(1).behind, 1);
+	ck_assert_int_eq(store_sqlite.begin(v, &e), 0);
+	ck_assert_int_eq(store_sqlite.unpark(v, &one, &e), 0);
+	ck_assert_int_eq(commit(v, 8, &e), 0);
+	ck_assert_str_eq(kept(1).text, "x-0-9:6:3:none::behind;");
+	store_sqlite.version_close(v);
+	teardown();
+}
+END_TEST
+
+START_TEST(test_one_record_taken_back)
+{
+	struct err e = ERR_INIT;
+	struct store_version *v;
+
+	setup();
+	create(1);
+	v = open_version(1);
+	ck_assert_int_eq(store_sqlite.begin(v, &e), 0);
+	ck_assert_int_eq(put(v, 1, &e), 0);
+	ck_assert_msg(store_sqlite.savepoint(v, &e) == 0, "%s", e.msg);
+	ck_assert_int_eq(put(v, 2, &e), 0);
+	ck_assert_int_lt(put(v, 1, &e), 0);
+	ck_assert_msg(store_sqlite.undo(v, &e) == 0, "%s", e.msg);
+	ck_assert_int_eq(store_sqlite.savepoint(v, &e), 0);
+	ck_assert_int_eq(put(v, 3, &e), 0);
+	ck_assert_int_eq(commit(v, 3, &e), 0);
+	ck_assert_int_eq(rows(1), 2); /* 1 and 3 */
+	ck_assert_int_eq(store_sqlite.begin(v, &e), 0); /* nothing is left of the savepoint */
+	ck_assert_int_eq(store_sqlite.savepoint(v, &e), 0);
+	ck_assert_int_eq(put(v, 4, &e), 0);
+	store_sqlite.rollback(v);
+	ck_assert_int_eq(store_sqlite.begin(v, &e), 0);
+	ck_assert_int_eq(store_sqlite.savepoint(v, &e), 0);
+	ck_assert_int_eq(put(v, 5, &e), 0);
+	ck_assert_int_eq(commit(v, 4, &e), 0);
+	ck_assert_int_eq(rows(1), 3);
+	store_sqlite.version_close(v);
+	teardown();
+}
+END_TEST
+
+START_TEST(test_room)
+{
+	int64_t used = 0, left = 0;
+	struct err e = ERR_INIT;
+
+	setup();
+	create(1);
+	ck_assert_msg(store_sqlite.room(store, 1, &used, &left, &e) == 0, "%s", e.msg);
+	ck_assert_int_gt(used, 0);
+	ck_assert_int_gt(left, 0);
+	ck_assert_int_eq(store_sqlite.room(store, 7, &used, &left, &e), 0);
+	ck_assert_int_eq(used, 0);
+	teardown();
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("version");
@@ -428,5 +545,8 @@ int main(void)
 	unit_test(s, test_lease);
 	unit_test(s, test_version_bad_names);
 	unit_test(s, test_version_note);
+	unit_test(s, test_parked_with_the_position);
+	unit_test(s, test_one_record_taken_back);
+	unit_test(s, test_room);
 	return unit_run(s);
 }
