@@ -63,8 +63,8 @@ struct view_table {
 	char **key;
 	size_t key_count;
 	char **columns;
-	char **types; /* as SQLite would have them declared, "" without: by them the answer of
-			 source.sql is converted before it is compared. column_count of them */
+	char **types; /* as they were declared in the store, "" without: by them the answer of
+			 source.sql is converted before it is compared (store/normal.h) */
 	size_t column_count;
 	char *source; /* the SELECT of source.sql, or NULL */
 	int key_line; /* of view.conf; 0: the key is the primary key */

@@ -380,10 +380,10 @@ static int compare_versions(const struct store_ops *ops, const struct view_table
 
 	if (compare_add(c, t->name, both->names, both->count, t->key, t->key_count, take_note,
 			&table, e) == 0 &&
-	    ops->rows(old, t->name, both->names, both->count, t->key, t->key_count, &left.rows,
-		      e) == 0 &&
-	    ops->rows(new, t->name, both->names, both->count, t->key, t->key_count, &right.rows,
-		      e) == 0)
+	    ops->rows(old, t->name, both->names, both->count, t->key, t->key_count, NULL,
+		      &left.rows, e) == 0 &&
+	    ops->rows(new, t->name, both->names, both->count, t->key, t->key_count, NULL,
+		      &right.rows, e) == 0)
 		rc = compare_run(table, &l, &r, progress, context, e);
 	ops->rows_close(left.rows);
 	ops->rows_close(right.rows);

@@ -304,7 +304,7 @@ static int verify_table(const struct verify_options *o, struct db *db, const str
 			 &table, e);
 	if (rc == 0)
 		rc = rows.ops->rows(snapshot, t->name, t->columns, t->column_count, t->key,
-				    t->key_count, &rows.rows, e);
+				    t->key_count, NULL, &rows.rows, e);
 	if (rc == 0)
 		rc = compare_run(table, &left, &right, NULL, NULL, e);
 out:

@@ -15,6 +15,7 @@
 #include "core/base/settings.h"
 #include "projections/apply/target.h"
 #include "projections/apply/view.h"
+#include "projections/store/normal.h"
 
 enum store_state {
 	STORE_BUILDING,
@@ -78,6 +79,9 @@ struct share_store;
 
 struct store_ops {
 	const char *name; /* as in view.conf */
+	/* A snapshot sees what is written later: whoever needs one moment holds the version while
+	 * it reads. */
+	bool moving;
 	/* Makes the place when it is missing. One process at a time may write (lease.h); any may
 	 * take snapshots. */
 	int (*open)(const struct settings *settings, const char *view, struct store **ret_store,
@@ -128,10 +132,13 @@ struct store_ops {
 	 * view_names_free(). */
 	int (*columns)(struct store_snapshot *n, const char *table, char ***ret_names,
 		       size_t *ret_count, struct err *e);
-	/* Rows with these columns, ordered by `key` as value_compare orders. */
+	/* Rows with these columns in normal form, ordered by `key` (both: normal.h). after: values
+	 * of the key columns, in normal form; only rows behind them (NULL: all rows). They are read
+	 * while next() is called, with bounded memory, and closing early costs no more than some
+	 * thousand rows: verify reads a large table in pieces. */
 	int (*rows)(struct store_snapshot *n, const char *table, char *const *columns,
 		    size_t column_count, char *const *key, size_t key_count,
-		    struct store_rows **ret_rows, struct err *e);
+		    const struct value *after, struct store_rows **ret_rows, struct err *e);
 	/* Returns 1 and a row (valid until the next call), 0 at the end, -1 on error. */
 	int (*next)(struct store_rows *r, const struct value **ret_values, struct err *e);
 	void (*rows_close)(struct store_rows *r);

@@ -53,7 +53,7 @@ int store_sqlite_columns(struct store_snapshot *n, const char *table, char ***re
 			 size_t *ret_count, struct err *e);
 int store_sqlite_rows(struct store_snapshot *n, const char *table, char *const *columns,
 		      size_t column_count, char *const *key, size_t key_count,
-		      struct store_rows **ret_rows, struct err *e);
+		      const struct value *after, struct store_rows **ret_rows, struct err *e);
 int store_sqlite_next(struct store_rows *r, const struct value **ret_values, struct err *e);
 void store_sqlite_rows_close(struct store_rows *r);
 int store_sqlite_row_count(struct store_snapshot *n, const char *table, int64_t *ret_count,

@@ -5,6 +5,7 @@
 #include "projections/store/store_sqlite_priv.h"
 
 #include "core/base/mem.h"
+#include "projections/apply/row_copy.h"
 
 #include <stdlib.h>
 
@@ -17,6 +18,7 @@ struct store_rows {
 	struct sql_statement *statement;
 	struct value *values;
 	size_t count;
+	struct row_copy after; /* bound */
 };
 
 void store_sqlite_snapshot_close(struct store_snapshot *n)
@@ -90,9 +92,62 @@ static void add_names(struct buf *sql, char *const *names, size_t count, const c
 	}
 }
 
+static void add_key(struct buf *sql, char *const *key, size_t i, const char *comparison)
+{
+	sql_quote_name(key[i], sql);
+	buf_add_format(sql, " COLLATE BINARY %s", comparison);
+}
+
+/* Rows behind `after`: as one comparison of rows, which an index answers, or, where NULLs are among
+ * the values, column by column: NULL is before everything, and equal to itself. */
+static void add_after(struct buf *sql, char *const *key, size_t count, const struct value *after)
+{
+	bool nulls = false;
+
+	for (size_t i = 0; i < count; i++)
+		nulls |= after[i].kind == VALUE_NULL;
+	buf_add_str(sql, " WHERE (");
+	if (!nulls) {
+		add_names(sql, key, count, " COLLATE BINARY");
+		buf_add_str(sql, ") > (");
+		for (size_t i = 0; i < count; i++)
+			buf_add_format(sql, "%s?%zu", i > 0 ? ", " : "", i + 1);
+		buf_add_u8(sql, ')');
+		return;
+	}
+	for (size_t i = 0; i < count; i++) {
+		bool null = after[i].kind == VALUE_NULL;
+
+		add_key(sql, key, i, null ? "IS NOT NULL" : ">");
+		if (!null)
+			buf_add_format(sql, " ?%zu", i + 1);
+		if (i + 1 < count) {
+			buf_add_str(sql, " OR (");
+			add_key(sql, key, i, "IS");
+			buf_add_format(sql, " ?%zu AND (", i + 1);
+		}
+	}
+	for (size_t i = 1; i < count; i++)
+		buf_add_str(sql, "))");
+	buf_add_u8(sql, ')');
+}
+
+/* The values may be gone at the first step: SQLite doesn't copy them. */
+static int bind_after(struct store_rows *r, const struct value *after, size_t count, struct err *e)
+{
+	int parameters = sql_parameter_count(r->statement);
+
+	row_copy_init(&r->after, after, count);
+	for (int i = 0; i < (int)count && i < parameters; i++) {
+		if (sql_bind(r->statement, i + 1, &r->after.values[i], e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 int store_sqlite_rows(struct store_snapshot *n, const char *table, char *const *columns,
 		      size_t column_count, char *const *key, size_t key_count,
-		      struct store_rows **ret_rows, struct err *e)
+		      const struct value *after, struct store_rows **ret_rows, struct err *e)
 {
 	struct store_rows *r = xcalloc(1, sizeof(*r));
 	struct buf sql = BUF_INIT;
@@ -102,12 +157,16 @@ int store_sqlite_rows(struct store_snapshot *n, const char *table, char *const *
 	add_names(&sql, columns, column_count, "");
 	buf_add_str(&sql, " FROM ");
 	sql_quote_name(table, &sql);
+	if (after != NULL)
+		add_after(&sql, key, key_count, after);
 	buf_add_str(&sql, " ORDER BY ");
 	add_names(&sql, key, key_count, " COLLATE BINARY");
 	rc = sql_prepare(n->db, "store", buf_cstr(&sql), NULL, &r->statement, e);
 	buf_done(&sql);
 	r->count = column_count;
 	r->values = xcalloc(column_count + 1, sizeof(*r->values));
+	if (rc == 0 && after != NULL)
+		rc = bind_after(r, after, key_count, e);
 	if (rc < 0)
 		store_sqlite_rows_close(r);
 	else
@@ -132,6 +191,7 @@ void store_sqlite_rows_close(struct store_rows *r)
 	if (r == NULL)
 		return;
 	sql_finalize(r->statement);
+	row_copy_done(&r->after);
 	free(r->values);
 	free(r);
 }
