@@ -25,7 +25,7 @@
  *                          NUMBER, strings as TEXT, binary as BYTES, true
  *                          and false as INT. Text that reads as a number is
  *                          compared as one
- *   LOOSE...   sqlite      as SQLite has stored it, by its affinity          NULL, number, text, bytes
+ *   LOOSE...   sqlite      as SQLite has stored it, by its affinity       NULL, number, text, bytes
  * clang-format on
  * NULL is NULL in all of them and comes before everything. What a class can't hold (a zero date,
  * numeric 'NaN') is TEXT, behind everything but BYTES.
