@@ -231,6 +231,22 @@ int intake_next(struct intake *in, int timeout_ms, struct intake_item *ret_item,
 	}
 }
 
+int intake_wait(struct intake *in, int timeout_ms, struct err *e)
+{
+	int64_t deadline_us = clock_monotonic_us() + (int64_t)timeout_ms * 1000;
+	bool over = false;
+
+	while (!merge_has_commit(in->merge) && !over)
+		if (wait_for_more(in, deadline_us, &over, e) < 0)
+			return err_wrap(e, "intake");
+	return merge_has_commit(in->merge) ? 1 : 0;
+}
+
+void intake_share_position(const struct intake *in, size_t i, struct intake_position *ret_position)
+{
+	merge_share_position(in->merge, i, ret_position);
+}
+
 const struct intake_position *intake_position(const struct intake *in)
 {
 	return merge_position(in->merge);

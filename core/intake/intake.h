@@ -53,9 +53,22 @@ void intake_position_write(const struct intake_position *p,
  * ERR_DATA. */
 int intake_position_read(struct slice text, struct intake_position *ret_position, struct err *e);
 
+/* One partition that a reader of some partitions takes, and where it goes on there. */
+struct intake_share {
+	size_t topic; /* index into options.topics */
+	int32_t partition;
+	/* Of this partition alone, as intake_share_position wrote it; NULL: the beginning. */
+	const struct intake_position *from;
+};
+
 struct intake_options {
 	const char *const *topics; /* full topic names */
 	size_t topic_count;
+	/* These partitions only (order = partition); NULL: all. Each goes on from its own position,
+	 * and `from` is not looked at: those that are further on give nothing until the others
+	 * have come to them. At least one; none twice. */
+	const struct intake_share *only;
+	size_t only_count;
 	/* NULL: offset zero of everything; a partition whose log no longer starts at 0 is then
 	 * ERR_DATA */
 	const struct intake_position *from;
@@ -95,6 +108,14 @@ void intake_close(struct intake *in);
 int intake_next(struct intake *in, int timeout_ms, struct intake_item *ret_item, struct err *e);
 /* The position after the last INTAKE_TRANSACTION handed out. Owned by the intake. */
 const struct intake_position *intake_position(const struct intake *in);
+/* The position of options.only[i] by itself: its own while the others have not come to it, then
+ * intake_position's. Fills *ret_position; its memory is the intake's until the next intake_next. */
+void intake_share_position(const struct intake *in, size_t i, struct intake_position *ret_position);
+/* Goes on from these positions, of the same partitions as at open, without opening anything anew:
+ * what was handed over and not committed comes again. */
+int intake_rewind(struct intake *in, const struct intake_share *only, struct err *e);
+/* Waits until something is there to be handed over. 1, 0: nothing within the timeout, -1. */
+int intake_wait(struct intake *in, int timeout_ms, struct err *e);
 /* GTID of the source transaction that comes next, where it has arrived, else NULL. Valid until the
  * next intake_next. Between commit records gtid_set lacks transactions that weren't captured: who
  * wants to stop at GTID G stops when gtid_set contains G or the next GTID of its domain is beyond.

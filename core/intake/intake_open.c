@@ -64,44 +64,77 @@ static uint32_t chunk_bytes(int64_t memory, size_t partitions)
 	return (uint32_t)(bytes < 4096 ? 4096 : bytes > 65536 ? 65536 : bytes);
 }
 
+/* What the consumer reads, from where the merge begins. */
+static void place_feeds(struct intake *in)
+{
+	in->assigned[0] =
+		(struct consumer_partition){ in->commits, 0, merge_next_commit_offset(in->merge) };
+	for (size_t i = 0; i + 1 < in->feed_count; i++) {
+		struct consumer_partition *at = &in->assigned[1 + i];
+
+		at->offset = merge_next_offset(in->merge, i);
+		at->topic = in->topics[merge_partition_place(in->merge, i, &at->partition)];
+	}
+}
+
 static int make_merge(struct intake *in, struct admin *admin, const struct intake_options *options,
 		      struct err *e)
 {
 	struct merge_topic *topics = xcalloc(in->topic_count + 1, sizeof(*topics));
-	struct merge_options merge = { .commits = in->commits,
-				       .topics = topics,
-				       .topic_count = in->topic_count,
-				       .from = options->from,
-				       .reader = in->reader };
+	struct merge_options *merge = &in->merge_options;
 	size_t partitions = 0;
-	int rc = -1;
+	int rc;
 
+	*merge = (struct merge_options){ .commits = in->commits,
+					 .topics = topics,
+					 .topic_count = in->topic_count,
+					 .from = options->from,
+					 .only = options->only,
+					 .only_count = options->only_count,
+					 .reader = in->reader };
 	for (size_t i = 0; i < in->topic_count; i++) {
 		topics[i].name = in->topics[i];
 		if (count_partitions(admin, in->topics[i], &topics[i].partitions, e) < 0)
-			goto out;
+			return -1;
 		partitions += (size_t)topics[i].partitions;
 	}
-	merge.chunk_bytes = chunk_bytes(options->memory, partitions);
-	merge.bytes_max = (size_t)(options->memory - options->memory / 4 - options->memory / 16);
-	if (merge_new(&merge, &in->merge, e) < 0)
-		goto out;
+	if (options->only != NULL)
+		partitions = options->only_count;
+	merge->chunk_bytes = chunk_bytes(options->memory, partitions);
+	merge->bytes_max = (size_t)(options->memory - options->memory / 4 - options->memory / 16);
+	rc = merge_new(merge, &in->merge, e);
+	merge->from = NULL;
+	merge->only = NULL;
+	if (rc < 0)
+		return -1;
 	in->feed_count = 1 + partitions;
 	in->feeds = xcalloc(in->feed_count, sizeof(*in->feeds));
 	in->assigned = xcalloc(in->feed_count, sizeof(*in->assigned));
-	in->assigned[0] =
-		(struct consumer_partition){ in->commits, 0, merge_next_commit_offset(in->merge) };
-	for (size_t i = 0, at = 1; i < in->topic_count; i++) {
-		for (int32_t n = 0; n < topics[i].partitions; n++, at++)
-			in->assigned[at] =
-				(struct consumer_partition){ in->topics[i], n,
-							     merge_next_offset(in->merge, at - 1) };
-	}
+	place_feeds(in);
 	share_memory(in, options->memory);
-	rc = 0;
-out:
-	free(topics);
-	return rc;
+	return 0;
+}
+
+int intake_rewind(struct intake *in, const struct intake_share *only, struct err *e)
+{
+	struct merge_options options = in->merge_options;
+	struct merge *merge;
+
+	options.only = only;
+	if (merge_new(&options, &merge, e) < 0)
+		return err_wrap(e, "intake");
+	merge_free(in->merge);
+	in->merge = merge;
+	place_feeds(in);
+	in->paused_count = 0;
+	in->waiting_us = 0;
+	for (size_t i = 0; i < in->feed_count; i++) {
+		in->feeds[i].next = in->assigned[i].offset;
+		in->feeds[i].paused = false;
+	}
+	if (consumer_assign(in->consumer, in->assigned, in->feed_count, e) < 0)
+		return err_wrap(e, "intake");
+	return 0;
 }
 
 /* How much there is to read, for progress. */
@@ -188,6 +221,7 @@ void intake_close(struct intake *in)
 		registry_close(in->registry);
 	for (size_t i = 0; i < in->topic_count; i++)
 		free(in->topics[i]);
+	free((struct merge_topic *)in->merge_options.topics);
 	free(in->topics);
 	free(in->assigned);
 	free(in->feeds);

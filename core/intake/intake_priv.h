@@ -37,6 +37,7 @@ struct intake {
 	struct registry *registry;
 	struct records_reader *reader;
 	struct merge *merge;
+	struct merge_options merge_options; /* topics is the intake's; from and only are not kept */
 	struct consumer *consumer;
 	struct consumer *again; /* reads one record at a time: those that were not kept */
 	bool again_busy;

@@ -347,6 +347,11 @@ size_t merge_bytes(const struct merge *m, size_t partition)
 	return partition == MERGE_COMMITS ? m->queue.bytes : m->parts[partition].queue.bytes;
 }
 
+bool merge_has_commit(struct merge *m)
+{
+	return m->failure.kind != ERR_NONE || m->have || merge_load(m, &m->failure) != 0;
+}
+
 const char *merge_next_gtid(struct merge *m)
 {
 	if (m->failure.kind != ERR_NONE)

@@ -22,6 +22,8 @@ struct merge_options {
 	const struct merge_topic *topics;
 	size_t topic_count;
 	const struct intake_position *from; /* NULL: from the beginning */
+	const struct intake_share *only;    /* instead of `from`; NULL: all partitions */
+	size_t only_count;
 	struct records_reader *reader;      /* of commit records; must outlive the merge */
 	uint32_t chunk_bytes;               /* of the queues' memory; 0: a default */
 	/* What may be queued in all; 0: no limit. A large record beyond it is kept without its
@@ -34,9 +36,11 @@ struct merge_options {
 int merge_new(const struct merge_options *options, struct merge **ret_merge, struct err *e);
 void merge_free(struct merge *m);
 
-/* Partitions are numbered through all topics, in order. */
+/* Partitions are numbered through all topics, in order; with `only`, as they stand there. */
 size_t merge_partition_count(const struct merge *m);
 size_t merge_partition(const struct merge *m, size_t topic, int32_t partition);
+/* The topic's index, and the number in it. */
+size_t merge_partition_place(const struct merge *m, size_t partition, int32_t *ret_number);
 /* Where reading begins: offset of the next record, of a partition or of the commits topic. */
 int64_t merge_next_offset(const struct merge *m, size_t partition);
 int64_t merge_next_commit_offset(const struct merge *m);
@@ -59,6 +63,10 @@ size_t merge_bytes(const struct merge *m,
 		   size_t partition); /* queued; MERGE_COMMITS: commit records */
 size_t merge_commits_queued(const struct merge *m);
 const struct intake_position *merge_position(const struct merge *m);
+/* intake_share_position */
+void merge_share_position(const struct merge *m, size_t i, struct intake_position *ret_position);
+/* Is a commit record in hand, so that something may be handed over? */
+bool merge_has_commit(struct merge *m);
 const char *merge_next_gtid(struct merge *m);
 /* Records handed over. */
 int64_t merge_records(const struct merge *m);

@@ -39,22 +39,13 @@ static struct topic *find_topic(struct merge *m, const char *name)
 	return *found;
 }
 
-static void add_topics(struct merge *m, const struct merge_options *options)
+static size_t part_of(const struct topic *t, int32_t partition)
 {
-	m->topic_count = options->topic_count;
-	m->topics = xcalloc(m->topic_count + 1, sizeof(*m->topics));
-	m->by_name = xcalloc(m->topic_count + 1, sizeof(*m->by_name));
-	for (size_t i = 0; i < m->topic_count; i++) {
-		m->topics[i] = (struct topic){ xstrdup(options->topics[i].name), i, m->part_count,
-					       options->topics[i].partitions };
-		m->by_name[i] = &m->topics[i];
-		m->part_count += (size_t)options->topics[i].partitions;
-	}
-	qsort(m->by_name, m->topic_count, sizeof(*m->by_name), by_name);
-	m->parts = xcalloc(m->part_count + 1, sizeof(*m->parts));
-	m->touched = xcalloc(m->part_count + 1, sizeof(*m->touched));
-	m->marked = xcalloc(m->part_count + 1, sizeof(*m->marked));
-	m->heap = xcalloc(m->part_count + 1, sizeof(*m->heap));
+	return t->part_of != NULL ? t->part_of[partition] : t->first + (size_t)partition;
+}
+
+static void name_parts(struct merge *m)
+{
 	for (size_t i = 0, k = 0; i < m->topic_count; i++) {
 		for (int32_t n = 0; n < m->topics[i].partitions; n++, k++) {
 			m->parts[k].topic = m->topics[i].name;
@@ -63,6 +54,28 @@ static void add_topics(struct merge *m, const struct merge_options *options)
 			m->parts[k].added_offset = -1;
 		}
 	}
+}
+
+static void add_topics(struct merge *m, const struct merge_options *options)
+{
+	m->topic_count = options->topic_count;
+	m->topics = xcalloc(m->topic_count + 1, sizeof(*m->topics));
+	m->by_name = xcalloc(m->topic_count + 1, sizeof(*m->by_name));
+	for (size_t i = 0; i < m->topic_count; i++) {
+		m->topics[i] = (struct topic){ xstrdup(options->topics[i].name), i, m->part_count,
+					       options->topics[i].partitions, NULL };
+		m->by_name[i] = &m->topics[i];
+		m->part_count += (size_t)options->topics[i].partitions;
+	}
+	qsort(m->by_name, m->topic_count, sizeof(*m->by_name), by_name);
+	if (options->only != NULL)
+		m->part_count = options->only_count;
+	m->parts = xcalloc(m->part_count + 1, sizeof(*m->parts));
+	m->touched = xcalloc(m->part_count + 1, sizeof(*m->touched));
+	m->marked = xcalloc(m->part_count + 1, sizeof(*m->marked));
+	m->heap = xcalloc(m->part_count + 1, sizeof(*m->heap));
+	if (options->only == NULL)
+		name_parts(m);
 }
 
 static int resume(struct merge *m, const struct intake_position *from, struct err *e)
@@ -84,8 +97,82 @@ static int resume(struct merge *m, const struct intake_position *from, struct er
 	return 0;
 }
 
+/* ---- some partitions only ------------------------------------------------------------------- */
+
+static bool is_before(const struct intake_position *a, const struct intake_position *b)
+{
+	return a->seq != b->seq ? a->seq < b->seq : a->commits_offset < b->commits_offset;
+}
+
+static int share_resume(struct part *p, const struct intake_position *from, struct err *e)
+{
+	const struct intake_partition *at = &from->partitions[0];
+
+	if (from->partition_count != 1 || strcmp(at->topic, p->topic) != 0 ||
+	    at->partition != p->number)
+		return err_data(e, "position of %s-%d: it is of another partition", p->topic,
+				p->number);
+	intake_position_copy(from, &p->from);
+	p->next_offset = at->offset;
+	p->added_offset = at->offset - 1;
+	p->taken = at->taken;
+	p->from_commit = from->commits_offset;
+	return 0;
+}
+
+/* *ret_least: the position furthest back, where the merge begins; NULL: the beginning. */
+static int add_shares(struct merge *m, const struct merge_options *options,
+		      const struct intake_position **ret_least, struct err *e)
+{
+	const struct intake_position *least = options->only[0].from;
+
+	m->shares = true;
+	for (size_t i = 0; i < m->topic_count; i++) {
+		struct topic *t = &m->topics[i];
+
+		t->part_of = xcalloc((size_t)t->partitions + 1, sizeof(*t->part_of));
+		for (int32_t n = 0; n < t->partitions; n++)
+			t->part_of[n] = NOT_WANTED;
+	}
+	for (size_t i = 0; i < options->only_count; i++) {
+		const struct intake_share *s = &options->only[i];
+		struct topic *t = &m->topics[s->topic];
+
+		if (s->partition < 0 || s->partition >= t->partitions)
+			return err_data(e, "%s-%d is not among the partitions to read", t->name,
+					s->partition);
+		t->part_of[s->partition] = i;
+		m->parts[i].topic = t->name;
+		m->parts[i].topic_index = s->topic;
+		m->parts[i].number = s->partition;
+		m->parts[i].added_offset = -1;
+		if (s->from != NULL && share_resume(&m->parts[i], s->from, e) < 0)
+			return -1;
+		if (s->from == NULL || (least != NULL && is_before(s->from, least)))
+			least = s->from;
+	}
+	m->done_seq = least != NULL ? least->seq : 0;
+	*ret_least = least;
+	return 0;
+}
+
+void merge_share_position(const struct merge *m, size_t i, struct intake_position *ret_position)
+{
+	const struct intake_position *p = merge_position(m);
+	const struct part *part = &m->parts[i];
+
+	if (part->from.partition_count > 0 && is_before(p, &part->from)) {
+		*ret_position = part->from;
+		return;
+	}
+	*ret_position = *p;
+	ret_position->partitions = &p->partitions[i];
+	ret_position->partition_count = 1;
+}
+
 int merge_new(const struct merge_options *options, struct merge **ret_merge, struct err *e)
 {
+	const struct intake_position *from = options->from;
 	struct merge *m = xcalloc(1, sizeof(*m));
 
 	m->commits = xstrdup(options->commits);
@@ -94,12 +181,13 @@ int merge_new(const struct merge_options *options, struct merge **ret_merge, str
 	m->pool.free_max = 64;
 	m->bytes_max = options->bytes_max != 0 ? options->bytes_max : SIZE_MAX;
 	add_topics(m, options);
-	if (options->from != NULL && resume(m, options->from, e) < 0) {
+	if (options->only != NULL ? add_shares(m, options, &from, e) < 0
+				  : from != NULL && resume(m, from, e) < 0) {
 		merge_free(m);
 		return -1;
 	}
-	m->begun = options->from == NULL;
-	m->standing = merge_standing_new(m, options->from);
+	m->begun = from == NULL;
+	m->standing = merge_standing_new(m, from);
 	*ret_merge = m;
 	return 0;
 }
@@ -108,10 +196,14 @@ void merge_free(struct merge *m)
 {
 	if (m == NULL)
 		return;
-	for (size_t i = 0; i < m->part_count; i++)
+	for (size_t i = 0; i < m->part_count; i++) {
 		queue_done(&m->parts[i].queue);
-	for (size_t i = 0; i < m->topic_count; i++)
+		intake_position_done(&m->parts[i].from);
+	}
+	for (size_t i = 0; i < m->topic_count; i++) {
 		free(m->topics[i].name);
+		free(m->topics[i].part_of);
+	}
 	queue_done(&m->queue);
 	queue_pool_done(&m->pool);
 	records_done_commit(&m->commit);
@@ -136,7 +228,13 @@ size_t merge_partition_count(const struct merge *m)
 
 size_t merge_partition(const struct merge *m, size_t topic, int32_t partition)
 {
-	return m->topics[topic].first + (size_t)partition;
+	return part_of(&m->topics[topic], partition);
+}
+
+size_t merge_partition_place(const struct merge *m, size_t partition, int32_t *ret_number)
+{
+	*ret_number = m->parts[partition].number;
+	return m->parts[partition].topic_index;
 }
 
 int64_t merge_next_offset(const struct merge *m, size_t partition)
@@ -209,12 +307,18 @@ static int involve(struct merge *m, const struct commit_record *c, const struct 
 		err_retry(e, "%s has a new partition, %d", t->topic, t->partition);
 		return -1; /* opening anew finds it */
 	}
-	p = &m->parts[topic->first + (size_t)t->partition];
+	if (part_of(topic, t->partition) == NOT_WANTED)
+		return 0;
+	p = &m->parts[part_of(topic, t->partition)];
+	if (m->shares && queue_front(&m->queue)->offset < p->from_commit)
+		return 0; /* it is further on */
 	if (p->owed > 0)
 		return err_data(e, "%s-%d stands twice in it", t->topic, t->partition);
 	if (t->records < p->taken || t->last_seq < c->first_seq || t->last_seq > c->seq)
 		return err_data(e, "%s-%d with %" PRId64 " records up to seq %" PRId64 " can't be",
 				t->topic, t->partition, t->records, t->last_seq);
+	if (m->touched_count == m->part_count)
+		return err_data(e, "%s-%d stands twice in it", t->topic, t->partition);
 	m->touched[m->touched_count++] = (size_t)(p - m->parts);
 	p->owed = t->records - p->taken;
 	p->last_seq = t->last_seq;
@@ -235,14 +339,12 @@ static int involve_all(struct merge *m, const struct commit_record *c, struct er
 		const struct commit_touched *t = &c->partitions[i];
 		const struct topic *topic = t->records > 0 ? find_topic(m, t->topic) : NULL;
 
-		if (topic != NULL && m->touched_count == m->part_count)
-			return err_data(e, "%s-%d stands twice in it", t->topic, t->partition);
 		if (topic != NULL && involve(m, c, t, topic, e) < 0)
 			return -1;
 	}
 	for (size_t i = 0; !m->begun && i < m->part_count; i++) {
 		const struct part *p = &m->parts[i];
-		bool involved = false;
+		bool involved = p->from_commit > queue_front(&m->queue)->offset;
 
 		for (size_t k = 0; p->taken > 0 && k < m->touched_count; k++)
 			involved = involved || m->touched[k] == i;

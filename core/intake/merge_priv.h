@@ -19,6 +19,8 @@ struct part {
 	int64_t owed;                    /* and those still to come */
 	int64_t last_seq;                /* of the last one of them */
 	bool marked;                     /* changed since the position was brought up to date */
+	int64_t from_commit;         /* commit records before this offset are done with here */
+	struct intake_position from; /* of a share: where it began */
 };
 
 struct head {
@@ -30,7 +32,9 @@ struct topic {
 	char *name;
 	size_t index, first; /* in the options; number of its partition 0 */
 	int32_t partitions;
+	size_t *part_of; /* by partition: its part, or NOT_WANTED; NULL: all, from `first` on */
 };
+#define NOT_WANTED SIZE_MAX
 
 /* The position, apart from the merge so that its text can be made when it is asked for. */
 struct standing {
@@ -47,6 +51,7 @@ struct merge {
 	struct topic *last_topic; /* found last */
 	struct part *parts;
 	size_t part_count;
+	bool shares; /* some partitions only, each from its own position */
 	struct queue_pool pool;
 	size_t bytes, bytes_max; /* of records queued, and what they may be */
 	struct records_reader *reader;
