@@ -108,7 +108,7 @@ programs := $(if $(wildcard cli/main.c),$(B)/millrace) $(if $(load_sources),$(B)
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all help units replays fuzzers benches demo check test fuzz sanitize servers faults faults-prove types types-prove lint format bench memory install clean golden-update FORCE
+.PHONY: all help units replays fuzzers benches demo check test fuzz sanitize servers faults faults-prove views views-prove types types-prove lint format bench memory install clean golden-update FORCE
 
 all: $(lib) $(programs) ## build everything that gets installed (the default)
 
@@ -144,6 +144,12 @@ faults: ## random histories under faults against real servers: SEED=n RUNS=n LAN
 
 faults-prove: ## build known mistakes in, one at a time: make faults must find each
 	@MAKEFLAGS= scripts/faults prove '$(SEED)' '$(LANES)'
+
+views: ## random histories of views in every store, with kills and readers: SEED=n HISTORIES=n SWAPS=n STORES=a,b KINDS=a,b LANES=n
+	@MAKEFLAGS= scripts/views run
+
+views-prove: ## build known mistakes in, one at a time: make views must find each
+	@MAKEFLAGS= scripts/views prove
 
 fuzz: ## let libFuzzer at every decoder of foreign bytes: SECONDS=n each, TARGET=name, LANES=n
 	@MAKEFLAGS= scripts/fuzz run '$(SECONDS)' '$(TARGET)' '$(LANES)'

@@ -22,6 +22,7 @@
 #include "core/intake/merge.h"
 
 #include "core/intake/merge_priv.h"
+#include "core/base/fault.h"
 #include "core/base/mem.h"
 
 #include <inttypes.h>
@@ -38,6 +39,8 @@ static int fail_at(const struct part *p, int64_t offset, struct err *e)
 
 static bool before(struct head a, struct head b)
 {
+	if (BUG(merge_partition) && a.part != b.part)
+		return a.part < b.part;
 	return a.seq != b.seq ? a.seq < b.seq : a.part < b.part;
 }
 
@@ -305,7 +308,7 @@ static int step(struct merge *m, struct intake_item *item, struct err *e)
 		more = m->heap_count > 0;
 		if (more && m->heap[0].seq > m->commit.seq)
 			return fail_missing(m, e);
-		if (more && m->heap[0].seq <= m->end_seq)
+		if (more && (BUG(merge_partition) || m->heap[0].seq <= m->end_seq))
 			return take_record(m, item, e) < 0 ? -1 : 1;
 		if (!(m->commit.open && last_transaction(m)))
 			return end_transaction(m, item, e) < 0 ? -1 : 1;

@@ -10,6 +10,7 @@
 #include "projections/replay/host_priv.h"
 
 #include "core/base/clock.h"
+#include "core/base/fault.h"
 #include "core/base/gtid.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
@@ -162,6 +163,7 @@ int host_create_version(struct host *h, int number, struct view *take_view, bool
 		view_free(take_view);
 		return -1;
 	}
+	FAULT(view_created);
 	snprintf(info.fingerprint, sizeof(info.fingerprint), "%s", take_view->fingerprint);
 	log_info("view", "%s: building version %d from offset zero", h->name, number);
 	return host_add_version(h, &info, take_view, true, e);
@@ -202,6 +204,7 @@ int host_drop_version(struct host *h, int version, struct err *e)
 	pthread_mutex_unlock(&h->lock);
 	worker_stop(gone.worker);
 	view_free(gone.view);
+	FAULT(view_dropping);
 	return h->store->ops->remove(h->store, version, e);
 }
 

@@ -15,6 +15,7 @@
 #include "projections/replay/host_priv.h"
 
 #include "core/base/clock.h"
+#include "core/base/fault.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
 #include "core/base/quote.h"
@@ -270,6 +271,7 @@ static int diff(struct host *h, int version, int live, struct err *e)
 	view = host_find(h, version)->view;
 	pthread_mutex_unlock(&h->lock);
 	rc = open_snapshots(h, version, live, &old, &new, &apart, e);
+	FAULT(view_diffing);
 	if (rc == 0)
 		rc = compare_snapshots(ops, view, old, new, go_on, h, &c, e);
 	if (rc == 0)
@@ -307,7 +309,9 @@ static int swap(struct host *h, int version, int live, struct err *e)
 
 	if (hold_both(h, version, live, &p, e) < 0)
 		return -1;
+	FAULT(view_held);
 	rc = h->store->ops->publish(h->store, version, e);
+	FAULT(view_published);
 	if (rc == 0)
 		note_swapped(h, version, live);
 	release(&p);
@@ -339,7 +343,11 @@ static int build(struct host *h, int version, struct err *e)
 	if (await_caught_up(h, w, e) < 0)
 		return -1;
 	set_phase(h, HOST_FINISHING);
-	return worker_finish_build(w, e) < 0 || await_caught_up(h, w, e) < 0 ? -1 : 0;
+	FAULT(view_built);
+	if (worker_finish_build(w, e) < 0)
+		return -1;
+	FAULT(view_finished);
+	return await_caught_up(h, w, e);
 }
 
 static int run_build(struct host *h, struct err *e)
@@ -354,6 +362,7 @@ static int run_build(struct host *h, struct err *e)
 		if (diff(h, version, live, e) < 0 ||
 		    set_state(h, version, STORE_READY, !no_swap, e) < 0)
 			return -1;
+		FAULT(view_ready);
 		if (no_swap) {
 			set_phase(h, HOST_READY);
 			return 0;

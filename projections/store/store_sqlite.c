@@ -17,6 +17,7 @@
 #include "projections/store/store_sqlite_priv.h"
 
 #include "core/base/clock.h"
+#include "core/base/fault.h"
 #include "core/base/gtid.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
@@ -340,6 +341,7 @@ static int remove_version(struct store *s, int version, struct err *e)
 		if (unlink(file) < 0 && errno != ENOENT)
 			rc = err_fatal(e, "%s: %s", file, strerror(errno));
 		free(file);
+		FAULT(view_dropped);
 	}
 	free(path);
 	return rc;
@@ -426,6 +428,7 @@ static int create(struct store *s, const struct view *view, int version, bool sw
 	sql_guard(db, true);
 	rc = sql_script(db, "tables.sql", view->create_sql, e);
 	sql_guard(db, false);
+	FAULT(view_creating);
 	if (rc == 0)
 		rc = sql_run(db, "COMMIT", e);
 	if (rc == 0)
@@ -504,6 +507,9 @@ static int move_name(const struct store_files *f, int version, struct err *e)
 	char *temporary = xasprintf("%s/.%s.db.new", f->state_dir, f->view);
 	int rc = 0;
 
+	if (BUG(view_swap))
+		(void)unlink(f->public_path);
+	FAULT(view_naming);
 	if (unlink(temporary) < 0 && errno != ENOENT)
 		rc = err_fatal(e, "%s: %s", temporary, strerror(errno));
 	else if (symlink(target, temporary) < 0 || rename(temporary, f->public_path) < 0)
@@ -531,6 +537,7 @@ static int publish(struct store *s, int version, struct err *e)
 	 * behind them */
 	if (set_state(s, version, STORE_LIVE, true, e) < 0 || move_name(f, version, e) < 0)
 		return -1;
+	FAULT(view_named);
 	/* From here on the version is live: readers see it. What fails now (a full disk, a file
 	 * taken away) must not undo that; the next open mends it. */
 	if (store_sqlite_sync(f->state_dir, &after) < 0 ||

@@ -142,6 +142,8 @@ int store_sqlite_commit(struct store_version *v, const struct store_mark *mark, 
 	};
 	int rc = 0;
 
+	if (BUG(view_position) && (run(v->commit, e) < 0 || run(v->begin, e) < 0))
+		return -1;
 	FAULT(view_rows);
 	if (!sql_in_transaction(v->db)) /* SQLite rolled it back: the position must not go alone */
 		return err_retry(e, "%s: the rows of the transaction are gone", v->path);

@@ -93,8 +93,8 @@ def end_once(*_):
 class Lanes:
     """Started and ended by the batch."""
 
-    def __init__(self, count, words):
-        self.lanes = [subprocess.Popen([sys.executable, str(Path(__file__).parent / "faults.py"), "--lane", str(n), *words], stdin=subprocess.PIPE,
+    def __init__(self, count, words, script=Path(__file__).parent / "faults.py"):
+        self.lanes = [subprocess.Popen([sys.executable, str(script), "--lane", str(n), *words], stdin=subprocess.PIPE,
                                        stdout=subprocess.PIPE, text=True, start_new_session=True) for n in range(count)]
 
     def work(self, jobs, done):

@@ -44,11 +44,11 @@ def free_port(lane):
 class Slots:
     """The file of fault points that one process shares with us."""
 
-    def __init__(self, path):
+    def __init__(self, path, points=(*WINDOW_OF, "slow_chunk")):
         self.path = path
         path.write_bytes(bytes(SLOT.size * SLOTS))
         self.file = open(path, "r+b", buffering=0)
-        for number, name in enumerate(["process", *WINDOW_OF, "slow_chunk"]):
+        for number, name in enumerate(dict.fromkeys(["process", *points])):
             self.write(number, name)
 
     def write(self, number, name, passes=0, armed=0):
