@@ -108,7 +108,7 @@ programs := $(if $(wildcard cli/main.c),$(B)/millrace) $(if $(load_sources),$(B)
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all help units replays fuzzers benches demo check test fuzz sanitize servers faults faults-prove views views-prove types types-prove lint format bench memory install clean golden-update FORCE
+.PHONY: all help units replays fuzzers benches demo check test fuzz sanitize servers faults faults-prove views views-prove types types-prove lint format bench bench-stores memory install clean golden-update FORCE
 
 all: $(lib) $(programs) ## build everything that gets installed (the default)
 
@@ -174,6 +174,11 @@ bench: ## measure throughput and memory, with real servers
 	@scripts/setup --test
 	@$(MAKE) --no-print-directory all $(benches)
 	@scripts/bench
+
+bench-stores: ## replay in each store beside its own bulk load, and verify: ROWS=n ROUNDS=n STORES=a,b
+	@scripts/setup --test
+	@$(MAKE) --no-print-directory all $(benches)
+	@scripts/bench stores
 
 memory: ## measure peak memory with what is larger than the budget, with real servers
 	@scripts/setup --test

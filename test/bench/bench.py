@@ -15,10 +15,11 @@ from pathlib import Path
 
 from confluent_kafka import KafkaException, TopicPartition
 
+from bench_stores import StoresBench
 from bench_world import BUILD, DATA, MILLRACE, ROOT, STALL_S, STEP_S, Daemon, Failed, Kafka, Servers, bench, cpu_seconds, \
     first_long, free_port, peak_rss_mb
 
-STEPS = ["decode", "wire", "catchup", "snapshot", "replay", "latency"]
+STEPS = ["decode", "wire", "catchup", "snapshot", "replay", "latency", "stores"]
 ALONE = ["ceiling"]        # part of another step; runs by itself when named
 ROWS_S, CAPTURE_MB, EVENTS_S, WORKER_MB, DECODE_ROWS_S = 250_000, 96, 100_000, 128, 2_000_000     # what is required
 SAMPLE = 50_000            # records that the producer's ceiling is measured with, over and over
@@ -104,9 +105,6 @@ class Bench:
             stamp.unlink(missing_ok=True)
         self.source = Servers(folder, "--mariadb", "--mariadb-option=--binlog-annotate-row-events=OFF",
                               "--mariadb-option=--innodb-buffer-pool-size=768M")
-        self.password = DATA / "site.password"
-        self.password.touch(mode=0o600)
-        self.password.write_text(self.source.env["DATABASE_SITE_PASSWORD"])
         if kept.get("made_of") != wanted:
             print(f"  preparing {self.rows:,} rows, once", flush=True)
             self.load("tables")
@@ -115,6 +113,12 @@ class Bench:
             kept = {"made_of": wanted, "start": start, "end": self.gtid(), "transactions": made["transactions"]}
             stamp.write_text(json.dumps(kept))
         self.kept = kept
+        self.prepare_broker()
+        self.report.add("prepared", f"in {time.monotonic() - began:.0f} s: {self.rows:,} rows in {kept['transactions']:,} "
+                        f"transactions; {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}", rows=self.rows,
+                        cores=os.cpu_count(), load=os.getloadavg()[0], **kept)
+
+    def prepare_broker(self):
         Servers.script("remove", str(DATA / "broker"))
         self.broker = Servers(DATA / "broker", "--kafka", "--kafka-option=log.segment.delete.delay.ms=1000")
         self.kafka = Kafka(self.broker.env["KAFKA_BOOTSTRAP"])
@@ -122,13 +126,13 @@ class Bench:
         self.kafka.create("warm-up")
         self.producer("warm-up", "producer", min(self.rows, 300_000))
         self.kafka.delete_all()
-        self.report.add("prepared", f"in {time.monotonic() - began:.0f} s: {self.rows:,} rows in {kept['transactions']:,} "
-                        f"transactions; {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}", rows=self.rows,
-                        cores=os.cpu_count(), load=os.getloadavg()[0], **kept)
 
-    def load(self, *words):
+    def load(self, *words, timeout=300):
         env = self.source.env
-        return bench("bench_load", env["DATABASE_HOST"], env["DATABASE_PORT"], env["DATABASE_SITE_USER"], self.password, *words)
+        self.password = DATA / "site.password"
+        self.password.touch(mode=0o600)
+        self.password.write_text(env["DATABASE_SITE_PASSWORD"])
+        return bench("bench_load", env["DATABASE_HOST"], env["DATABASE_PORT"], env["DATABASE_SITE_USER"], self.password, *words, timeout=timeout)
 
     def gtid(self):
         return self.ask("SELECT @@gtid_binlog_pos")
@@ -183,7 +187,7 @@ class Bench:
         finally:
             c.close()
 
-    def until_seq(self, daemon, name, seq):
+    def until_seq(self, daemon, name, seq, limit=STEP_S):
         """Waits until the commits topic, read_committed, says that everything up to seq is delivered."""
         c = self.kafka.consumer(**{"fetch.wait.max.ms": 100})
         c.assign([TopicPartition(f"{name}.commits", 0, 0)])
@@ -194,7 +198,7 @@ class Bench:
                 if m is not None and m.error() is None:
                     have, commits, moved = first_long(m.value()), commits + 1, time.monotonic()
                 daemon.check()
-                if time.monotonic() - moved > STALL_S or time.monotonic() - daemon.began > STEP_S:
+                if time.monotonic() - moved > STALL_S or time.monotonic() - daemon.began > limit:
                     raise Failed(f"stands at seq {have} of {seq}: {daemon.tail()}")
             return commits
         finally:
@@ -416,6 +420,10 @@ class Bench:
         fresh.unlink()
         return self.rows / seconds
 
+    def stores(self):
+        """Each store's replay beside its own bulk load: bench_stores.py."""
+        StoresBench(self).run()
+
     def run(self, steps):
         for step in steps:
             try:
@@ -427,7 +435,8 @@ class Bench:
 
     def close(self):
         for folder in ("source", "broker"):
-            Servers.script(*(("stop" if folder == "source" else "remove"), str(DATA / folder)))
+            if (DATA / folder).exists():
+                Servers.script(*(("stop" if folder == "source" else "remove"), str(DATA / folder)))
         self.report.close()
 
 
@@ -444,7 +453,10 @@ def main():
     began = time.monotonic()
     b = Bench(options.rows, options.rounds)
     try:
-        b.prepare()
+        if options.steps == ["stores"]:     # it has a source of its own
+            b.prepare_broker()
+        else:
+            b.prepare()
         b.run(options.steps or STEPS)
     finally:
         b.close()

@@ -43,16 +43,16 @@ def peak_rss_mb(pid):
     return 0.0
 
 
-def run_json(*words):
+def run_json(*words, timeout=300):
     """Runs a bench program; its last line is a JSON object."""
-    out = subprocess.run([str(w) for w in words], capture_output=True, text=True, timeout=300)
+    out = subprocess.run([str(w) for w in words], capture_output=True, text=True, timeout=timeout)
     if out.returncode != 0:
         raise Failed(out.stderr.strip() or f"{words[0]} ended with {out.returncode}")
     return json.loads(out.stdout.strip().splitlines()[-1])
 
 
-def bench(program, *words):
-    return run_json(BUILD / "bench" / program, *words)
+def bench(program, *words, timeout=300):
+    return run_json(BUILD / "bench" / program, *words, timeout=timeout)
 
 
 class Servers:
@@ -170,9 +170,11 @@ class Daemon:
     def tail(self):
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-6:])
 
+    def verb_words(self, *words):
+        return [str(MILLRACE), words[0], "-c", str(self.conf), *words[1:]]
+
     def verb_run(self, *words):
-        return subprocess.run([str(MILLRACE), words[0], "-c", str(self.conf), *words[1:]], capture_output=True, text=True,
-                              stdin=subprocess.DEVNULL, cwd=self.folder, timeout=STEP_S)
+        return subprocess.run(self.verb_words(*words), capture_output=True, text=True, stdin=subprocess.DEVNULL, cwd=self.folder, timeout=STEP_S)
 
     def stop(self):
         """Ends it in order; how it ended is no part of what is measured, but a crash must not go by unseen."""

@@ -1,0 +1,226 @@
+"""scripts/bench stores: how fast each store takes a replay, beside its own bulk load of the same rows, and verify. docs/BENCHMARKS.md.
+
+One source of ROWS_SQLITE rows is captured once, with an event for each row, and another for each of the first ROWS rows. In each
+round, and for each store in turn, the view over those events is replayed beside the live one, then the same rows are loaded by the
+store's own fastest means into a table like the view's. So both meet the same machine.
+"""
+import contextlib
+import json
+import os
+import shutil
+import sqlite3
+import statistics
+import subprocess
+import time
+import urllib.request
+
+from bench_stores_there import STORES
+from bench_world import DATA, STALL_S, Daemon, Failed, Servers, cpu_seconds, free_port, peak_rss_mb
+
+ROWS_SQLITE = int(os.environ.get("ROWS_SQLITE", os.environ.get("ROWS", 10_000_000)))
+ROWS = min(int(os.environ.get("ROWS", 2_000_000)), ROWS_SQLITE)
+ROUNDS = int(os.environ.get("ROUNDS", 3))
+WANTED = os.environ.get("STORES", "")
+EVENTS_S, VERIFY_S = 250_000, 500_000     # what is required
+LOAD_S = 900        # longest load of the source, capture, or replay
+
+COLUMNS = ["id", "n", "s1", "s2", "s3", "amount", "created", "updated", "flag", "ratio"]
+
+
+def event(name, topic, where):
+    return json.dumps({
+        "type": "record", "namespace": "bench", "name": name, "doc": "A row of t10 was inserted.",
+        "millrace": {"owner": "bench", "topic": topic, "key": ["id"], "from": "bench.t10", "when": "enters", **({"where": where} if where else {})},
+        "fields": [{"name": "id", "type": "long"}, {"name": "n", "type": "int"}] +
+                  [{"name": n, "type": ["null", "string"], "default": None} for n in ("s1", "s2", "s3")] +
+                  [{"name": "amount", "type": ["null", {"type": "bytes", "logicalType": "decimal", "precision": 12, "scale": 2}], "default": None},
+                   {"name": "created", "type": ["null", {"type": "long", "logicalType": "local-timestamp-micros"}], "default": None},
+                   {"name": "updated", "type": ["null", {"type": "long", "logicalType": "timestamp-micros"}], "default": None},
+                   {"name": "flag", "type": ["null", "int"], "default": None}, {"name": "ratio", "type": ["null", "double"], "default": None}]}, indent=1)
+
+
+class Project:
+    """The projection daemon with one view, and what its API says."""
+
+    def __init__(self, folder, settings, view):
+        self.view, self.address = view, settings["http.listen"]
+        self.daemon = Daemon("project", folder, settings)
+        self.pid = self.daemon.pid
+
+    def state(self):
+        try:
+            with urllib.request.urlopen(f"http://{self.address}/api/views/{self.view}", timeout=30) as answer:
+                return json.load(answer)
+        except OSError:
+            return None
+
+    def until(self, what, condition, began=None):
+        """The state for which condition is true; every is short: phases are told apart by looking."""
+        end = time.monotonic() + LOAD_S
+        while True:
+            self.daemon.check()
+            state = self.state()
+            if state and state["job"]["phase"] == "failed":
+                raise Failed(f"{what}: {state['job'].get('error')}")
+            if state and condition(state):
+                return state
+            if time.monotonic() > end:
+                raise Failed(f"{what}: not within {LOAD_S} s: {self.daemon.tail()}")
+            time.sleep(0.02)
+
+
+class StoresBench:
+    def __init__(self, bench):
+        self.bench, self.report, self.work = bench, bench.report, bench.work
+        self.there = [make for make in STORES if not WANTED or make.name in WANTED.split(",")]
+
+    # ---- the events
+
+    def source(self):
+        """MariaDB with the rows, prepared once; it stays for the next run."""
+        folder, stamp = DATA / "stores-source", DATA / "stores-source.stamp"
+        kept = json.loads(stamp.read_text()) if stamp.exists() else {}
+        if kept.get("rows") != ROWS_SQLITE:
+            Servers.script("remove", str(folder))
+            stamp.unlink(missing_ok=True)
+        self.bench.source = source = Servers(folder, "--mariadb", "--mariadb-option=--binlog-annotate-row-events=OFF",
+                                             "--mariadb-option=--innodb-buffer-pool-size=1G", "--mariadb-option=--innodb-log-file-size=512M")
+        if kept.get("rows") != ROWS_SQLITE:
+            print(f"  preparing {ROWS_SQLITE:,} rows, once", flush=True)
+            self.bench.load("tables")
+            start = self.bench.gtid()
+            self.bench.load("rows", ROWS_SQLITE, timeout=LOAD_S)
+            kept = {"rows": ROWS_SQLITE, "start": start}
+            stamp.write_text(json.dumps(kept))
+        self.start = kept["start"]
+        return source
+
+    def capture(self):
+        folder = self.folder = self.work / "stores"
+        (folder / "events").mkdir(parents=True)
+        (folder / "events" / "RowAdded.avsc").write_text(event("RowAdded", "bench.rows", None))
+        (folder / "events" / "RowBegun.avsc").write_text(event("RowBegun", "bench.begun", f"id <= {ROWS}"))
+        self.settings = self.bench.settings(self.start, capture__events=folder / "events", kafka__partitions=4)
+        self.name, began = self.settings["millrace.name"], time.monotonic()
+        with Daemon("run", folder / "run", self.settings) as daemon:
+            self.bench.first_record(daemon, self.name)
+            self.bench.until_seq(daemon, self.name, ROWS_SQLITE, limit=LOAD_S)
+        seconds = time.monotonic() - began
+        self.report.add("captured, for all stores", f"{ROWS_SQLITE:,} rows and {ROWS_SQLITE + ROWS:,} events in {seconds:.0f} s", seconds=seconds)
+
+    # ---- one store
+
+    def view_folder(self, store):
+        first = store.name == "sqlite"
+        topic, record = ("bench.rows", "RowAdded") if first else ("bench.begun", "RowBegun")
+        where = "" if first else f" WHERE id <= {ROWS}"
+        files = {"view.conf": f"owner = bench\ndoc = rows of t10\nkind = sql\nstore = {store.name}\ninputs = {topic}\nkey.rows = id\n",
+                 "tables.sql": store.table("rows"), f"on/{record}.{store.suffix}": store.upsert("rows", COLUMNS),
+                 "source.sql": f"-- table: rows\nSELECT {', '.join(COLUMNS)} FROM bench.t10{where}\n"}
+        folder = self.folder / store.name / "views" / "rows"
+        for path, text in files.items():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_text(text)
+        return folder.parent
+
+    def open(self, store):
+        """The live version that replays are made beside of."""
+        settings = {**self.settings, "project.views": self.view_folder(store), "project.keep_applied": "0ms", "http.listen": f"127.0.0.1:{free_port()}",
+                    **store.settings()}
+        project = Project(self.folder / store.name, settings, "rows")
+        project.until("the first build", lambda s: s["live"] != 0 and s["job"]["phase"] == "done" and s["versions"][-1]["commits_behind"] == 0)
+        return project
+
+    def replay(self, store, project):
+        """Events a second from its begin until the end of the build, indexes and all; what compares and swaps is told beside."""
+        cpu, began = cpu_seconds(project.pid), time.monotonic()
+        asked = subprocess.Popen(project.daemon.verb_words("replay", "rows", "--force"), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                 stderr=subprocess.PIPE, cwd=project.daemon.folder)
+        live = project.state()["live"]
+        project.until("the replay", lambda s: s["job"]["phase"] in ("building", "finishing") and s["job"]["version"] > live)
+        begun = time.monotonic()
+        project.until("the end of the build", lambda s: s["job"]["phase"] not in ("building", "finishing"))
+        built = time.monotonic()
+        state = project.until("the end of the replay", lambda s: s["job"]["phase"] == "done" and s["live"] > live)
+        done = time.monotonic()
+        if asked.wait(60) != 0:
+            raise Failed(f"replay: {asked.stderr.read().decode()[-500:]}")
+        diff = state["diff"]["compare"]["tables"][0]
+        if store.count() != store.rows or any(diff[k] for k in ("only_left", "only_right", "changed")):
+            raise Failed(f"{store.count()} rows in the view, not {store.rows}: {diff}")
+        cpu = cpu_seconds(project.pid) - cpu
+        return {"rate": store.rows / (built - begun), "seconds": built - begun, "whole": store.rows / (done - began), "compared": store.rows / max(0.001, done - built),
+                "cpu_us": cpu * 1e6 / store.rows, "rss_mb": peak_rss_mb(project.pid)}
+
+    def verify(self, store, project):
+        began = time.monotonic()
+        out = subprocess.run(project.daemon.verb_words("verify", "rows"), capture_output=True, text=True, cwd=project.daemon.folder, timeout=LOAD_S,
+                             stdin=subprocess.DEVNULL)
+        seconds = time.monotonic() - began
+        if out.returncode != 0:
+            raise Failed(f"verify: exit code {out.returncode}: {out.stdout[-500:]} {out.stderr[-500:]}")
+        return store.rows / seconds
+
+    def measure(self, store):
+        store.rows = ROWS_SQLITE if store.name == "sqlite" else ROWS
+        project = self.open(store)
+        try:
+            store.find(self.folder / store.name / "state", project.state())
+            csv = self.work / f"{store.name}.csv"
+            self.csv(store, csv)
+            replays, loads, verified = [], [], []
+            for n in range(ROUNDS):
+                f = self.replay(store, project)
+                replays.append(f)
+                loads.append(store.rows / store.bulk_load(csv))
+                verified.append(self.verify(store, project))
+                self.report.add(f"{store.name}, round {n + 1}", f"replay {f['rate']:>9,.0f} events/s ({f['whole']:,.0f} with diff and swap; CPU {f['cpu_us']:.2f} "
+                                f"µs/event; peak {f['rss_mb']:.0f} MB), {store.loads_by} {loads[-1]:>9,.0f} rows/s, verify {verified[-1]:,.0f} rows/s", **f,
+                                bulk_load=loads[-1], verify=verified[-1], load=os.getloadavg()[0])
+        finally:
+            project.daemon.stop()
+            store.stop()
+        csv.unlink()
+        return replays, loads, verified
+
+    def csv(self, store, path):
+        """The rows of the first view, which is SQLite's; made by its own shell."""
+        source = self.folder / "rows.csv"
+        if not source.exists():
+            if store.name != "sqlite":
+                raise Failed("rows.csv comes from the view in SQLite: measure that too")
+            with open(source, "wb") as out:
+                subprocess.run(["sqlite3", "-readonly", "-csv", str(store.path), "SELECT * FROM rows ORDER BY id"], stdout=out, check=True)
+        if store.rows == ROWS_SQLITE:
+            os.link(source, path)
+        else:
+            with open(source, "rb") as rows, open(path, "wb") as out:
+                out.writelines(line for _, line in zip(range(store.rows), rows))
+
+    def tell(self, store, replays, loads, verified):
+        rate, load, rows = statistics.median(f["rate"] for f in replays), statistics.median(loads), statistics.median(verified)
+        self.report.add(f"{store.name}, median of {len(replays)}", f"replay {rate:>9,.0f} events/s, {rate / load:.2f} of {store.loads_by}; verify {rows:,.0f} rows/s",
+                        rate=rate, bulk_load=load, ratio=rate / load, verify=rows, rows=store.rows)
+        if store.name == "sqlite":
+            self.report.require("sqlite: replay, events/s", rate, EVENTS_S)
+        if store.ratio:
+            self.report.require(f"{store.name}: replay to bulk load, %", 100 * rate / load, 100 * store.ratio)
+        self.report.require(f"{store.name}: verify, rows/s", rows, VERIFY_S)
+
+    def run(self):
+        source, broker = getattr(self.bench, "source", None), None
+        self.source()
+        try:
+            self.capture()
+            for make in self.there:
+                store = make(self.work / make.name)
+                try:
+                    self.tell(store, *self.measure(store))
+                except (Failed, OSError, subprocess.SubprocessError, sqlite3.Error) as why:
+                    self.report.fail(f"stores: {store.name}", why)
+        finally:
+            with contextlib.suppress(Failed):
+                Servers.script("stop", str(DATA / "stores-source"))
+            shutil.rmtree(self.folder, ignore_errors=True)
+            self.bench.source = source
+        self.bench.kafka.delete_all()
