@@ -22,6 +22,7 @@
 #include "core/base/clock.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 
 #define ITEMS_PER_CLOCK 4096
 #define AGAIN_BYTES (1024 * 1024)
@@ -255,6 +256,31 @@ const struct intake_position *intake_position(const struct intake *in)
 const char *intake_next_gtid(struct intake *in)
 {
 	return merge_next_gtid(in->merge);
+}
+
+int64_t intake_next_commit_us(struct intake *in)
+{
+	return merge_next_commit_us(in->merge);
+}
+
+void intake_slowest(const struct intake *in, struct intake_slowest *ret_slowest)
+{
+	const struct intake_position *p = merge_position(in->merge);
+	int64_t most = 0;
+
+	*ret_slowest = (struct intake_slowest){ 0 };
+	for (size_t i = 0; i < p->partition_count && i + 1 < in->feed_count; i++) {
+		int64_t end = in->feeds[1 + i].end_at_open, at = p->partitions[i].offset;
+
+		if (end - at <= most)
+			continue;
+		most = end - at;
+		snprintf(ret_slowest->topic, sizeof(ret_slowest->topic), "%s",
+			 p->partitions[i].topic);
+		ret_slowest->partition = p->partitions[i].partition;
+		ret_slowest->done = at;
+		ret_slowest->total = end;
+	}
 }
 
 const char *const *intake_copying(const struct intake *in)

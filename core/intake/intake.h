@@ -121,6 +121,8 @@ int intake_wait(struct intake *in, int timeout_ms, struct err *e);
  * wants to stop at GTID G stops when gtid_set contains G or the next GTID of its domain is beyond.
  */
 const char *intake_next_gtid(struct intake *in);
+/* Its commit time, where it has arrived, else 0. */
+int64_t intake_next_commit_us(struct intake *in);
 /* End of the commits topic as seen by now: how far the delivered side is. */
 struct intake_end {
 	int64_t seq, commit_us, bytes_total, transactions_total;
@@ -139,6 +141,14 @@ const struct intake_reconciling *intake_reconciling(struct intake *in, size_t *r
  * (progress, ETA; from offsets, so it falls a little as the gaps between records become known). */
 int64_t intake_records(const struct intake *in);
 int64_t intake_records_total(const struct intake *in);
+/* The wanted partition with the most offsets left of those that it held at open. */
+#define INTAKE_TOPIC_SIZE 250 /* Kafka's limit, and NUL */
+struct intake_slowest {
+	char topic[INTAKE_TOPIC_SIZE]; /* "": nothing is left in any */
+	int32_t partition;
+	int64_t done, total; /* offsets behind which all is handed over, and those at open */
+};
+void intake_slowest(const struct intake *in, struct intake_slowest *ret_slowest);
 void intake_commit_offsets(struct intake *in);
 
 #endif

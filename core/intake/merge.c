@@ -355,11 +355,25 @@ bool merge_has_commit(struct merge *m)
 	return m->failure.kind != ERR_NONE || m->have || merge_load(m, &m->failure) != 0;
 }
 
-const char *merge_next_gtid(struct merge *m)
+static const struct commit_transaction *next_transaction(struct merge *m)
 {
 	if (m->failure.kind != ERR_NONE)
 		return NULL;
 	if (!m->have && merge_load(m, &m->failure) <= 0)
 		return NULL; /* what is wrong comes from merge_next */
-	return m->at < m->commit.transaction_count ? m->commit.transactions[m->at].gtid : NULL;
+	return m->at < m->commit.transaction_count ? &m->commit.transactions[m->at] : NULL;
+}
+
+const char *merge_next_gtid(struct merge *m)
+{
+	const struct commit_transaction *next = next_transaction(m);
+
+	return next != NULL ? next->gtid : NULL;
+}
+
+int64_t merge_next_commit_us(struct merge *m)
+{
+	const struct commit_transaction *next = next_transaction(m);
+
+	return next != NULL ? next->commit_us : 0;
 }

@@ -68,6 +68,7 @@ void merge_share_position(const struct merge *m, size_t i, struct intake_positio
 /* Is a commit record in hand, so that something may be handed over? */
 bool merge_has_commit(struct merge *m);
 const char *merge_next_gtid(struct merge *m);
+int64_t merge_next_commit_us(struct merge *m); /* 0: it has not arrived */
 /* Records handed over. */
 int64_t merge_records(const struct merge *m);
 

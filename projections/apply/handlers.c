@@ -158,7 +158,7 @@ static int refuse_truncate(const struct handlers *h, const struct plan *plan, st
 {
 	const char *table = plan->row[ROW_DELETE].handler->name;
 
-	err_data(e,
+	err_config(e,
 		 "table %s was emptied at once (TRUNCATE or DROP), and the view has no handler "
 		 "for that: it would keep rows that are gone",
 		 table);

@@ -12,6 +12,8 @@ struct feed_ops {
 	int (*next)(void *feed, int timeout_ms, struct intake_item *ret_item, struct err *e);
 	const struct intake_position *(*position)(const void *feed);
 	const char *(*next_gtid)(void *feed);
+	int64_t (*next_commit_us)(void *feed);
+	void (*slowest)(const void *feed, struct intake_slowest *ret_slowest);
 	void (*delivered)(const void *feed, struct intake_end *ret_end);
 	const char *const *(*copying)(const void *feed);
 	const struct intake_reconciling *(*reconciling)(void *feed, size_t *ret_count);

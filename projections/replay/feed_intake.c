@@ -65,6 +65,16 @@ static const char *next_gtid(void *feed)
 	return intake_next_gtid(feed);
 }
 
+static int64_t next_commit_us(void *feed)
+{
+	return intake_next_commit_us(feed);
+}
+
+static void slowest(const void *feed, struct intake_slowest *ret_slowest)
+{
+	intake_slowest(feed, ret_slowest);
+}
+
 static void delivered(const void *feed, struct intake_end *ret_end)
 {
 	intake_delivered(feed, ret_end);
@@ -129,6 +139,8 @@ const struct feed_ops feed_intake_ops = {
 	.next = next,
 	.position = position,
 	.next_gtid = next_gtid,
+	.next_commit_us = next_commit_us,
+	.slowest = slowest,
 	.delivered = delivered,
 	.copying = copying,
 	.reconciling = reconciling,

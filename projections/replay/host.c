@@ -121,6 +121,7 @@ int host_start_worker(struct host *h, struct version *v, struct err *e)
 		.source = h->options.source,
 		.memory = worker_memory(h, v),
 		.group = group,
+		.parked_max = h->options.settings->project_parked_max,
 	};
 	int rc = worker_start(&o, &v->worker, e);
 

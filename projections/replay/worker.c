@@ -10,8 +10,9 @@
  *
  * When the loop ends in an error, what is complete is committed first if it can be; and each failed
  * attempt halves the bulk, so that even a feed that breaks again and again gets somewhere. A record
- * that can't be applied is come to a second time in store transactions of one source transaction
- * each, and nothing is held back then: the view stands exactly before it, and it is known which.
+ * that can't be applied is come to a second time carefully: in store transactions of one source
+ * transaction each, and nothing is held back. So it is known which it is, and it is parked
+ * (worker_park.c), or the view stands exactly before it.
  *
  * Control is a handful of fields under one mutex with one condition variable for both directions:
  * requesters set what they want and wait for `held`; the thread, when held, waits for a change.
@@ -141,11 +142,13 @@ static void publish_status(struct worker *w, bool committed)
 	const char *const *copying = feed(w)->copying(w->feed);
 	const struct intake_reconciling *reconciling;
 	struct handlers_counts counts;
+	struct intake_slowest slowest;
 	struct intake_end end;
 	size_t reconciling_count;
 
 	reconciling = feed(w)->reconciling(w->feed, &reconciling_count);
 	feed(w)->delivered(w->feed, &end);
+	feed(w)->slowest(w->feed, &slowest);
 	handlers_count(w->handlers, &counts);
 	pthread_mutex_lock(&w->lock);
 	if (committed) {
@@ -161,6 +164,7 @@ static void publish_status(struct worker *w, bool committed)
 	if (w->status.records_total < w->status.records)
 		w->status.records_total = w->status.records;
 	w->status.delivered = end;
+	w->status.slowest = slowest;
 	w->status.caught_up = is_caught_up(w, &end, p->seq);
 	w->status.copying = copying != NULL && copying[0] != NULL;
 	name_reconciling(&w->status, reconciling, reconciling_count);
@@ -177,9 +181,17 @@ void worker_status(struct worker *w, struct worker_status *ret_status)
 	pthread_mutex_unlock(&w->lock);
 }
 
+/* Up to `seq` a record can't be applied: the next attempt comes to it carefully; but not twice. */
+static void look_again(struct worker *w, int64_t seq)
+{
+	w->again = w->careful_seq == 0;
+	if (w->again)
+		w->careful_seq = seq;
+}
+
 /* ---- store transactions ---------------------------------------------------------------------- */
 
-static int begin(struct worker *w, struct err *e)
+int worker_begin(struct worker *w, struct err *e)
 {
 	if (w->open)
 		return 0;
@@ -205,13 +217,13 @@ static void set_marked_gtid(struct worker *w, const char *gtid_set)
 	pthread_mutex_unlock(&w->lock);
 }
 
-static int commit(struct worker *w, struct err *e)
+int worker_commit(struct worker *w, struct err *e)
 {
 	const struct intake_position *p = feed(w)->position(w->feed);
 	const char *gtid_set = p->gtid_set != NULL ? p->gtid_set : "";
 	struct store_mark mark = { .seq = p->seq, .commit_us = p->commit_us, .gtid_set = gtid_set };
 
-	if (begin(w, e) < 0)
+	if (worker_begin(w, e) < 0)
 		return -1;
 	buf_reset(&w->position);
 	intake_position_write(p, &w->position);
@@ -219,7 +231,7 @@ static int commit(struct worker *w, struct err *e)
 	w->open = false; /* commit ends it either way */
 	if (store(w)->commit(w->version, &mark, e) < 0) {
 		if (e->kind == ERR_DATA) /* of a statement that was held back: which one? */
-			w->poison_seq = w->poison_seq == 0 ? p->seq : -1;
+			look_again(w, p->seq);
 		return -1;
 	}
 	if (!same_gtid(w, gtid_set))
@@ -231,7 +243,7 @@ static int commit(struct worker *w, struct err *e)
 	w->status.commits++;
 	pthread_mutex_unlock(&w->lock);
 	backoff_reset(&w->backoff);
-	if (w->poison_seq == 0)
+	if (w->careful_seq == 0)
 		w->bulk = w->bulk * 2 < WORKER_BULK_RECORDS ? w->bulk * 2 : WORKER_BULK_RECORDS;
 	if (w->group != NULL && w->mark_us - w->group_us > GROUP_COMMIT_US) {
 		feed(w)->commit_offsets(w->feed);
@@ -314,7 +326,7 @@ static void stand(struct worker *w)
 	w->hold_until_us = clock_monotonic_us() + w->hold_limit_us;
 	w->status.state = WORKER_HELD;
 	pthread_cond_broadcast(&w->changed);
-	while (!w->stop && !w->want_finish && w->want_hold && w->held) {
+	while (!w->stop && !w->want_finish && !w->want_act && w->want_hold && w->held) {
 		worker_wait_until(w, w->hold_until_us);
 		if (w->want_hold && clock_monotonic_us() >= w->hold_until_us)
 			worker_let_go(w, true);
@@ -340,25 +352,33 @@ static int finish_build(struct worker *w)
 /* At a border. Returns 1 to go on, 0 to stop, -1 on error. */
 static int border(struct worker *w, struct err *e)
 {
-	bool stop, hold, finish;
+	bool stop, hold, finish, act, until;
 
 	for (;;) {
 		pthread_mutex_lock(&w->lock);
 		stop = w->stop;
 		finish = w->want_finish;
+		act = w->want_act;
+		until = worker_until_reached(w);
 		hold = w->want_hold && !w->held && target_reached(w);
-		if ((hold || w->held) && !w->open && !position_moved(w) && !stop && !finish) {
-			stand(w);
+		if ((hold || w->held || until) && !w->open && !position_moved(w) && !stop &&
+		    !finish && !act) {
+			if (until)
+				worker_rest(w);
+			else
+				stand(w);
 			pthread_mutex_unlock(&w->lock);
 			continue;
 		}
 		pthread_mutex_unlock(&w->lock);
-		if (!stop && !hold && !finish)
+		if (!stop && !hold && !finish && !act && !until)
 			return 1;
-		if ((w->open || position_moved(w)) && commit(w, e) < 0)
+		if ((w->open || position_moved(w)) && worker_commit(w, e) < 0)
 			return -1;
 		if (stop)
 			return 0;
+		if (act && worker_act(w, e) < 0)
+			return -1;
 		if (finish && finish_build(w) < 0) {
 			*e = w->finish_err;
 			return -1;
@@ -375,24 +395,54 @@ static int flush(struct worker *w, struct err *e)
 	return t->ops->flush(t, e);
 }
 
-static int apply(struct worker *w, const struct intake_item *item, struct err *e)
+static int apply_one(struct worker *w, const struct intake_item *item, struct err *e)
 {
 	struct handlers_record record = { item->topic, item->schema_id, item->value };
 
-	if (begin(w, e) < 0)
+	return handlers_apply(w->handlers, &record, e) < 0 ||
+			       (w->careful_seq != 0 && flush(w, e) < 0)
+		       ? err_wrap(e, "%s partition %d offset %lld (seq %lld)",
+				  w->options.view->inputs[item->topic], item->partition,
+				  (long long)item->offset, (long long)item->seq)
+		       : 0;
+}
+
+/* What failed without anybody knowing for sure what it left behind is come to once more; what
+ * failed carefully is parked, where that is done. */
+static int apply_failed(struct worker *w, const struct intake_item *item, struct err *e)
+{
+	struct err why = *e;
+
+	if (e->kind != ERR_DATA)
+		return -1;
+	if (w->careful_seq == 0) {
+		look_again(w, item->seq);
+		return -1;
+	}
+	if (!worker_parks(w))
+		return -1;
+	err_clear(e);
+	if (store(w)->undo != NULL && store(w)->undo(w->version, e) < 0)
+		return -1;
+	w->careful_seq = item->seq + WORKER_CAREFUL_SEQS; /* one often comes with others */
+	return worker_park(w, item, why.msg, e);
+}
+
+static int apply(struct worker *w, const struct intake_item *item, struct err *e)
+{
+	if (worker_begin(w, e) < 0)
 		return -1;
 	w->inside = true;
 	w->open_records++;
-	if (handlers_apply(w->handlers, &record, e) < 0 ||
-	    (w->poison_seq != 0 && flush(w, e) < 0)) {
-		if (e->kind == ERR_DATA)
-			w->poison_seq = w->poison_seq == 0 ? item->seq : -1;
-		return err_wrap(e, "%s partition %d offset %lld (seq %lld)",
-				w->options.view->inputs[item->topic], item->partition,
-				(long long)item->offset, (long long)item->seq);
-	}
-	if (item->seq > w->poison_seq)
-		w->poison_seq = 0;
+	if (item->seq > w->careful_seq)
+		w->careful_seq = 0;
+	if (worker_waits(w, item))
+		return worker_park(w, item, NULL, e);
+	if (w->careful_seq != 0 && worker_parks(w) && store(w)->savepoint != NULL &&
+	    store(w)->savepoint(w->version, e) < 0)
+		return -1;
+	if (apply_one(w, item, e) < 0)
+		return apply_failed(w, item, e);
 	FAULT(applied);
 	return 0;
 }
@@ -402,9 +452,9 @@ static int idle(struct worker *w, struct err *e)
 	if (w->inside) /* the rest of a source transaction is on its way: its store transaction
 			  stays open */
 		return 1;
-	if (w->open ? commit(w, e) < 0
+	if (w->open ? worker_commit(w, e) < 0
 		    : position_moved(w) && clock_monotonic_us() - w->mark_us > POSITION_ONLY_US &&
-			      commit(w, e) < 0)
+			      worker_commit(w, e) < 0)
 		return -1;
 	publish_status(w, false);
 	return border(w, e);
@@ -437,10 +487,11 @@ static int loop(struct worker *w, struct err *e)
 			if (!w->inside && (go = border(w, e)) != 1)
 				break;
 			go = apply(w, &item, e) < 0 ? -1 : 1;
+			worker_pace(w);
 			break;
 		case INTAKE_TRANSACTION:
 			w->inside = false;
-			if (w->open && store_transaction_full(w) && commit(w, e) < 0)
+			if (w->open && store_transaction_full(w) && worker_commit(w, e) < 0)
 				return -1;
 			if (!w->open && clock_monotonic_us() - idle_us > 500000) {
 				idle_us = clock_monotonic_us(); /* only other tables' transactions:
@@ -520,6 +571,7 @@ static void close_all(struct worker *w)
 		feed(w)->close(w->feed);
 	}
 	store(w)->version_close(w->version);
+	worker_park_close(w);
 	w->handlers = NULL;
 	w->feed = NULL;
 	w->version = NULL;
@@ -536,18 +588,19 @@ static int attempt(struct worker *w, struct err *e)
 	int rc = -1;
 
 	if (store(w)->version_open(w->options.store, w->options.version, &w->version, e) < 0 ||
-	    open_feed(w, e) < 0)
+	    open_feed(w, e) < 0 || worker_park_open(w, e) < 0 || worker_until_open(w, e) < 0)
 		goto out;
 	h.target = store(w)->target(w->version);
 	w->handlers = handlers_new(&h);
 	p = feed(w)->position(w->feed);
 	w->marked_seq = p->seq;
 	set_marked_gtid(w, p->gtid_set != NULL ? p->gtid_set : "");
+	worker_pace_begin(&w->pace, w->options.share);
 	publish_status(w, true);
 	set_state(w, WORKER_RUNNING, NULL);
 	rc = loop(w, e);
 	if (rc < 0 && e->kind == ERR_RETRY && w->open && !w->inside)
-		(void)commit(w, &(struct err)ERR_INIT); /* else it is applied again */
+		(void)worker_commit(w, &(struct err)ERR_INIT); /* else it is applied again */
 out:
 	close_all(w);
 	return rc;
@@ -579,7 +632,8 @@ void *worker_run(void *context)
 		if (attempt(w, &e) == 0)
 			break;
 		w->bulk = w->bulk > 1 ? w->bulk / 2 : 1;
-		if (e.kind == ERR_DATA && w->poison_seq > 0) {
+		if (w->again) {
+			w->again = false;
 			w->bulk = 1;
 			continue;
 		}

@@ -6,8 +6,13 @@
  * is committed.
  *
  * What heals (brokers away, a lock, a full disk) is tried again from the stored position, with
- * backoff. What doesn't (a record that can't be applied, another writer) stops the worker in state
- * failed with the reason; the store then stands at the last commit. */
+ * backoff. What doesn't (another writer, a missing handler) stops the worker in state failed with
+ * the reason; the store then stands at the last commit.
+ *
+ * A record that can't be applied (ERR_DATA) stops a version that is still being built. One that is
+ * built parks it: the record is kept whole beside the rows, in the store transaction that moves the
+ * position past it, what it had done is taken back, and later records with its key (in its topic)
+ * are parked behind it, because applying them without it would be a guess. */
 #ifndef PROJECTIONS_REPLAY_WORKER_H
 #define PROJECTIONS_REPLAY_WORKER_H
 
@@ -30,6 +35,12 @@ enum worker_state {
 	WORKER_STOPPED
 };
 
+/* Up to where a version is built: one of the two. Not applied beyond it. */
+struct worker_until {
+	char *gtid_set;    /* whole source transactions, until these are contained; or NULL */
+	int64_t commit_us; /* those committed up to then */
+};
+
 struct worker_options {
 	struct store *store;     /* outlives the worker */
 	const struct view *view; /* as the version was built with; outlives the worker */
@@ -37,6 +48,11 @@ struct worker_options {
 	struct feed_source source;
 	int64_t memory;    /* bytes for the intake */
 	const char *group; /* consumer group that shows the lag, or NULL; copied */
+	const struct worker_until *until; /* NULL: no end; outlives the worker */
+	int64_t share; /* percent of one core that its thread may use while it builds; 0: any */
+	/* Records that may be parked, once the version is built; 0: the first that can't be applied
+	 * stops the worker. */
+	int64_t parked_max;
 };
 
 struct worker_status {
@@ -60,6 +76,9 @@ struct worker_status {
 	bool built;                      /* worker_finish_build has ended */
 	int64_t ignored, inexact;        /* records without handler; rows with inexact values */
 	int64_t commits;
+	bool reached; /* stands where options.until wants it, for good */
+	int64_t parked, parked_behind; /* records kept aside; of them, behind another one */
+	struct intake_slowest slowest; /* partition with the most left of what was there at open */
 };
 
 int worker_start(const struct worker_options *options, struct worker **ret_worker, struct err *e);
@@ -83,6 +102,23 @@ bool worker_is_held(struct worker *w); /* still, and not let go by its limit */
 /* Runs the end of the build (indexes, disk) in the worker's thread, between two source
  * transactions. */
 int worker_finish_build(struct worker *w, struct err *e);
+
+/* What is to be done with parked records; in the worker's thread, between two source transactions.
+ */
+struct worker_parked_ask {
+	bool drop;         /* the record itself; those behind it are then tried */
+	const char *topic; /* its place; NULL: all, and then nothing is dropped but by `drop` */
+	int32_t partition;
+	int64_t offset;
+};
+/* Tries parked records again, each key in its own order, until one of the key still can't be
+ * applied. *ret_applied: how many were applied (or dropped) and are parked no longer. ERR_CONFIG:
+ * there is no such record, or it waits behind another one; ERR_RETRY: not now. */
+int worker_parked_act(struct worker *w, const struct worker_parked_ask *ask, int64_t *ret_applied,
+		      int64_t *ret_left, struct err *e);
+/* Asks the thread to end soon, without waiting for it; whoever waits for the worker (hold, advance,
+ * finish) is told so. worker_stop is still to be called. */
+void worker_ask_stop(struct worker *w);
 const char *worker_state_name(enum worker_state state);
 
 #endif

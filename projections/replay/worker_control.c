@@ -49,18 +49,25 @@ int worker_start(const struct worker_options *options, struct worker **ret_worke
 	return 0;
 }
 
-void worker_stop(struct worker *w)
+void worker_ask_stop(struct worker *w)
 {
-	if (w == NULL)
-		return;
 	pthread_mutex_lock(&w->lock);
 	w->stop = true;
 	pthread_cond_broadcast(&w->changed);
 	pthread_mutex_unlock(&w->lock);
+}
+
+void worker_stop(struct worker *w)
+{
+	if (w == NULL)
+		return;
+	worker_ask_stop(w);
 	pthread_join(w->thread, NULL);
 	pthread_mutex_destroy(&w->lock);
 	pthread_cond_destroy(&w->changed);
 	gtid_set_done(&w->target_gtid);
+	gtid_set_done(&w->until_gtid);
+	gtid_set_done(&w->until_passed);
 	buf_done(&w->position);
 	free(w->group);
 	free(w);
@@ -86,7 +93,7 @@ static int await_hold(struct worker *w, int64_t timeout_ms, struct err *e)
 	int64_t until = clock_monotonic_us() + timeout_ms * 1000;
 
 	while (!w->held) {
-		if (has_ended(w))
+		if (has_ended(w) || w->stop)
 			return ended(w, e);
 		if (!w->want_hold)
 			return err_retry(e, "version %d was let go again: %s", w->options.version,
@@ -212,6 +219,42 @@ int worker_finish_build(struct worker *w, struct err *e)
 		rc = w->finish_rc;
 		if (rc < 0)
 			*e = w->finish_err;
+	}
+	pthread_mutex_unlock(&w->lock);
+	return rc;
+}
+
+#define ACT_TIMEOUT_US 30000000
+
+int worker_parked_act(struct worker *w, const struct worker_parked_ask *ask, int64_t *ret_applied,
+		      int64_t *ret_left, struct err *e)
+{
+	int64_t until = clock_monotonic_us() + ACT_TIMEOUT_US;
+	int rc = 0;
+
+	pthread_mutex_lock(&w->lock);
+	if (w->want_act)
+		rc = err_retry(e, "version %d: others are tried again", w->options.version);
+	if (rc == 0) {
+		w->want_act = true;
+		w->act = ask;
+		pthread_cond_broadcast(&w->changed);
+		while (w->want_act &&
+		       (w->acting ||
+			(!has_ended(w) && !w->stop && clock_monotonic_us() < until)))
+			worker_wait_until(w, clock_monotonic_us() + 1000000);
+		if (w->want_act) {
+			w->want_act = false;
+			rc = has_ended(w) || w->stop
+				     ? ended(w, e)
+				     : err_retry(e, "version %d is busy", w->options.version);
+		} else {
+			rc = w->act_rc;
+			if (rc < 0)
+				*e = w->act_err;
+			*ret_applied = w->act_applied;
+			*ret_left = w->act_left;
+		}
 	}
 	pthread_mutex_unlock(&w->lock);
 	return rc;

@@ -13,6 +13,15 @@
 
 #define WORKER_BULK_RECORDS 50000
 
+#define WORKER_CAREFUL_SEQS 1000
+
+/* worker_pace.c */
+struct worker_pace {
+	int64_t share; /* percent; 0: as much as it likes */
+	int64_t wall_us, cpu_us;
+	uint64_t calls;
+};
+
 enum target_kind { TARGET_NONE, TARGET_SEQ, TARGET_GTID };
 
 struct worker {
@@ -30,6 +39,11 @@ struct worker {
 	struct gtid_set target_gtid;
 	struct err finish_err;
 	int finish_rc;
+	bool want_act, acting;
+	const struct worker_parked_ask *act;
+	struct err act_err;
+	int act_rc;
+	int64_t act_applied, act_left;
 
 	/* the thread's own */
 	struct store_version *version;
@@ -39,7 +53,12 @@ struct worker {
 	int64_t open_us, open_records, records_base;
 	int64_t started_us;
 	int64_t bulk;       /* records of one store transaction, at most about */
-	int64_t poison_seq; /* record that could not be applied; 0: none */
+	/* A record could not be applied: until behind it each one is flushed by itself; 0: not */
+	int64_t careful_seq;
+	bool again; /* the attempt ended so that records are come to once more, carefully */
+	struct worker_waiting *waiting; /* keys that have parked records: worker_park.c */
+	struct worker_pace pace;
+	struct gtid_set until_gtid, until_passed;
 	int64_t group_us, mark_us, rate_us, rate_records;
 	int64_t marked_seq;
 	char *marked_gtid; /* written under lock, by the thread of the worker alone */
@@ -48,6 +67,31 @@ struct worker {
 };
 
 void *worker_run(void *context); /* the thread */
+
+/* ---- records that can't be applied (worker_park.c) ---- */
+/* Reads which keys wait; when a version was opened. */
+int worker_park_open(struct worker *w, struct err *e);
+void worker_park_close(struct worker *w);
+bool worker_parks(const struct worker *w); /* rather than stop */
+/* One with its key is parked already. */
+bool worker_waits(struct worker *w, const struct intake_item *item);
+/* Inside the store transaction. why NULL: it is behind another one. */
+int worker_park(struct worker *w, const struct intake_item *item, const char *why, struct err *e);
+/* Does what worker_parked_act wants; nothing is open. Says so to whoever asked. */
+int worker_act(struct worker *w, struct err *e);
+int worker_commit(struct worker *w, struct err *e); /* rows and position as they are */
+int worker_begin(struct worker *w, struct err *e);
+
+/* ---- up to a moment (worker_until.c) ---- */
+int worker_until_open(struct worker *w, struct err *e);
+bool worker_until_reached(struct worker *w); /* between two source transactions */
+void worker_rest(struct worker *w); /* under lock, all committed: stays until something is wanted */
+
+/* ---- a share of one core (worker_pace.c) ---- */
+void worker_pace_begin(struct worker_pace *p, int64_t share);
+int64_t worker_pace_due_us(struct worker_pace *p); /* what to sleep now; cheap to call */
+int64_t worker_pace_cpu_us(void);                  /* of the calling thread */
+void worker_pace(struct worker *w);
 /* Under lock: no longer held, and nobody wants it to be; `lost`: not because its owner said so. */
 void worker_let_go(struct worker *w, bool lost);
 void worker_wait_until(struct worker *w, int64_t monotonic_us); /* under lock */

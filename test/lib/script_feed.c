@@ -28,7 +28,7 @@ struct script_feed {
 	struct intake_position position;
 	int64_t at; /* records handed over */
 	int64_t records, nexts;
-	struct buf value;
+	struct buf value, key;
 	char gtid[40], next_gtid[40];
 };
 
@@ -106,6 +106,7 @@ static void script_close(void *feed)
 
 	intake_position_done(&f->position);
 	buf_done(&f->value);
+	buf_done(&f->key);
 	free(f);
 }
 
@@ -122,6 +123,8 @@ static void encode(struct script_feed *f, const struct script_record *r)
 	write_long(&f->value, r->seq * 1000);
 	write_long(&f->value, 0);
 	write_long(&f->value, r->id);
+	buf_reset(&f->key);
+	write_long(&f->key, r->id);
 	if (r->value >= 0)
 		write_long(&f->value, r->value);
 	if (r->seq == f->script->poison_seq)
@@ -171,6 +174,8 @@ static int script_next(void *feed, int timeout_ms, struct intake_item *ret_item,
 						  .offset = r->seq - 1,
 						  .seq = r->seq,
 						  .schema_id = r->value < 0 ? 2 : 1,
+						  .key = s->keys ? buf_slice(&f->key)
+								 : (struct slice){ 0 },
 						  .value = buf_slice(&f->value) };
 	}
 	pthread_mutex_unlock(&s->lock);
@@ -197,6 +202,26 @@ static const char *script_next_gtid(void *feed)
 	snprintf(f->next_gtid, sizeof(f->next_gtid), "0-1-%lld",
 		 (long long)sequence(f, f->position.commits_offset + 1));
 	return arrived ? f->next_gtid : NULL;
+}
+
+static int64_t script_next_commit_us(void *feed)
+{
+	struct script_feed *f = feed;
+	int64_t us = 0;
+
+	pthread_mutex_lock(&f->script->lock);
+	if (f->position.commits_offset < f->script->transactions)
+		us = f->script->ends[f->position.commits_offset] * 1000;
+	pthread_mutex_unlock(&f->script->lock);
+	return us;
+}
+
+static void script_slowest(const void *feed, struct intake_slowest *ret_slowest)
+{
+	const struct script_feed *f = feed;
+
+	*ret_slowest = (struct intake_slowest){ .topic = "items", .done = f->at };
+	ret_slowest->total = script_seq(f->script);
 }
 
 static void script_delivered(const void *feed, struct intake_end *ret_end)
@@ -258,6 +283,8 @@ const struct feed_ops script_feed_ops = {
 	.next = script_next,
 	.position = script_position,
 	.next_gtid = script_next_gtid,
+	.next_commit_us = script_next_commit_us,
+	.slowest = script_slowest,
 	.delivered = script_delivered,
 	.copying = script_copying,
 	.reconciling = script_reconciling,

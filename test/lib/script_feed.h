@@ -26,6 +26,7 @@ struct script {
 	int64_t gtid_step; /* between GTIDs of two source transactions; 0: 1 */
 	int fail_every; /* 0: never; else each so manieth next gives ERR_RETRY */
 	int fails;
+	bool keys;                 /* each record's key is its id; else they have none */
 	_Atomic bool copying;      /* tables are being copied */
 	_Atomic bool reconciling;  /* a table may differ from the source */
 	_Atomic bool begins_late;  /* the log no longer starts at zero */

@@ -197,7 +197,7 @@ START_TEST(test_rows)
 	ck_assert_int_eq(apply(2, slice_of(NULL, 0), &e), 0); /* tombstone */
 	encode_row("t", -1, -1, NULL, NULL);
 	ck_assert_int_lt(apply(2, buf_slice(&value), &e), 0);
-	ck_assert_int_eq(e.kind, ERR_DATA);
+	ck_assert_int_eq(e.kind, ERR_CONFIG);
 	handlers_count(handlers, &counts);
 	ck_assert_int_eq(counts.applied, 4);
 	teardown();
@@ -258,7 +258,7 @@ START_TEST(test_truncate_without_handler)
 	setup();
 	encode_truncate(8);
 	ck_assert_int_lt(apply(2, buf_slice(&value), &e), 0);
-	ck_assert_int_eq(e.kind, ERR_DATA);
+	ck_assert_int_eq(e.kind, ERR_CONFIG);
 	ck_assert_ptr_nonnull(strstr(e.msg, "on/s.item.truncate.sql"));
 	ck_assert_int_lt(apply(2, buf_slice(&value), &e), 0); /* nor the second time */
 	teardown();

@@ -13,155 +13,11 @@
 #include "projections/replay/host.h"
 #include "projections/replay/view_status.h"
 #include "test/lib/folder.h"
-#include "test/lib/script_feed.h"
+#include "test/lib/stock.h"
 
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-
-#define ADDED 1000000 /* what the changed definition adds to each value */
-
-static struct script script;
-static struct settings settings;
-static const char *dir;
-
-static void write_view(bool changed)
-{
-	char path[512];
-
-	snprintf(path, sizeof(path), "%s/views", dir);
-	mkdir(path, 0755);
-	snprintf(path, sizeof(path), "%s/views/stock", dir);
-	mkdir(path, 0755);
-	folder_write(path, "view.conf", "owner = shop\ninputs = items\n");
-	folder_write(
-		path, "tables.sql",
-		"CREATE TABLE item (id INTEGER PRIMARY KEY, value INTEGER NOT NULL, seq INTEGER "
-		"NOT NULL);\n"
-		"-- after build\nCREATE INDEX item_value ON item (value);\n");
-	folder_write(path, "on/ItemPut.sql",
-		     changed ? "INSERT INTO item VALUES (:id, :value + 1000000, :seq)\n"
-			       "ON CONFLICT (id) DO UPDATE SET value = excluded.value, seq = "
-			       "excluded.seq"
-			     : "INSERT INTO item VALUES (:id, :value, :seq)\n"
-			       "ON CONFLICT (id) DO UPDATE SET value = excluded.value, seq = "
-			       "excluded.seq");
-	folder_write(path, "on/ItemGone.sql", "DELETE FROM item WHERE id = :id");
-}
-
-static void setup(void)
-{
-	static char state[512], views[512];
-	dir = folder_new();
-	log_setup(LOG_LEVEL_ERROR, LOG_FORMAT_LOGFMT);
-	snprintf(state, sizeof(state), "%s/state", dir);
-	snprintf(views, sizeof(views), "%s/views", dir);
-	settings = (struct settings){ .name = (char *)(uintptr_t) "test",
-				      .state_dir = state,
-				      .project_views_dir = views,
-				      .project_memory = 1 << 20,
-				      .project_keep_applied_ms = 3600000 };
-	script_init(&script);
-	write_view(false);
-}
-
-static void teardown(void)
-{
-	script_done(&script);
-	folder_remove(dir);
-}
-
-static void grow(int transactions)
-{
-	for (int i = 0; i < transactions; i++)
-		script_add(&script, 1 + unit_random_below(20), unit_random64);
-}
-
-static struct host *open_host(void)
-{
-	struct host_options o = { .settings = &settings,
-				  .name = "stock",
-				  .store = &store_sqlite,
-				  .source = { &script_feed_ops, &script } };
-	struct err e = ERR_INIT;
-	struct host *h;
-
-	ck_assert_msg(host_open(&o, &h, &e) == 0, "%s", e.msg);
-	return h;
-}
-
-/* Waits until the phase is there (or failed, which is returned too). */
-static enum host_phase await(struct host *h, enum host_phase phase, int live)
-{
-	struct host_status s;
-
-	for (int i = 0; i < 12000; i++) { /* two minutes: other work may have the machine */
-		host_status(h, &s);
-		if ((s.phase == phase && (live == 0 || s.live == live)) || s.phase == HOST_FAILED)
-			return s.phase;
-		clock_sleep_us(10000);
-	}
-	ck_abort_msg("phase %s did not come; it is %s", host_phase_name(phase),
-		     host_phase_name(s.phase));
-	return s.phase;
-}
-
-/* Reads one file in one transaction and holds it against the history. Returns its seq. */
-static int64_t check_file(const char *path, int *ret_version)
-{
-	int64_t truth[SCRIPT_IDS], seq = 0, version = 0, changed = 0, rows = 0, want = 0;
-	struct err e = ERR_INIT;
-	struct sql_statement *s;
-	struct sql_db *db;
-
-	ck_assert_msg(sql_open_db(path, SQL_OPEN_READ, &db, &e) == 0, "%s", e.msg);
-	ck_assert_int_eq(sql_run(db, "BEGIN", &e), 0);
-	ck_assert_msg(sql_get_int(db, "SELECT seq FROM millrace_position", &seq, &e) == 0, "%s",
-		      e.msg);
-	ck_assert_int_eq(sql_get_int(db, "SELECT version FROM millrace_view", &version, &e), 0);
-	ck_assert_int_eq(
-		sql_get_int(db,
-			    "SELECT content LIKE '%1000000%' FROM millrace_definition WHERE path = "
-			    "'on/ItemPut.sql'",
-			    &changed, &e),
-		0);
-	script_state(&script, seq, truth);
-	ck_assert_int_eq(sql_prepare(db, "test", "SELECT id, value FROM item", NULL, &s, &e), 0);
-	while (sql_step(s, &e) == 1) {
-		struct value id, value;
-
-		sql_column(s, 0, &id);
-		sql_column(s, 1, &value);
-		ck_assert_msg(truth[id.i] >= 0 && truth[id.i] + changed * ADDED == value.i,
-			      "version %d at seq %lld: id %lld is %lld, must be %lld", (int)version,
-			      (long long)seq, (long long)id.i, (long long)value.i,
-			      (long long)(truth[id.i] + changed * ADDED));
-		rows++;
-	}
-	for (int i = 0; i < SCRIPT_IDS; i++)
-		want += truth[i] >= 0;
-	ck_assert_int_eq(rows, want);
-	sql_finalize(s);
-	sql_close(db);
-	if (ret_version != NULL)
-		*ret_version = (int)version;
-	return seq;
-}
-
-static int64_t check_public(int *ret_version)
-{
-	char path[600];
-
-	snprintf(path, sizeof(path), "%s/stock.db", settings.state_dir);
-	return check_file(path, ret_version);
-}
-
-static void await_applied(int64_t seq)
-{
-	for (int i = 0; i < 1000 && check_public(NULL) < seq; i++)
-		clock_sleep_us(10000);
-	ck_assert_int_ge(check_public(NULL), seq);
-}
 
 /* ---- tests ----------------------------------------------------------------------------------- */
 
@@ -172,20 +28,20 @@ START_TEST(test_first_build_goes_live)
 	int version;
 
 	unit_seed();
-	setup();
-	grow(200);
-	h = open_host();
-	ck_assert_int_eq(await(h, HOST_DONE, 1), HOST_DONE);
-	await_applied(script_seq(&script));
-	grow(50);
-	await_applied(script_seq(&script));
-	check_public(&version);
+	stock_setup();
+	stock_grow(200);
+	h = stock_host();
+	ck_assert_int_eq(stock_await(h, HOST_DONE, 1), HOST_DONE);
+	stock_await_applied(script_seq(&stock_script));
+	stock_grow(50);
+	stock_await_applied(script_seq(&stock_script));
+	stock_check(&version);
 	ck_assert_int_eq(version, 1);
 	host_status(h, &s);
 	ck_assert(s.versions[0].worker.built);
 	ck_assert_int_eq(s.versions[0].state, STORE_LIVE);
 	host_close(h);
-	teardown();
+	stock_teardown();
 }
 END_TEST
 
@@ -195,18 +51,18 @@ START_TEST(test_incomplete_view_does_not_go_live)
 	struct host *h;
 
 	unit_seed();
-	setup();
-	grow(20);
-	script.copying = true;
-	h = open_host();
+	stock_setup();
+	stock_grow(20);
+	stock_script.copying = true;
+	h = stock_host();
 	clock_sleep_us(600000);
 	host_status(h, &s);
 	ck_assert_int_eq(s.live, 0);
 	ck_assert_int_eq(s.phase, HOST_BUILDING);
-	script.copying = false;
-	ck_assert_int_eq(await(h, HOST_DONE, 1), HOST_DONE);
+	stock_script.copying = false;
+	ck_assert_int_eq(stock_await(h, HOST_DONE, 1), HOST_DONE);
 	host_close(h);
-	teardown();
+	stock_teardown();
 }
 END_TEST
 
@@ -219,11 +75,11 @@ START_TEST(test_reconciling_is_shown)
 	struct host *h;
 
 	unit_seed();
-	setup();
-	grow(20);
-	script.reconciling = true;
-	h = open_host();
-	ck_assert_int_eq(await(h, HOST_DONE, 1), HOST_DONE);
+	stock_setup();
+	stock_grow(20);
+	stock_script.reconciling = true;
+	h = stock_host();
+	ck_assert_int_eq(stock_await(h, HOST_DONE, 1), HOST_DONE);
 	host_status(h, &s);
 	ck_assert_str_eq(s.versions[0].worker.reconciling, "shop.item");
 	ck_assert_int_eq(s.versions[0].worker.reconciling_since_us, 1700000000000000);
@@ -231,9 +87,9 @@ START_TEST(test_reconciling_is_shown)
 	ck_assert_ptr_nonnull(strstr(message, "since 2023-11-14T22:13:20"));
 	host_json(h, &json);
 	ck_assert_ptr_nonnull(strstr(buf_cstr(&json), "\"reconciling\":\"shop.item\""));
-	script.reconciling = false;
-	grow(1);
-	await_applied(script_seq(&script));
+	stock_script.reconciling = false;
+	stock_grow(1);
+	stock_await_applied(script_seq(&stock_script));
 	for (int i = 0; i < 500 && s.versions[0].worker.reconciling[0] != '\0'; i++) {
 		clock_sleep_us(20000);
 		host_status(h, &s);
@@ -243,7 +99,7 @@ START_TEST(test_reconciling_is_shown)
 	ck_assert_str_eq(message, "");
 	buf_done(&json);
 	host_close(h);
-	teardown();
+	stock_teardown();
 }
 END_TEST
 
@@ -263,7 +119,7 @@ static void write_growing_view(void)
 {
 	char path[512];
 
-	snprintf(path, sizeof(path), "%s/views/stock", dir);
+	snprintf(path, sizeof(path), "%s/views/stock", stock_dir);
 	folder_write(
 		path, "tables.sql",
 		"CREATE TABLE item (id INTEGER PRIMARY KEY, value INTEGER NOT NULL, seq INTEGER "
@@ -284,14 +140,14 @@ START_TEST(test_full_disk_heals)
 
 	unit_seed();
 	signal(SIGXFSZ, SIG_IGN);
-	setup();
-	grow(300);
-	h = open_host();
-	ck_assert_int_eq(await(h, HOST_DONE, 1), HOST_DONE);
-	await_applied(script_seq(&script));
+	stock_setup();
+	stock_grow(300);
+	h = stock_host();
+	ck_assert_int_eq(stock_await(h, HOST_DONE, 1), HOST_DONE);
+	stock_await_applied(script_seq(&stock_script));
 	limit_files(4096);
-	stood = script_seq(&script);
-	grow(300);
+	stood = script_seq(&stock_script);
+	stock_grow(300);
 	for (int i = 0; i < 500; i++) {
 		host_status(h, &s);
 		if (s.versions[0].worker.state == WORKER_RETRYING)
@@ -303,10 +159,10 @@ START_TEST(test_full_disk_heals)
 	ck_assert_int_eq(s.versions[0].worker.exit_code, EXIT_FATAL);
 	ck_assert_int_eq(s.versions[0].worker.seq, stood);
 	limit_files(RLIM_INFINITY);
-	await_applied(script_seq(&script));
-	check_public(NULL);
+	stock_await_applied(script_seq(&stock_script));
+	stock_check(NULL);
 	host_close(h);
-	teardown();
+	stock_teardown();
 }
 END_TEST
 
@@ -321,30 +177,30 @@ START_TEST(test_replay_on_a_full_disk)
 
 	unit_seed();
 	signal(SIGXFSZ, SIG_IGN);
-	setup();
+	stock_setup();
 	write_growing_view();
-	grow(100);
-	h = open_host();
-	ck_assert_int_eq(await(h, HOST_DONE, 1), HOST_DONE);
-	await_applied(script_seq(&script));
+	stock_grow(100);
+	h = stock_host();
+	ck_assert_int_eq(stock_await(h, HOST_DONE, 1), HOST_DONE);
+	stock_await_applied(script_seq(&stock_script));
 	limit_files(1000000); /* a third of it */
 	if (host_replay(h, &options, &e) == 0)
-		ck_assert_int_eq(await(h, HOST_FAILED, 2), HOST_FAILED);
+		ck_assert_int_eq(stock_await(h, HOST_FAILED, 2), HOST_FAILED);
 	host_status(h, &s);
 	ck_assert_int_eq(s.live, 1);
 	ck_assert_int_eq(s.phase, HOST_FAILED);
 	ck_assert_msg(strstr(s.job_err.msg, "no room") != NULL, "%s", s.job_err.msg);
 	ck_assert_int_eq(err_exit_code(&s.job_err), EXIT_FATAL);
-	path = xasprintf("%s/views/stock/v2.db", settings.state_dir);
+	path = xasprintf("%s/views/stock/v2.db", stock_settings.state_dir);
 	ck_assert_int_ne(access(path, F_OK), 0);
 	free(path);
 	limit_files(RLIM_INFINITY);
-	check_public(NULL);
+	stock_check(NULL);
 	e = (struct err)ERR_INIT;
 	ck_assert_msg(host_replay(h, &options, &e) == 0, "%s", e.msg);
-	ck_assert_int_eq(await(h, HOST_DONE, 2), HOST_DONE);
+	ck_assert_int_eq(stock_await(h, HOST_DONE, 2), HOST_DONE);
 	host_close(h);
-	teardown();
+	stock_teardown();
 }
 END_TEST
 
@@ -354,7 +210,7 @@ static void *keep_writing(void *context)
 {
 	(void)context;
 	while (!stop_threads) {
-		grow(1);
+		stock_grow(1);
 		clock_sleep_us(2000);
 	}
 	return NULL;
@@ -372,7 +228,7 @@ static void *keep_reading(void *context)
 	while (!stop_threads) {
 		int version;
 
-		check_public(&version);
+		stock_check(&version);
 		r->reads++;
 		r->versions += version != last;
 		last = version;
@@ -391,31 +247,31 @@ START_TEST(test_replay_beside_live_traffic)
 	struct host *h;
 
 	unit_seed();
-	setup();
-	grow(2000);
-	h = open_host();
-	ck_assert_int_eq(await(h, HOST_DONE, 1), HOST_DONE);
+	stock_setup();
+	stock_grow(2000);
+	h = stock_host();
+	ck_assert_int_eq(stock_await(h, HOST_DONE, 1), HOST_DONE);
 	stop_threads = false;
 	pthread_create(&writer, NULL, keep_writing, NULL);
 	pthread_create(&reader, NULL, keep_reading, &reading);
 	ck_assert_int_lt(host_replay(h, &o, &e), 0); /* nothing has changed */
 	ck_assert_ptr_nonnull(strstr(e.msg, "nothing has changed"));
 	for (int version = 2; version <= 5; version++) {
-		write_view(version % 2 == 0);
+		stock_write(version % 2 == 0);
 		ck_assert_msg(host_replay(h, &o, &e) == 0, "%s", e.msg);
 		ck_assert_int_lt(host_replay(h, &o, &(struct err)ERR_INIT), 0); /* one at a time */
-		ck_assert_int_eq(await(h, HOST_DONE, version), HOST_DONE);
+		ck_assert_int_eq(stock_await(h, HOST_DONE, version), HOST_DONE);
 		host_status(h, &s);
 		ck_assert_int_gt(s.diff_rows, 0);
 		ck_assert_int_eq(s.differences,
 				 s.diff_rows); /* every value changed, no row came or went */
 	}
 	ck_assert_msg(host_rollback(h, &e) == 0, "%s", e.msg);
-	ck_assert_int_eq(await(h, HOST_DONE, 4), HOST_DONE);
+	ck_assert_int_eq(stock_await(h, HOST_DONE, 4), HOST_DONE);
 	stop_threads = true;
 	pthread_join(writer, NULL);
 	pthread_join(reader, NULL);
-	await_applied(script_seq(&script));
+	stock_await_applied(script_seq(&stock_script));
 	ck_assert_int_gt(reading.reads, 10);
 	host_json(h, &json);
 	ck_assert_ptr_nonnull(strstr(buf_cstr(&json), "\"only_left\":0,\"only_right\":0"));
@@ -423,7 +279,7 @@ START_TEST(test_replay_beside_live_traffic)
 	printf("reads %lld, changes of version seen %lld\n", (long long)reading.reads,
 	       (long long)reading.versions);
 	host_close(h);
-	teardown();
+	stock_teardown();
 }
 END_TEST
 
@@ -435,26 +291,26 @@ START_TEST(test_no_swap_then_swap)
 	struct host *h;
 
 	unit_seed();
-	setup();
-	grow(100);
-	h = open_host();
-	await(h, HOST_DONE, 1);
+	stock_setup();
+	stock_grow(100);
+	h = stock_host();
+	stock_await(h, HOST_DONE, 1);
 	ck_assert_int_lt(host_swap(h, &e), 0);
 	ck_assert_int_lt(host_rollback(h, &e), 0);
-	write_view(true);
+	stock_write(true);
 	ck_assert_int_eq(host_replay(h, &o, &e), 0);
-	ck_assert_int_eq(await(h, HOST_READY, 1), HOST_READY);
+	ck_assert_int_eq(stock_await(h, HOST_READY, 1), HOST_READY);
 	host_status(h, &s);
 	ck_assert_int_eq(s.live, 1);
 	host_close(h);
-	h = open_host(); /* still ready after a restart, and compared again */
-	ck_assert_int_eq(await(h, HOST_READY, 1), HOST_READY);
+	h = stock_host(); /* still ready after a restart, and compared again */
+	ck_assert_int_eq(stock_await(h, HOST_READY, 1), HOST_READY);
 	ck_assert_msg(host_swap(h, &e) == 0, "%s", e.msg);
-	ck_assert_int_eq(await(h, HOST_DONE, 2), HOST_DONE);
-	grow(10);
-	await_applied(script_seq(&script));
+	ck_assert_int_eq(stock_await(h, HOST_DONE, 2), HOST_DONE);
+	stock_grow(10);
+	stock_await_applied(script_seq(&stock_script));
 	host_close(h);
-	teardown();
+	stock_teardown();
 }
 END_TEST
 
@@ -466,14 +322,14 @@ START_TEST(test_old_version_goes_after_its_time)
 	struct host *h;
 
 	unit_seed();
-	setup();
-	settings.project_keep_applied_ms = 300;
-	grow(10);
-	h = open_host();
-	await(h, HOST_DONE, 1);
-	write_view(true);
+	stock_setup();
+	stock_settings.project_keep_applied_ms = 300;
+	stock_grow(10);
+	h = stock_host();
+	stock_await(h, HOST_DONE, 1);
+	stock_write(true);
 	ck_assert_int_eq(host_replay(h, &o, &e), 0);
-	await(h, HOST_DONE, 2);
+	stock_await(h, HOST_DONE, 2);
 	for (int i = 0; i < 300; i++) {
 		host_status(h, &s);
 		if (s.version_count == 1)
@@ -483,7 +339,7 @@ START_TEST(test_old_version_goes_after_its_time)
 	ck_assert_uint_eq(s.version_count, 1);
 	ck_assert_int_lt(host_rollback(h, &e), 0);
 	host_close(h);
-	teardown();
+	stock_teardown();
 }
 END_TEST
 
@@ -494,20 +350,20 @@ START_TEST(test_what_heals_is_tried_again)
 	struct host *h;
 
 	unit_seed();
-	setup();
+	stock_setup();
 	log_setup(LOG_LEVEL_ERROR, LOG_FORMAT_LOGFMT);
-	grow(300);
-	script.fail_every = 1501;
-	h = open_host();
-	ck_assert_int_eq(await(h, HOST_DONE, 1), HOST_DONE);
-	write_view(true);
+	stock_grow(300);
+	stock_script.fail_every = 1501;
+	h = stock_host();
+	ck_assert_int_eq(stock_await(h, HOST_DONE, 1), HOST_DONE);
+	stock_write(true);
 	ck_assert_int_eq(host_replay(h, &o, &e), 0);
-	ck_assert_int_eq(await(h, HOST_DONE, 2), HOST_DONE);
-	grow(50);
-	await_applied(script_seq(&script));
-	ck_assert_int_gt(script.fails, 1);
+	ck_assert_int_eq(stock_await(h, HOST_DONE, 2), HOST_DONE);
+	stock_grow(50);
+	stock_await_applied(script_seq(&stock_script));
+	ck_assert_int_gt(stock_script.fails, 1);
 	host_close(h);
-	teardown();
+	stock_teardown();
 }
 END_TEST
 
@@ -519,13 +375,13 @@ START_TEST(test_poison_stops_and_replay_repairs)
 	struct host *h;
 
 	unit_seed();
-	setup();
-	grow(50);
-	h = open_host();
-	await(h, HOST_DONE, 1);
-	await_applied(script_seq(&script));
-	script.poison_seq = script_seq(&script) + 1;
-	grow(5);
+	stock_setup();
+	stock_grow(50);
+	h = stock_host();
+	stock_await(h, HOST_DONE, 1);
+	stock_await_applied(script_seq(&stock_script));
+	stock_script.poison_seq = script_seq(&stock_script) + 1;
+	stock_grow(5);
 	for (int i = 0; i < 500; i++) {
 		host_status(h, &s);
 		if (s.versions[0].worker.state == WORKER_FAILED)
@@ -536,21 +392,22 @@ START_TEST(test_poison_stops_and_replay_repairs)
 	ck_assert_int_eq(s.versions[0].worker.kind, ERR_DATA);
 	ck_assert_ptr_nonnull(strstr(s.versions[0].worker.message, "offset"));
 	/* all before the poison is there, and nothing of its transaction */
-	ck_assert_int_lt(check_public(NULL), script.poison_seq);
-	ck_assert_int_eq(check_public(NULL), script.ends[49]);
-	write_view(true);
+	ck_assert_int_lt(stock_check(NULL), stock_script.poison_seq);
+	ck_assert_int_eq(stock_check(NULL), stock_script.ends[49]);
+	stock_write(true);
 	ck_assert_int_eq(host_replay(h, &o, &e), 0); /* poison stops a replay too */
-	ck_assert_int_eq(await(h, HOST_DONE, 2), HOST_FAILED);
+	ck_assert_int_eq(stock_await(h, HOST_DONE, 2), HOST_FAILED);
 	host_status(h, &s);
 	ck_assert_int_eq(s.live, 1);
 	ck_assert_int_eq(s.job_err.kind, ERR_DATA);
-	script.poison_seq = 0;
+	stock_script.poison_seq = 0;
 	o.force = true;
 	ck_assert_msg(host_replay(h, &o, &e) == 0, "%s", e.msg);
-	ck_assert_int_eq(await(h, HOST_DONE, 3), HOST_DONE); /* numbers are never used twice */
-	await_applied(script_seq(&script));
+	/* numbers are never used twice */
+	ck_assert_int_eq(stock_await(h, HOST_DONE, 3), HOST_DONE);
+	stock_await_applied(script_seq(&stock_script));
 	host_close(h);
-	teardown();
+	stock_teardown();
 }
 END_TEST
 
@@ -562,20 +419,20 @@ START_TEST(test_history_that_begins_late)
 	struct host *h;
 
 	unit_seed();
-	setup();
-	grow(10);
-	h = open_host();
-	await(h, HOST_DONE, 1);
-	script.begins_late = true;
-	write_view(true);
+	stock_setup();
+	stock_grow(10);
+	h = stock_host();
+	stock_await(h, HOST_DONE, 1);
+	stock_script.begins_late = true;
+	stock_write(true);
 	ck_assert_int_eq(host_replay(h, &o, &e), 0);
-	ck_assert_int_eq(await(h, HOST_DONE, 2), HOST_FAILED);
+	ck_assert_int_eq(stock_await(h, HOST_DONE, 2), HOST_FAILED);
 	host_status(h, &s);
 	ck_assert_ptr_nonnull(strstr(s.job_err.msg, "begins at offset"));
-	grow(10);
-	await_applied(script_seq(&script)); /* the live version goes on */
+	stock_grow(10);
+	stock_await_applied(script_seq(&stock_script)); /* the live version goes on */
 	host_close(h);
-	teardown();
+	stock_teardown();
 }
 END_TEST
 
@@ -588,29 +445,29 @@ START_TEST(test_outside_hold)
 	int version;
 
 	unit_seed();
-	setup();
-	grow(30);
-	h = open_host();
-	await(h, HOST_DONE, 1);
-	await_applied(script_seq(&script));
+	stock_setup();
+	stock_grow(30);
+	h = stock_host();
+	stock_await(h, HOST_DONE, 1);
+	stock_await_applied(script_seq(&stock_script));
 	ck_assert_msg(host_hold(h, 0, &version, &gtid, &e) == 0, "%s", e.msg);
 	ck_assert_int_eq(version, 1);
 	ck_assert_str_eq(gtid, "0-1-30");
 	ck_assert_int_lt(host_hold(h, 0, &version, &gtid, &e), 0); /* somebody else */
-	seq = check_public(NULL);
-	grow(10);
+	seq = stock_check(NULL);
+	stock_grow(10);
 	clock_sleep_us(200000);
-	ck_assert_int_eq(check_public(NULL), seq);
+	ck_assert_int_eq(stock_check(NULL), seq);
 	ck_assert_msg(host_advance(h, "0-1-34", 5000, &e) == 0, "%s", e.msg);
-	ck_assert_int_eq(check_public(NULL), script.ends[33]);
+	ck_assert_int_eq(stock_check(NULL), stock_script.ends[33]);
 	ck_assert_int_lt(host_advance(h, "0-1-9999", 200, &e), 0);
 	ck_assert_int_eq(e.kind, ERR_RETRY);
 	host_release(h);
-	await_applied(script_seq(&script));
+	stock_await_applied(script_seq(&stock_script));
 	ck_assert_int_lt(host_advance(h, "0-1-34", 100, &e), 0); /* not held */
 	free(gtid);
 	host_close(h);
-	teardown();
+	stock_teardown();
 }
 END_TEST
 
@@ -624,49 +481,49 @@ START_TEST(test_advance_between_captured_transactions)
 	int version;
 
 	unit_seed();
-	setup();
-	script.gtid_step = 10;
-	grow(30);
-	h = open_host();
-	await(h, HOST_DONE, 1);
-	await_applied(script_seq(&script));
+	stock_setup();
+	stock_script.gtid_step = 10;
+	stock_grow(30);
+	h = stock_host();
+	stock_await(h, HOST_DONE, 1);
+	stock_await_applied(script_seq(&stock_script));
 	ck_assert_msg(host_hold(h, 0, &version, &gtid, &e) == 0, "%s", e.msg);
-	grow(10);
+	stock_grow(10);
 	ck_assert_msg(host_advance(h, "0-1-345", 5000, &e) == 0, "%s", e.msg);
-	ck_assert_int_eq(check_public(NULL), script.ends[33]);
+	ck_assert_int_eq(stock_check(NULL), stock_script.ends[33]);
 	ck_assert_msg(host_advance(h, "0-1-400", 5000, &e) == 0, "%s", e.msg);
 	ck_assert_int_lt(host_advance(h, "0-1-405", 300, &e), 0); /* nobody can know yet */
 	ck_assert_int_eq(e.kind, ERR_RETRY);
 	host_release(h);
 	clock_sleep_us(100000);
-	grow(1);
-	await_applied(script_seq(&script));
+	stock_grow(1);
+	stock_await_applied(script_seq(&stock_script));
 	free(gtid);
 	host_close(h);
-	teardown();
+	stock_teardown();
 }
 END_TEST
 
 START_TEST(test_one_owner)
 {
-	struct host_options o = { .settings = &settings,
+	struct host_options o = { .settings = &stock_settings,
 				  .name = "stock",
 				  .store = &store_sqlite,
-				  .source = { &script_feed_ops, &script } };
+				  .source = { &script_feed_ops, &stock_script } };
 	struct err e = ERR_INIT;
 	struct host *h, *second;
 
 	unit_seed();
-	setup();
-	grow(5);
-	h = open_host();
+	stock_setup();
+	stock_grow(5);
+	h = stock_host();
 	ck_assert_int_lt(host_open(&o, &second, &e), 0);
 	ck_assert_int_eq(e.kind, ERR_CONFIG);
 	ck_assert_ptr_nonnull(strstr(e.msg, "belongs to process"));
 	host_close(h);
-	h = open_host();
+	h = stock_host();
 	host_close(h);
-	teardown();
+	stock_teardown();
 }
 END_TEST
 
@@ -677,14 +534,14 @@ static void work_and_die(bool replay)
 	struct host_replay_options o = { false, true };
 	struct err e = ERR_INIT;
 	struct host_status s;
-	struct host *h = open_host();
+	struct host *h = stock_host();
 	int64_t until = clock_monotonic_us() + 20000 + (int64_t)unit_random_below(250000);
 	bool asked = false;
 
 	while (clock_monotonic_us() < until) {
 		host_status(h, &s);
 		if (replay && !asked && s.live != 0) {
-			write_view(s.versions[s.version_count - 1].version % 2 == 1);
+			stock_write(s.versions[s.version_count - 1].version % 2 == 1);
 			(void)host_replay(h, &o, &e);
 			asked = true;
 		}
@@ -700,8 +557,8 @@ START_TEST(test_killed_at_any_moment)
 	int version = 0, swaps = 0;
 
 	unit_seed();
-	setup();
-	grow(3000);
+	stock_setup();
+	stock_grow(3000);
 	for (int round = 0; round < 25; round++) {
 		uint64_t seed = unit_random64();
 		char public[600];
@@ -715,24 +572,24 @@ START_TEST(test_killed_at_any_moment)
 		}
 		waitpid(pid, &status, 0);
 		ck_assert_int_eq(WTERMSIG(status), SIGKILL);
-		snprintf(public, sizeof(public), "%s/stock.db", settings.state_dir);
+		snprintf(public, sizeof(public), "%s/stock.db", stock_settings.state_dir);
 		if (access(public, F_OK) != 0)
 			continue;
-		check_public(&now);
+		stock_check(&now);
 		swaps += now != version;
 		version = now;
 	}
-	h = open_host();
+	h = stock_host();
 	for (int i = 0; i < 1000; i++) {
 		host_status(h, &s);
 		if (s.live != 0 && (s.phase == HOST_DONE || s.phase == HOST_IDLE))
 			break;
 		clock_sleep_us(10000);
 	}
-	await_applied(script_seq(&script));
+	stock_await_applied(script_seq(&stock_script));
 	printf("swaps seen over 25 kills: %d\n", swaps);
 	host_close(h);
-	teardown();
+	stock_teardown();
 }
 END_TEST
 
