@@ -261,6 +261,23 @@ static int version_of_name(const char *name)
 	return strcmp(end, ".db") == 0 && n <= VERSION_MAX ? (int)n : 0;
 }
 
+/* What SQLite keeps beside a version's file goes with it; a crash between leaves it alone, and
+ * nobody would ever remove it. Only when its file is gone: it comes first, and goes first. */
+static void sweep(const struct store_files *f, const char *name)
+{
+	const char *ending = strstr(name, ".db-");
+	char *beside = NULL, *file = NULL;
+
+	if (name[0] != 'v' || ending == NULL)
+		return;
+	beside = xasprintf("%s/%s", f->dir, name);
+	file = xasprintf("%s/%.*s.db", f->dir, (int)(ending - name), name);
+	if (access(file, F_OK) < 0 && errno == ENOENT)
+		(void)unlink(beside); /* the next look tries again */
+	free(beside);
+	free(file);
+}
+
 static int compare_infos(const void *a, const void *b)
 {
 	const struct store_info *x = a, *y = b;
@@ -303,6 +320,7 @@ static int list(struct store *s, struct store_info **ret_infos, size_t *ret_coun
 		int version = version_of_name(entry->d_name);
 		struct store_info info;
 
+		sweep(f, entry->d_name);
 		if (version == 0 || (rc = read_listed(f, version, live, &info, e)) != 1)
 			continue;
 		info.version = version;

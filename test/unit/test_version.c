@@ -226,6 +226,29 @@ START_TEST(test_public_name)
 }
 END_TEST
 
+/* A crash between the files of a version that is removed. */
+START_TEST(test_left_by_a_crash)
+{
+	struct err e = ERR_INIT;
+	char path[300];
+
+	setup();
+	create(1);
+	folder_write(dir, "views/v/v1.db-wal", "");
+	folder_write(dir, "views/v/v2.db-wal", "x");
+	folder_write(dir, "views/v/v2.db-shm", "x");
+	ck_assert_int_eq(info_of(1).version, 1);
+	snprintf(path, sizeof(path), "%s/views/v/v2.db-wal", dir);
+	ck_assert_int_lt(access(path, F_OK), 0);
+	snprintf(path, sizeof(path), "%s/views/v/v2.db-shm", dir);
+	ck_assert_int_lt(access(path, F_OK), 0);
+	snprintf(path, sizeof(path), "%s/views/v/v1.db-wal", dir);
+	ck_assert_int_eq(access(path, F_OK), 0);
+	ck_assert_int_eq(store_sqlite.remove(store, 1, &e), 0);
+	teardown();
+}
+END_TEST
+
 START_TEST(test_strange_public_name)
 {
 	struct store_info *infos;

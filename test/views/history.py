@@ -128,9 +128,8 @@ class History:
     def aim(self, windows, chance=1.0):
         """A kill to come in one of these windows, sometimes."""
         r = self.random
-        if self.strikes_left <= 0 or r.random() > chance:
+        if r.random() > chance:
             return
-        self.strikes_left -= 1
         window = r.choice(windows)
         if r.random() < 0.25:
             self.strike = Strike(self.project, window, None, 0, r.uniform(0, 1.2))
@@ -148,7 +147,7 @@ class History:
         time.sleep(self.random.choice((0, 0, 0.05, 0.3)))      # readers find it standing there
         self.project.kill()
         s.done = True
-        self.kills.append(at or "any time")
+        self.kills.append(f"{s.window}: {at or 'any time'}")
         self.note(f"killed at {at or 'any time'}, during {s.window}")
         time.sleep(self.random.choice((0, 0.1, 0.5)))
         self.project.start()
@@ -204,7 +203,7 @@ class History:
 
     def replay(self, no_swap=False, logic=None):
         mark, before = self.define(logic), self.public_mark()
-        self.aim(("build", "build", "diff", *(() if no_swap else ("swap",)), "drop"), 0.6)
+        self.aim(("build", "build", "build", "diff", "diff", *(() if no_swap else ("swap", "swap")), "drop"), 0.75)
         for attempt in range(3):
             code, said = self.verb("replay", self.view, *(["--no-swap"] if no_swap else []))
             state = self.project.settled()
@@ -257,7 +256,7 @@ class History:
         mark, before = self.mark_of_or_none(target), self.public_mark()
         if mark is None:
             return False
-        self.aim(("swap",), 0.15)
+        self.aim(("swap",), self.moves_struck)
         struck = False
         for attempt in range(3):
             code, said = self.ask_or_verb(what)
@@ -311,7 +310,6 @@ class History:
         self.move("swap", "ready")
 
     def kill(self):
-        self.strikes_left += 1
         self.aim(("live",))
         end = time.monotonic() + 6
         while self.strike and not self.strike.done and time.monotonic() < end:
@@ -339,9 +337,9 @@ class History:
         """A kill while a version is dropped, where versions are dropped soon."""
         if self.keep >= 3600:
             return
+        if self.version_in(self.project.settled(), "superseded") is None:
+            self.replay()
         self.aim(("drop",))
-        if self.strike is None or not self.strike.point:
-            return
         end = time.monotonic() + self.keep + 4
         while not self.strike.done and time.monotonic() < end:
             self.strike_now()
@@ -373,8 +371,9 @@ class History:
     def steps(self):
         r = self.random
         replays, shadows = r.randint(1, 3), r.randint(1, 2)
+        replays = min(replays, max(1, self.swaps_wanted - shadows - 2))
         rest = max(0, self.swaps_wanted - replays - shadows - 2)
-        some = [self.replay] * replays + [self.shadow] * shadows + [self.kill] * 2 + [self.restart, self.refused, self.drop, self.verify, self.exact]
+        some = [self.replay] * replays + [self.shadow] * shadows + [self.kill] * 2 + [self.restart, self.refused, self.drop, self.drop, self.verify, self.exact]
         bursts = [r.randint(1, 8) for _ in range(rest)]
         while sum(bursts) > rest:
             bursts.pop()
@@ -384,7 +383,7 @@ class History:
 
     def carry_out(self):
         self.prepare()
-        self.strikes_left = self.random.randint(4, 9)
+        self.moves_struck = self.random.uniform(0, min(0.3, 3 / self.swaps_wanted))     # chance of each
         self.define("right" if self.random.random() < 0.3 else None)
         self.traffic.start()
         self.first_build()
@@ -393,6 +392,9 @@ class History:
             step()
             if self.problems:
                 break
+        while not self.problems and self.swaps < self.swaps_wanted - 1:     # some had no version to go back to any more
+            if not self.rollback():
+                self.replay()
         if not self.problems:
             self.replay(logic="right")
             self.judge()

@@ -19,7 +19,6 @@ os.environ.setdefault("MILLRACE", str(ROOT / "build" / "faults" / "millrace"))
 sys.path[:0] = [str(ROOT / "test" / "integ"), str(ROOT / "test" / "fault"), str(Path(__file__).parent)]
 
 import harness  # noqa: E402
-from daemon import WINDOW_OF  # noqa: E402
 from history import History, Site, carry_out  # noqa: E402
 from kinds import KINDS  # noqa: E402
 from lane import Lanes, end_once  # noqa: E402
@@ -107,9 +106,9 @@ class Batch:
     def tell(self, skipped):
         windows = Counter()
         for point, times in self.kills.items():
-            windows[WINDOW_OF.get(point, "any time")] += times
-        say("killed: " + ", ".join(f"{p} {n}" for p, n in self.kills.most_common()))
-        say("in windows: " + ", ".join(f"{w} {n}" for w, n in windows.most_common()))
+            windows[point.split(":")[0]] += times
+        say("killed in " + ", ".join(f"{p} {n}" for p, n in self.kills.most_common()))
+        say("windows: " + ", ".join(f"{w} {n}" for w, n in windows.most_common()))
         say(", ".join(f"{what} {n}" for what, n in sorted(self.each.items())) + f"; {time.monotonic() - self.begun:.0f} s in {self.o.lanes} lanes")
         for job in self.failed:
             say(f"wrong: SEED={job['seed']} HISTORIES=1 SWAPS={job['swaps']} STORES={job['store']} KINDS={job['kind']}")
