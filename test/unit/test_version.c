@@ -560,6 +560,7 @@ int main(void)
 	unit_test(s, test_rows_and_position_together);
 	unit_test(s, test_second_writer_fences_the_first);
 	unit_test(s, test_public_name);
+	unit_test(s, test_left_by_a_crash);
 	unit_test(s, test_strange_public_name);
 	unit_test(s, test_half_made_version_counts_as_not_there);
 	unit_test(s, test_damaged_version);
