@@ -24,50 +24,6 @@ static bool draw(void *context, const char *table, int64_t rows)
 	return !stop_requested();
 }
 
-static int find_live(struct store *store, const char *view, int *ret_version, struct err *e)
-{
-	struct store_info *infos = NULL;
-	size_t count = 0;
-	int rc = store->ops->list(store, &infos, &count, e);
-
-	*ret_version = 0;
-	for (size_t i = 0; rc == 0 && i < count; i++) {
-		if (infos[i].state == STORE_LIVE)
-			*ret_version = infos[i].version;
-	}
-	free(infos);
-	if (rc == 0 && *ret_version == 0) {
-		rc = err_config(e, "view %s has no live version", view);
-		err_hint(e, "`millrace project` builds it.");
-	}
-	return rc;
-}
-
-/* The version's own definition, with the questions that are asked of the source. */
-static int read_view(struct store *store, const struct asked *asked, int version,
-		     struct view **ret_view, struct err *e)
-{
-	struct view_files files = { 0 };
-	struct view *view;
-	char *text = NULL;
-	int rc;
-
-	if (store->ops->definition(store, version, &files, e) < 0 ||
-	    view_from_files(asked->view, asked->view, &files, &view, e) < 0)
-		return -1;
-	rc = view->learned ? 0 : store->ops->learn(store, version, false, view, e);
-	if (rc == 0 && asked->source != NULL)
-		rc = view_read_file(asked->source, &text, e);
-	if (rc == 0 && asked->source != NULL)
-		rc = view_set_source(view, asked->source, text, e);
-	free(text);
-	if (rc < 0)
-		view_free(view);
-	else
-		*ret_view = view;
-	return rc;
-}
-
 /* Of the version that was verified: the tables it reads that may differ from the source, and since
  * when. NULL: none, or it is not known any more. */
 static json_t *find_reconciling(struct view_access *a, int version)
@@ -176,12 +132,12 @@ static int verify(const struct settings *settings, const struct asked *asked)
 	struct view *view = NULL;
 	json_t *reconciling;
 	struct err e = ERR_INIT;
-	int version = asked->version, code;
+	int version, code;
 
 	if (store_of(settings, asked->view, &ops, &e) < 0 ||
 	    ops->open(settings, asked->view, &store, &e) < 0 ||
-	    (version == 0 && find_live(store, asked->view, &version, &e) < 0) ||
-	    read_view(store, asked, version, &view, &e) < 0 ||
+	    verify_find(store, asked->view, asked->version, asked->source, &version, &view, &e) <
+		    0 ||
 	    view_access_open(settings, asked->view, &a, &e) < 0 ||
 	    ask(a, settings, asked, store, version, view, &result, &e) < 0) {
 		code = verb_fail(&e);

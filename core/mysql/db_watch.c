@@ -23,7 +23,7 @@
 struct watched {
 	uint64_t connection_id; /* 0: free */
 	int64_t since_us;
-	char *db, *table;
+	char *what, *probe; /* for people; the statement that needs the read's locks */
 	bool gave_way;
 };
 
@@ -92,11 +92,7 @@ static bool somebody_waits(struct db_watch *w, const struct watched *read)
 
 	if (db_is_mariadb(w->db))
 		buf_add_str(&sql, "SET STATEMENT lock_wait_timeout=0 FOR ");
-	buf_add_str(&sql, "SELECT 1 FROM ");
-	row_quote_name(read->db, &sql);
-	buf_add_str(&sql, ".");
-	row_quote_name(read->table, &sql);
-	buf_add_str(&sql, " LIMIT 0");
+	buf_add_str(&sql, read->probe);
 	if (db_run(w->db, buf_cstr(&sql), &e) < 0) {
 		waits = db_error_number(w->db) == ERROR_LOCK_WAIT;
 		if (!waits && e.kind == ERR_RETRY)
@@ -122,8 +118,7 @@ static void end_read(struct db_watch *w, size_t i, const struct watched *seen)
 	pthread_mutex_unlock(&w->lock);
 	if (!same)
 		return;
-	log_info("source", "reading %s.%s gives way: somebody waits for the table", seen->db,
-		 seen->table);
+	log_info("source", "reading %s gives way: somebody waits for the table", seen->what);
 	buf_add_format(&sql, "KILL QUERY %llu", (unsigned long long)seen->connection_id);
 	if (db_run(w->db, buf_cstr(&sql), &e) < 0 && e.kind == ERR_RETRY)
 		disconnect(w);
@@ -140,8 +135,8 @@ static bool copy_read(struct db_watch *w, size_t i, struct watched *ret_read)
 	      clock_monotonic_us() - read->since_us >= ROUND_US;
 	if (due) {
 		*ret_read = *read;
-		ret_read->db = xstrdup(read->db);
-		ret_read->table = xstrdup(read->table);
+		ret_read->what = xstrdup(read->what);
+		ret_read->probe = xstrdup(read->probe);
 	}
 	pthread_mutex_unlock(&w->lock);
 	return due;
@@ -156,8 +151,8 @@ static void look_at_reads(struct db_watch *w)
 			continue;
 		if (connected(w) && somebody_waits(w, &read) && w->db != NULL)
 			end_read(w, i, &read);
-		free(read.db);
-		free(read.table);
+		free(read.what);
+		free(read.probe);
 	}
 }
 
@@ -261,8 +256,8 @@ void db_watch_close(struct db_watch *w)
 	pthread_join(w->thread, NULL);
 	db_close(w->db);
 	for (size_t i = 0; i < DB_WATCH_READS_MAX; i++) {
-		free(w->reads[i].db);
-		free(w->reads[i].table);
+		free(w->reads[i].what);
+		free(w->reads[i].probe);
 	}
 	pthread_cond_destroy(&w->changed);
 	pthread_mutex_destroy(&w->lock);
@@ -270,6 +265,24 @@ void db_watch_close(struct db_watch *w)
 }
 
 int db_watch_begin(struct db_watch *w, const struct db *reader, const char *db, const char *table)
+{
+	struct buf sql = BUF_INIT;
+	char *what = xasprintf("%s.%s", db, table);
+	int at;
+
+	buf_add_str(&sql, "SELECT 1 FROM ");
+	row_quote_name(db, &sql);
+	buf_add_str(&sql, ".");
+	row_quote_name(table, &sql);
+	buf_add_str(&sql, " LIMIT 0");
+	at = db_watch_begin_query(w, reader, what, buf_cstr(&sql));
+	free(what);
+	buf_done(&sql);
+	return at;
+}
+
+int db_watch_begin_query(struct db_watch *w, const struct db *reader, const char *what,
+			 const char *probe)
 {
 	int at = -1;
 
@@ -280,8 +293,8 @@ int db_watch_begin(struct db_watch *w, const struct db *reader, const char *db, 
 	if (at >= 0) {
 		w->reads[at] = (struct watched){ .connection_id = db_connection_id(reader),
 						 .since_us = clock_monotonic_us(),
-						 .db = xstrdup(db),
-						 .table = xstrdup(table) };
+						 .what = xstrdup(what),
+						 .probe = xstrdup(probe) };
 		if (w->read_count++ == 0)
 			pthread_cond_signal(&w->changed);
 	}
@@ -297,8 +310,8 @@ bool db_watch_end(struct db_watch *w, int read)
 		return false;
 	pthread_mutex_lock(&w->lock);
 	gave_way = w->reads[read].gave_way;
-	free(w->reads[read].db);
-	free(w->reads[read].table);
+	free(w->reads[read].what);
+	free(w->reads[read].probe);
 	w->reads[read] = (struct watched){ 0 };
 	w->read_count--;
 	pthread_mutex_unlock(&w->lock);

@@ -23,6 +23,10 @@ void db_watch_close(struct db_watch *w); /* NULL is fine */
 /* This connection reads db.table from now on. Any thread. -1: too many at once; it isn't watched.
  */
 int db_watch_begin(struct db_watch *w, const struct db *reader, const char *db, const char *table);
+/* The same for a read of any tables: `probe` is a statement that needs the same locks and does no
+ * work ("EXPLAIN SELECT ..."); `what` is for the log. */
+int db_watch_begin_query(struct db_watch *w, const struct db *reader, const char *what,
+			 const char *probe);
 /* true: it was made to give way. */
 bool db_watch_end(struct db_watch *w, int read);
 int64_t db_watch_load(struct db_watch *w); /* -1: not known */

@@ -22,26 +22,24 @@ struct compare *compare_new(const char *left, const char *right)
 	return c;
 }
 
+static void done_table(struct compare_table *t)
+{
+	compare_clear(t);
+	view_names_free(t->columns, t->column_count);
+	free(t->classes);
+	free(t->key);
+	free(t->name);
+	free(t->note);
+	free(t->column_changes);
+	free(t->differing);
+}
+
 void compare_free(struct compare *c)
 {
 	if (c == NULL)
 		return;
-	for (size_t i = 0; i < c->table_count; i++) {
-		struct compare_table *t = &c->tables[i];
-
-		for (size_t s = 0; s < 3 * COMPARE_SAMPLES_MAX; s++) {
-			struct compare_sample *sample =
-				&t->samples[s / COMPARE_SAMPLES_MAX][s % COMPARE_SAMPLES_MAX];
-
-			row_copy_done(&sample->left);
-			row_copy_done(&sample->right);
-		}
-		view_names_free(t->columns, t->column_count);
-		free(t->key);
-		free(t->name);
-		free(t->note);
-		free(t->column_changes);
-	}
+	for (size_t i = 0; i < c->table_count; i++)
+		done_table(&c->tables[i]);
 	free(c->tables);
 	free(c);
 }
@@ -55,9 +53,22 @@ static int find_name(char *const *names, size_t count, const char *name)
 	return -1;
 }
 
-int compare_add(struct compare *c, const char *name, char *const *columns, size_t column_count,
-		char *const *key, size_t key_count, char *take_note,
-		struct compare_table **ret_table, struct err *e)
+static void set_columns(struct compare_table *t, char *const *columns,
+			const enum normal_class *classes, size_t column_count)
+{
+	t->columns = xcalloc(column_count + 1, sizeof(*t->columns));
+	t->classes = xcalloc(column_count + 1, sizeof(*t->classes));
+	t->column_changes = xcalloc(column_count + 1, sizeof(*t->column_changes));
+	t->column_count = column_count;
+	for (size_t i = 0; i < column_count; i++) {
+		t->columns[i] = xstrdup(columns[i]);
+		t->classes[i] = classes != NULL ? classes[i] : NORMAL_LOOSE;
+	}
+}
+
+int compare_add(struct compare *c, const char *name, char *const *columns,
+		const enum normal_class *classes, size_t column_count, char *const *key,
+		size_t key_count, char *take_note, struct compare_table **ret_table, struct err *e)
 {
 	struct compare_table *t;
 
@@ -73,16 +84,75 @@ int compare_add(struct compare *c, const char *name, char *const *columns, size_
 	*t = (struct compare_table){ .name = xstrdup(name),
 				     .note = take_note,
 				     .key_count = key_count };
-	for (size_t i = 0; i < column_count; i++) {
-		t->columns = xrealloc(t->columns, (i + 1) * sizeof(*t->columns));
-		t->columns[t->column_count++] = xstrdup(columns[i]);
-	}
+	set_columns(t, columns, classes, column_count);
 	t->key = xcalloc(key_count + 1, sizeof(*t->key));
 	for (size_t i = 0; i < key_count; i++)
 		t->key[i] = (size_t)find_name(columns, column_count, key[i]);
-	t->column_changes = xcalloc(column_count + 1, sizeof(*t->column_changes));
 	*ret_table = t;
 	return 0;
+}
+
+/* ---- pieces ---------------------------------------------------------------------------------- */
+
+void compare_piece(const struct compare_table *t, struct compare_table *ret_piece)
+{
+	*ret_piece = (struct compare_table){ .name = xstrdup(t->name),
+					     .key_count = t->key_count };
+	set_columns(ret_piece, t->columns, t->classes, t->column_count);
+	ret_piece->key = xcalloc(t->key_count + 1, sizeof(*t->key));
+	memcpy(ret_piece->key, t->key, t->key_count * sizeof(*t->key));
+}
+
+static void empty_piece(struct compare_table *piece)
+{
+	piece->left_rows = piece->right_rows = piece->late = 0;
+	piece->differing_count = 0;
+	memset(piece->counts, 0, sizeof(piece->counts));
+	memset(piece->samples, 0, sizeof(piece->samples)); /* moved, or none */
+	memset(piece->column_changes, 0, piece->column_count * sizeof(*piece->column_changes));
+}
+
+void compare_merge(struct compare_table *t, struct compare_table *piece)
+{
+	for (int k = 0; k < 3; k++) {
+		int64_t had = t->counts[k], has = piece->counts[k];
+
+		for (int64_t i = 0; i < has && i < COMPARE_SAMPLES_MAX; i++) {
+			struct compare_sample *s = &piece->samples[k][i];
+
+			if (had + i < COMPARE_SAMPLES_MAX) {
+				t->samples[k][had + i] = *s;
+				continue;
+			}
+			row_copy_done(&s->left);
+			row_copy_done(&s->right);
+		}
+		t->counts[k] += has;
+	}
+	for (size_t i = 0; i < t->column_count; i++)
+		t->column_changes[i] += piece->column_changes[i];
+	t->left_rows += piece->left_rows;
+	t->right_rows += piece->right_rows;
+	t->late += piece->late;
+	empty_piece(piece);
+}
+
+void compare_clear(struct compare_table *t)
+{
+	for (size_t s = 0; s < 3 * COMPARE_SAMPLES_MAX; s++) {
+		struct compare_sample *sample =
+			&t->samples[s / COMPARE_SAMPLES_MAX][s % COMPARE_SAMPLES_MAX];
+
+		row_copy_done(&sample->left);
+		row_copy_done(&sample->right);
+	}
+	empty_piece(t);
+}
+
+void compare_piece_done(struct compare_table *piece)
+{
+	done_table(piece);
+	*piece = (struct compare_table){ 0 };
 }
 
 /* ---- the merge ------------------------------------------------------------------------------- */
@@ -96,7 +166,8 @@ struct side {
 static int compare_keys(const struct compare_table *t, const struct value *a, const struct value *b)
 {
 	for (size_t i = 0; i < t->key_count; i++) {
-		int order = value_compare(&a[t->key[i]], &b[t->key[i]]);
+		size_t c = t->key[i];
+		int order = normal_compare(t->classes[c], &a[c], &b[c]);
 
 		if (order != 0)
 			return order;
@@ -115,11 +186,45 @@ static int step(struct side *s, struct err *e)
 	return rc < 0 ? -1 : 0;
 }
 
-static void take_sample(struct compare_table *t, enum compare_kind kind, const struct value *left,
-			const struct value *right)
+/* FNV-1a over the key: to find the same row again. */
+static uint64_t hash_bytes(uint64_t hash, const void *data, size_t size)
+{
+	const uint8_t *p = data;
+
+	for (size_t i = 0; i < size; i++)
+		hash = (hash ^ p[i]) * 0x100000001b3;
+	return hash;
+}
+
+static uint64_t hash_key(const struct compare_table *t, const struct value *row)
+{
+	uint64_t hash = 0xcbf29ce484222325;
+
+	for (size_t i = 0; i < t->key_count; i++) {
+		const struct value *v = &row[t->key[i]];
+
+		hash = hash_bytes(hash, &v->kind, sizeof(v->kind));
+		if (v->kind == VALUE_INT)
+			hash = hash_bytes(hash, &v->i, sizeof(v->i));
+		else if (v->kind == VALUE_DOUBLE)
+			hash = hash_bytes(hash, &v->d, sizeof(v->d));
+		else if (v->kind >= VALUE_TEXT)
+			hash = hash_bytes(hash, v->bytes.data, v->bytes.size);
+	}
+	return hash;
+}
+
+static void differs(struct compare_table *t, enum compare_kind kind, const struct value *left,
+		    const struct value *right)
 {
 	struct compare_sample *s;
 
+	if (t->differing_count < COMPARE_DIFFERING_MAX) {
+		if ((t->differing_count & (t->differing_count - 1)) == 0)
+			t->differing = xrealloc(t->differing,
+						(2 * t->differing_count + 1) * sizeof(uint64_t));
+		t->differing[t->differing_count++] = hash_key(t, left != NULL ? left : right);
+	}
 	if (t->counts[kind]++ >= COMPARE_SAMPLES_MAX)
 		return;
 	s = &t->samples[kind][t->counts[kind] - 1];
@@ -135,13 +240,43 @@ static void compare_columns(struct compare_table *t, const struct value *left,
 	bool changed = false;
 
 	for (size_t i = 0; i < t->column_count; i++) {
-		if (value_equal(&left[i], &right[i]))
+		if (normal_equal(t->classes[i], &left[i], &right[i]))
 			continue;
 		t->column_changes[i]++;
 		changed = true;
 	}
 	if (changed)
-		take_sample(t, COMPARE_CHANGED, left, right);
+		differs(t, COMPARE_CHANGED, left, right);
+}
+
+static bool piece_ended(const struct side *r)
+{
+	return r->row == NULL && r->reader->goes_on != NULL &&
+	       r->reader->goes_on(r->reader->context);
+}
+
+static int merge(struct compare_table *t, struct side *l, struct side *r,
+		 bool (*progress)(void *context, int64_t rows), void *context, struct err *e)
+{
+	int64_t turns = 0;
+
+	while ((l->row != NULL || r->row != NULL) && !piece_ended(r)) {
+		int order = l->row == NULL   ? 1
+			    : r->row == NULL ? -1
+					     : compare_keys(t, l->row, r->row);
+
+		if (order < 0)
+			differs(t, COMPARE_ONLY_LEFT, l->row, NULL);
+		else if (order > 0)
+			differs(t, COMPARE_ONLY_RIGHT, NULL, r->row);
+		else
+			compare_columns(t, l->row, r->row);
+		if ((order <= 0 && step(l, e) < 0) || (order >= 0 && step(r, e) < 0))
+			return err_wrap(e, "table %s", t->name);
+		if (++turns % PROGRESS_ROWS == 0 && progress != NULL && !progress(context, turns))
+			return err_retry(e, "table %s: stopped", t->name);
+	}
+	return 0;
 }
 
 int compare_run(struct compare_table *t, const struct compare_reader *left,
@@ -149,27 +284,17 @@ int compare_run(struct compare_table *t, const struct compare_reader *left,
 		void *context, struct err *e)
 {
 	struct side l = { .reader = left }, r = { .reader = right };
-	int64_t turns = 0;
 
-	if (step(&l, e) < 0 || step(&r, e) < 0)
+	if (step(&l, e) < 0 || step(&r, e) < 0 || merge(t, &l, &r, progress, context, e) < 0)
 		return -1;
-	while (l.row != NULL || r.row != NULL) {
-		int order = l.row == NULL ? 1 : r.row == NULL ? -1 : compare_keys(t, l.row, r.row);
-
-		if (order < 0)
-			take_sample(t, COMPARE_ONLY_LEFT, l.row, NULL);
-		else if (order > 0)
-			take_sample(t, COMPARE_ONLY_RIGHT, NULL, r.row);
-		else
-			compare_columns(t, l.row, r.row);
-		if ((order <= 0 && step(&l, e) < 0) || (order >= 0 && step(&r, e) < 0))
-			return err_wrap(e, "table %s", t->name);
-		if (++turns % PROGRESS_ROWS == 0 && progress != NULL && !progress(context, turns))
-			return err_retry(e, "table %s: stopped", t->name);
-	}
-	t->left_rows = l.rows;
+	t->left_rows = l.rows - (l.row != NULL); /* one is the next piece's */
 	t->right_rows = r.rows;
 	return 0;
+}
+
+int64_t compare_table_differences(const struct compare_table *t)
+{
+	return t->counts[0] + t->counts[1] + t->counts[2];
 }
 
 int64_t compare_differences(const struct compare *c)
@@ -177,7 +302,7 @@ int64_t compare_differences(const struct compare *c)
 	int64_t sum = 0;
 
 	for (size_t i = 0; i < c->table_count; i++)
-		sum += c->tables[i].counts[0] + c->tables[i].counts[1] + c->tables[i].counts[2];
+		sum += compare_table_differences(&c->tables[i]);
 	return sum;
 }
 
@@ -242,7 +367,7 @@ static void add_changed(const struct compare_table *t, const struct compare_samp
 	add_key(t, &s->left, out);
 	buf_add_str(out, ",\"columns\":{");
 	for (size_t i = 0; i < t->column_count; i++) {
-		if (value_equal(&s->left.values[i], &s->right.values[i]))
+		if (normal_equal(t->classes[i], &s->left.values[i], &s->right.values[i]))
 			continue;
 		quote_json_key(out, t->columns[i]);
 		buf_add_u8(out, '[');
@@ -292,6 +417,8 @@ static void add_table_json(const struct compare_table *t, struct buf *out)
 		       (long long)t->right_rows);
 	for (int k = 0; k < 3; k++)
 		buf_add_format(out, ",\"%s\":%lld", names[k], (long long)t->counts[k]);
+	if (t->late > 0)
+		buf_add_format(out, ",\"late\":%lld", (long long)t->late);
 	buf_add_str(out, ",\"changed_columns\":{");
 	for (size_t i = 0; i < t->column_count; i++) {
 		if (t->column_changes[i] == 0)
@@ -367,6 +494,20 @@ static char *common(const struct columns *old, const struct columns *new, struct
 	return text;
 }
 
+/* By the new version's types. */
+static enum normal_class *classes_of(const char *store, const struct view_table *t,
+				     const struct columns *columns)
+{
+	enum normal_class *classes = xcalloc(columns->count + 1, sizeof(*classes));
+
+	for (size_t i = 0; i < columns->count; i++) {
+		int at = find_name(t->columns, t->column_count, columns->names[i]);
+
+		classes[i] = normal_class(store, at >= 0 ? t->types[at] : "");
+	}
+	return classes;
+}
+
 static int compare_versions(const struct store_ops *ops, const struct view_table *t,
 			    const struct columns *both, char *take_note, struct store_snapshot *old,
 			    struct store_snapshot *new, struct compare *c,
@@ -374,12 +515,13 @@ static int compare_versions(const struct store_ops *ops, const struct view_table
 			    struct err *e)
 {
 	struct snapshot_reader left = { ops, NULL }, right = { ops, NULL };
-	struct compare_reader l = { next_row, &left }, r = { next_row, &right };
+	struct compare_reader l = { next_row, &left, NULL }, r = { next_row, &right, NULL };
+	enum normal_class *classes = classes_of(ops->name, t, both);
 	struct compare_table *table;
 	int rc = -1;
 
-	if (compare_add(c, t->name, both->names, both->count, t->key, t->key_count, take_note,
-			&table, e) == 0 &&
+	if (compare_add(c, t->name, both->names, classes, both->count, t->key, t->key_count,
+			take_note, &table, e) == 0 &&
 	    ops->rows(old, t->name, both->names, both->count, t->key, t->key_count, NULL,
 		      &left.rows, e) == 0 &&
 	    ops->rows(new, t->name, both->names, both->count, t->key, t->key_count, NULL,
@@ -387,6 +529,7 @@ static int compare_versions(const struct store_ops *ops, const struct view_table
 		rc = compare_run(table, &l, &r, progress, context, e);
 	ops->rows_close(left.rows);
 	ops->rows_close(right.rows);
+	free(classes);
 	return rc;
 }
 
@@ -397,8 +540,8 @@ static int compare_missing(const struct store_ops *ops, const struct view_table 
 	struct compare_table *table;
 	char *note = xstrdup("the old version has no such table: not compared");
 
-	if (compare_add(c, t->name, t->columns, t->column_count, t->key, t->key_count, note, &table,
-			e) < 0)
+	if (compare_add(c, t->name, t->columns, NULL, t->column_count, t->key, t->key_count, note,
+			&table, e) < 0)
 		return -1;
 	return ops->row_count(new, t->name, &table->right_rows, e);
 }

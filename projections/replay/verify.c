@@ -1,193 +1,465 @@
-/* verify.c - the source's answer and the view's, at one GTID, row by row.
+/* verify.c - the source's answer and the view's, piece by piece, each at one GTID.
  *
- * The answer goes through a temporary table with the declared types of the view's table before it
- * is compared: SQLite then converts both sides by the same rules ('12.50' in a NUMERIC column
- * is 12.5 on both), and sorts them in the same order. */
+ * Both sides give their rows in the order of the key, so a piece is a merge of two streams. Its
+ * size follows how long the last one took; what the source can't give in pieces is one piece. A
+ * read that was made to give way, or that took too long, is begun again from where its piece began,
+ * smaller if that helps. */
 #include "projections/replay/verify.h"
 
+#include "core/base/clock.h"
 #include "core/base/mem.h"
 #include "core/base/quote.h"
-#include "core/mysql/db.h"
 #include "projections/apply/row_copy.h"
+#include "projections/replay/verify_question_priv.h"
 #include "projections/replay/verify_snapshot.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <strings.h>
 
-#define PROGRESS_ROWS 1000
+#define PAIR_US 500000  /* for so long a pair of snapshots is used for another piece */
+#define PIECE_US 300000 /* what a piece shall take */
+#define PIECE_FIRST 50000
+#define PIECE_LEAST 1000
+#define PIECE_MOST 1000000
+#define AGAIN_TRIES 30
+#define AGAIN_US 200000
+#define LOOKS 4 /* at rows that differ, each at a later GTID */
+#define LOOK_US 100000
+#define HOLD_US 10000000 /* somebody else may hold the view for a moment */
+#define WAIT_US 50000    /* between looks at whether to stop */
 
-/* ---- the source's answer --------------------------------------------------------------------- */
-
-struct answer {
-	struct sql_db *db;          /* temporary */
-	struct sql_statement *rows; /* sorted */
-	struct value *values;
+struct run {
+	const struct verify_options *o;
+	struct verify_result *result;
+	struct db *db;
+	struct db_watch *watch;
+	struct normal_source *normal;
+	struct store_snapshot *snapshot; /* NULL: no pair is open */
+	bool held;                       /* still, while it is read (a store that moves) */
+	int64_t opened_us, rows;
 	const struct view_table *table;
-	struct row_copy last; /* the row before: a key must not come twice */
 };
 
-static void answer_done(struct answer *a)
+/* Where a piece begins, and how many rows it has at most (0: all). */
+struct piece {
+	struct question_place place;
+	struct row_copy after; /* the same for the store */
+	int64_t size;
+};
+
+static void piece_done(struct piece *p)
 {
-	sql_finalize(a->rows);
-	sql_close(a->db);
-	free(a->values);
-	row_copy_done(&a->last);
-	*a = (struct answer){ 0 };
+	question_place_done(&p->place);
+	row_copy_done(&p->after);
 }
 
-/* For each column of the view's table its number in the answer. SQLite's names don't know case. */
-static int match_columns(const struct view_table *t, const struct db_result *r, size_t *ret_from,
-			 struct err *e)
+static bool go_on(struct run *r, int64_t more)
 {
-	size_t answers = db_column_count(r);
-	struct buf missing = BUF_INIT, more = BUF_INIT;
-	int rc = 0;
+	return r->o->progress == NULL ||
+	       r->o->progress(r->o->context, r->table != NULL ? r->table->name : "",
+			      r->rows + more);
+}
 
-	for (size_t j = 0; j < answers; j++) {
-		const char *name = db_column_name(r, j);
-		size_t i = 0;
+static int rest(struct run *r, int64_t us, struct err *e)
+{
+	int64_t until = clock_monotonic_us() + us, left;
 
-		while (i < t->column_count && strcasecmp(name, t->columns[i]) != 0)
-			i++;
-		if (i == t->column_count)
-			buf_add_format(&more, "%s%s", more.size > 0 ? ", " : "", name);
+	while ((left = until - clock_monotonic_us()) > 0) {
+		if (!go_on(r, 0))
+			return err_retry(e, "stopped");
+		clock_sleep_us(left < WAIT_US ? left : WAIT_US);
 	}
-	for (size_t i = 0; i < t->column_count; i++) {
-		size_t matches = 0;
+	return 0;
+}
 
-		for (size_t j = 0; j < answers; j++) {
-			if (strcasecmp(db_column_name(r, j), t->columns[i]) != 0)
-				continue;
-			ret_from[i] = j;
-			matches++;
-		}
-		if (matches != 1)
-			buf_add_format(&missing, "%s%s%s", missing.size > 0 ? ", " : "",
-				       t->columns[i], matches > 1 ? " (twice)" : "");
+/* ---- a pair of snapshots --------------------------------------------------------------------- */
+
+static void close_pair(struct run *r)
+{
+	struct err ignored = ERR_INIT;
+
+	if (r->snapshot == NULL)
+		return;
+	(void)db_run(r->db, "ROLLBACK", &ignored); /* lets go of the tables, or it is gone anyway */
+	r->o->store->ops->snapshot_close(r->snapshot);
+	r->snapshot = NULL;
+	if (r->held)
+		r->o->control.release(r->o->control.context);
+	r->held = false;
+}
+
+static int hold(struct run *r, char **ret_gtid_set, struct err *e)
+{
+	const struct verify_control *control = &r->o->control;
+	int64_t until = clock_monotonic_us() + HOLD_US;
+
+	while (control->hold(control->context, ret_gtid_set, e) < 0) {
+		if (e->kind != ERR_RETRY || clock_monotonic_us() >= until)
+			return -1;
+		err_clear(e);
+		if (rest(r, WAIT_US, e) < 0)
+			return -1;
 	}
-	if (missing.size > 0) {
-		rc = err_config(e, "source.sql, table %s: the answer has no column %s%s%s", t->name,
-				buf_cstr(&missing), more.size > 0 ? ", but " : "", buf_cstr(&more));
-		err_hint(e, "Each column of the view's table is compared with the one of its name: "
-			    "SELECT ... AS NAME, in any order.");
+	return 0;
+}
+
+/* Both at one position; the view moves on when this returns. */
+static int take_pair(struct run *r, char **ret_gtid_set, struct err *e)
+{
+	const struct verify_control *control = &r->o->control;
+	const struct store_ops *ops = r->o->store->ops;
+	char *held_at = NULL, *gtid_set = NULL;
+	int rc = -1;
+
+	if (hold(r, &held_at, e) < 0)
+		return -1;
+	if (verify_snapshot(r->o->settings, r->db, held_at, &gtid_set, e) == 0 &&
+	    control->advance(control->context, gtid_set, e) == 0)
+		rc = ops->snapshot(r->o->store, r->o->version, &r->snapshot, e);
+	/* still held: else the snapshot may be of a later position */
+	if (rc == 0 && control->advance(control->context, gtid_set, e) < 0) {
+		ops->snapshot_close(r->snapshot);
+		r->snapshot = NULL;
+		rc = -1;
 	}
-	buf_done(&missing);
-	buf_done(&more);
+	r->held = rc == 0 && ops->moving;
+	if (!r->held)
+		control->release(control->context);
+	free(held_at);
+	if (rc < 0)
+		free(gtid_set);
+	else
+		*ret_gtid_set = gtid_set;
 	return rc;
 }
 
-static int make_table(struct answer *a, const struct view_table *t,
-		      struct sql_statement **ret_insert, struct err *e)
+static int open_pair(struct run *r, struct err *e)
 {
-	struct buf sql = BUF_INIT, insert = BUF_INIT;
-	int rc;
+	struct verify_result *result = r->result;
+	struct store_info info;
+	char *gtid_set;
 
-	buf_add_str(&sql, "CREATE TABLE answer (");
-	buf_add_str(&insert, "INSERT INTO answer VALUES (");
-	for (size_t i = 0; i < t->column_count; i++) {
-		buf_add_str(&sql, i > 0 ? ", " : "");
-		sql_quote_name(t->columns[i], &sql);
-		buf_add_format(&sql, " %s", t->types[i]);
-		buf_add_format(&insert, "%s?%zu", i > 0 ? ", " : "", i + 1);
+	if (r->snapshot != NULL && clock_monotonic_us() - r->opened_us < PAIR_US)
+		return 0;
+	close_pair(r);
+	if (take_pair(r, &gtid_set, e) < 0)
+		return -1;
+	r->opened_us = clock_monotonic_us();
+	r->o->store->ops->snapshot_info(r->snapshot, &info);
+	result->seq = info.seq;
+	result->snapshots++;
+	if (result->first_gtid_set == NULL)
+		result->first_gtid_set = xstrdup(gtid_set);
+	free(result->gtid_set);
+	result->gtid_set = gtid_set;
+	return 0;
+}
+
+/* ---- the view's rows ------------------------------------------------------------------------- */
+
+struct view_rows {
+	const struct store_ops *ops;
+	struct store_rows *rows;
+	const struct question *question;
+	struct last_key last;
+	const struct value *first; /* fetched before the source was asked */
+	int first_rc;
+	bool begun;
+};
+
+static int fetch(struct view_rows *v, const struct value **ret_values, struct err *e)
+{
+	int rc = v->ops->next(v->rows, ret_values, e);
+
+	if (rc != 1)
+		return rc;
+	if (last_key_compare(&v->last, v->question, *ret_values) > 0)
+		return err_fatal(e, "store %s gave the rows of table %s in the wrong order",
+				 v->ops->name, v->question->table->name);
+	last_key_keep(&v->last, v->question, *ret_values);
+	return 1;
+}
+
+static int next_view(void *context, const struct value **ret_values, struct err *e)
+{
+	struct view_rows *v = context;
+
+	if (v->begun)
+		return fetch(v, ret_values, e);
+	v->begun = true;
+	*ret_values = v->first;
+	return v->first_rc;
+}
+
+/* A store that has to sort does it now, and not while the source waits. */
+static int open_view(struct run *r, const struct question *q, const struct piece *p,
+		     struct view_rows *v, struct err *e)
+{
+	const struct view_table *t = q->table;
+
+	*v = (struct view_rows){ .ops = r->o->store->ops, .question = q };
+	if (v->ops->rows(r->snapshot, t->name, t->columns, t->column_count, t->key, t->key_count,
+			 p->after.values, &v->rows, e) < 0)
+		return -1;
+	v->first_rc = fetch(v, &v->first, e);
+	return v->first_rc < 0 ? -1 : 0;
+}
+
+static void close_view(struct view_rows *v)
+{
+	v->ops->rows_close(v->rows);
+	last_key_done(&v->last);
+}
+
+/* ---- a piece --------------------------------------------------------------------------------- */
+
+struct look {
+	struct question *question;
+	struct compare_table *found; /* emptied, filled */
+	/* out */
+	struct piece next; /* place and after; place.count 0: that was the last one */
+	int64_t rows, took_us;
+	bool again, gave_way;
+};
+
+static bool goes_on(void *answer)
+{
+	return answer_goes_on(answer);
+}
+
+static bool compared(void *context, int64_t rows)
+{
+	return go_on(context, rows);
+}
+
+static int compare_piece_rows(struct run *r, struct look *l, const struct piece *p,
+			      struct view_rows *view, struct answer **ret_answer, struct err *e)
+{
+	struct compare_reader left = { next_view, view, NULL }, right;
+	int rc = answer_open(l->question, r->db, r->watch, r->normal,
+			     p->place.count > 0 ? &p->place : NULL, p->size, ret_answer, e);
+
+	right = (struct compare_reader){ answer_next, *ret_answer, goes_on };
+	return rc < 0 ? -1 : compare_run(l->found, &left, &right, compared, r, e);
+}
+
+static int look_once(struct run *r, struct look *l, const struct piece *p, struct err *e)
+{
+	int64_t began = clock_monotonic_us();
+	struct answer *answer = NULL;
+	struct view_rows view = { 0 };
+	int rc = -1;
+
+	l->again = l->gave_way = false;
+	l->rows = 0;
+	if (open_pair(r, e) < 0)
+		return -1;
+	if (open_view(r, l->question, p, &view, e) == 0)
+		rc = compare_piece_rows(r, l, p, &view, &answer, e);
+	if (answer != NULL) {
+		l->rows = answer_rows(answer);
+		l->again = rc < 0 && answer_again(answer);
 	}
-	buf_add_str(&sql, ")");
-	buf_add_str(&insert, ")");
-	rc = sql_run(a->db, buf_cstr(&sql), e) < 0
-		     ? -1
-		     : sql_prepare(a->db, "verify", buf_cstr(&insert), NULL, ret_insert, e);
-	buf_done(&sql);
-	buf_done(&insert);
+	if (rc == 0 && answer_goes_on(answer)) {
+		answer_place(answer, &l->next.place);
+		row_copy_init(&l->next.after, answer_key(answer), l->next.place.count);
+	}
+	close_view(&view);
+	l->gave_way = answer_close(answer);
+	l->took_us = clock_monotonic_us() - began;
 	return rc;
 }
 
-static int read_rows(const struct verify_options *o, const struct view_table *t, const size_t *from,
-		     struct db_result *r, struct sql_statement *insert, struct err *e)
+/* A read that failed and may be begun again. 0: it is; -1: no use. */
+static int prepare_again(struct run *r, struct look *l, struct piece *p, int tries, struct err *e)
 {
-	struct buf scratch = BUF_INIT;
-	const struct slice *row;
-	int64_t rows = 0;
-	int rc;
+	int64_t half = l->rows / 2;
 
-	while ((rc = db_next(r, &row, e)) == 1) {
-		for (size_t i = 0; i < t->column_count && rc >= 0; i++) {
-			struct value_source_type type = db_column_type(r, from[i]);
-			struct slice text = row[from[i]];
-			struct value v = { .kind = VALUE_NULL };
+	if (!l->again || tries >= AGAIN_TRIES)
+		return -1;
+	/* from the beginning of the table, in another order: not here */
+	if (!l->question->ordered && p->place.count > 0)
+		return -1;
+	if (l->question->ordered && (!l->gave_way || tries > 2) && half >= PIECE_LEAST)
+		p->size = half;
+	else if (!l->gave_way && l->question->ordered)
+		return -1;
+	close_pair(r);
+	err_clear(e);
+	return rest(r, AGAIN_US, e);
+}
 
-			/* one value at a time: SQLite copies nothing, so each needs its own place
-			 * until the step */
-			if (i == 0) {
-				size_t room = 0;
-
-				for (size_t k = 0; k < t->column_count; k++)
-					room += row[from[k]].size * 4 + 64;
-				buf_reset(&scratch);
-				(void)buf_reserve(&scratch, room); /* so that nothing moves while
-								      values point into it */
-			}
-			if (text.data != NULL && value_from_text(&type, text, &scratch, &v, e) < 0)
-				rc = err_wrap(e, "table %s, column %s", t->name, t->columns[i]);
-			else
-				rc = sql_bind(insert, (int)i + 1, &v, e);
-		}
-		if (rc < 0 || (rc = sql_step(insert, e)) < 0)
+static int look(struct run *r, struct look *l, struct piece *p, struct err *e)
+{
+	for (int tries = 0;; tries++) {
+		compare_clear(l->found);
+		piece_done(&l->next);
+		if (look_once(r, l, p, e) == 0)
 			break;
-		sql_reset(insert);
-		if (++rows % PROGRESS_ROWS == 0 && o->progress != NULL &&
-		    !o->progress(o->context, t->name, rows)) {
-			rc = err_retry(e, "stopped");
-			break;
-		}
+		if (prepare_again(r, l, p, tries, e) < 0)
+			return -1;
 	}
-	buf_done(&scratch);
-	return rc < 0 ? -1 : 0;
+	if (clock_monotonic_us() - r->opened_us >= PAIR_US)
+		close_pair(r);
+	return 0;
 }
 
-static int sort_rows(struct answer *a, const struct view_table *t, struct err *e)
+/* ---- rows that differ ------------------------------------------------------------------------ */
+
+static int compare_hashes(const void *a, const void *b)
 {
-	struct buf sql = BUF_INIT;
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* How many of `these` are not among `those`, which are sorted. */
+static int64_t count_others(const uint64_t *these, size_t count, const uint64_t *those,
+			    size_t others)
+{
+	int64_t found = 0;
+
+	for (size_t i = 0; i < count; i++)
+		found += bsearch(&these[i], those, others, sizeof(*those), compare_hashes) == NULL;
+	return found;
+}
+
+/* What differs only because one side was behind by a moment doesn't at a later GTID. A difference
+ * counts when two looks, one after the other, have found it. */
+static int look_again(struct run *r, struct look *l, struct piece *p, struct err *e)
+{
+	int64_t late = 0;
+
+	for (int i = 1; i < LOOKS; i++) {
+		size_t count = l->found->differing_count;
+		uint64_t *before;
+		bool settled;
+
+		if (count == 0 || count >= COMPARE_DIFFERING_MAX)
+			break;
+		before = xcalloc(count, sizeof(*before));
+		memcpy(before, l->found->differing, count * sizeof(*before));
+		qsort(before, count, sizeof(*before), compare_hashes);
+		close_pair(r);
+		if (rest(r, LOOK_US, e) < 0 || look(r, l, p, e) < 0) {
+			free(before);
+			return -1;
+		}
+		qsort(l->found->differing, l->found->differing_count, sizeof(*before),
+		      compare_hashes);
+		settled = count_others(l->found->differing, l->found->differing_count, before,
+				       count) == 0;
+		late += count_others(before, count, l->found->differing, l->found->differing_count);
+		free(before);
+		if (settled)
+			break;
+	}
+	l->found->late = late;
+	return 0;
+}
+
+/* ---- a table --------------------------------------------------------------------------------- */
+
+static int64_t next_size(const struct run *r, const struct look *l, const struct piece *p)
+{
+	int64_t size = p->size, most = r->o->rate > 0 ? r->o->rate : PIECE_MOST;
+
+	if (!l->question->ranged || l->took_us <= 0)
+		return size;
+	size = (int64_t)((double)size * PIECE_US / (double)l->took_us);
+	if (size > 4 * p->size)
+		size = 4 * p->size;
+	size = size < most ? size : most;
+	return size > PIECE_LEAST ? size : PIECE_LEAST;
+}
+
+/* Rows a second: what the piece was too fast is waited for, with nothing open. */
+static int keep_rate(struct run *r, int64_t rows, int64_t took_us, struct err *e)
+{
+	int64_t wait = r->o->rate > 0 ? rows * 1000000 / r->o->rate - took_us : 0;
+
+	if (wait <= 0)
+		return 0;
+	close_pair(r);
+	return rest(r, wait, e);
+}
+
+static int compare_pieces(struct run *r, struct look *l, struct piece *p,
+			  struct compare_table *whole, struct err *e)
+{
+	for (;;) {
+		int64_t size, began = clock_monotonic_us();
+
+		if (look(r, l, p, e) < 0 ||
+		    (compare_table_differences(l->found) > 0 && look_again(r, l, p, e) < 0))
+			return -1;
+		r->rows += l->found->right_rows;
+		r->result->pieces++;
+		size = next_size(r, l, p);
+		if (keep_rate(r, l->found->right_rows, clock_monotonic_us() - began, e) < 0)
+			return -1;
+		compare_merge(whole, l->found);
+		piece_done(p);
+		*p = l->next;
+		l->next = (struct piece){ 0 };
+		p->size = size;
+		if (p->place.count == 0)
+			return 0;
+	}
+}
+
+static int64_t first_size(const struct run *r, const struct question *q)
+{
+	int64_t rate = r->o->rate;
+
+	if (!q->ranged)
+		return 0;
+	return rate > 0 && rate < PIECE_FIRST ? (rate > PIECE_LEAST ? rate : PIECE_LEAST)
+					      : PIECE_FIRST;
+}
+
+static int verify_table(struct run *r, const struct view_table *t, struct err *e)
+{
+	struct compare_table *whole, found;
+	struct look l = { .found = &found };
+	struct piece p = { .size = 0 };
+	int64_t rows = r->rows;
 	int rc;
 
-	buf_add_str(&sql, "SELECT * FROM answer ORDER BY ");
-	for (size_t i = 0; i < t->key_count; i++) {
-		buf_add_str(&sql, i > 0 ? ", " : "");
-		sql_quote_name(t->key[i], &sql);
-		buf_add_str(&sql, " COLLATE BINARY");
+	r->table = t;
+	if (question_open(r->o->settings, r->db, t, r->o->store->ops->name, &l.question, e) < 0)
+		return -1;
+	rc = compare_add(r->result->compare, t->name, t->columns, l.question->classes,
+			 t->column_count, t->key, t->key_count, NULL, &whole, e);
+	if (rc == 0) {
+		bool ordered = l.question->ordered;
+
+		compare_piece(whole, &found);
+		p.size = first_size(r, l.question);
+		rc = compare_pieces(r, &l, &p, whole, e);
+		if (rc < 0 && ordered && !l.question->ordered && l.again) {
+			err_clear(e);
+			close_pair(r);
+			compare_clear(whole);
+			piece_done(&p);
+			p = (struct piece){ 0 };
+			r->rows = rows;
+			rc = compare_pieces(r, &l, &p, whole, e);
+		}
+		compare_piece_done(&found);
 	}
-	rc = sql_prepare(a->db, "verify", buf_cstr(&sql), NULL, &a->rows, e);
-	buf_done(&sql);
-	a->table = t;
-	a->values = xcalloc(t->column_count + 1, sizeof(*a->values));
+	piece_done(&p);
+	piece_done(&l.next);
+	question_close(l.question);
 	return rc;
 }
 
-/* An empty file name is SQLite's own temporary file: it is gone with the connection. */
-static int open_temporary(struct sql_db **ret_db, struct err *e)
-{
-	return sql_open_db("", SQL_OPEN_CREATE, ret_db, e) < 0 ||
-			       sql_run(*ret_db,
-				       "PRAGMA journal_mode = off; PRAGMA synchronous = off; "
-				       "PRAGMA cache_size = -16000; BEGIN",
-				       e) < 0
-		       ? -1
-		       : 0;
-}
+/* ---- all of it ------------------------------------------------------------------------------- */
 
 #define MYSQL_READ_LIMIT 50708 /* max_execution_time came with it */
 
-/* The question within the time limit: MariaDB takes it before the statement, MySQL has one for all
- * SELECTs of the session (limit_session()). */
-static char *limited(const struct settings *settings, const struct db *db, const char *question)
-{
-	double limit = (double)settings->copy_read_limit_ms / 1000;
-
-	return db_is_mariadb(db) ? xasprintf("SET STATEMENT max_statement_time = %.3f FOR %s",
-					     limit, question)
-				 : xstrdup(question);
-}
-
+/* MySQL has one time limit for all SELECTs of a session; MariaDB takes it before each. */
 static int limit_session(const struct settings *settings, struct db *db, struct err *e)
 {
 	char *sql;
@@ -201,187 +473,51 @@ static int limit_session(const struct settings *settings, struct db *db, struct 
 	return rc;
 }
 
-/* The question's answer, sorted. */
-static int ask(const struct verify_options *o, struct db *db, const struct view_table *t,
-	       struct answer *a, struct err *e)
-{
-	size_t *from = xcalloc(t->column_count + 1, sizeof(*from));
-	char *sql = limited(o->settings, db, t->source);
-	struct sql_statement *insert = NULL;
-	struct db_result *r = NULL;
-	int rc = -1;
-
-	if (open_temporary(&a->db, e) < 0)
-		goto out;
-	if (db_query(db, sql, &r, e) < 0) {
-		err_wrap(e, "source.sql, table %s", t->name);
-		goto out;
-	}
-	if (match_columns(t, r, from, e) == 0 && make_table(a, t, &insert, e) == 0 &&
-	    read_rows(o, t, from, r, insert, e) == 0)
-		rc = sort_rows(a, t, e);
-out:
-	sql_finalize(insert);
-	db_result_free(r);
-	free(from);
-	free(sql);
-	return rc;
-}
-
-/* ---- comparing ------------------------------------------------------------------------------- */
-
-static size_t column_of(const struct view_table *t, const char *name)
-{
-	size_t i = 0;
-
-	while (i < t->column_count && strcmp(t->columns[i], name) != 0)
-		i++;
-	return i;
-}
-
-/* Pairing rows of one key would be a guess, and could hide that the view lacks one. */
-static int check_key(struct answer *a, struct err *e)
-{
-	const struct view_table *t = a->table;
-	struct buf key = BUF_INIT;
-	bool same = a->last.values != NULL;
-
-	for (size_t i = 0; i < t->key_count && same; i++) {
-		size_t c = column_of(t, t->key[i]);
-
-		same = value_equal(&a->values[c], &a->last.values[c]);
-	}
-	row_copy_done(&a->last);
-	row_copy_init(&a->last, a->values, t->column_count);
-	if (!same)
-		return 0;
-	for (size_t i = 0; i < t->key_count; i++) {
-		buf_add_format(&key, "%s%s=", i > 0 ? ", " : "", t->key[i]);
-		value_text(&a->values[column_of(t, t->key[i])], &key);
-	}
-	err_config(e, "source.sql: the answer has more than one row with the key %s",
-		   buf_cstr(&key));
-	buf_done(&key);
-	return err_hint(e, "Rows are compared by the table's key: the question must give each key "
-			   "once.");
-}
-
-static int next_answer(void *context, const struct value **ret_values, struct err *e)
-{
-	struct answer *a = context;
-	int rc = sql_step(a->rows, e);
-
-	for (size_t i = 0; rc == 1 && i < a->table->column_count; i++)
-		sql_column(a->rows, (int)i, &a->values[i]);
-	*ret_values = a->values;
-	return rc == 1 && check_key(a, e) < 0 ? -1 : rc;
-}
-
-struct view_rows {
-	const struct store_ops *ops;
-	struct store_rows *rows;
-};
-
-static int next_view(void *context, const struct value **ret_values, struct err *e)
-{
-	struct view_rows *v = context;
-
-	return v->ops->next(v->rows, ret_values, e);
-}
-
-static int verify_table(const struct verify_options *o, struct db *db, const struct view_table *t,
-			struct store_snapshot *snapshot, struct compare *compare, struct err *e)
-{
-	struct view_rows rows = { o->store->ops, NULL };
-	struct answer a = { 0 };
-	struct compare_reader left = { next_view, &rows }, right = { next_answer, &a };
-	struct compare_table *table;
-	int rc = -1;
-
-	if (ask(o, db, t, &a, e) < 0)
-		goto out;
-	rc = compare_add(compare, t->name, t->columns, t->column_count, t->key, t->key_count, NULL,
-			 &table, e);
-	if (rc == 0)
-		rc = rows.ops->rows(snapshot, t->name, t->columns, t->column_count, t->key,
-				    t->key_count, NULL, &rows.rows, e);
-	if (rc == 0)
-		rc = compare_run(table, &left, &right, NULL, NULL, e);
-out:
-	rows.ops->rows_close(rows.rows);
-	answer_done(&a);
-	return rc;
-}
-
-static bool has_question(const struct view *v)
+static int check_questions(const struct view *v, struct err *e)
 {
 	for (size_t i = 0; i < v->table_count; i++) {
 		if (v->tables[i].source != NULL)
-			return true;
+			return 0;
 	}
-	return false;
+	err_config(e, "view %s has no source.sql: there is no question to compare with", v->name);
+	return err_hint(e, "Write source.sql with a SELECT for each table after a line '-- table: "
+			   "NAME', or use --source.");
 }
 
-/* Both snapshots at one position; the view moves on when this returns. */
-static int take_snapshots(const struct verify_options *o, struct db *db,
-			  struct store_snapshot **ret_snapshot, char **ret_gtid_set, struct err *e)
+/* A server whose default is READ COMMITTED would ignore WITH CONSISTENT SNAPSHOT. */
+static int open_source(struct run *r, struct err *e)
 {
-	const struct verify_control *control = &o->control;
-	char *held_at = NULL, *gtid_set = NULL;
-	int rc = -1;
-
-	if (control->hold(control->context, &held_at, e) < 0)
-		return -1;
-	if (verify_snapshot(o->settings, db, held_at, &gtid_set, e) == 0 &&
-	    control->advance(control->context, gtid_set, e) == 0)
-		rc = o->store->ops->snapshot(o->store, o->version, ret_snapshot, e);
-	/* still held: else the snapshot may be of a later position */
-	if (rc == 0 && control->advance(control->context, gtid_set, e) < 0) {
-		o->store->ops->snapshot_close(*ret_snapshot);
-		*ret_snapshot = NULL;
-		rc = -1;
-	}
-	control->release(control->context);
-	free(held_at);
-	if (rc < 0)
-		free(gtid_set);
-	else
-		*ret_gtid_set = gtid_set;
-	return rc;
+	return db_open(r->o->settings, DB_TEXT_UTF8, &r->db, e) < 0 ||
+			       db_run(r->db,
+				      "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+				      e) < 0 ||
+			       limit_session(r->o->settings, r->db, e) < 0 ||
+			       db_watch_open(r->o->settings, false, &r->watch, e) < 0 ||
+			       normal_source_open(&r->normal, e) < 0
+		       ? -1
+		       : 0;
 }
 
 int verify_run(const struct verify_options *o, struct verify_result *ret_result, struct err *e)
 {
 	struct verify_result result = { .version = o->version };
-	struct store_snapshot *snapshot = NULL;
-	struct store_info info;
-	struct db *db = NULL;
-	int rc = -1;
+	struct run r = { .o = o, .result = &result };
+	int64_t began = clock_monotonic_us();
+	int rc;
 
-	if (!has_question(o->view)) {
-		err_config(e, "view %s has no source.sql: there is no question to compare with",
-			   o->view->name);
-		return err_hint(
-			e, "Write source.sql with a SELECT for each table after a line '-- table: "
-			   "NAME', or use --source.");
-	}
-	/* a server whose default is READ COMMITTED would ignore WITH CONSISTENT SNAPSHOT */
-	if (db_open(o->settings, DB_TEXT_UTF8, &db, e) < 0 ||
-	    db_run(db, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ", e) < 0 ||
-	    limit_session(o->settings, db, e) < 0 ||
-	    take_snapshots(o, db, &snapshot, &result.gtid_set, e) < 0)
-		goto out;
-	o->store->ops->snapshot_info(snapshot, &info);
-	result.seq = info.seq;
+	if (check_questions(o->view, e) < 0)
+		return -1;
 	result.compare = compare_new("view", "source");
-	rc = 0;
+	rc = open_source(&r, e);
 	for (size_t i = 0; i < o->view->table_count && rc == 0; i++) {
 		if (o->view->tables[i].source != NULL)
-			rc = verify_table(o, db, &o->view->tables[i], snapshot, result.compare, e);
+			rc = verify_table(&r, &o->view->tables[i], e);
 	}
-out:
-	o->store->ops->snapshot_close(snapshot);
-	db_close(db);
+	close_pair(&r);
+	db_watch_close(r.watch);
+	db_close(r.db);
+	normal_source_close(r.normal);
+	result.took_us = clock_monotonic_us() - began;
 	if (rc < 0)
 		verify_result_done(&result);
 	else
@@ -392,18 +528,51 @@ out:
 void verify_result_done(struct verify_result *r)
 {
 	compare_free(r->compare);
+	free(r->first_gtid_set);
 	free(r->gtid_set);
 	*r = (struct verify_result){ 0 };
 }
 
+static int64_t sum_of(const struct compare *c, enum compare_kind kind)
+{
+	int64_t sum = 0;
+
+	for (size_t i = 0; i < c->table_count; i++)
+		sum += c->tables[i].counts[kind];
+	return sum;
+}
+
+static int64_t late_of(const struct compare *c)
+{
+	int64_t sum = 0;
+
+	for (size_t i = 0; i < c->table_count; i++)
+		sum += c->tables[i].late;
+	return sum;
+}
+
 void verify_json(const char *view, const struct verify_result *r, struct buf *out)
 {
+	int64_t rows = compare_rows(r->compare);
+	double seconds = (double)r->took_us / 1e6;
+
 	buf_add_u8(out, '{');
 	quote_json_key(out, "view");
 	quote_json(out, slice_str(view));
 	buf_add_format(out, ",\"version\":%d,\"seq\":%lld", r->version, (long long)r->seq);
 	quote_json_key(out, "gtid_set");
 	quote_json(out, slice_str(r->gtid_set));
+	quote_json_key(out, "first_gtid_set");
+	quote_json(out, slice_str(r->first_gtid_set));
+	buf_add_format(out, ",\"snapshots\":%lld,\"pieces\":%lld,\"rows\":%lld",
+		       (long long)r->snapshots, (long long)r->pieces, (long long)rows);
+	buf_add_format(out, ",\"missing\":%lld,\"extra\":%lld,\"changed\":%lld,\"late\":%lld",
+		       (long long)sum_of(r->compare, COMPARE_ONLY_RIGHT),
+		       (long long)sum_of(r->compare, COMPARE_ONLY_LEFT),
+		       (long long)sum_of(r->compare, COMPARE_CHANGED),
+		       (long long)late_of(r->compare));
+	buf_add_format(out, ",\"seconds\":%.3f,\"rows_per_second\":%.0f", seconds,
+		       seconds > 0 ? (double)rows / seconds : 0);
 	quote_json_key(out, "compare");
 	compare_json(r->compare, out);
 	buf_add_u8(out, '}');

@@ -58,7 +58,7 @@ START_TEST(test_against_a_model)
 	unit_seed();
 	for (int round = 0; round < 500; round++) {
 		struct side left = random_side(), right = random_side();
-		struct compare_reader l = { next, &left }, r = { next, &right };
+		struct compare_reader l = { next, &left, NULL }, r = { next, &right, NULL };
 		struct compare *c = compare_new("old", "new");
 		struct err e = ERR_INIT;
 		struct compare_table *t;
@@ -72,7 +72,7 @@ START_TEST(test_against_a_model)
 			want[1] += a < 0 && b >= 0;
 			want[2] += a >= 0 && b >= 0 && left.value[a] != right.value[b];
 		}
-		ck_assert_int_eq(compare_add(c, "t", columns, 2, columns, 1, NULL, &t, &e), 0);
+		ck_assert_int_eq(compare_add(c, "t", columns, NULL, 2, columns, 1, NULL, &t, &e), 0);
 		ck_assert_int_eq(compare_run(t, &l, &r, NULL, NULL, &e), 0);
 		for (int i = 0; i < 3; i++)
 			ck_assert_int_eq(t->counts[i], want[i]);
@@ -94,7 +94,7 @@ START_TEST(test_key_must_be_compared)
 	struct err e = ERR_INIT;
 	struct compare_table *t;
 
-	ck_assert_int_lt(compare_add(c, "t", columns, 1, key, 1, xstrdup("note"), &t, &e), 0);
+	ck_assert_int_lt(compare_add(c, "t", columns, NULL, 1, key, 1, xstrdup("note"), &t, &e), 0);
 	ck_assert_int_eq(e.kind, ERR_CONFIG);
 	compare_free(c);
 }
