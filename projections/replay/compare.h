@@ -76,8 +76,8 @@ int64_t compare_differences(const struct compare *c);
 int64_t compare_rows(const struct compare *c); /* rows looked at, the larger side of each table */
 /* {"left":"old","right":"new","rows":N,"differences":N,"tables":[{"table":...,"key":[...],
  *  "columns":[...],"note":...,"left_rows":N,"right_rows":N,"only_left":N,"only_right":N,
- *  "changed":N,"late":N,"changed_columns":{"name":N},"samples":{"only_left":[{"id":"1"}],"only_right":[],
- *  "changed":[{"key":{"id":"1"},"columns":{"name":["'a'","'b'"]}}]}}]}
+ *  "changed":N,"late":N,"changed_columns":{"name":N},"samples":{"only_left":[{"id":"1"}],
+ *  "only_right":[],"changed":[{"key":{"id":"1"},"columns":{"name":["'a'","'b'"]}}]}}]}
  * Values are as value_text writes them. */
 void compare_json(const struct compare *c, struct buf *out);
 

@@ -72,7 +72,8 @@ START_TEST(test_against_a_model)
 			want[1] += a < 0 && b >= 0;
 			want[2] += a >= 0 && b >= 0 && left.value[a] != right.value[b];
 		}
-		ck_assert_int_eq(compare_add(c, "t", columns, NULL, 2, columns, 1, NULL, &t, &e), 0);
+		ck_assert_int_eq(compare_add(c, "t", columns, NULL, 2, columns, 1, NULL, &t, &e),
+				 0);
 		ck_assert_int_eq(compare_run(t, &l, &r, NULL, NULL, &e), 0);
 		for (int i = 0; i < 3; i++)
 			ck_assert_int_eq(t->counts[i], want[i]);
