@@ -8,6 +8,7 @@
 #include "core/base/mem.h"
 #include "core/registry/registry.h"
 #include "projections/apply/handlers.h"
+#include "projections/apply/target_dynamo.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -79,19 +80,12 @@ static void check_schema(const struct registry_schema *registered, void *context
 	schema_free(schema);
 }
 
-static void check_handlers(const struct view *v, struct registry *registry, struct findings *f)
+/* Asks all schemas, on a target where the handlers can be prepared. */
+static void check_schemas(const struct view *v, struct target *target, struct registry *registry,
+			  struct findings *f)
 {
-	struct target_sqlite target;
-	struct against a = { .view = v, .target = &target.target, .f = f };
-	struct err e = ERR_INIT;
-	struct sql_db *db;
+	struct against a = { .view = v, .target = target, .f = f };
 
-	if (sql_open_db(":memory:", SQL_OPEN_MEMORY, &db, &e) < 0 ||
-	    sql_script(db, "tables.sql", v->create_sql, &e) < 0) {
-		finding_err(f, FINDING_FAIL, AREA, &e);
-		return;
-	}
-	target_sqlite_init(&target, db);
 	registry_each(registry, check_schema, &a);
 	if (a.schemas == 0)
 		finding_add(f, FINDING_WARNING, AREA,
@@ -101,6 +95,40 @@ static void check_handlers(const struct view *v, struct registry *registry, stru
 		finding_add(f, FINDING_OK, AREA, NULL,
 			    "%s: its handlers fit what is registered for its inputs (%zu)", v->name,
 			    a.schemas);
+}
+
+static void check_templates(const struct view *v, struct registry *registry, struct findings *f)
+{
+	struct dynamo_tables *tables;
+	struct target_dynamo target;
+	struct err e = ERR_INIT;
+
+	if (view_dynamo_tables(v, &tables, &e) < 0) {
+		finding_err(f, FINDING_FAIL, AREA, &e);
+		return;
+	}
+	target_dynamo_init(&target, tables);
+	check_schemas(v, &target.target, registry, f);
+	dynamo_tables_free(tables);
+}
+
+static void check_handlers(const struct view *v, struct registry *registry, struct findings *f)
+{
+	struct target_sqlite target;
+	struct err e = ERR_INIT;
+	struct sql_db *db;
+
+	if (strcmp(v->store, "dynamodb") == 0) {
+		check_templates(v, registry, f);
+		return;
+	}
+	if (sql_open_db(":memory:", SQL_OPEN_MEMORY, &db, &e) < 0 ||
+	    sql_script(db, "tables.sql", v->create_sql, &e) < 0) {
+		finding_err(f, FINDING_FAIL, AREA, &e);
+		return;
+	}
+	target_sqlite_init(&target, db);
+	check_schemas(v, &target.target, registry, f);
 	sql_close(db);
 }
 

@@ -232,7 +232,7 @@ static void add_handler(struct view *v, const struct view_file *f)
 		      { ".update", VIEW_ON_UPDATE },
 		      { ".delete", VIEW_ON_DELETE },
 		      { ".truncate", VIEW_ON_TRUNCATE } };
-	char *name = xstrndup(f->name + 3, strlen(f->name) - 3 - strlen(".sql"));
+	char *name = xstrndup(f->name + 3, (size_t)(strrchr(f->name, '.') - f->name) - 3);
 	struct view_handler *h;
 
 	v->handlers = xrealloc(v->handlers, (v->handler_count + 1) * sizeof(*v->handlers));
@@ -262,6 +262,34 @@ static void learn_sqlite(struct view *v, struct view_mistakes *m)
 	read_question(v, m);
 }
 
+/* SQL everywhere but in DynamoDB. */
+static void refuse_templates(const struct view *v, struct view_mistakes *m)
+{
+	for (size_t i = 0; i < v->files.count; i++) {
+		const char *name = v->files.items[i].name;
+
+		if (ends_with(name, ".json"))
+			view_mistake(m, name, 0,
+				     "Write store = dynamodb into view.conf, or use .sql.",
+				     "only views with store = dynamodb have .json files");
+	}
+}
+
+static void learn(struct view *v, bool has_tables, struct view_mistakes *m)
+{
+	if (strcmp(v->store, "dynamodb") == 0) {
+		v->learned = view_learn_dynamo(v, m);
+		if (v->learned)
+			read_question(v, m);
+		return;
+	}
+	refuse_templates(v, m);
+	if (!has_tables)
+		view_mistake(m, "tables.sql", 0, "It creates the view's tables.", "missing");
+	else if (strcmp(v->store, "sqlite") == 0)
+		learn_sqlite(v, m);
+}
+
 static void put_together(struct view *v, struct view_mistakes *m)
 {
 	const struct view_file *conf = view_file(v, "view.conf"),
@@ -284,10 +312,7 @@ static void put_together(struct view *v, struct view_mistakes *m)
 	make_fingerprint(v);
 	if (v->store == NULL)
 		v->store = xstrdup("sqlite");
-	if (tables == NULL)
-		view_mistake(m, "tables.sql", 0, "It creates the view's tables.", "missing");
-	else if (strcmp(v->store, "sqlite") == 0)
-		learn_sqlite(v, m);
+	learn(v, tables != NULL, m);
 }
 
 static int finish(struct view *v, struct view_mistakes *m, struct view **ret_view, struct err *e)
@@ -371,7 +396,9 @@ int view_read(const char *dir, struct view **ret_view, struct err *e)
 			     "not a name for a view: %s", v->name);
 	(void)read_folder(dir, "", ".sql", true, &v->files, &m); /* mistakes are in m */
 	(void)read_folder(dir, "", "view.conf", true, &v->files, &m);
+	(void)read_folder(dir, "", "tables.json", true, &v->files, &m);
 	(void)read_folder(dir, "on", ".sql", true, &v->files, &m);
+	(void)read_folder(dir, "on", ".json", false, &v->files, &m);
 	(void)read_folder(dir, "cases", ".jsonl", false, &v->files, &m);
 	put_together(v, &m);
 	return finish(v, &m, ret_view, e);

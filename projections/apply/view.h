@@ -15,13 +15,16 @@
  *                  of the source
  *   cases/ *.jsonl test cases (view_case.h)
  *
+ * With store = dynamodb there is no SQL: tables.json in place of tables.sql (dynamo_tables.h), and
+ * on/ *.json, item templates (dynamo_template.h).
+ *
  * A view is read from a folder or from a version that was built with it (the definition is stored
  * in the version); both go through the same checks. Every mistake is reported, not only the first.
  *
  * Its tables, columns and keys are learned by trying tables.sql. For SQLite that is done at once,
- * in memory. Other stores speak other SQL: until its store has learned it (store_try() and
- * `learn`, store.h) such a view has only the tables that view.conf gives keys to, without columns,
- * and `learned` is false. */
+ * in memory; for DynamoDB by reading. Other stores speak other SQL: until its store has learned it
+ * (store_try() and `learn`, store.h) such a view has only the tables that view.conf gives keys to,
+ * without columns, and `learned` is false. */
 #ifndef PROJECTIONS_APPLY_VIEW_H
 #define PROJECTIONS_APPLY_VIEW_H
 

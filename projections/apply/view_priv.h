@@ -24,6 +24,8 @@ void view_source_parse(struct view *v, const char *file, const char *text, struc
 /* For SQLite: creates the tables in memory, learns their columns and keys, prepares every handler.
  * False: tables.sql can't be run, and the rest says nothing. */
 bool view_check(struct view *v, struct view_mistakes *m);
+/* The same for DynamoDB (view_dynamo.c). False: there are mistakes. */
+bool view_learn_dynamo(struct view *v, struct view_mistakes *m);
 struct target;
 void view_check_keys(struct view *v, struct view_mistakes *m);
 void view_check_handlers(struct view *v, struct target *target, struct view_mistakes *m);

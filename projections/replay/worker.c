@@ -470,6 +470,14 @@ static bool stopping(struct worker *w)
 	return stop;
 }
 
+/* Of the source, inside a store transaction. */
+static int end_of_transaction(struct worker *w, struct err *e)
+{
+	if (store(w)->border != NULL && store(w)->border(w->version, e) < 0)
+		return -1;
+	return store_transaction_full(w) ? worker_commit(w, e) : 0;
+}
+
 static int loop(struct worker *w, struct err *e)
 {
 	int64_t idle_us = clock_monotonic_us();
@@ -491,7 +499,7 @@ static int loop(struct worker *w, struct err *e)
 			break;
 		case INTAKE_TRANSACTION:
 			w->inside = false;
-			if (w->open && store_transaction_full(w) && worker_commit(w, e) < 0)
+			if (w->open && end_of_transaction(w, e) < 0)
 				return -1;
 			if (!w->open && clock_monotonic_us() - idle_us > 500000) {
 				idle_us = clock_monotonic_us(); /* only other tables' transactions:

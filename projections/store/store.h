@@ -119,6 +119,9 @@ struct store_ops {
 	int (*begin)(struct store_version *v, struct err *e);
 	int (*commit)(struct store_version *v, const struct store_mark *mark, struct err *e);
 	void (*rollback)(struct store_version *v);
+	/* Between two source transactions inside a store transaction: for a store whose own
+	 * transactions are smaller than that. NULL: not needed. */
+	int (*border)(struct store_version *v, struct err *e);
 	/* The build has ended: secondary indexes, then everything onto the disk. Does nothing the
 	 * second time. */
 	int (*finish)(struct store_version *v, const char *after_build_sql, struct err *e);
@@ -172,6 +175,7 @@ struct store_ops {
 };
 
 extern const struct store_ops store_sqlite;
+extern const struct store_ops store_dynamo;
 
 /* The store of that name; ERR_CONFIG names those there are. */
 int store_named(const char *name, const struct store_ops **ret_ops, struct err *e);
