@@ -39,14 +39,13 @@ class Site:
 
 
 class History:
-    view = "accounts"
-
     def __init__(self, site, seed, folder, store, kind, swaps):
         self.site, self.seed, self.folder, self.swaps_wanted = site, seed, folder, swaps
         self.kind, self.store = KINDS[kind], site.store(store)
         self.random = random.Random(f"{seed} {store} {kind}")
         self.db = self.name = f"w{seed}{store[0]}{kind[0]}{random.randrange(1 << 24):x}"
-        self.model, self.logic_of, self.problems, self.notes = Model(), {}, [], []
+        self.view = f"accounts{self.name[1:]}"
+        self.model, self.logic_of, self.problems, self.notes, self.fingerprints = Model(), {}, [], [], {}
         self.begun = time.monotonic()
         self.swaps, self.kills, self.strike, self.figures = 0, [], None, {"reads": 0, "opened": 0, "transactions": 0}
         self.traffic = self.readers = self.run = self.project = None
@@ -112,12 +111,21 @@ class History:
     # ---- what there is
 
     def public_mark(self):
+        """The definition that what is live was built with."""
         with closing(self.store.public(self)) as reader:
-            return readers.judge(self, reader.read())[0]
+            mark = readers.judge(self, reader.read())[0]
+        return mark or self.mark_by_definition(self.project.settled(), lambda v: v["state"] == "live")
 
     def mark_of(self, version):
         with closing(self.store.version(self, version)) as reader:
-            return readers.judge(self, reader.read())[0]
+            mark = readers.judge(self, reader.read())[0]
+        return mark or self.mark_by_definition(self.project.settled(), lambda v: v["version"] == version)
+
+    def mark_by_definition(self, state, which):
+        """Where rows have no marks: by the definition's fingerprint. One that wasn't seen yet is the newest definition's."""
+        version = next(v for v in state["versions"] if which(v))
+        self.fingerprints.setdefault(version["definition"], self.mark)
+        return self.fingerprints[version["definition"]]
 
     def version_in(self, state, wanted):
         found = [v for v in state["versions"] if v["state"] == wanted]
@@ -230,6 +238,8 @@ class History:
         self.swaps += 1
         self.note(f"mark {after} is live, was {before}")
         state = self.project.settled()
+        live = [v["version"] for v in state["versions"] if v["state"] == "live"]
+        self.check(live == [self.store.live(self)] == [state["live"]], f"live are {live} and {state['live']}, but the store has {self.store.live(self)}")
         old = [v for v in state["versions"] if v["state"] == "superseded"]
         young = [v for v in old if time.time() - v["superseded_us"] / 1e6 < self.keep - 1.5]
         self.check(old or self.keep < 3600, f"the version of mark {before} is gone at once: {state['versions']}")
@@ -421,7 +431,7 @@ class History:
         self.check(mine == {t: sorted(rows) for t, rows in source.items()}, "the model lost its way: it isn't what the source holds")
         with closing(self.store.public(self)) as reader:
             read = reader.read()
-        have = {t: sorted(tuple(row[:-1]) for row in rows) for t, rows in read.items()}
+        have = {t: sorted(tuple(row[:-1] if self.kind.marked else row) for row in rows) for t, rows in read.items()}
         want = self.kind.expected(source)
         for table in self.kind.tables:
             self.check(have[table] == want[table], f"{table} isn't what the source gives: {sorted({*have[table]} ^ {*want[table]}, key=str)[:6]}")

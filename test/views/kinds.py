@@ -2,9 +2,29 @@
 
 Every row of every table carries the mark of the definition that it was made by, so that a mixture of versions shows.
 """
+from model import COLUMNS
 
 
-class Sql:
+class Kind:
+    marked = True       # rows carry the mark of their definition
+
+    @staticmethod
+    def n(read):
+        """The last transaction that a read saw."""
+        return read["tick"][0][1]
+
+    def select(self, table, at):
+        """The rows that readers ask for; at: what the store calls the table."""
+        return f"SELECT {', '.join(self.tables[table])}{', mark' if self.marked else ''} FROM {at}"
+
+    def fold(self, logic, c, table, before, after):
+        getattr(self, f"fold_{table}")(logic, c, before, after)
+
+    def fold_tick(self, _, c, __, after):
+        c.put("tick", 1, after)
+
+
+class Sql(Kind):
     """Handlers over four row topics: a join, counts that are added up, and the newest of all entries, which only the source's own
     order across partitions gives."""
     name = "sql"
@@ -13,11 +33,6 @@ class Sql:
     never_empty = ("items", "newest", "tick")
     # right: what source.sql asks. The others are mistakes, each made in the handlers' files.
     logics = ("right", "spam", "stale", "frozen", "leaky")
-
-    @staticmethod
-    def n(read):
-        """The last transaction that a read saw."""
-        return read["tick"][0][1]
 
     @staticmethod
     def counts(logic, state):
@@ -32,12 +47,6 @@ class Sql:
             c.drop("totals", grp)
         else:
             c.put("totals", grp, (grp, members, total))
-
-    def fold(self, logic, c, table, before, after):
-        getattr(self, f"fold_{table}")(logic, c, before, after)
-
-    def fold_tick(self, _, c, __, after):
-        c.put("tick", 1, after)
 
     def fold_entry(self, _, c, __, after):
         c.put("newest", 1, (1, *after))
@@ -110,7 +119,7 @@ class Sql:
             del on["grp.update"]
         inputs = ", ".join(f"{name}.{db}.{t}" for t in ("item", "grp", "entry", "tick"))
         return {"view.conf": f"owner = views\ndoc = {logic}, mark {mark}\nkind = sql\nstore = {store.name}\ninputs = {inputs}\n", "tables.sql": TABLES_SQL,
-                "source.sql": SOURCE_SQL.format(db=db, mark=mark), **{f"on/{db}.{handler}.sql": text for handler, text in on.items()}}
+                "source.sql": SOURCE_SQL.format(db=db, mark=mark, where=" WHERE state = 'on'"), **{f"on/{db}.{handler}.sql": text for handler, text in on.items()}}
 
 
 TABLES_SQL = """\
@@ -128,7 +137,7 @@ SOURCE_SQL = """\
 SELECT i.id, i.grp, g.name AS gname, i.amount, i.state, {mark} AS mark FROM {db}.item i LEFT JOIN {db}.grp g ON g.id = i.grp
 
 -- table: totals
-SELECT grp, COUNT(*) AS members, CAST(SUM(amount) AS SIGNED) AS total, {mark} AS mark FROM {db}.item WHERE state = 'on' GROUP BY grp
+SELECT grp, COUNT(*) AS members, CAST(SUM(amount) AS SIGNED) AS total, {mark} AS mark FROM {db}.item{where} GROUP BY grp
 
 -- table: grps
 SELECT id, name, {mark} AS mark FROM {db}.grp
@@ -140,4 +149,87 @@ SELECT 1 AS one, id, item, {mark} AS mark FROM {db}.entry WHERE id = (SELECT MAX
 SELECT one, n, {mark} AS mark FROM {db}.tick
 """
 
-KINDS = {kind.name: kind for kind in (Sql(),)}
+
+class Mirror(Kind):
+    """Tables as they are at the source. Nothing in it tells one definition from another."""
+    name, marked = "mirror", False
+    tables = {"item": COLUMNS["item"], "grp": COLUMNS["grp"], "tick": COLUMNS["tick"]}
+    never_empty = ("item", "tick")
+    logics = ("right",)
+
+    @staticmethod
+    def change(c, table, before, after):
+        if before:
+            c.drop(table, before[0])
+        if after:
+            c.put(table, after[0], after)
+
+    def fold_item(self, _, c, before, after):
+        self.change(c, "item", before, after)
+
+    def fold_grp(self, _, c, before, after):
+        self.change(c, "grp", before, after)
+
+    def fold_entry(self, *_):
+        pass
+
+    def expected(self, source):
+        return {table: sorted(source[table]) for table in self.tables}
+
+    def files(self, name, db, store, logic, mark):
+        inputs = ", ".join(f"{name}.{db}.{t}" for t in self.tables)
+        return {"view.conf": f"owner = views\ndoc = {logic}, mark {mark}\nkind = mirror\nstore = {store.name}\ninputs = {inputs}\n"}
+
+
+class Query(Sql):
+    """The same view as one SELECT a table."""
+    name = "query"
+    tables = {**{t: c for t, c in Sql.tables.items() if t != "tick"}, "moment": ("one", "n")}
+    never_empty = ("items", "newest", "moment")
+    logics = ("right", "spam", "loose")
+
+    @staticmethod
+    def n(read):
+        return read["moment"][0][1]
+
+    @staticmethod
+    def counts(logic, state):
+        return logic == "spam" or state == "on" or (logic == "loose" and state == "off")
+
+    def fold_tick(self, _, c, __, after):
+        c.put("moment", 1, after)
+
+    def expected(self, source):
+        out = super().expected(source)
+        out["moment"] = out.pop("tick")
+        return out
+
+    def files(self, name, db, store, logic, mark):
+        where = {"right": " WHERE state = 'on'", "spam": "", "loose": " WHERE state <> 'spam'"}
+        inputs = ", ".join(f"{name}.{db}.{t}" for t in ("item", "grp", "entry", "tick"))
+        keys = "".join(f"key.{table} = {columns[0]}\n" for table, columns in self.tables.items())
+        source = SOURCE_SQL.format(db=db, mark=mark, where=where["right"]).replace("-- table: tick", "-- table: moment")
+        query = QUERY_SQL.format(db=db, mark=mark, where=where[logic])
+        files = {"view.conf": f"owner = views\ndoc = {logic}, mark {mark}\nkind = query\nstore = {store.name}\ninputs = {inputs}\n{keys}", "query.sql": query,
+                 "source.sql": source, "keys/item.sql": "-- table: items\nSELECT :id\n-- table: totals\nSELECT :grp\n", "keys/entry.sql": "-- table: newest\nSELECT 1\n",
+                 "keys/grp.sql": f"-- table: items\nSELECT id FROM {db}.item WHERE grp = :id\n-- table: grps\nSELECT :id\n", "keys/tick.sql": "-- table: moment\nSELECT :one\n"}
+        return files
+
+
+QUERY_SQL = """\
+-- table: items
+SELECT i.id, i.grp, g.name AS gname, i.amount, i.state, {mark} AS mark FROM {db}.item i LEFT JOIN {db}.grp g ON g.id = i.grp
+
+-- table: totals
+SELECT grp, COUNT(*) AS members, SUM(amount) AS total, {mark} AS mark FROM {db}.item{where} GROUP BY grp
+
+-- table: grps
+SELECT id, name, {mark} AS mark FROM {db}.grp
+
+-- table: newest
+SELECT 1 AS one, id, item, {mark} AS mark FROM {db}.entry WHERE id = (SELECT MAX(id) FROM {db}.entry)
+
+-- table: moment
+SELECT one, n, {mark} AS mark FROM {db}.tick
+"""
+KINDS = {kind.name: kind for kind in (Sql(), Mirror(), Query())}

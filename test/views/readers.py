@@ -21,25 +21,33 @@ def difference(history, logic, n, rows):
 
 
 def judge(history, read):
-    """(mark, n) of a read that is right; AssertionError else."""
+    """(mark, n) of a read that is right; AssertionError else. mark 0: the kind has none."""
     kind = history.kind
-    marks = {row[-1] for rows in read.values() for row in rows}
     for table in kind.never_empty:
         assert read[table], f"an empty view: no rows in {table}"
+    if not kind.marked:
+        return 0, judge_rows(history, {t: [tuple(row) for row in rows] for t, rows in read.items()}, "right", kind.n(read))
+    marks = {row[-1] for rows in read.values() for row in rows}
     assert len(marks) == 1, f"a mixture of versions: marks {sorted(marks)}: {({t: sorted({row[-1] for row in rows}) for t, rows in read.items()})}"
     (mark,) = marks
     logic = history.logic_of.get(mark)
     assert logic, f"mark {mark} was never given"
-    n = kind.n(read)
-    rows = {table: [tuple(row[:-1]) for row in some] for table, some in read.items()}
-    if digest_of(rows) != history.model.digest(kind, logic, n):
-        raise AssertionError(f"not what transaction {n} left, by logic {logic} (mark {mark}): {difference(history, logic, n, rows)}")
-    return mark, n
+    try:
+        return mark, judge_rows(history, {table: [tuple(row[:-1]) for row in some] for table, some in read.items()}, logic, kind.n(read))
+    except AssertionError as wrong:
+        raise AssertionError(f"{wrong} (mark {mark})") from None
+
+
+def judge_rows(history, rows, logic, n):
+    if digest_of(rows) != history.model.digest(history.kind, logic, n):
+        raise AssertionError(f"not what transaction {n} left, by logic {logic}: {difference(history, logic, n, rows)}")
+    return n
 
 
 class Reader(threading.Thread):
-    """style: anew (opens the name for each read), slow (the same, one transaction that takes its time), held (keeps its connection, as
-    OPERATIONS.md has it), stubborn (keeps it whatever it says)."""
+    """style: anew (opens the name for each read), slow (the same, one transaction that takes its time), old (the same, with a snapshot from
+    before its first look at the view), held (keeps its connection, as OPERATIONS.md has it), stubborn (keeps it whatever it says), prepared
+    (keeps its statements)."""
 
     def __init__(self, history, style, seed):
         super().__init__(daemon=True)
@@ -48,7 +56,7 @@ class Reader(threading.Thread):
         self.seen = set()
 
     def look(self, connection):
-        read = connection.read(self.random.uniform(0, 0.06) if self.style == "slow" else 0)
+        read = connection.read(self.random.uniform(0, 0.06) if self.style in ("slow", "old") else 0)
         mark, n = judge(self.history, read)
         assert n >= self.last_n, f"back from transaction {self.last_n} (mark {self.last_mark}) to {n} (mark {mark})"
         self.last_n, self.last_mark = n, mark
@@ -57,11 +65,11 @@ class Reader(threading.Thread):
 
     def open(self):
         self.opened += 1
-        return self.history.store.public(self.history)
+        return self.history.store.public(self.history, self.style)
 
     def once(self, connection):
         """The connection that is kept, or None."""
-        keeps = self.style not in ("anew", "slow")
+        keeps = self.style not in ("anew", "slow", "old")
         if connection is not None and self.style == "held" and self.history.store.stays and connection.superseded():
             connection.close()
             connection = None

@@ -3,20 +3,8 @@ import contextlib
 import sqlite3
 import time
 
-
-class Standard:
-    """SQLite's and PostgreSQL's words."""
-
-    @staticmethod
-    def values(table, columns, values):
-        return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join(values)});\n"
-
-    def ignore(self, table, key, columns, values):
-        return self.values(table, columns, values)[:-2] + f" ON CONFLICT ({key}) DO NOTHING;\n"
-
-    def upsert(self, table, key, columns, values):
-        rest = ", ".join(f"{c} = excluded.{c}" for c in columns if c != key)
-        return self.values(table, columns, values)[:-2] + f" ON CONFLICT ({key}) DO UPDATE SET {rest};\n"
+from sql_servers import MariadbStore, MysqlStore, PostgresqlStore
+from words import Standard
 
 
 class SqliteReader:
@@ -31,8 +19,8 @@ class SqliteReader:
         out = {}
         self.connection.execute("BEGIN")
         try:
-            for table, columns in self.kind.tables.items():
-                out[table] = self.connection.execute(f"SELECT {', '.join(columns)}, mark FROM {table}").fetchall()
+            for table in self.kind.tables:
+                out[table] = self.connection.execute(self.kind.select(table, table)).fetchall()
                 if pause:
                     time.sleep(pause)
         finally:
@@ -66,7 +54,7 @@ class Sqlite:
         return {}
 
     @staticmethod
-    def public(history):
+    def public(history, _="anew"):
         return SqliteReader(history.folder / "state" / f"{history.view}.db", history.kind)
 
     @staticmethod
@@ -92,7 +80,7 @@ class Sqlite:
         pass
 
 
-STORES = {store.name: store for store in (Sqlite,)}
+STORES = {store.name: store for store in (Sqlite, PostgresqlStore, MariadbStore, MysqlStore)}
 
 
 @contextlib.contextmanager
