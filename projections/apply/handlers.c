@@ -182,6 +182,12 @@ static int apply_truncate(struct handlers *h, struct plan *plan, struct err *e)
 		h->counts.ignored++;
 		return 0;
 	}
+	if (h->options.truncate != NULL) {
+		int rc = h->options.truncate(h->options.context, plan->topic, seq, e);
+
+		if (rc <= 0)
+			return rc;
+	}
 	h->counts.applied++;
 	return handlers_execute(a, h->options.target, e);
 }

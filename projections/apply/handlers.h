@@ -29,11 +29,16 @@ typedef int (*handlers_schema_fn)(void *context, int32_t schema_id, const char *
 typedef int (*handlers_parked_fn)(void *context, struct slice reference, int64_t seq,
 				  struct buf *ret_value, struct err *e);
 
+/* A table was emptied at `seq`, and its handler comes next. 1: run it; 0: it has been run already
+ * (by another member, order = partition), pass over; -1. */
+typedef int (*handlers_truncate_fn)(void *context, size_t topic, int64_t seq, struct err *e);
+
 struct handlers_options {
 	const struct view *view; /* must outlive the handlers */
 	struct target *target;   /* statements live in it: free the handlers first */
 	handlers_schema_fn schema;
 	handlers_parked_fn parked; /* NULL: a stand-in is ERR_DATA */
+	handlers_truncate_fn truncate; /* NULL: always run */
 	void *context;
 };
 

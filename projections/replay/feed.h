@@ -20,6 +20,10 @@ struct feed_ops {
 	int64_t (*records)(const void *feed);
 	int64_t (*records_total)(const void *feed);
 	void (*commit_offsets)(void *feed);
+	/* order = partition: options.only was given */
+	void (*share_position)(const void *feed, size_t i, struct intake_position *ret_position);
+	int (*rewind)(void *feed, const struct intake_share *only, struct err *e);
+	int (*wait)(void *feed, int timeout_ms, struct err *e);
 	/* Text of a schema by id; lives as long as the context. Thread-safe. */
 	int (*schema)(void *context, int32_t id, const char **ret_text, struct err *e);
 	/* The value (with its wire header) that a stand-in's `parked` refers to. */

@@ -105,6 +105,21 @@ static void commit_offsets(void *feed)
 	intake_commit_offsets(feed);
 }
 
+static void share_position(const void *feed, size_t i, struct intake_position *ret_position)
+{
+	intake_share_position(feed, i, ret_position);
+}
+
+static int rewind_to(void *feed, const struct intake_share *only, struct err *e)
+{
+	return intake_rewind(feed, only, e);
+}
+
+static int wait_for(void *feed, int timeout_ms, struct err *e)
+{
+	return intake_wait(feed, timeout_ms, e);
+}
+
 static int schema(void *context, int32_t id, const char **ret_text, struct err *e)
 {
 	const struct feed_intake *f = context;
@@ -147,6 +162,9 @@ const struct feed_ops feed_intake_ops = {
 	.records = records,
 	.records_total = records_total,
 	.commit_offsets = commit_offsets,
+	.share_position = share_position,
+	.rewind = rewind_to,
+	.wait = wait_for,
 	.schema = schema,
 	.parked = parked,
 };

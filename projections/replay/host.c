@@ -51,7 +51,14 @@ const char *host_name(const struct host *h)
 
 int host_set_http(struct host *h, const char *address, struct err *e)
 {
-	return lease_set_http(h->lease, address, e);
+	int rc;
+
+	pthread_mutex_lock(&h->lock);
+	free(h->http);
+	h->http = xstrdup(address);
+	rc = h->lease != NULL ? lease_set_http(h->lease, address, e) : 0;
+	pthread_mutex_unlock(&h->lock);
+	return rc;
 }
 
 /* ---- versions -------------------------------------------------------------------------------- */
@@ -122,6 +129,10 @@ int host_start_worker(struct host *h, struct version *v, struct err *e)
 		.memory = worker_memory(h, v),
 		.group = group,
 		.parked_max = h->options.settings->project_parked_max,
+		.settings = h->options.settings,
+		.workers = v->view->workers > 0 ? v->view->workers
+						: (int)h->options.settings->project_workers,
+		.leads = !h->follows,
 	};
 	int rc = worker_start(&o, &v->worker, e);
 
@@ -187,7 +198,7 @@ void host_forget_outside(struct host *h)
 		h->outside = 0;
 }
 
-int host_drop_version(struct host *h, int version, struct err *e)
+void host_forget_version(struct host *h, int version)
 {
 	struct version gone = { 0 };
 	struct version *v;
@@ -205,13 +216,18 @@ int host_drop_version(struct host *h, int version, struct err *e)
 	pthread_mutex_unlock(&h->lock);
 	worker_stop(gone.worker);
 	view_free(gone.view);
+}
+
+int host_drop_version(struct host *h, int version, struct err *e)
+{
+	host_forget_version(h, version);
 	FAULT(view_dropping);
 	return h->store->ops->remove(h->store, version, e);
 }
 
 /* ---- opening --------------------------------------------------------------------------------- */
 
-static int stored_view(struct host *h, int version, struct view **ret_view, struct err *e)
+int host_stored_view(struct host *h, int version, struct view **ret_view, struct err *e)
 {
 	char *place = xasprintf("%s (version %d)", h->name, version);
 	struct view_files files = { 0 };
@@ -256,7 +272,7 @@ static int take_up(struct host *h, struct store_info *info, struct err *e)
 
 	if (info->state == STORE_FAILED)
 		return host_add_version(h, info, NULL, false, e);
-	if (stored_view(h, info->version, &view, e) < 0)
+	if (host_stored_view(h, info->version, &view, e) < 0)
 		return -1;
 	if (info->stale) {
 		log_warning(
@@ -320,7 +336,7 @@ static int resume(struct host *h, struct err *e)
 	return 0;
 }
 
-static int open_versions(struct host *h, struct err *e)
+int host_open_versions(struct host *h, struct err *e)
 {
 	struct store_info *infos = NULL;
 	size_t count = 0;
@@ -367,12 +383,12 @@ int host_open(const struct host_options *options, struct host **ret_host, struct
 	pthread_cond_init(&h->changed, &monotonic);
 	pthread_condattr_destroy(&monotonic);
 	if (check_new(h, e) < 0 ||
-	    lease_take(options->settings->state_dir, h->name, options->wait_ms, &h->lease, e) < 0 ||
-	    store_note(options->settings, h->name, options->store, e) < 0 ||
+	    host_take_lease(h, e) < 0 ||
+	    (!h->follows && store_note(options->settings, h->name, options->store, e) < 0) ||
 	    options->store->open(options->settings, h->name, &h->store, e) < 0 ||
-	    open_versions(h, e) < 0)
+	    (!h->follows && host_open_versions(h, e) < 0))
 		goto fail;
-	if (pthread_create(&h->keeper, NULL, host_keeper, h) != 0) {
+	if (pthread_create(&h->keeper, NULL, h->follows ? host_follower : host_keeper, h) != 0) {
 		err_fatal(e, "can't start a thread");
 		goto fail;
 	}
@@ -413,6 +429,7 @@ void host_close(struct host *h)
 	pthread_mutex_destroy(&h->lock);
 	pthread_cond_destroy(&h->changed);
 	free(h->diff);
+	free(h->http);
 	free(h->name);
 	free(h->dir);
 	free(h);
@@ -523,6 +540,8 @@ static int outside_begin(struct host *h, int version, struct worker **ret_worker
 	struct version *v;
 	int rc = 0;
 
+	if (host_refuse_follower(h, e) < 0)
+		return -1;
 	pthread_mutex_lock(&h->lock);
 	if (version == 0)
 		version = host_live(h);

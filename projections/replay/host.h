@@ -76,6 +76,8 @@ struct host_status {
 int host_open(const struct host_options *options, struct host **ret_host, struct err *e);
 void host_close(struct host *h); /* NULL is fine; ends workers and jobs between two transactions */
 const char *host_name(const struct host *h);
+/* order = partition: another process leads; this one applies its part, refuses jobs and holds. */
+bool host_follows(struct host *h);
 int host_set_http(struct host *h, const char *address, struct err *e);
 void host_status(struct host *h, struct host_status *ret_status);
 /* Owner and input topics, by the live version's definition (or the newest, when none is live). Free

@@ -563,6 +563,8 @@ int host_replay(struct host *h, const struct host_replay_options *options, struc
 	struct view *view;
 	int number = 0, rc;
 
+	if (host_refuse_follower(h, e) < 0)
+		return -1;
 	if (host_read_view(h, &view, e) < 0)
 		return -1;
 	pthread_mutex_lock(&h->lock);
@@ -601,6 +603,8 @@ static int begin_swap(struct host *h, enum host_job job, enum store_state state,
 	const struct version *v;
 	int rc = 0;
 
+	if (host_refuse_follower(h, e) < 0)
+		return -1;
 	pthread_mutex_lock(&h->lock);
 	v = host_find_state(h, state);
 	if (job_runs(h))

@@ -24,14 +24,15 @@ struct version {
 struct host {
 	struct host_options options;
 	char *name, *dir; /* dir: the view's folder */
-	struct lease *lease;
+	struct lease *lease; /* NULL: another process leads, this one follows (host_follow.c) */
+	char *http;
 	struct store *store;
 	pthread_t keeper;
 	bool keeper_runs;
 
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
-	bool stop;
+	bool stop, follows;
 	struct version versions[HOST_VERSIONS_MAX];
 	size_t version_count;
 	enum host_job job;
@@ -73,6 +74,19 @@ int host_read_view(struct host *h, struct view **ret_view, struct err *e);
 int host_next_number(struct host *h); /* under lock */
 /* Stops and removes a version, file and all; not under lock, keeper or open only. */
 int host_drop_version(struct host *h, int version, struct err *e);
+
+/* The same, here only: the version stays in the store. */
+void host_forget_version(struct host *h, int version);
+int host_stored_view(struct host *h, int version, struct view **ret_view, struct err *e);
+/* What a process does that has just got the lease. */
+int host_open_versions(struct host *h, struct err *e);
+
+/* The lease; or, where the view has order = partition and another process has it, nothing: this
+ * process follows then. */
+int host_take_lease(struct host *h, struct err *e);
+/* ERR_CONFIG that says who leads. 0 when this process does. */
+int host_refuse_follower(struct host *h, struct err *e);
+void *host_follower(void *context); /* in place of the keeper, until it leads */
 
 void *host_keeper(void *context);
 bool host_wait_ms(struct host *h, int64_t ms); /* false: stopping */

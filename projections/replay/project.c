@@ -145,7 +145,7 @@ static bool all_failed(const struct project *p, struct err *e)
 void project_say(struct project *p, struct host *h)
 {
 	pthread_mutex_lock(&p->lock);
-	if (p->status != NULL) {
+	if (p->status != NULL && !host_follows(h)) {
 		view_status_write(p->status, h, p->http, STATUS_US, false);
 		view_status_flush(p->status, FLUSH_MS);
 	}
@@ -160,7 +160,8 @@ static void say(struct project *p, bool stopping)
 	for (size_t i = 0; i < p->host_count; i++) {
 		struct host_status *s = xmalloc(sizeof(*s));
 
-		view_status_write(p->status, p->hosts[i], p->http, STATUS_US, stopping);
+		if (!host_follows(p->hosts[i])) /* whoever leads says it */
+			view_status_write(p->status, p->hosts[i], p->http, STATUS_US, stopping);
 		host_status(p->hosts[i], s);
 		live += s->live != 0;
 		free(s);

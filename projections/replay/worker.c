@@ -17,6 +17,7 @@
  * Control is a handful of fields under one mutex with one condition variable for both directions:
  * requesters set what they want and wait for `held`; the thread, when held, waits for a change.
  * Nobody takes the mutex for longer than a copy of the status. */
+#include "projections/replay/share_worker.h"
 #include "projections/replay/worker_priv.h"
 
 #include "core/base/clock.h"
@@ -106,7 +107,7 @@ static bool is_caught_up(const struct worker *w, const struct intake_end *end, i
 }
 
 /* With the lock held. What doesn't fit is left out, with dots. */
-static void name_reconciling(struct worker_status *s, const struct intake_reconciling *tables,
+void worker_name_reconciling(struct worker_status *s, const struct intake_reconciling *tables,
 			     size_t count)
 {
 	char since[CLOCK_TEXT_SIZE];
@@ -167,7 +168,7 @@ static void publish_status(struct worker *w, bool committed)
 	w->status.slowest = slowest;
 	w->status.caught_up = is_caught_up(w, &end, p->seq);
 	w->status.copying = copying != NULL && copying[0] != NULL;
-	name_reconciling(&w->status, reconciling, reconciling_count);
+	worker_name_reconciling(&w->status, reconciling, reconciling_count);
 	w->status.ignored = counts.ignored;
 	w->status.inexact = counts.inexact;
 	update_rate(w, clock_monotonic_us(), w->status.records);
@@ -176,6 +177,10 @@ static void publish_status(struct worker *w, bool committed)
 
 void worker_status(struct worker *w, struct worker_status *ret_status)
 {
+	if (w->shared != NULL) {
+		share_worker_status(w->shared, ret_status);
+		return;
+	}
 	pthread_mutex_lock(&w->lock);
 	*ret_status = w->status;
 	pthread_mutex_unlock(&w->lock);

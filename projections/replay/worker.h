@@ -53,6 +53,12 @@ struct worker_options {
 	/* Records that may be parked, once the version is built; 0: the first that can't be applied
 	 * stops the worker. */
 	int64_t parked_max;
+	/* order = partition: several members, the brokers assign (share_worker.h). NULL: one
+	 * worker, in the source's order. */
+	const struct settings *settings;
+	int workers; /* members of this process */
+	bool leads;  /* this process holds the lease; else others lead, and hold, advance and
+			finish_build are not called */
 };
 
 struct worker_status {

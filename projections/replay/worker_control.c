@@ -1,8 +1,12 @@
 /* worker_control.c - what other threads ask of a worker: begin, hold, advance, release, finish,
  * stop.
  *
+ * A view with order = partition has several members instead of one thread (share_worker.h): then
+ * all calls go there.
+ *
  * Requesters set what they want under the worker's mutex, wake its thread and wait for `held`; they
  * never touch what is the thread's own. */
+#include "projections/replay/share_worker.h"
 #include "projections/replay/worker_priv.h"
 
 #include "core/base/clock.h"
@@ -12,8 +16,28 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+static int start_shared(const struct worker_options *options, struct worker **ret_worker,
+			struct err *e)
+{
+	struct worker *w;
+
+	if (options->until != NULL)
+		return err_config(e, "order = partition: the members of a view don't pass through "
+				     "the states that the source had, so there is none to stop at");
+	w = xcalloc(1, sizeof(*w));
+	if (share_worker_start(options, &w->shared, e) < 0) {
+		free(w);
+		return -1;
+	}
+	*ret_worker = w;
+	return 0;
+}
+
 int worker_start(const struct worker_options *options, struct worker **ret_worker, struct err *e)
 {
+	if (options->view->order == VIEW_ORDER_PARTITION)
+		return start_shared(options, ret_worker, e);
+
 	struct worker *w = xcalloc(1, sizeof(*w));
 	struct store_snapshot *snapshot;
 	struct store_info info;
@@ -51,6 +75,10 @@ int worker_start(const struct worker_options *options, struct worker **ret_worke
 
 void worker_ask_stop(struct worker *w)
 {
+	if (w->shared != NULL) {
+		share_worker_ask_stop(w->shared);
+		return;
+	}
 	pthread_mutex_lock(&w->lock);
 	w->stop = true;
 	pthread_cond_broadcast(&w->changed);
@@ -61,6 +89,11 @@ void worker_stop(struct worker *w)
 {
 	if (w == NULL)
 		return;
+	if (w->shared != NULL) {
+		share_worker_stop(w->shared);
+		free(w);
+		return;
+	}
 	worker_ask_stop(w);
 	pthread_join(w->thread, NULL);
 	pthread_mutex_destroy(&w->lock);
@@ -114,6 +147,8 @@ int worker_hold(struct worker *w, int64_t timeout_ms, int64_t limit_ms, struct e
 {
 	int rc;
 
+	if (w->shared != NULL)
+		return share_worker_hold(w->shared, timeout_ms, limit_ms, e);
 	pthread_mutex_lock(&w->lock);
 	if (w->want_hold) {
 		rc = err_retry(e, "version %d is held already", w->options.version);
@@ -153,6 +188,8 @@ int worker_advance_seq(struct worker *w, int64_t seq, int64_t timeout_ms, struct
 {
 	int rc;
 
+	if (w->shared != NULL)
+		return share_worker_advance_seq(w->shared, seq, timeout_ms, e);
 	pthread_mutex_lock(&w->lock);
 	w->target_seq = seq;
 	rc = advance(w, TARGET_SEQ, timeout_ms, e);
@@ -165,6 +202,8 @@ int worker_advance_gtid(struct worker *w, const char *gtid_set, int64_t timeout_
 	struct gtid_set set = GTID_SET_INIT;
 	int rc;
 
+	if (w->shared != NULL)
+		return share_worker_advance_gtid(w->shared, gtid_set, timeout_ms, e);
 	if (gtid_set_parse(slice_str(gtid_set), &set, e) < 0)
 		return -1;
 	pthread_mutex_lock(&w->lock);
@@ -177,6 +216,10 @@ int worker_advance_gtid(struct worker *w, const char *gtid_set, int64_t timeout_
 
 void worker_release(struct worker *w)
 {
+	if (w->shared != NULL) {
+		share_worker_release(w->shared);
+		return;
+	}
 	pthread_mutex_lock(&w->lock);
 	if (w->want_hold)
 		worker_let_go(w, false);
@@ -187,6 +230,8 @@ bool worker_is_held(struct worker *w)
 {
 	bool held;
 
+	if (w->shared != NULL)
+		return share_worker_is_held(w->shared);
 	pthread_mutex_lock(&w->lock);
 	held = w->held;
 	pthread_mutex_unlock(&w->lock);
@@ -197,6 +242,8 @@ char *worker_gtid_set(struct worker *w)
 {
 	char *text;
 
+	if (w->shared != NULL)
+		return share_worker_gtid_set(w->shared);
 	pthread_mutex_lock(&w->lock);
 	text = w->marked_gtid != NULL ? xstrdup(w->marked_gtid) : NULL;
 	pthread_mutex_unlock(&w->lock);
@@ -207,6 +254,8 @@ int worker_finish_build(struct worker *w, struct err *e)
 {
 	int rc;
 
+	if (w->shared != NULL)
+		return share_worker_finish_build(w->shared, e);
 	pthread_mutex_lock(&w->lock);
 	w->want_finish = true;
 	pthread_cond_broadcast(&w->changed);
@@ -232,6 +281,8 @@ int worker_parked_act(struct worker *w, const struct worker_parked_ask *ask, int
 	int64_t until = clock_monotonic_us() + ACT_TIMEOUT_US;
 	int rc = 0;
 
+	if (w->shared != NULL)
+		return err_config(e, "order = partition: such a view parks no records");
 	pthread_mutex_lock(&w->lock);
 	if (w->want_act)
 		rc = err_retry(e, "version %d: others are tried again", w->options.version);

@@ -25,6 +25,7 @@ struct worker_pace {
 enum target_kind { TARGET_NONE, TARGET_SEQ, TARGET_GTID };
 
 struct worker {
+	struct share_worker *shared; /* order = partition: it does it all, the rest is unused */
 	struct worker_options options;
 	char *group, area[128];
 	pthread_t thread;
@@ -94,6 +95,9 @@ int64_t worker_pace_cpu_us(void);                  /* of the calling thread */
 void worker_pace(struct worker *w);
 /* Under lock: no longer held, and nobody wants it to be; `lost`: not because its owner said so. */
 void worker_let_go(struct worker *w, bool lost);
+/* What a status says of tables that are being reconciled. */
+void worker_name_reconciling(struct worker_status *s, const struct intake_reconciling *tables,
+			     size_t count);
 void worker_wait_until(struct worker *w, int64_t monotonic_us); /* under lock */
 
 #endif

@@ -1,4 +1,4 @@
-/* history.h - random histories of source transactions, as capture would write them: for tests of the
+/* history.h - random histories of source transactions, as capture would write them, for merge tests
  * merge.
  *
  * Source transactions over two wanted topics and one that nobody reads, several records with one

@@ -237,7 +237,8 @@ static bool run_broken(const struct history *h, const char *place, struct err *e
 			break;
 	}
 	for (size_t i = 0; !failed && i < PARTS; i++) {
-		char *waits = xasprintf("%s-%zu-", history_topics[i / PARTITIONS].name, i % PARTITIONS);
+		char *waits = xasprintf("%s-%zu-", history_topics[i / PARTITIONS].name,
+					i % PARTITIONS);
 
 		failed = merge_waits_for(f.m, i);
 		if (failed)
@@ -271,7 +272,8 @@ static size_t some_record(const struct history *h, bool followed)
 
 static char *place_of(const struct record *r)
 {
-	return xasprintf("%s-%zu-", history_topics[r->part / PARTITIONS].name, r->part % PARTITIONS);
+	return xasprintf("%s-%zu-", history_topics[r->part / PARTITIONS].name,
+			 r->part % PARTITIONS);
 }
 
 START_TEST(test_intake_missing_record)
