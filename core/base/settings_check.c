@@ -165,9 +165,22 @@ static void check_listen(const struct settings *s, struct mistakes *m)
 			s->http_listen);
 }
 
+static void check_tls(const struct settings *s, const char *section, const char *tls,
+		      const char *tls_ca, struct mistakes *m)
+{
+	static const char *const words[] = { "off", "on", "verify" };
+	char hint[60];
+
+	check_word(s, section, "tls", tls, words, 3, m);
+	if (strcmp(tls, "verify") != 0 || tls_ca[0] != '\0')
+		return;
+	snprintf(hint, sizeof(hint), "Set %s.tls_ca.", section);
+	mistake_add(m, origin_of(s, section, "tls"), hint,
+		    "%s.tls: verify needs certificates to trust", section);
+}
+
 void setting_meanings_check(const struct settings *s, struct mistakes *m)
 {
-	static const char *const tls[] = { "off", "on", "verify" };
 	static const char *const losts[] = { "stop", "reconcile" };
 	static const char *const levels[] = { "debug", "info", "warning", "error" };
 	static const char *const cascades[] = { "reconcile", "refuse", "warn" };
@@ -187,10 +200,9 @@ void setting_meanings_check(const struct settings *s, struct mistakes *m)
 	check_word(s, "capture", "delivery", s->capture_delivery, deliveries, 2, m);
 	check_hosts(s, m);
 	check_word(s, "source", "lost", s->source_lost, losts, 2, m);
-	check_word(s, "source", "tls", s->source_tls, tls, 3, m);
-	if (strcmp(s->source_tls, "verify") == 0 && s->source_tls_ca[0] == '\0')
-		mistake_add(m, origin_of(s, "source", "tls"), "Set source.tls_ca.",
-			    "source.tls: verify needs certificates to trust");
+	check_tls(s, "source", s->source_tls, s->source_tls_ca, m);
+	check_tls(s, "mariadb", s->mariadb_tls, s->mariadb_tls_ca, m);
+	check_tls(s, "mysql", s->mysql_tls, s->mysql_tls_ca, m);
 	check_word(s, "log", "level", s->log_level, levels, 4, m);
 	check_word(s, "log", "format", s->log_format, formats, 2, m);
 }

@@ -37,28 +37,28 @@ static unsigned seconds(int64_t ms)
 	return (unsigned)((ms + 999) / 1000);
 }
 
-static void set_tls(MYSQL *mysql, const struct settings *settings)
+static void set_tls(MYSQL *mysql, const struct db_login *login)
 {
-	my_bool on = strcmp(settings->source_tls, "off") != 0;
-	my_bool verify = strcmp(settings->source_tls, "verify") == 0;
+	my_bool on = strcmp(login->tls, "off") != 0;
+	my_bool verify = strcmp(login->tls, "verify") == 0;
 
 	mysql_options(mysql, MYSQL_OPT_SSL_ENFORCE, &on);
 	mysql_options(mysql, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &verify);
 	if (verify)
-		mysql_options(mysql, MYSQL_OPT_SSL_CA, settings->source_tls_ca);
+		mysql_options(mysql, MYSQL_OPT_SSL_CA, login->tls_ca);
 }
 
-static void set_options(MYSQL *mysql, const struct settings *settings)
+static void set_options(MYSQL *mysql, const struct db_login *login)
 {
-	unsigned connect_s = seconds(settings->source_connect_timeout_ms);
-	unsigned read_s = seconds(settings->source_read_timeout_ms), write_s = WRITE_TIMEOUT_S;
+	unsigned connect_s = seconds(login->connect_ms);
+	unsigned read_s = seconds(login->read_ms), write_s = WRITE_TIMEOUT_S;
 
 	mysql_options(mysql, MYSQL_OPT_CONNECT_TIMEOUT, &connect_s);
 	mysql_options(mysql, MYSQL_OPT_READ_TIMEOUT, &read_s);
 	mysql_options(mysql, MYSQL_OPT_WRITE_TIMEOUT, &write_s);
 	mysql_options(mysql, MYSQL_SET_CHARSET_NAME, "utf8mb4");
 	mysql_options(mysql, MYSQL_READ_DEFAULT_GROUP, NULL);
-	set_tls(mysql, settings);
+	set_tls(mysql, login);
 	mysql_options4(mysql, MYSQL_OPT_CONNECT_ATTR_ADD, "program_name", "millrace");
 }
 
@@ -76,35 +76,62 @@ static int set_up_session(struct db *db, enum db_text text, struct err *e)
 	return text == DB_TEXT_BINARY ? db_run(db, "SET character_set_results = NULL", e) : 0;
 }
 
-static int open_server(const struct settings *settings, const char *server, enum db_text text,
-		       struct db **ret_db, struct err *e)
+int db_connect(const struct db_login *login, struct db **ret_db, struct err *e)
 {
-	struct db *db;
-	struct address address;
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	bool local = login->socket != NULL && login->socket[0] != '\0';
+	struct db *db = xcalloc(1, sizeof(*db));
 
-	if (address_read_default(server, (uint16_t)settings->source_port, &address, e) < 0)
-		return -1;
-	db = xcalloc(1, sizeof(*db));
-	db->host = xstrdup(address.host);
-	db->user = xstrdup(settings->source_user);
-	db->where = xasprintf("%s:%u", db->host, (unsigned)address.port);
+	pthread_once(&once, start_library);
+	db->host = xstrdup(login->host);
+	db->user = xstrdup(login->user);
+	db->role = xstrdup(login->role);
+	db->grants = login->grants != NULL ? xstrdup(login->grants) : NULL;
+	db->where = local ? xstrdup(login->socket)
+			  : xasprintf("%s:%u", db->host, (unsigned)login->port);
 	db->mysql = mysql_init(NULL);
 	if (db->mysql == NULL)
 		abort(); /* it only allocates */
-	set_options(db->mysql, settings);
-	if (mysql_real_connect(db->mysql, db->host, db->user, settings->source_password, NULL,
-			       address.port, NULL, 0) == NULL) {
+	set_options(db->mysql, login);
+	if (mysql_real_connect(db->mysql, local ? "localhost" : db->host, db->user,
+			       login->password, NULL, local ? 0 : login->port,
+			       local ? login->socket : NULL,
+			       login->grants != NULL ? CLIENT_FOUND_ROWS : 0) == NULL) {
 		db_failed(db, "connect to", e);
-		goto failed;
+		db_close(db);
+		return -1;
 	}
 	db->socket = mysql_get_socket(db->mysql);
-	if (set_up_session(db, text, e) < 0)
-		goto failed;
 	*ret_db = db;
 	return 0;
-failed:
-	db_close(db);
-	return -1;
+}
+
+int db_open_source(const struct settings *settings, size_t i, enum db_text text,
+		   struct db **ret_db, struct err *e)
+{
+	struct db_login login = { .role = "source",
+				  .user = settings->source_user,
+				  .password = settings->source_password,
+				  .tls = settings->source_tls,
+				  .tls_ca = settings->source_tls_ca,
+				  .connect_ms = settings->source_connect_timeout_ms,
+				  .read_ms = settings->source_read_timeout_ms };
+	struct address address;
+	struct db *db;
+
+	if (address_read_default(settings->source_hosts.items[i], (uint16_t)settings->source_port,
+				 &address, e) < 0)
+		return -1;
+	login.host = address.host;
+	login.port = address.port;
+	if (db_connect(&login, &db, e) < 0)
+		return -1;
+	if (set_up_session(db, text, e) < 0) {
+		db_close(db);
+		return -1;
+	}
+	*ret_db = db;
+	return 0;
 }
 
 /* What one server of several said: of all, the kind that may heal counts. */
@@ -118,16 +145,14 @@ static void add_failure(const struct err *one, struct err *all, struct buf *text
 
 int db_open(const struct settings *settings, enum db_text text, struct db **ret_db, struct err *e)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	const struct text_list *servers = &settings->source_hosts;
 	struct err all = ERR_INIT;
 	struct buf said = BUF_INIT;
 
-	pthread_once(&once, start_library);
 	for (size_t i = 0; i < servers->count; i++) {
 		struct err one = ERR_INIT;
 
-		if (open_server(settings, servers->items[i], text, ret_db, &one) == 0) {
+		if (db_open_source(settings, i, text, ret_db, &one) == 0) {
 			buf_done(&said);
 			return 0;
 		}
@@ -154,6 +179,8 @@ void db_close(struct db *db)
 	free(db->host);
 	free(db->user);
 	free(db->where);
+	free(db->role);
+	free(db->grants);
 	free(db);
 }
 
@@ -349,7 +376,7 @@ unsigned db_server_number(const struct db *db)
 	return (unsigned)mysql_get_server_version(db->mysql);
 }
 
-/* sql_mode is '' in every session, so backslash escapes are on. */
+/* No session has NO_BACKSLASH_ESCAPES in its sql_mode, so backslash escapes are on. */
 void db_quote(struct slice text, struct buf *sql)
 {
 	buf_add_u8(sql, '\'');

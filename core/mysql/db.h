@@ -17,12 +17,27 @@
 struct db;
 struct db_result;
 
+/* Where a connection goes, and as whom. Texts are copied. */
+struct db_login {
+	const char *role;   /* section of the settings: "source", "mariadb", "mysql" */
+	const char *host;   /* ignored where there is a socket */
+	const char *socket; /* path; "" or NULL: none */
+	uint16_t port;
+	const char *user, *password;
+	const char *tls, *tls_ca; /* off, on, verify */
+	int64_t connect_ms, read_ms;
+	const char *grants; /* of a session that writes: what to type where a right is missing */
+};
+
 /* character_set_results: utf8mb4, or each column's own */
 enum db_text { DB_TEXT_UTF8, DB_TEXT_BINARY };
 
 /* Connects to the first server of source.host that lets it; ERR_RETRY when one of them may later.
  */
 int db_open(const struct settings *settings, enum db_text text, struct db **ret_db, struct err *e);
+/* The same on the server `i` of source.host. */
+int db_open_source(const struct settings *settings, size_t i, enum db_text text,
+		   struct db **ret_db, struct err *e);
 const char *db_where(const struct db *db); /* host:port */
 void db_close(struct db *db);
 /* Runs a statement without a result (or drops the result). */

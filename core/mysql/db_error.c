@@ -192,6 +192,8 @@ int db_failed(const struct db *db, const char *doing, struct err *e)
 {
 	const char *text = mysql_error(db->mysql);
 
+	if (db->grants != NULL)
+		return db_store_failed(db, doing, e);
 	return db_error_sort(db, mysql_errno(db->mysql), text[0] != '\0' ? text : "no reason given",
 			     doing, e);
 }

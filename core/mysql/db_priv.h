@@ -11,13 +11,26 @@ struct db {
 	MYSQL *mysql;
 	int socket;
 	char *host, *user, *where; /* where: host:port */
+	char *role, *grants;       /* of db_login; grants NULL: a session that only reads */
 	bool result_open;
+	size_t answers; /* of statements that were sent: taken so far */
 };
+
+/* Connects; the session is not set up. */
+int db_connect(const struct db_login *login, struct db **ret_db, struct err *e);
+/* db_failed() of a session that writes: no message holds values. */
+int db_store_failed(const struct db *db, const char *doing, struct err *e);
+int db_error_sort_store(const struct db *db, unsigned number, const char *state, const char *text,
+			const char *doing, struct err *e);
 
 /* Fills *e from the connection's last error. `doing`: "query", "connect to", ... Returns -1. */
 int db_failed(const struct db *db, const char *doing, struct err *e);
 /* The sorting itself, from number and text. */
 int db_error_sort(const struct db *db, unsigned number, const char *text, const char *doing,
 		  struct err *e);
+
+/* Of a statement that was only prepared. */
+int db_store_try_failed(const struct db *db, unsigned number, const char *state, const char *text,
+			struct err *e);
 
 #endif
