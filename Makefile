@@ -201,7 +201,7 @@ install: all ## install under DESTDIR and PREFIX (default /usr/local)
 		install -D -m 644 $(B)/$$f '$(DESTDIR)$(PREFIX)/lib/systemd/system/'$$f; done
 
 clean: ## remove what was compiled (what scripts/setup fetched stays)
-	@[ ! -d build ] || find build -mindepth 1 -maxdepth 1 ! -name kafka ! -name servers ! -name venv ! -name 'setup.*' -exec rm -rf {} +
+	@[ ! -d build ] || find build -mindepth 1 -maxdepth 1 ! -name kafka ! -name dynamodb ! -name servers ! -name venv ! -name 'setup.*' -exec rm -rf {} +
 
 # ---- rules -------------------------------------------------------------------------------------------------
 # A file that changes only when its content does: what depends on it is rebuilt when flags or file lists change.

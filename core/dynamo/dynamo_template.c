@@ -197,6 +197,86 @@ static int whole_key(const struct reader *r, const struct dynamo_operation *op)
 	return 0;
 }
 
+/* ---- conditions ------------------------------------------------------------------------------ */
+
+static int read_constant(const struct reader *r, const json_t *value, struct value *ret)
+{
+	if (json_is_string(value))
+		*ret = (struct value){ .kind = VALUE_TEXT,
+				       .bytes = slice_str(xstrdup(json_string_value(value))) };
+	else if (json_is_integer(value))
+		*ret = (struct value){ .kind = VALUE_INT, .i = json_integer_value(value) };
+	else if (json_is_real(value))
+		*ret = (struct value){ .kind = VALUE_DOUBLE, .d = json_real_value(value) };
+	else if (json_is_null(value))
+		*ret = (struct value){ .kind = VALUE_NULL };
+	else
+		return wrong(r, "a condition compares with text, numbers or null", "");
+	return 0;
+}
+
+static int read_condition(const struct reader *r, struct dynamo_operation *op, const char *name,
+			  const json_t *value)
+{
+	struct dynamo_condition *c = &op->conditions[op->condition_count];
+	size_t count = json_is_array(value) ? json_array_size(value) : 1;
+
+	if (name[0] != ':' || !is_name(name + 1)) {
+		wrong(r, "a condition on ", name);
+		return err_hint(r->e, "Conditions are on the record's fields, \":name\"; what is "
+				      "stored can't be asked.");
+	}
+	c->parameter = add_parameter(r->t, name + 1);
+	c->values = xcalloc(count + 1, sizeof(*c->values));
+	op->condition_count++;
+	for (; c->count < count; c->count++) {
+		if (read_constant(r, json_is_array(value) ? json_array_get(value, c->count) : value,
+				  &c->values[c->count]) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int read_conditions(const struct reader *r, const json_t *operation,
+			   struct dynamo_operation *op)
+{
+	const json_t *when = json_object_get(operation, "when"),
+		     *unless = json_object_get(operation, "unless");
+	const json_t *object = when != NULL ? when : unless;
+	const char *name;
+	json_t *value;
+
+	if (object == NULL)
+		return 0;
+	if ((when != NULL && unless != NULL) || !json_is_object(object))
+		return wrong(r, "write either \"when\" or \"unless\": { \":name\": ... }", "");
+	op->unless = when == NULL;
+	op->conditions = xcalloc(json_object_size(object) + 1, sizeof(*op->conditions));
+	json_object_foreach((json_t *)(uintptr_t)object, name, value)
+	{
+		if (read_condition(r, op, name, value) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+bool dynamo_applies(const struct dynamo_operation *op, const struct value *const *values)
+{
+	bool all = true;
+
+	for (size_t i = 0; i < op->condition_count && all; i++) {
+		const struct dynamo_condition *c = &op->conditions[i];
+		const struct value *v = values[c->parameter];
+		bool any = false;
+
+		for (size_t k = 0; k < c->count && !any; k++)
+			any = v->kind == VALUE_ABSENT ? c->values[k].kind == VALUE_NULL
+						      : value_equal(v, &c->values[k]);
+		all = any;
+	}
+	return op->condition_count == 0 || all != op->unless;
+}
+
 /* ---- operations ------------------------------------------------------------------------------ */
 
 static int read_remove(const struct reader *r, struct dynamo_operation *op, const json_t *list)
@@ -272,7 +352,8 @@ static int check_words(const struct reader *r, const json_t *operation, enum dyn
 
 	json_object_foreach((json_t *)(uintptr_t)operation, word, value)
 	{
-		bool known = strcmp(word, verbs[kind]) == 0;
+		bool known = strcmp(word, verbs[kind]) == 0 || strcmp(word, "when") == 0 ||
+			     strcmp(word, "unless") == 0;
 
 		for (size_t i = 0; i < 3; i++)
 			known = known ||
@@ -309,7 +390,9 @@ static int read_operation(const struct reader *r, const json_t *operation)
 		return wrong(r, "no table in tables.json: ", json_string_value(named));
 	op->operands = xcalloc(op->table->attribute_count, sizeof(*op->operands));
 	r->t->count++;
-	return check_words(r, operation, op->kind) < 0 ? -1 : read_parts(r, operation, op);
+	return check_words(r, operation, op->kind) < 0 || read_conditions(r, operation, op) < 0
+		       ? -1
+		       : read_parts(r, operation, op);
 }
 
 int dynamo_template_read(const char *file, const char *text, const struct dynamo_tables *tables,
@@ -339,19 +422,31 @@ int dynamo_template_read(const char *file, const char *text, const struct dynamo
 	return rc;
 }
 
+static void constant_done(struct value *v)
+{
+	if (v->kind == VALUE_TEXT)
+		free((void *)(uintptr_t)v->bytes.data);
+}
+
+static void operation_done(struct dynamo_operation *op)
+{
+	for (size_t i = 0; i < op->table->attribute_count; i++)
+		constant_done(&op->operands[i].constant);
+	for (size_t i = 0; i < op->condition_count; i++) {
+		for (size_t k = 0; k < op->conditions[i].count; k++)
+			constant_done(&op->conditions[i].values[k]);
+		free(op->conditions[i].values);
+	}
+	free(op->conditions);
+	free(op->operands);
+}
+
 void dynamo_template_free(struct dynamo_template *t)
 {
 	if (t == NULL)
 		return;
-	for (size_t i = 0; i < t->count; i++) {
-		struct dynamo_operation *op = &t->operations[i];
-
-		for (size_t k = 0; k < op->table->attribute_count; k++) {
-			if (op->operands[k].constant.kind == VALUE_TEXT)
-				free((void *)(uintptr_t)op->operands[k].constant.bytes.data);
-		}
-		free(op->operands);
-	}
+	for (size_t i = 0; i < t->count; i++)
+		operation_done(&t->operations[i]);
 	for (size_t i = 0; i < t->parameter_count; i++)
 		free(t->parameters[i]);
 	free(t->parameters);

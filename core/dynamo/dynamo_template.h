@@ -6,6 +6,9 @@
  *     { "delete": "members", "key": { "group_id": ":group_id", "member_id": ":id" } },
  *     { "clear": "members" } ]
  *
+ * Each may have "when" or "unless": conditions on the record alone, { ":status": "active" } or
+ * { ":status": ["active", "new"], ":banned_at": null }; all of them must hold.
+ *
  * One operation may stand without the list. ":name" is a parameter, "::text" the text ":text", any
  * other text or number is itself, null is no value. put replaces the whole item; what it does not
  * name, and what is NULL, the item has not. update changes the named attributes of one item and
@@ -26,8 +29,17 @@ struct dynamo_operand {
 	struct value constant; /* NULL: removes the attribute */
 };
 
+struct dynamo_condition {
+	int parameter;
+	struct value *values; /* one of them */
+	size_t count;
+};
+
 struct dynamo_operation {
 	enum dynamo_kind kind;
+	bool unless; /* the conditions are turned around, as a whole */
+	struct dynamo_condition *conditions;
+	size_t condition_count;
 	const struct dynamo_table *table;
 	struct dynamo_operand *operands; /* one for each attribute of the table */
 };
@@ -42,6 +54,8 @@ struct dynamo_template {
 /* `tables` must outlive the template. ERR_CONFIG: "file: operation N: what". */
 int dynamo_template_read(const char *file, const char *text, const struct dynamo_tables *tables,
 			 struct dynamo_template **ret_template, struct err *e);
+/* Do the operation's conditions hold for the record? values[i] is parameter i's. */
+bool dynamo_applies(const struct dynamo_operation *op, const struct value *const *values);
 void dynamo_template_free(struct dynamo_template *t); /* NULL is fine */
 
 #endif

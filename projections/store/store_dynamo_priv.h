@@ -8,10 +8,11 @@
 
 #include <pthread.h>
 
-#define STORE_DYNAMO_LANES DYNAMO_SLOTS             /* writes in flight while a version is built */
-#define STORE_DYNAMO_ITEMS (DYNAMO_ACTIONS_MAX - 2) /* of one transaction: fence and position too \
-						     */
-#define STORE_DYNAMO_CHUNK (256 * 1024)             /* of what is larger than an item */
+#define STORE_DYNAMO_LANES DYNAMO_SLOTS /* writes in flight while a version is built */
+#define STORE_DYNAMO_ITEMS                                                            \
+	(DYNAMO_ACTIONS_MAX - 2)        /* of one transaction: fence and position too \
+					 */
+#define STORE_DYNAMO_CHUNK (256 * 1024) /* of what is larger than an item */
 
 struct store_dynamo {
 	struct store store; /* first: a store is the address of this */

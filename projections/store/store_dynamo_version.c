@@ -374,12 +374,15 @@ static int execute(void *context, const struct dynamo_template *t,
 	/* first all of it, so that a record is applied whole or not at all */
 	for (size_t i = 0; i < t->count && t->count > 1; i++) {
 		if (t->operations[i].kind != DYNAMO_CLEAR &&
+		    dynamo_applies(&t->operations[i], values) &&
 		    batch_set(&v->one, &t->operations[i], values, e) < 0)
 			return -1;
 	}
 	for (size_t i = 0; i < t->count; i++) {
 		const struct dynamo_operation *op = &t->operations[i];
 
+		if (!dynamo_applies(op, values))
+			continue;
 		if (op->kind == DYNAMO_CLEAR ? clear(v, op->table, e) < 0
 					     : add(v, op, values, e) < 0)
 			return -1;

@@ -2,7 +2,7 @@
 #
 # A process is signalled only while its command line shows that it is the server of this folder.
 
-# A server is named mariadb, mysql or kafka:N. Its folder, and the word of its command line that makes it ours:
+# A server is named mariadb, mysql, dynamodb or kafka:N. Its folder, and the word of its command line that makes it ours:
 folder_of()
 {
 	echo "$home/${1/:/\/}"
@@ -12,6 +12,7 @@ mark_of()
 {
 	case $1 in
 	mariadb | mysql) echo "--defaults-file=$home/$1/$1.cnf" ;;
+	dynamodb) echo "-Dmillrace.home=$home/dynamodb" ;;
 	*) echo "$(folder_of "$1")/server.properties" ;;
 	esac
 }
@@ -29,7 +30,7 @@ expand()
 {
 	local n
 	case ${1-} in
-	mariadb | mysql | kafka:[1-9])
+	mariadb | mysql | dynamodb | kafka:[1-9])
 		[ -d "$(folder_of "$1")" ] || die "there is no $1 in $home"
 		echo "$1"
 		;;
@@ -38,10 +39,10 @@ expand()
 		while read -r n _; do echo "kafka:$n"; done <"$home/kafka/ports"
 		;;
 	'')
-		for n in mariadb mysql; do [ ! -d "$home/$n" ] || echo $n; done
+		for n in mariadb mysql dynamodb; do [ ! -d "$home/$n" ] || echo $n; done
 		[ ! -s "$home/kafka/ports" ] || expand kafka
 		;;
-	*) die "no server is called $1" "mariadb, mysql, kafka or kafka:N" ;;
+	*) die "no server is called $1" "mariadb, mysql, dynamodb, kafka or kafka:N" ;;
 	esac
 }
 
