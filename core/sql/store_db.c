@@ -378,6 +378,14 @@ const char *sql_column_name(const struct sql_statement *s, int column)
 	return sqlite3_column_name(s->handle, column);
 }
 
+bool sql_column_origin(const struct sql_statement *s, int column, const char **ret_table,
+		       const char **ret_column)
+{
+	*ret_table = sqlite3_column_table_name(s->handle, column);
+	*ret_column = sqlite3_column_origin_name(s->handle, column);
+	return *ret_table != NULL && *ret_column != NULL;
+}
+
 void sql_column(const struct sql_statement *s, int column, struct value *ret_value)
 {
 	struct value v = { .kind = VALUE_NULL };

@@ -50,6 +50,9 @@ int sql_step(struct sql_statement *s, struct err *e);
 void sql_reset(struct sql_statement *s);
 int sql_column_count(const struct sql_statement *s);
 const char *sql_column_name(const struct sql_statement *s, int column);
+/* The table's column that a result column is, owned by the statement; false: it is computed. */
+bool sql_column_origin(const struct sql_statement *s, int column, const char **ret_table,
+		       const char **ret_column);
 void sql_column(const struct sql_statement *s, int column,
 		struct value *ret_value); /* valid until the next step */
 int64_t sql_changes(struct sql_db *db);   /* rows changed by the last INSERT, UPDATE or DELETE that

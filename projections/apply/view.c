@@ -4,7 +4,9 @@
  * The folder is read once, into a sorted list of files; everything else works on that list. So a
  * view that is rebuilt from the definition stored in a version takes the same path as one read from
  * disk, and what is stored is what was checked. The fingerprint covers names and contents of all
- * files but the cases: they prove the rows, they don't make them. */
+ * files but the cases: they prove the rows, they don't make them; and but the shapes, which are the
+ * source's. */
+#include "projections/apply/query.h"
 #include "projections/apply/view_priv.h"
 
 #include "core/base/mem.h"
@@ -189,7 +191,7 @@ static void make_fingerprint(struct view *v)
 	for (size_t i = 0; i < v->files.count; i++) {
 		const struct view_file *f = &v->files.items[i];
 
-		if (strncmp(f->name, "cases/", 6) == 0)
+		if (strncmp(f->name, "cases/", 6) == 0 || strncmp(f->name, "shape/", 6) == 0)
 			continue;
 		a = fnv(fnv(a, f->name), f->text);
 		b = fnv(fnv(b, f->text), f->name);
@@ -253,6 +255,8 @@ static void read_question(struct view *v, struct view_mistakes *m)
 
 	if (source != NULL)
 		view_source_parse(v, "source.sql", source->text, m);
+	else
+		view_generate_source(v);
 }
 
 /* As the store would, but at once: SQLite is always at hand. */
@@ -260,6 +264,31 @@ static void learn_sqlite(struct view *v, struct view_mistakes *m)
 {
 	v->learned = view_check(v, m);
 	read_question(v, m);
+}
+
+/* Kinds whose tables and statements are made, not written. */
+static void put_kind_together(struct view *v, struct view_mistakes *m)
+{
+	for (size_t i = 0; i < v->files.count; i++) {
+		const char *name = v->files.items[i].name;
+
+		if (strncmp(name, "tables.", 7) == 0 || strncmp(name, "on/", 3) == 0)
+			view_mistake(m, name, 0,
+				     "Delete it, or use kind = sql. Indexes stand in indexes.sql.",
+				     "a view of kind %s has no handlers: its tables are made and "
+				     "kept by Millrace",
+				     v->kind == VIEW_MIRROR ? "mirror" : "query");
+	}
+	v->create_sql = xstrdup("");
+	v->after_build_sql = xstrdup("");
+	view_generate(v, m);
+}
+
+/* Learns a view whose SQL was made, as soon as it is. */
+void view_generated(struct view *v, struct view_mistakes *m)
+{
+	if (strcmp(v->store, "sqlite") == 0)
+		learn_sqlite(v, m);
 }
 
 /* SQL everywhere but in DynamoDB. */
@@ -300,6 +329,13 @@ static void put_together(struct view *v, struct view_mistakes *m)
 			     "It says what the view reads: inputs = TOPIC, TOPIC", "missing");
 	else
 		view_conf_parse(v, conf->text, m);
+	make_fingerprint(v);
+	if (v->store == NULL)
+		v->store = xstrdup("sqlite");
+	if (v->kind != VIEW_SQL) {
+		put_kind_together(v, m);
+		return;
+	}
 	for (size_t i = 0; i < v->files.count; i++) {
 		if (strncmp(v->files.items[i].name, "on/", 3) == 0)
 			add_handler(v, &v->files.items[i]);
@@ -309,9 +345,6 @@ static void put_together(struct view *v, struct view_mistakes *m)
 			     "Add a file on/EVENT.sql for each event that changes the view.",
 			     "no handler");
 	split_tables(v, tables != NULL ? tables->text : "");
-	make_fingerprint(v);
-	if (v->store == NULL)
-		v->store = xstrdup("sqlite");
 	learn(v, tables != NULL, m);
 }
 
@@ -345,6 +378,7 @@ int view_learn_end(struct view *v, struct target *target, struct err *e)
 {
 	struct view_mistakes m = { .place = v->place };
 
+	view_hide_mirrors(v);
 	view_check_keys(v, &m);
 	if (target != NULL)
 		view_check_handlers(v, target, &m);
@@ -397,9 +431,11 @@ int view_read(const char *dir, struct view **ret_view, struct err *e)
 	(void)read_folder(dir, "", ".sql", true, &v->files, &m); /* mistakes are in m */
 	(void)read_folder(dir, "", "view.conf", true, &v->files, &m);
 	(void)read_folder(dir, "", "tables.json", true, &v->files, &m);
-	(void)read_folder(dir, "on", ".sql", true, &v->files, &m);
+	(void)read_folder(dir, "on", ".sql", false, &v->files, &m);
 	(void)read_folder(dir, "on", ".json", false, &v->files, &m);
+	(void)read_folder(dir, "keys", ".sql", false, &v->files, &m);
 	(void)read_folder(dir, "cases", ".jsonl", false, &v->files, &m);
+	(void)read_folder(dir, "cases", ".sql", false, &v->files, &m);
 	put_together(v, &m);
 	return finish(v, &m, ret_view, e);
 }
@@ -419,6 +455,13 @@ void view_free(struct view *v)
 	}
 	for (size_t i = 0; i < v->handler_count; i++)
 		free(v->handlers[i].name);
+	for (size_t i = 0; i < v->query_count; i++)
+		view_query_done(&v->queries[i], v->mirror_count);
+	for (size_t i = 0; i < v->mirror_count; i++)
+		mirror_table_done(&v->mirrors[i]);
+	free(v->queries);
+	free(v->mirrors);
+	free(v->source_db);
 	free(v->tables);
 	free(v->handlers);
 	view_names_free(v->inputs, v->input_count);

@@ -13,6 +13,9 @@
  *   on/DB.TABLE.truncate.sql   the table was emptied at once (TRUNCATE, DROP): :seq, :gtid, :at
  *   source.sql     one SELECT per table, each after a line "-- table: NAME": the same answer asked
  *                  of the source
+ *   query.sql      kind = query: the view itself, one SELECT per table, each after such a line
+ *   keys/TABLE.sql kind = query: which rows of the view a row of TABLE counts for (query.h)
+ *   indexes.sql    kind = mirror or query: run behind the build
  *   cases/ *.jsonl test cases (view_case.h)
  *
  * With store = dynamodb there is no SQL: tables.json in place of tables.sql (dynamo_tables.h), and
@@ -73,6 +76,9 @@ struct view_table {
 	int key_line; /* of view.conf; 0: the key is the primary key */
 };
 
+struct mirror_table; /* mirror.h */
+struct view_query;   /* query.h */
+
 struct view {
 	char *name;  /* last part of the folder's name */
 	char *place; /* what messages put before a file's name: the folder, or "NAME version N" */
@@ -90,8 +96,14 @@ struct view {
 	struct view_table *tables;
 	size_t table_count;
 	char *create_sql, *after_build_sql; /* the two halves of tables.sql; the second may be "" */
-	char fingerprint[VIEW_FINGERPRINT_SIZE]; /* of everything but the cases; FNV-1a, not
-						    cryptographic */
+	/* kinds mirror and query, once they know what the tables look like (view_shape): */
+	struct mirror_table *mirrors; /* one per input, in their order */
+	size_t mirror_count;
+	struct view_query *queries; /* kind query: one per table of the view */
+	size_t query_count;
+	char *source_db; /* plain names of `source` are of this database; NULL: of none */
+	char fingerprint[VIEW_FINGERPRINT_SIZE]; /* of what its author wrote but the cases; FNV-1a,
+						    not cryptographic */
 };
 
 /* Reads and checks a folder. ERR_CONFIG holds all mistakes, one a line: "file:line: what" and a
@@ -101,6 +113,19 @@ int view_read(const char *dir, struct view **ret_view, struct err *e);
 int view_from_files(const char *name, const char *place, struct view_files *take_files,
 		    struct view **ret_view, struct err *e);
 void view_free(struct view *v); /* NULL is fine */
+
+/* The newest registered schema of the rows in a topic, owned by whoever answers. Returns 1, 0 when
+ * there is none yet, -1. */
+typedef int (*view_schema_fn)(void *context, const char *topic, const char **ret_text,
+			      struct err *e);
+/* Kinds mirror and query: makes tables and statements of a view read from a folder, by what is
+ * registered. One that is read from a version knows them already, and so does kind sql: nothing is
+ * done. ERR_RETRY: no schema yet; ERR_CONFIG: all mistakes. */
+int view_shape(struct view *v, view_schema_fn schema, void *context, struct err *e);
+/* The same with the tables that an SQL script makes in SQLite: cases/tables.sql. */
+int view_shape_sql(struct view *v, const char *file, const char *text, struct err *e);
+bool view_is_shaped(const struct view *v);
+
 const struct view_table *view_table(const struct view *v,
 				    const char *name); /* NULL: there is none */
 /* The name of the store that view.conf of a folder asks for, malloced; "sqlite" when it says

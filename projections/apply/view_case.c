@@ -6,8 +6,9 @@
 #include "projections/apply/view_case.h"
 
 #include "core/base/mem.h"
-#include "projections/apply/handlers.h"
+#include "projections/apply/kind.h"
 #include "projections/apply/row_copy.h"
+#include "projections/apply/view_priv.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -24,6 +25,8 @@ struct run {
 	const char *file;
 	struct sql_db *json; /* takes lines apart */
 	struct sql_db *db;   /* the case's tables */
+	struct target_sqlite target;
+	struct kind *kind;
 	char *name;
 	int line, case_line;
 	int64_t seq;
@@ -145,6 +148,8 @@ static void end_case(struct run *r)
 	else
 		r->counts.failed++;
 	r->report(r->context, &result);
+	kind_close(r->kind);
+	r->kind = NULL;
 	sql_close(r->db);
 	r->db = NULL;
 	r->begun = false;
@@ -155,10 +160,18 @@ static void end_case(struct run *r)
 
 static int begin_case(struct run *r, const char *name, struct err *e)
 {
+	struct kind_options k = {
+		.handlers = { .view = r->view, .target = &r->target.target },
+		.built = true,
+	};
+
 	end_case(r);
 	if (sql_open_db(NULL, SQL_OPEN_MEMORY, &r->db, e) < 0 ||
 	    sql_script(r->db, "tables.sql", r->view->create_sql, e) < 0 ||
 	    sql_script(r->db, "tables.sql", r->view->after_build_sql, e) < 0)
+		return -1;
+	target_sqlite_init(&r->target, r->db);
+	if (kind_open(&k, &r->kind, e) < 0)
 		return -1;
 	r->name = xstrdup(name);
 	r->case_line = r->line;
@@ -206,15 +219,14 @@ static void add_always(struct run *r, const struct fields *own, struct fields *f
 static void apply(struct run *r, enum view_on on, const char *name, const struct fields *own,
 		  struct fields *f)
 {
-	struct target_sqlite target;
 	struct err refused = ERR_INIT;
 	bool found = false;
 
-	target_sqlite_init(&target, r->db);
 	add_always(r, own, f);
-	if (handlers_run_fields(r->view, &target.target, on, name, f->items, f->count, &found,
-				&refused) < 0)
+	if (kind_run_fields(r->kind, on, name, f->items, f->count, &found, &refused) < 0)
 		note(r, "%s", refused.msg);
+	else if (!found && r->view->kind != VIEW_SQL)
+		note(r, "%s is no input of the view", name);
 	else if (!found)
 		note(r, "no handler for %s", name);
 }
@@ -547,21 +559,77 @@ static int one_file(struct run *r, const struct view_file *file, struct err *e)
 	return 0;
 }
 
-int view_case_run(const struct view *v, view_case_fn report, void *context,
-		  struct view_case_counts *ret_counts, struct err *e)
+/* A view that mirrors tables, with those of cases/tables.sql. */
+static int shape(const struct view *v, struct view **ret_view, struct err *e)
+{
+	const struct view_file *tables = view_file(v, "cases/tables.sql");
+	struct view_files files = { 0 };
+
+	if (tables == NULL) {
+		err_config(e, "%s/cases/tables.sql: missing", v->place);
+		return err_hint(e, "It says what the source's tables look like: CREATE TABLE for "
+				   "each that the view reads.");
+	}
+	for (size_t i = 0; i < v->files.count; i++) {
+		if (strncmp(v->files.items[i].name, "shape/", 6) != 0)
+			view_files_add(&files, v->files.items[i].name,
+				       xstrdup(v->files.items[i].text));
+	}
+	if (view_from_files(v->name, v->place, &files, ret_view, e) < 0)
+		return -1;
+	if (view_shape_sql(*ret_view, tables->name, tables->text, e) == 0)
+		return 0;
+	view_free(*ret_view);
+	return -1;
+}
+
+static bool is_case(const char *name)
+{
+	size_t size = strlen(name);
+
+	return strncmp(name, "cases/", 6) == 0 && strcmp(name + size - 6, ".jsonl") == 0;
+}
+
+static bool has_cases(const struct view *v)
+{
+	for (size_t i = 0; i < v->files.count; i++) {
+		if (is_case(v->files.items[i].name))
+			return true;
+	}
+	return false;
+}
+
+static int run_files(const struct view *v, view_case_fn report, void *context,
+		     struct view_case_counts *ret_counts, struct err *e)
 {
 	struct run r = { .view = v, .report = report, .context = context };
 	int rc = sql_open_db(NULL, SQL_OPEN_MEMORY, &r.json, e);
 
 	for (size_t i = 0; rc == 0 && i < v->files.count; i++) {
-		if (strncmp(v->files.items[i].name, "cases/", 6) == 0)
+		if (is_case(v->files.items[i].name))
 			rc = one_file(&r, &v->files.items[i], e);
 	}
 	free(r.name);
 	buf_done(&r.failure);
+	kind_close(r.kind);
 	sql_close(r.db);
 	sql_close(r.json);
 	if (rc == 0)
 		*ret_counts = r.counts;
+	return rc;
+}
+
+int view_case_run(const struct view *v, view_case_fn report, void *context,
+		  struct view_case_counts *ret_counts, struct err *e)
+{
+	struct view *shaped;
+	int rc;
+
+	if (v->kind == VIEW_SQL || !has_cases(v))
+		return run_files(v, report, context, ret_counts, e);
+	if (shape(v, &shaped, e) < 0)
+		return -1;
+	rc = run_files(shaped, report, context, ret_counts, e);
+	view_free(shaped);
 	return rc;
 }

@@ -6,6 +6,8 @@
  *   {"event": "UserJoinedGroup", "value": {"group_id": 1, ...}}   applies the handler of that event
  *   {"row": "shop.item", "op": "c", "after": {...}}               c, r, u, d or t; "before" and
  * "after" as in a row topic (t: neither)
+ *   (a view of kind mirror or query takes rows of its inputs; cases/tables.sql says what the
+ *   source's tables look like: CREATE TABLE for each, as SQLite understands it)
  *   {"expect": "members", "rows": [{"group_id": 1}, ...]}         the table holds these rows and no
  * other; columns that a row leaves out may hold anything "seq", "gtid" and "at" (microseconds) may
  * be given for each event; else they count up from 1. */

@@ -173,6 +173,7 @@ bool view_check(struct view *v, struct view_mistakes *m)
 		return false;
 	}
 	target_sqlite_init(&target, db);
+	view_hide_mirrors(v);
 	view_check_keys(v, m);
 	view_check_handlers(v, &target.target, m);
 	if (run_guarded(db, v->after_build_sql, &e) < 0)

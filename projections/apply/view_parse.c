@@ -99,7 +99,9 @@ static void set_choice(const char *key, const char *const *words, size_t count, 
 
 static void set_kind(struct view *v, struct line value, int line, struct view_mistakes *m)
 {
-	static const char *const kinds[] = { [VIEW_SQL] = "sql" };
+	static const char *const kinds[] = { [VIEW_SQL] = "sql",
+					     [VIEW_MIRROR] = "mirror",
+					     [VIEW_QUERY] = "query" };
 	int kind = VIEW_SQL;
 
 	set_choice("kind", kinds, sizeof(kinds) / sizeof(kinds[0]), value, line, &kind, m);
@@ -160,6 +162,10 @@ static void check_order(const struct view *v, struct view_mistakes *m)
 		view_mistake(m, "view.conf", 0, hint,
 			     "order = partition: DynamoDB has no transaction that holds the rows "
 			     "and a partition's position together");
+	if (v->kind == VIEW_MIRROR)
+		view_mistake(m, "view.conf", 0, hint,
+			     "order = partition: a mirror follows its table's changes of shape, "
+			     "which members would come to one after the other");
 	if (v->kind == VIEW_QUERY)
 		view_mistake(m, "view.conf", 0, hint,
 			     "order = partition: a row of a query view is computed from rows of "

@@ -30,6 +30,19 @@ struct target;
 void view_check_keys(struct view *v, struct view_mistakes *m);
 void view_check_handlers(struct view *v, struct target *target, struct view_mistakes *m);
 
+/* Kinds mirror and query: tables and statements from the shapes among the files; nothing when there
+ * are none yet. */
+void view_generate(struct view *v, struct view_mistakes *m);
+/* create_sql, after_build_sql and the rest of a view whose mirrors are known. */
+void view_generate_sql(struct view *v, struct view_mistakes *m);
+/* A table for an input, still without columns; NULL: a mistake. */
+struct mirror_table *mirror_add_table(struct view *v, const char *topic, struct view_mistakes *m);
+void view_generated(struct view *v, struct view_mistakes *m);
+/* The questions of a view without source.sql. */
+void view_generate_source(struct view *v);
+/* Kind query: what it reads is no table of the view, whatever the store has learned. */
+void view_hide_mirrors(struct view *v);
+
 void view_words_add(char ***words, size_t *count, const char *text, size_t size);
 
 #endif

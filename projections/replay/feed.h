@@ -26,6 +26,9 @@ struct feed_ops {
 	int (*wait)(void *feed, int timeout_ms, struct err *e);
 	/* Text of a schema by id; lives as long as the context. Thread-safe. */
 	int (*schema)(void *context, int32_t id, const char **ret_text, struct err *e);
+	/* The newest registered schema of rows in a topic; lives as long as the context. 1: there
+	 * is one, 0: none yet. NULL: a feed without tables. Thread-safe. */
+	int (*latest)(void *context, const char *topic, const char **ret_text, struct err *e);
 	/* The value (with its wire header) that a stand-in's `parked` refers to. */
 	int (*parked)(void *context, struct slice reference, int64_t seq, struct buf *ret_value,
 		      struct err *e);

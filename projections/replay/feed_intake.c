@@ -131,6 +131,21 @@ static int schema(void *context, int32_t id, const char **ret_text, struct err *
 	return 0;
 }
 
+static int latest(void *context, const char *topic, const char **ret_text, struct err *e)
+{
+	const struct feed_intake *f = context;
+	char *subject = xasprintf("%s-value", topic);
+	struct registry_schema found;
+	int rc = registry_refresh(f->registry, e);
+
+	if (rc == 0)
+		rc = registry_latest(f->registry, subject, &found, e);
+	if (rc == 1)
+		*ret_text = found.text;
+	free(subject);
+	return rc;
+}
+
 static int lookup(void *context, int32_t id, const char **ret_text, struct err *e)
 {
 	return schema(context, id, ret_text, e);
@@ -166,5 +181,6 @@ const struct feed_ops feed_intake_ops = {
 	.rewind = rewind_to,
 	.wait = wait_for,
 	.schema = schema,
+	.latest = latest,
 	.parked = parked,
 };

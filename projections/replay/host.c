@@ -229,19 +229,22 @@ int host_drop_version(struct host *h, int version, struct err *e)
 
 int host_stored_view(struct host *h, int version, struct view **ret_view, struct err *e)
 {
-	char *place = xasprintf("%s (version %d)", h->name, version);
-	struct view_files files = { 0 };
-	int rc = h->store->ops->definition(h->store, version, &files, e);
+	return store_view(h->store, h->name, version, ret_view, e);
+}
 
-	if (rc == 0)
-		rc = view_from_files(h->name, place, &files, ret_view, e);
-	if (rc == 0 && !(*ret_view)->learned) {
-		rc = h->store->ops->learn(h->store, version, false, *ret_view, e);
-		if (rc < 0)
-			view_free(*ret_view);
-	}
-	free(place);
-	return rc;
+static int latest(void *context, const char *topic, const char **ret_text, struct err *e)
+{
+	const struct host *h = context;
+	const struct feed_source *source = &h->options.source;
+
+	if (source->ops->latest == NULL)
+		return err_config(e, "this feed knows no schemas of tables");
+	return source->ops->latest(source->context, topic, ret_text, e);
+}
+
+int host_shape(struct host *h, struct view *view, struct err *e)
+{
+	return view_shape(view, latest, h, e);
 }
 
 int host_read_view(struct host *h, struct view **ret_view, struct err *e)
@@ -256,7 +259,7 @@ int host_read_view(struct host *h, struct view **ret_view, struct err *e)
 		err_hint(e, "Versions stay in their store. Give the view that is to live in %s "
 			    "another name.",
 			 view->store);
-	} else if (store_try(h->store, view, e) == 0) {
+	} else if (host_shape(h, view, e) == 0 && store_try(h->store, view, e) == 0) {
 		*ret_view = view;
 		return 0;
 	}
@@ -322,6 +325,35 @@ static int first_build(struct host *h, struct err *e)
 	return 0;
 }
 
+/* What the tables look like may not be known yet: then the keeper asks again. */
+static int begin_first(struct host *h, struct err *e)
+{
+	int rc = first_build(h, e);
+
+	h->waiting = rc < 0 && e->kind == ERR_RETRY;
+	if (!h->waiting)
+		return rc;
+	log_err(LOG_LEVEL_INFO, "view", h->name, e);
+	err_clear(e);
+	return 0;
+}
+
+void host_try_first(struct host *h)
+{
+	struct err e = ERR_INIT;
+	int rc = first_build(h, &e);
+
+	h->waiting = rc < 0 && e.kind == ERR_RETRY;
+	if (rc == 0 || h->waiting)
+		return;
+	pthread_mutex_lock(&h->lock);
+	h->job = HOST_BUILD;
+	h->phase = HOST_FAILED;
+	h->job_err = e;
+	pthread_mutex_unlock(&h->lock);
+	log_err(LOG_LEVEL_ERROR, "view", h->name, &e);
+}
+
 static int resume(struct host *h, struct err *e)
 {
 	const struct version *v = host_find_state(h, STORE_BUILDING);
@@ -330,7 +362,7 @@ static int resume(struct host *h, struct err *e)
 	if (v == NULL)
 		v = host_find_state(h, STORE_READY);
 	if (v == NULL)
-		return live ? 0 : first_build(h, e);
+		return live ? 0 : begin_first(h, e);
 	h->no_swap = live && !v->info.swap;
 	host_begin_job(h, live ? HOST_REPLAY : HOST_BUILD, v->version);
 	return 0;
@@ -428,6 +460,9 @@ void host_close(struct host *h)
 	lease_free(h->lease);
 	pthread_mutex_destroy(&h->lock);
 	pthread_cond_destroy(&h->changed);
+	for (size_t i = 0; i < h->retired_count; i++)
+		view_free(h->retired[i]);
+	free(h->retired);
 	free(h->diff);
 	free(h->http);
 	free(h->name);

@@ -487,6 +487,10 @@ void *host_keeper(void *context)
 			run_job(h);
 		else
 			let_go(h);
+		if (h->waiting)
+			host_try_first(h);
+		else
+			host_follow_source(h);
 	}
 	return NULL;
 }
@@ -561,12 +565,17 @@ static int make_room(struct host *h, struct err *e)
 int host_replay(struct host *h, const struct host_replay_options *options, struct err *e)
 {
 	struct view *view;
+
+	if (host_refuse_follower(h, e) < 0 || host_read_view(h, &view, e) < 0)
+		return -1;
+	return host_replay_view(h, view, options, e);
+}
+
+int host_replay_view(struct host *h, struct view *view, const struct host_replay_options *options,
+		     struct err *e)
+{
 	int number = 0, rc;
 
-	if (host_refuse_follower(h, e) < 0)
-		return -1;
-	if (host_read_view(h, &view, e) < 0)
-		return -1;
 	pthread_mutex_lock(&h->lock);
 	rc = may_replay(h, view, options->force, e);
 	if (rc == 0) {

@@ -19,6 +19,8 @@ struct version {
 	struct store_info info; /* as found at open */
 	struct view *view;      /* NULL: its definition can't be read, or it isn't run */
 	struct worker *worker;  /* NULL: not run */
+	int amended;            /* worker_status.amended, as far as `view` is of it */
+	bool outgrown;          /* a new version was begun, because a table became another one */
 };
 
 struct host {
@@ -38,6 +40,9 @@ struct host {
 	enum host_job job;
 	enum host_phase phase;
 	bool pending; /* the job waits for the keeper */
+	bool waiting; /* for the first schema of a table; keeper's own */
+	struct view **retired; /* of versions whose tables got columns: others may still look */
+	size_t retired_count;
 	bool no_swap;
 	int job_version, job_from;
 	struct err job_err;
@@ -69,6 +74,14 @@ int host_add_version(struct host *h, const struct store_info *info, struct view 
 /* Makes version `number` from `view` (taken) and starts it; not under lock. */
 int host_create_version(struct host *h, int number, struct view *take_view, bool swap,
 			struct err *e);
+/* host_replay() to this definition (taken). */
+int host_replay_view(struct host *h, struct view *take_view,
+		     const struct host_replay_options *options, struct err *e);
+/* What its tables look like by what is registered now. */
+int host_shape(struct host *h, struct view *view, struct err *e);
+void host_try_first(struct host *h); /* keeper only, while `waiting` */
+/* Keeper only: versions whose tables got columns, or have become other ones. */
+void host_follow_source(struct host *h);
 /* The definition in the view's folder, tried in its store. */
 int host_read_view(struct host *h, struct view **ret_view, struct err *e);
 int host_next_number(struct host *h); /* under lock */

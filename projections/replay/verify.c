@@ -484,6 +484,26 @@ static int check_questions(const struct view *v, struct err *e)
 			   "NAME', or use --source.");
 }
 
+/* Plain names in a query view's text are of the database that its tables are of. */
+static int use_database(struct run *r, struct err *e)
+{
+	struct buf sql = BUF_INIT;
+	int rc;
+
+	if (r->o->view->source_db == NULL)
+		return 0;
+	buf_add_str(&sql, "USE `");
+	for (const char *p = r->o->view->source_db; *p != '\0'; p++) {
+		buf_add_u8(&sql, (uint8_t)*p);
+		if (*p == '`')
+			buf_add_u8(&sql, '`');
+	}
+	buf_add_str(&sql, "`");
+	rc = db_run(r->db, buf_cstr(&sql), e);
+	buf_done(&sql);
+	return rc;
+}
+
 /* A server whose default is READ COMMITTED would ignore WITH CONSISTENT SNAPSHOT. */
 static int open_source(struct run *r, struct err *e)
 {
@@ -491,6 +511,7 @@ static int open_source(struct run *r, struct err *e)
 			       db_run(r->db,
 				      "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
 				      e) < 0 ||
+			       use_database(r, e) < 0 ||
 			       limit_session(r->o->settings, r->db, e) < 0 ||
 			       db_watch_open(r->o->settings, false, &r->watch, e) < 0 ||
 			       normal_source_open(&r->normal, e) < 0

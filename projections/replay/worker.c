@@ -150,7 +150,7 @@ static void publish_status(struct worker *w, bool committed)
 	reconciling = feed(w)->reconciling(w->feed, &reconciling_count);
 	feed(w)->delivered(w->feed, &end);
 	feed(w)->slowest(w->feed, &slowest);
-	handlers_count(w->handlers, &counts);
+	kind_count(w->kind, &counts);
 	pthread_mutex_lock(&w->lock);
 	if (committed) {
 		w->status.seq = p->seq;
@@ -230,6 +230,11 @@ int worker_commit(struct worker *w, struct err *e)
 
 	if (worker_begin(w, e) < 0)
 		return -1;
+	if (kind_settle(w->kind, e) < 0) {
+		if (e->kind == ERR_DATA)
+			look_again(w, p->seq);
+		return -1;
+	}
 	buf_reset(&w->position);
 	intake_position_write(p, &w->position);
 	mark.position = buf_slice(&w->position);
@@ -344,6 +349,8 @@ static int finish_build(struct worker *w)
 	struct err e = ERR_INIT;
 	int rc = store(w)->finish(w->version, w->options.view->after_build_sql, &e);
 
+	if (rc == 0)
+		rc = kind_built(w->kind, &e);
 	pthread_mutex_lock(&w->lock);
 	w->want_finish = false;
 	w->finish_rc = rc;
@@ -404,8 +411,9 @@ static int apply_one(struct worker *w, const struct intake_item *item, struct er
 {
 	struct handlers_record record = { item->topic, item->schema_id, item->value };
 
-	return handlers_apply(w->handlers, &record, e) < 0 ||
-			       (w->careful_seq != 0 && flush(w, e) < 0)
+	return kind_apply(w->kind, &record, e) < 0 ||
+			       (w->careful_seq != 0 &&
+				(kind_settle(w->kind, e) < 0 || flush(w, e) < 0))
 		       ? err_wrap(e, "%s partition %d offset %lld (seq %lld)",
 				  w->options.view->inputs[item->topic], item->partition,
 				  (long long)item->offset, (long long)item->seq)
@@ -578,14 +586,14 @@ static void close_all(struct worker *w)
 	if (w->open)
 		store(w)->rollback(w->version);
 	w->open = w->inside = false;
-	handlers_free(w->handlers);
+	kind_close(w->kind);
 	if (w->feed != NULL) {
 		w->records_base += feed(w)->records(w->feed);
 		feed(w)->close(w->feed);
 	}
 	store(w)->version_close(w->version);
 	worker_park_close(w);
-	w->handlers = NULL;
+	w->kind = NULL;
 	w->feed = NULL;
 	w->version = NULL;
 	set_marked_gtid(w, NULL);
@@ -594,17 +602,20 @@ static void close_all(struct worker *w)
 
 static int attempt(struct worker *w, struct err *e)
 {
-	struct handlers_options h = {
-		.view = w->options.view, .schema = read_schema, .parked = read_parked, .context = w
-	};
+	struct kind_options k = { .handlers = { .view = w->view,
+						.schema = read_schema,
+						.parked = read_parked,
+						.context = w },
+				  .built = w->built };
 	const struct intake_position *p;
 	int rc = -1;
 
 	if (store(w)->version_open(w->options.store, w->options.version, &w->version, e) < 0 ||
 	    open_feed(w, e) < 0 || worker_park_open(w, e) < 0 || worker_until_open(w, e) < 0)
 		goto out;
-	h.target = store(w)->target(w->version);
-	w->handlers = handlers_new(&h);
+	k.handlers.target = store(w)->target(w->version);
+	if (kind_open(&k, &w->kind, e) < 0)
+		goto out;
 	p = feed(w)->position(w->feed);
 	w->marked_seq = p->seq;
 	set_marked_gtid(w, p->gtid_set != NULL ? p->gtid_set : "");
@@ -615,6 +626,8 @@ static int attempt(struct worker *w, struct err *e)
 	if (rc < 0 && e->kind == ERR_RETRY && w->open && !w->inside)
 		(void)worker_commit(w, &(struct err)ERR_INIT); /* else it is applied again */
 out:
+	if (rc < 0)
+		worker_note_wants(w);
 	close_all(w);
 	return rc;
 }
@@ -650,6 +663,8 @@ void *worker_run(void *context)
 			w->bulk = 1;
 			continue;
 		}
+		if (worker_wants_columns(w) && worker_add_columns(w, &e) == 0)
+			continue;
 		if (e.kind != ERR_RETRY) {
 			log_err(LOG_LEVEL_ERROR, w->area, "stopped", &e);
 			set_state(w, WORKER_FAILED, &e);

@@ -50,6 +50,7 @@ int worker_start(const struct worker_options *options, struct worker **ret_worke
 	options->store->ops->snapshot_info(snapshot, &info);
 	options->store->ops->snapshot_close(snapshot);
 	w->options = *options;
+	w->view = options->view;
 	w->group = options->group != NULL ? xstrdup(options->group) : NULL;
 	w->built = w->status.built = info.built;
 	w->status.seq = info.seq;
@@ -102,6 +103,10 @@ void worker_stop(struct worker *w)
 	gtid_set_done(&w->until_gtid);
 	gtid_set_done(&w->until_passed);
 	buf_done(&w->position);
+	buf_done(&w->add_sql);
+	buf_done(&w->add_file);
+	buf_done(&w->add_text);
+	view_free(w->own_view);
 	free(w->group);
 	free(w);
 }

@@ -274,7 +274,8 @@ static int try_one(struct worker *w, const struct store_parked *p, struct err *w
 	}
 	if (store(w)->savepoint != NULL && store(w)->savepoint(w->version, e) < 0)
 		return -1;
-	if (handlers_apply(w->handlers, &record, why) == 0 && flush(w, why) == 0)
+	if (kind_apply(w->kind, &record, why) == 0 && kind_settle(w->kind, why) == 0 &&
+	    flush(w, why) == 0)
 		return store(w)->unpark(w->version, p, e) < 0 ? -1 : 1;
 	if (why->kind != ERR_DATA) {
 		*e = *why;

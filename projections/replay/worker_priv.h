@@ -6,7 +6,7 @@
 #include "core/base/backoff.h"
 #include "core/base/buf.h"
 #include "core/base/gtid.h"
-#include "projections/apply/handlers.h"
+#include "projections/apply/kind.h"
 #include "projections/replay/worker.h"
 
 #include <pthread.h>
@@ -48,7 +48,10 @@ struct worker {
 
 	/* the thread's own */
 	struct store_version *version;
-	struct handlers *handlers;
+	struct kind *kind;
+	const struct view *view; /* options.view, or own_view once its tables got columns */
+	struct view *own_view;
+	struct buf add_sql, add_file, add_text; /* columns to be added before the next attempt */
 	void *feed;
 	bool open, inside, built; /* store transaction open; inside a source transaction */
 	int64_t open_us, open_records, records_base;
@@ -82,6 +85,13 @@ int worker_park(struct worker *w, const struct intake_item *item, const char *wh
 int worker_act(struct worker *w, struct err *e);
 int worker_commit(struct worker *w, struct err *e); /* rows and position as they are */
 int worker_begin(struct worker *w, struct err *e);
+
+/* ---- tables that change at the source (worker_amend.c) ---- */
+/* The attempt ended: keeps what its kind wants of the version, if it does. */
+void worker_note_wants(struct worker *w);
+bool worker_wants_columns(const struct worker *w);
+/* Nothing is open: adds the columns, and takes the version's definition as it then is. */
+int worker_add_columns(struct worker *w, struct err *e);
 
 /* ---- up to a moment (worker_until.c) ---- */
 int worker_until_open(struct worker *w, struct err *e);

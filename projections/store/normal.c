@@ -331,6 +331,23 @@ static bool may_be_number(const struct value *v)
 	return v->kind == VALUE_INT || v->kind == VALUE_TEXT;
 }
 
+bool normal_loose_equal(const struct value *a, const struct value *b)
+{
+	const struct value *text = a->kind == VALUE_TEXT ? a : b, *number = text == a ? b : a;
+	char buffer[64], *end;
+	double d;
+
+	if (number->kind == VALUE_INT && may_be_number(text))
+		return compare_numbers(number, text) == 0;
+	if (number->kind != VALUE_DOUBLE || text->bytes.size == 0 ||
+	    text->bytes.size >= sizeof(buffer))
+		return false;
+	memcpy(buffer, text->bytes.data, text->bytes.size);
+	buffer[text->bytes.size] = '\0';
+	d = strtod(buffer, &end);
+	return *end == '\0' && d == number->d;
+}
+
 int normal_compare(enum normal_class c, const struct value *a, const struct value *b)
 {
 	if ((c == NORMAL_NUMBER || c == NORMAL_ANY) &&

@@ -69,10 +69,15 @@ bool normal_number(struct slice text, struct buf *scratch, struct value *ret_val
 
 /* <0, 0, >0. Both in normal form. */
 int normal_compare(enum normal_class c, const struct value *a, const struct value *b);
+/* In a LOOSE column: a number and a text that is that number, '12.50' and 12.5. What a SELECT in
+ * SQLite computes of decimals are numbers, what the source computes are decimals. */
+bool normal_loose_equal(const struct value *a, const struct value *b);
 static inline bool normal_equal(enum normal_class c, const struct value *a, const struct value *b)
 {
 	if (a->kind == VALUE_INT && b->kind == VALUE_INT)
 		return a->i == b->i;
+	if (c == NORMAL_LOOSE && (a->kind == VALUE_TEXT) != (b->kind == VALUE_TEXT))
+		return normal_loose_equal(a, b);
 	return normal_compare(c, a, b) == 0;
 }
 

@@ -144,6 +144,26 @@ int store_note(const struct settings *settings, const char *view, const struct s
 	return rc;
 }
 
+/* ---- what a version was built with ----------------------------------------------------------- */
+
+int store_view(struct store *s, const char *name, int version, struct view **ret_view,
+	       struct err *e)
+{
+	char *place = xasprintf("%s (version %d)", name, version);
+	struct view_files files = { 0 };
+	int rc = s->ops->definition(s, version, &files, e);
+
+	if (rc == 0)
+		rc = view_from_files(name, place, &files, ret_view, e);
+	if (rc == 0 && !(*ret_view)->learned) {
+		rc = s->ops->learn(s, version, false, *ret_view, e);
+		if (rc < 0)
+			view_free(*ret_view);
+	}
+	free(place);
+	return rc;
+}
+
 /* ---- trying ---------------------------------------------------------------------------------- */
 
 int store_try(struct store *s, struct view *v, struct err *e)

@@ -105,6 +105,13 @@ struct store_ops {
 	int (*publish)(struct store *s, int version, struct err *e);
 	/* Where a reader finds the version: a path, a schema, a database. Malloced. */
 	char *(*place)(const struct store *s, int version);
+	/* A version whose tables get columns in place (kind mirror), while it has no writer: runs
+	 * the statements, ALTER TABLE ... ADD COLUMN each, replaces `file` of the definition, and
+	 * where the version is live leads the public name to the new columns, without a reader
+	 * noticing. A crash between leaves what a second call completes: a column that is there
+	 * already is no error. NULL: only a new version can have them. */
+	int (*amend)(struct store *s, int version, const char *sql, const char *file,
+		     const char *text, struct err *e);
 	/* Learns a view's tables from those that `version` has: view_learn_table(), ..._column()
 	 * and ..._key() for each, then view_learn_end(); with `try`, its handlers are prepared
 	 * there too. NULL: the view knows them as soon as it is read (SQLite). */
@@ -184,6 +191,9 @@ int store_named(const char *name, const struct store_ops **ret_ops, struct err *
  * yet, by view.conf in project.views. */
 int store_of(const struct settings *settings, const char *view, const struct store_ops **ret_ops,
 	     struct err *e);
+/* The view that a version was built with, as its definition stands. */
+int store_view(struct store *s, const char *name, int version, struct view **ret_view,
+	       struct err *e);
 /* Writes that note, once. ERR_CONFIG: another store is noted, so that the versions there would be
  * forgotten. For whoever has the view's lease. */
 int store_note(const struct settings *settings, const char *view, const struct store_ops *ops,

@@ -567,6 +567,36 @@ static int publish(struct store *s, int version, struct err *e)
 	return 0;
 }
 
+static int amend_in(struct sql_db *db, const char *sql, const char *file, const char *text,
+		    struct err *e)
+{
+	struct value row[] = { text_value(file), text_value(text) };
+
+	return sql_run(db, "BEGIN IMMEDIATE", e) < 0 || sql_script(db, file, sql, e) < 0 ||
+			       store_sqlite_change(db,
+						   "UPDATE millrace_definition SET content = ?2 "
+						   "WHERE path = ?1",
+						   row, 2, e) < 0 ||
+			       sql_run(db, "COMMIT", e) < 0
+		       ? -1
+		       : 0;
+}
+
+/* Readers of the file see the new columns with their next statement. */
+static int amend(struct store *s, int version, const char *sql, const char *file, const char *text,
+		 struct err *e)
+{
+	char *path = store_sqlite_path(store_files_of(s), version);
+	struct sql_db *db = NULL;
+	int rc = sql_open_db(path, SQL_OPEN_WRITE, &db, e);
+
+	if (rc == 0)
+		rc = amend_in(db, sql, file, text, e);
+	sql_close(db);
+	free(path);
+	return rc;
+}
+
 const struct store_ops store_sqlite = {
 	.name = "sqlite",
 	.open = open_store,
@@ -578,6 +608,7 @@ const struct store_ops store_sqlite = {
 	.remove = remove_version,
 	.publish = publish,
 	.place = place,
+	.amend = amend,
 	.version_open = store_sqlite_version_open,
 	.version_close = store_sqlite_version_close,
 	.target = store_sqlite_target,

@@ -20,7 +20,7 @@ def test_first_own_view_as_the_readme_says(site):
     out = subprocess.run(["bash", "-euo", "pipefail", "-c", script], capture_output=True, text=True, timeout=120, cwd=ROOT)
     assert out.returncode == 0, out.stdout + out.stderr
     print(out.stdout)
-    rows = re.findall(r"^\d+\|\d+$", out.stdout, re.M)
+    rows = re.findall(r"^\d+\|[^|]+\|\d+$", out.stdout, re.M)
     assert len(rows) == 5, out.stdout
     project.stop()
     run.stop()

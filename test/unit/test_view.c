@@ -97,7 +97,7 @@ static const struct {
 	  "input = a\nkey.members = group_id",
 	  { "view.conf:1: unknown key 'input'", "'inputs'", "no inputs" } },
 	{ "view.conf",
-	  "inputs = a\nwhat\nstore = pg\nkind = mirror",
+	  "inputs = a\nwhat\nstore = pg\nkind = mirrored",
 	  { "view.conf:2:", "view.conf:3: store = pg", "view.conf:4:" } },
 	{ "view.conf", "inputs = a, a\nkey.members = group_id", { "names a twice" } },
 	{ "view.conf",
