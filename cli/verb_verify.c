@@ -74,35 +74,71 @@ static void print_json(const struct asked *asked, const struct verify_result *r,
 	buf_done(&text);
 }
 
+/* "3 missing, 1 changed; 2 were late" */
+static void print_kinds(const json_t *result)
+{
+	static const char *const kinds[] = { "missing", "extra", "changed" };
+	long long late = json_integer_value(json_object_get(result, "late"));
+	const char *before = "  ";
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		long long count = json_integer_value(json_object_get(result, kinds[i]));
+
+		if (count == 0)
+			continue;
+		printf("%s%lld %s", before, count, kinds[i]);
+		before = ", ";
+	}
+	if (late > 0)
+		printf("%s%lld late: the same at a later GTID", before, late);
+	if (late > 0 || before[0] == ',')
+		printf("\n");
+}
+
+/* One GTID, or those of its first piece and its last. */
+static void print_summary(const struct asked *asked, const struct verify_result *r)
+{
+	int64_t differences = compare_differences(r->compare), rows = compare_rows(r->compare);
+	bool several = strcmp(r->first_gtid_set, r->gtid_set) != 0;
+	struct buf text = BUF_INIT, rate = BUF_INIT;
+
+	progress_number(&text, rows);
+	progress_number(&rate, r->took_us > 0 ? (int64_t)((double)rows * 1e6 / (double)r->took_us)
+					      : 0);
+	printf("%s%s%s version %d at GTID %s%s%s: %s rows, %lld difference%s (%.1f s, %s rows/s)\n",
+	       term(stdout, differences == 0 ? TERM_GREEN : TERM_RED), asked->view,
+	       term(stdout, TERM_PLAIN), r->version, several ? r->first_gtid_set : r->gtid_set,
+	       several ? " to " : "", several ? r->gtid_set : "", buf_cstr(&text),
+	       (long long)differences, differences == 1 ? "" : "s", (double)r->took_us / 1e6,
+	       buf_cstr(&rate));
+	buf_done(&text);
+	buf_done(&rate);
+}
+
 static int print_result(const struct asked *asked, const struct verify_result *r,
 			json_t *reconciling)
 {
-	int64_t differences = compare_differences(r->compare);
-	struct buf text = BUF_INIT, rows = BUF_INIT;
+	struct buf text = BUF_INIT;
 	json_t *json;
 
 	if (asked->json) {
 		print_json(asked, r, reconciling);
 	} else {
-		progress_number(&rows, compare_rows(r->compare));
-		printf("%s%s%s version %d at GTID %s: %s rows, %lld difference%s\n",
-		       term(stdout, differences == 0 ? TERM_GREEN : TERM_RED), asked->view,
-		       term(stdout, TERM_PLAIN), r->version, r->gtid_set, buf_cstr(&rows),
-		       (long long)differences, differences == 1 ? "" : "s");
-		compare_json(r->compare, &text);
+		print_summary(asked, r);
+		verify_json(asked->view, r, &text);
 		json = json_loadb((const char *)text.data, text.size, 0, NULL);
-		view_print_compare(json, "view", "source");
+		print_kinds(json);
+		view_print_compare(json_object_get(json, "compare"), "view", "source");
 		json_decref(json);
 		print_reconciling(reconciling);
 	}
 	buf_done(&text);
-	buf_done(&rows);
-	return differences == 0 ? EXIT_OK : EXIT_DIFFERS;
+	return compare_differences(r->compare) == 0 ? EXIT_OK : EXIT_DIFFERS;
 }
 
-static int ask(struct view_access *a, const struct settings *settings, const struct asked *asked,
-	       struct store *store, int version, const struct view *view,
-	       struct verify_result *ret_result, struct err *e)
+static int ask(struct view_access *a, const struct settings *settings, struct store *store,
+	       int version, const struct view *view, struct verify_result *ret_result,
+	       struct err *e)
 {
 	struct progress *p = progress_new(stderr, "asking the source", "rows");
 	struct verify_options options = {
@@ -115,7 +151,6 @@ static int ask(struct view_access *a, const struct settings *settings, const str
 	};
 	int rc;
 
-	(void)asked;
 	view_access_control(a, version, &options.control);
 	rc = verify_run(&options, ret_result, e);
 	progress_clear(p);
@@ -139,7 +174,7 @@ static int verify(const struct settings *settings, const struct asked *asked)
 	    verify_find(store, asked->view, asked->version, asked->source, &version, &view, &e) <
 		    0 ||
 	    view_access_open(settings, asked->view, &a, &e) < 0 ||
-	    ask(a, settings, asked, store, version, view, &result, &e) < 0) {
+	    ask(a, settings, store, version, view, &result, &e) < 0) {
 		code = verb_fail(&e);
 	} else {
 		reconciling = find_reconciling(a, version);

@@ -70,6 +70,8 @@ void settings_print(const struct settings *s, FILE *out);
 /* The same table as a documented sample: every key commented out with its default
  * (conf/millrace.conf is made so). */
 void settings_print_sample(FILE *out);
+/* "10m" in milliseconds, as settings take times. False: it is none. */
+bool settings_parse_ms(const char *text, int64_t *ret_ms);
 /* Nearest known word to `word` (edit distance, at most a third of its length away), or NULL. */
 const char *settings_nearest(const char *word, const char *const *known, size_t count);
 

@@ -67,6 +67,11 @@ static bool parse_amount(const char *text, const struct unit *units, int64_t *re
 	return false;
 }
 
+bool settings_parse_ms(const char *text, int64_t *ret_ms)
+{
+	return parse_amount(text, time_units, ret_ms);
+}
+
 static void range_text(const struct setting_key *key, char *out, size_t size)
 {
 	snprintf(out, size,

@@ -146,6 +146,17 @@ bool sql_in_transaction(const struct sql_db *db)
 	return sqlite3_get_autocommit(db->handle) == 0;
 }
 
+int sql_sync(struct sql_db *db, struct err *e)
+{
+	sqlite3_file *file = NULL;
+	int rc = sqlite3_file_control(db->handle, "main", SQLITE_FCNTL_FILE_POINTER, &file);
+
+	if (rc != SQLITE_OK || file == NULL || file->pMethods == NULL)
+		return err_fatal(e, "%s: sync: not a file (SQLite code %d)", db->path, rc);
+	rc = file->pMethods->xSync(file, SQLITE_SYNC_FULL);
+	return rc == SQLITE_OK ? 0 : err_fatal(e, "%s: sync: SQLite code %d", db->path, rc);
+}
+
 static bool own_table(const char *name)
 {
 	return name != NULL && sqlite3_strnicmp(name, OWN_PREFIX, (int)strlen(OWN_PREFIX)) == 0;

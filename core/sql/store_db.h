@@ -19,6 +19,9 @@ void sql_close(struct sql_db *db);
 /* Runs a script of any number of statements. `origin` (file name) is for messages. */
 int sql_script(struct sql_db *db, const char *origin, const char *text, struct err *e);
 int sql_run(struct sql_db *db, const char *sql, struct err *e);
+/* fsync of the database file, by SQLite's own descriptor: another one, closed, would take this
+ * process's locks on the file along. */
+int sql_sync(struct sql_db *db, struct err *e);
 /* One statement; `*ret_tail` (may be NULL) points behind it, for scripts that are prepared
  * statement by statement. *ret_statement is NULL for empty text (only comments or blanks). */
 int sql_prepare(struct sql_db *db, const char *origin, const char *text, const char **ret_tail,

@@ -520,21 +520,38 @@ void view_learn_key(struct view_table *t, const char *column)
 		view_words_add(&t->key, &t->key_count, column, strlen(column));
 }
 
-char *view_store_name(const char *dir)
+/* What view.conf of a folder says, whatever else is wrong with it. */
+static struct view *read_conf(const char *dir)
 {
 	struct view_mistakes ignored = { .place = dir };
 	struct view *v = xcalloc(1, sizeof(*v));
-	char *path = xasprintf("%s/view.conf", dir), *text = NULL, *name;
+	char *path = xasprintf("%s/view.conf", dir), *text = NULL;
 	struct err e = ERR_INIT;
 
 	if (view_read_file(path, &text, &e) == 0)
 		view_conf_parse(v, text, &ignored);
-	name = xstrdup(v->store != NULL ? v->store : "sqlite");
 	free(text);
 	free(path);
 	buf_done(&ignored.text);
+	return v;
+}
+
+char *view_store_name(const char *dir)
+{
+	struct view *v = read_conf(dir);
+	char *name = xstrdup(v->store != NULL ? v->store : "sqlite");
+
 	view_free(v);
 	return name;
+}
+
+void view_verify_every(const char *dir, int64_t *ret_ms)
+{
+	struct view *v = read_conf(dir);
+
+	if (v->has_verify_every)
+		*ret_ms = v->verify_every_ms;
+	view_free(v);
 }
 
 static int compare_names(const void *a, const void *b)

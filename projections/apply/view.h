@@ -87,6 +87,8 @@ struct view {
 	enum view_kind kind;
 	enum view_order order;
 	int workers;  /* of one process, order = partition only; 0: view.conf doesn't say */
+	bool has_verify_every; /* view.conf says how often it is compared with the source */
+	int64_t verify_every_ms;
 	bool learned; /* tables, columns and keys are known, and every statement was tried */
 	char **inputs; /* full topic names */
 	size_t input_count;
@@ -131,6 +133,9 @@ const struct view_table *view_table(const struct view *v,
 /* The name of the store that view.conf of a folder asks for, malloced; "sqlite" when it says
  * nothing or can't be read. */
 char *view_store_name(const char *dir);
+/* What view.conf of a folder says of verify_every; *ret_ms stays when it says nothing, or can't be
+ * read. */
+void view_verify_every(const char *dir, int64_t *ret_ms);
 /* Names of the view folders in dir (folders that hold a view.conf), sorted. Free with
  * view_names_free(). */
 int view_list(const char *dir, char ***ret_names, size_t *ret_count, struct err *e);

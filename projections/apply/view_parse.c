@@ -15,7 +15,8 @@
 #include <stdlib.h>
 
 static const char *const conf_keys[] = { "owner", "doc",   "inputs", "key",
-					 "kind",  "store", "order",  "workers" };
+					 "kind",  "store", "order",  "workers",
+					 "verify_every" };
 
 struct line {
 	const char *start, *end; /* blanks around taken off */
@@ -143,6 +144,18 @@ static void set_workers(struct view *v, struct line value, int line, struct view
 	free(text);
 }
 
+static void set_verify_every(struct view *v, struct line value, int line, struct view_mistakes *m)
+{
+	char *text = xstrndup(value.start, (size_t)(value.end - value.start));
+
+	if (settings_parse_ms(text, &v->verify_every_ms))
+		v->has_verify_every = true;
+	else
+		view_mistake(m, "view.conf", line, "A number with s, m, h or d: 10m; 0: never.",
+			     "verify_every is a time");
+	free(text);
+}
+
 /* What can't be kept up by several members, with the reason. */
 static void check_order(const struct view *v, struct view_mistakes *m)
 {
@@ -207,6 +220,8 @@ static void set_one(struct view *v, const char *key, struct line value, int line
 		set_order(v, value, line, m);
 	} else if (strcmp(key, "workers") == 0) {
 		set_workers(v, value, line, m);
+	} else if (strcmp(key, "verify_every") == 0) {
+		set_verify_every(v, value, line, m);
 	} else if (strncmp(key, "key.", 4) == 0) {
 		set_key(v, key + 4, value, line, m);
 	} else if (strcmp(key, "key") == 0 && colon != NULL) {
@@ -225,7 +240,8 @@ static void set_one(struct view *v, const char *key, struct line value, int line
 		snprintf(hint, sizeof(hint),
 			 near != NULL ? "Did you mean '%s'?"
 				      : "Known keys: owner, doc, inputs, "
-					"key.TABLE, kind, store, order, workers.%s",
+					"key.TABLE, kind, store, order, workers, "
+					"verify_every.%s",
 			 near != NULL ? near : "");
 		view_mistake(m, "view.conf", line, hint, "unknown key '%.100s'", key);
 	}

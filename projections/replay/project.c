@@ -11,6 +11,7 @@
 #include "core/base/notify.h"
 #include "core/base/stop.h"
 #include "core/http/daemon_http.h"
+#include "projections/replay/verify_keeper.h"
 #include "projections/replay/view_status.h"
 
 #include <stdio.h>
@@ -195,6 +196,7 @@ static int start(struct project *p, struct registry *registry, struct err *e)
 		.ready = is_ready,
 		.context = p,
 	};
+	struct verify_keeper *verifier = NULL;
 	struct daemon_http *http = NULL;
 	int rc = -1;
 
@@ -211,8 +213,11 @@ static int start(struct project *p, struct registry *registry, struct err *e)
 			goto out;
 	}
 	log_info("project", "%zu views, http %s", p->host_count, daemon_http_address(http));
+	if (verify_keeper_start(p->settings, p->hosts, p->host_count, &verifier, e) < 0)
+		goto out;
 	rc = serve(p, e);
 out:
+	verify_keeper_stop(verifier);
 	daemon_http_stop(http);
 	view_status_free(p->status);
 	pthread_mutex_destroy(&p->lock);

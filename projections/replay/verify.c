@@ -267,6 +267,7 @@ static int look_once(struct run *r, struct look *l, const struct piece *p, struc
 	}
 	close_view(&view);
 	l->gave_way = answer_close(answer);
+	r->result->gave_way += l->gave_way;
 	l->took_us = clock_monotonic_us() - began;
 	return rc;
 }
@@ -585,8 +586,9 @@ void verify_json(const char *view, const struct verify_result *r, struct buf *ou
 	quote_json(out, slice_str(r->gtid_set));
 	quote_json_key(out, "first_gtid_set");
 	quote_json(out, slice_str(r->first_gtid_set));
-	buf_add_format(out, ",\"snapshots\":%lld,\"pieces\":%lld,\"rows\":%lld",
-		       (long long)r->snapshots, (long long)r->pieces, (long long)rows);
+	buf_add_format(out, ",\"snapshots\":%lld,\"pieces\":%lld,\"gave_way\":%lld,\"rows\":%lld",
+		       (long long)r->snapshots, (long long)r->pieces, (long long)r->gave_way,
+		       (long long)rows);
 	buf_add_format(out, ",\"missing\":%lld,\"extra\":%lld,\"changed\":%lld,\"late\":%lld",
 		       (long long)sum_of(r->compare, COMPARE_ONLY_RIGHT),
 		       (long long)sum_of(r->compare, COMPARE_ONLY_LEFT),

@@ -48,6 +48,7 @@ struct verify_result {
 	int64_t seq;                     /* of the last */
 	int version;
 	int64_t snapshots, pieces;
+	int64_t gave_way; /* reads that were ended because somebody waited for a table */
 	int64_t took_us;
 };
 
@@ -57,8 +58,8 @@ int verify_run(const struct verify_options *options, struct verify_result *ret_r
 	       struct err *e);
 void verify_result_done(struct verify_result *r);
 /* {"view":..,"version":..,"gtid_set":..,"seq":..,"first_gtid_set":..,"snapshots":N,"pieces":N,
- *  "rows":N,"missing":N,"extra":N,"changed":N,"late":N,"seconds":..,"rows_per_second":..,
- *  "compare":{as compare_json}}; missing: rows that the view lacks. */
+ *  "gave_way":N,"rows":N,"missing":N,"extra":N,"changed":N,"late":N,"seconds":..,
+ *  "rows_per_second":..,"compare":{as compare_json}}; missing: rows that the view lacks. */
 void verify_json(const char *view, const struct verify_result *r, struct buf *out);
 
 /* A version (0: the live one) with its own definition, ready to be verified. source_file: its

@@ -19,6 +19,7 @@ struct shown {
 	char *state; /* as last written: state and message and versions' states */
 	int64_t written_us;
 	struct metric *seq, *records, *rate, *lag_seconds, *lag_transactions, *live, *up, *behind;
+	struct metric *verified_at, *verified_rows, *verified_differences; /* NULL: never was */
 };
 
 struct view_status {
@@ -123,6 +124,28 @@ static const struct host_version *main_version(const struct host_status *s)
 	return v != NULL ? v : find_version(s, s->job_version);
 }
 
+static void update_verified(struct shown *m, const struct host_status *s)
+{
+	if (!s->verified)
+		return;
+	if (m->verified_at == NULL) {
+		m->verified_at = metric_gauge("millrace_view_verified_timestamp_seconds",
+					      "When the live version was last compared with the "
+					      "source.",
+					      "view", m->name, NULL);
+		m->verified_rows =
+			metric_gauge("millrace_view_verified_rows",
+				     "Rows that were compared then.", "view", m->name, NULL);
+		m->verified_differences =
+			metric_gauge("millrace_view_verified_differences",
+				     "Rows that differed from the source then.", "view", m->name,
+				     NULL);
+	}
+	metric_set(m->verified_at, (double)s->verified_us / 1e6);
+	metric_set(m->verified_rows, (double)s->verified_rows);
+	metric_set(m->verified_differences, (double)s->verified_differences);
+}
+
 static void update_metrics(struct shown *m, const struct host_status *s, const char *state)
 {
 	const struct host_version *v = main_version(s), *newest = find_version(s, s->job_version);
@@ -130,6 +153,7 @@ static void update_metrics(struct shown *m, const struct host_status *s, const c
 
 	metric_set(m->live, s->live);
 	metric_set(m->up, strcmp(state, "live") == 0 || strcmp(state, "building") == 0);
+	update_verified(m, s);
 	if (newest == NULL)
 		newest = v;
 	if (v == NULL)

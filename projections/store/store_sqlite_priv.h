@@ -28,7 +28,9 @@ struct store_version {
 };
 
 char *store_sqlite_path(const struct store_files *f, int version); /* malloced */
-int store_sqlite_sync(const char *path, struct err *e);            /* fsync of a file or folder */
+/* fsync of a folder. Never of a version's file: closing it would let go of the locks that SQLite
+ * has on it in this process (fcntl(2)); sql_sync() is for that. */
+int store_sqlite_sync(const char *path, struct err *e);
 bool store_sqlite_stale(const char *boot); /* `boot` is not the running kernel's */
 /* One statement with parameters, which changes one row or more. */
 int store_sqlite_change(struct sql_db *db, const char *sql, const struct value *values, int count,

@@ -189,11 +189,11 @@ int store_sqlite_finish(struct store_version *v, const char *after_build_sql, st
 	if (v->built)
 		return 0;
 	if (sql_run(v->db, "PRAGMA wal_checkpoint(TRUNCATE)", e) < 0 ||
-	    store_sqlite_sync(v->path, e) < 0 ||
+	    sql_sync(v->db, e) < 0 ||
 	    sql_run(v->db, "PRAGMA synchronous = FULL", e) < 0 ||
 	    make_indexes(v, after_build_sql, e) < 0 ||
 	    sql_run(v->db, "PRAGMA wal_checkpoint(TRUNCATE)", e) < 0 ||
-	    store_sqlite_sync(v->path, e) < 0 || store_sqlite_sync(v->dir, e) < 0)
+	    sql_sync(v->db, e) < 0 || store_sqlite_sync(v->dir, e) < 0)
 		return err_wrap(e, "end of the build");
 	v->built = true;
 	return configure(v, e);

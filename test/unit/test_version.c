@@ -7,7 +7,9 @@
 #include "projections/store/store.h"
 #include "test/lib/folder.h"
 
+#include <stdlib.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 static const char *dir;
 static struct settings settings;
@@ -172,6 +174,94 @@ static void finish(int version)
 			 0); /* not a second time */
 	store_sqlite.version_close(v);
 }
+
+/* A reader in a process of its own, begun before this one has opened anything (SQLite's connections
+ * don't survive a fork): for each byte it opens the file to read and write, closes it, and answers
+ * with its number of rows. */
+struct reader {
+	int ask, answer;
+	pid_t child;
+};
+
+static void read_for_ever(int asked, int answer, const char *path)
+{
+	char byte;
+
+	while (read(asked, &byte, 1) == 1) {
+		struct err e = ERR_INIT;
+		struct sql_db *db;
+		int64_t count = -1;
+
+		if (sql_open_db(path, SQL_OPEN_WRITE, &db, &e) == 0) {
+			(void)sql_get_int(db, "SELECT count(*) FROM t", &count, &e);
+			sql_close(db);
+		}
+		if (write(answer, &count, sizeof(count)) != sizeof(count))
+			_exit(1);
+	}
+	_exit(0);
+}
+
+static struct reader begin_reader(const char *path)
+{
+	struct reader r;
+	int ask[2], answer[2];
+
+	ck_assert_int_eq(pipe(ask), 0);
+	ck_assert_int_eq(pipe(answer), 0);
+	r.child = fork();
+	if (r.child == 0) {
+		close(ask[1]);
+		close(answer[0]);
+		read_for_ever(ask[0], answer[1], path);
+	}
+	close(ask[0]);
+	close(answer[1]);
+	r.ask = ask[1];
+	r.answer = answer[0];
+	return r;
+}
+
+static int64_t rows_for_others(const struct reader *r)
+{
+	int64_t count;
+
+	ck_assert_int_eq(write(r->ask, "", 1), 1);
+	ck_assert_int_eq(read(r->answer, &count, sizeof(count)), sizeof(count));
+	return count;
+}
+
+/* Whoever closes a file of SQLite last removes its log: a worker's locks say that it isn't the
+ * last. They would be gone if this process opened and closed the file by itself. */
+START_TEST(test_readers_leave_the_log)
+{
+	struct err e = ERR_INIT;
+	struct store_version *v;
+	struct reader reader;
+	char *path;
+
+	setup();
+	path = store->ops->place(store, 1);
+	reader = begin_reader(path);
+	create(1);
+	v = open_version(1);
+	ck_assert_int_eq(store_sqlite.begin(v, &e), 0);
+	ck_assert_int_eq(put(v, 1, &e), 0);
+	ck_assert_int_eq(commit(v, 1, &e), 0);
+	ck_assert_msg(store_sqlite.finish(v, view->after_build_sql, &e) == 0, "%s", e.msg);
+	ck_assert_int_eq(rows_for_others(&reader), 1);
+	ck_assert_int_eq(store_sqlite.begin(v, &e), 0);
+	ck_assert_int_eq(put(v, 2, &e), 0);
+	ck_assert_msg(commit(v, 2, &e) == 0, "%s", e.msg);
+	ck_assert_int_eq(rows_for_others(&reader), 2);
+	store_sqlite.version_close(v);
+	close(reader.ask);
+	close(reader.answer);
+	ck_assert_int_eq(waitpid(reader.child, NULL, 0), reader.child);
+	free(path);
+	teardown();
+}
+END_TEST
 
 START_TEST(test_public_name)
 {
@@ -559,6 +649,7 @@ int main(void)
 
 	unit_test(s, test_rows_and_position_together);
 	unit_test(s, test_second_writer_fences_the_first);
+	unit_test(s, test_readers_leave_the_log);
 	unit_test(s, test_public_name);
 	unit_test(s, test_left_by_a_crash);
 	unit_test(s, test_strange_public_name);
