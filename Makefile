@@ -52,7 +52,7 @@ endif
 
 # Foreign headers count as system headers: their warnings are not ours to fix. Asked for when the first recipe
 # needs it, so that `make help` and `make demo` work before anything is installed.
-packages := libmariadb rdkafka avro-c jansson inih libmicrohttpd libcurl sqlite3 zlib libzstd
+packages := libmariadb libpq rdkafka avro-c jansson inih libmicrohttpd libcurl sqlite3 zlib libzstd
 once = $(eval $(1) := $(2))$($(1))
 lib_cflags = $(call once,lib_cflags,$(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(packages))))
 lib_libs = $(call once,lib_libs,$(shell pkg-config --libs $(packages)) -lpthread -lm)

@@ -203,6 +203,7 @@ void setting_meanings_check(const struct settings *s, struct mistakes *m)
 	check_tls(s, "source", s->source_tls, s->source_tls_ca, m);
 	check_tls(s, "mariadb", s->mariadb_tls, s->mariadb_tls_ca, m);
 	check_tls(s, "mysql", s->mysql_tls, s->mysql_tls_ca, m);
+	check_tls(s, "postgresql", s->postgresql_tls, s->postgresql_tls_ca, m);
 	check_word(s, "log", "level", s->log_level, levels, 4, m);
 	check_word(s, "log", "format", s->log_format, formats, 2, m);
 }

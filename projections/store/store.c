@@ -15,8 +15,8 @@
 
 #define NAME_MAX_BYTES 64
 
-static const struct store_ops *const stores[] = { &store_sqlite, &store_mariadb, &store_mysql,
-						  &store_dynamo };
+static const struct store_ops *const stores[] = { &store_sqlite, &store_postgresql, &store_mariadb,
+						  &store_mysql, &store_dynamo };
 
 static const char *const state_names[] = {
 	[STORE_BUILDING] = "building",     [STORE_READY] = "ready",   [STORE_LIVE] = "live",

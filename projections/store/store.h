@@ -184,6 +184,7 @@ struct store_ops {
 extern const struct store_ops store_sqlite;
 extern const struct store_ops store_dynamo;
 extern const struct store_ops store_mariadb, store_mysql;
+extern const struct store_ops store_postgresql;
 
 /* The store of that name; ERR_CONFIG names those there are. */
 int store_named(const char *name, const struct store_ops **ret_ops, struct err *e);
