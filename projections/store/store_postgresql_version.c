@@ -47,10 +47,12 @@ void store_postgresql_version_close(struct store_version *v)
 /* The session of the writer before, whatever it is doing. Waits until its locks are gone. */
 static int end_writer(struct store_version *v, struct err *e)
 {
+	/* materialized: else the server may end sessions before it has looked which */
 	static const char ends[] =
-		"SELECT count(*) FROM pg_stat_activity a JOIN millrace_epoch m ON m.backend = "
-		"a.pid AND m.started = a.backend_start::text WHERE a.pid <> pg_backend_pid() AND "
-		"pg_terminate_backend(a.pid, 5000) IS NOT NULL";
+		"WITH old AS MATERIALIZED (SELECT a.pid FROM pg_stat_activity a JOIN "
+		"millrace_epoch m ON m.backend = a.pid AND m.started = a.backend_start::text WHERE "
+		"a.pid <> pg_backend_pid() AND a.usename = current_user) SELECT "
+		"count(pg_terminate_backend(pid, 5000)) FROM old";
 	int64_t ended;
 
 	return pg_get_int(v->pg, ends, NULL, 0, &ended, e);
