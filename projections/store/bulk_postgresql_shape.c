@@ -382,6 +382,7 @@ static bool fits(struct reading *r, struct bulk_table *t)
 
 /* ---- the statement for many rows ------------------------------------------------------------- */
 
+/* -1: without it a bpchar would be called "character", which is one of length 1. */
 static int add_unnest(struct bulk_shape *s, struct pg *pg, struct buf *sql, struct buf *select,
 		      struct err *e)
 {
@@ -391,7 +392,7 @@ static int add_unnest(struct bulk_shape *s, struct pg *pg, struct buf *sql, stru
 		bool binary = pg_is_binary(s->types[i]) || s->types[i] == PG_UUID;
 
 		(void)snprintf(number, sizeof(number), "%u", s->types[i]);
-		if (pg_get_text(pg, "SELECT format_type($1::oid, NULL)", values, 1, &type, e) < 0)
+		if (pg_get_text(pg, "SELECT format_type($1::oid, -1)", values, 1, &type, e) < 0)
 			return -1;
 		buf_add_format(sql, "%s$%zu::%s[]", i > 0 ? ", " : "", i + 1,
 			       binary ? type : "text");

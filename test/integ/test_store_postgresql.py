@@ -23,10 +23,14 @@ def write_view(folder, files):
         path.write_text(text)
 
 
+def param(column):
+    return f":value_{column}" if column in ("at", "seq", "gtid") else f":{column}"
+
+
 def upsert(table, key, *columns):
     rest = ", ".join(f"{c} = excluded.{c}" for c in columns)
     every = ", ".join([key, *columns])
-    return f"INSERT INTO {table} ({every}) VALUES (:{', :'.join([key, *columns])}) ON CONFLICT ({key}) DO UPDATE SET {rest};\n"
+    return f"INSERT INTO {table} ({every}) VALUES ({', '.join(param(c) for c in [key, *columns])}) ON CONFLICT ({key}) DO UPDATE SET {rest};\n"
 
 
 def live(setup, *views):
@@ -78,14 +82,16 @@ def test_types_there_and_back(servers, database, make_setup, pg):
         f"on/{db}.t.delete.sql": "DELETE FROM t WHERE id = :before_id", f"on/{db}.t.truncate.sql": "DELETE FROM t"})
     run, project = setup.daemon("run").start(), setup.daemon("project").start()
     wait_until("the view", lambda: live(setup, "types"), every=0.5)
-    assert verify(setup, "types")[0] == 0, verify(setup, "types")
+    said = verify(setup, "types")
+    assert said[0] == 0, said[1]
     rows = pg.ask("SELECT id, small, n, big::text, d::text, s, c, encode(b, 'hex'), day::text, at::text, ts::text, tm::text, flag, e FROM types.t ORDER BY id")
     assert rows[0] == (1, -32768, -9223372036854775808, "18446744073709551615", "-12345678901234.567891", "grüß", "x         ", "00ff10",
                        "1000-01-01", "9999-12-31 23:59:59.999999", "2038-01-01 00:00:00.5+00", "23:59:59.999999", True, "b c")
     assert rows[1][1:] == (None,) * 13
     run_sql(c, "UPDATE t SET n = 5, s = 'new' WHERE id = 2", "DELETE FROM t WHERE id = 3", "UPDATE t SET id = 30 WHERE id = 4")
     setup.wait_delivered(source_position(c), run)
-    assert verify(setup, "types")[0] == 0, verify(setup, "types")
+    said = verify(setup, "types")
+    assert said[0] == 0, said[1]
     assert pg.ask("SELECT id FROM types.t ORDER BY id") == [(1,), (2,), (30,)]
     project.stop()
     run.stop()
