@@ -8,6 +8,7 @@
 #include "core/base/mem.h"
 #include "core/registry/registry.h"
 #include "projections/apply/handlers.h"
+#include "projections/store/store.h"
 #include "projections/apply/target_dynamo.h"
 
 #include <stdlib.h>
@@ -112,7 +113,31 @@ static void check_templates(const struct view *v, struct registry *registry, str
 	dynamo_tables_free(tables);
 }
 
-static void check_handlers(const struct view *v, struct registry *registry, struct findings *f)
+/* In a scratch version of the view's own store. */
+static void check_in_store(const struct settings *settings, const struct view *v,
+			   struct registry *registry, struct findings *f)
+{
+	struct store_version *version = NULL;
+	const struct store_ops *ops;
+	struct store *store = NULL;
+	struct err e = ERR_INIT, ignored = ERR_INIT;
+
+	if (store_named(v->store, &ops, &e) == 0 && ops->open(settings, v->name, &store, &e) == 0 &&
+	    ops->create(store, v, STORE_SCRATCH, false, &e) == 0 &&
+	    ops->version_open(store, STORE_SCRATCH, &version, &e) == 0)
+		check_schemas(v, ops->target(version), registry, f);
+	else
+		finding_err(f, FINDING_FAIL, AREA, &e);
+	if (version != NULL)
+		ops->version_close(version);
+	if (store != NULL) {
+		(void)ops->remove(store, STORE_SCRATCH, &ignored); /* the next try does it */
+		ops->close(store);
+	}
+}
+
+static void check_handlers(const struct settings *settings, const struct view *v,
+			   struct registry *registry, struct findings *f)
 {
 	struct target_sqlite target;
 	struct err e = ERR_INIT;
@@ -120,6 +145,10 @@ static void check_handlers(const struct view *v, struct registry *registry, stru
 
 	if (strcmp(v->store, "dynamodb") == 0) {
 		check_templates(v, registry, f);
+		return;
+	}
+	if (strcmp(v->store, "sqlite") != 0) {
+		check_in_store(settings, v, registry, f);
 		return;
 	}
 	if (sql_open_db(":memory:", SQL_OPEN_MEMORY, &db, &e) < 0 ||
@@ -158,16 +187,48 @@ static void check_truncate(const struct view *v, struct findings *f)
 	}
 }
 
-static void check_view(const char *folder, const char *name, struct registry *registry,
-		       struct findings *f)
+/* Its server is there, lets us in, and takes the view's SQL. */
+static bool check_store(const struct settings *settings, struct view *v, struct findings *f)
 {
-	char *path = xasprintf("%s/%s", folder, name);
+	struct err e = ERR_INIT;
+	const struct store_ops *ops;
+	struct store *store = NULL;
+	char *place;
+	int rc = store_named(v->store, &ops, &e);
+
+	if (rc == 0 && ops->learn == NULL)
+		return true;
+	if (rc == 0)
+		rc = ops->open(settings, v->name, &store, &e);
+	if (rc == 0)
+		rc = store_try(store, v, &e);
+	if (rc < 0) {
+		err_wrap(&e, "%s", v->name);
+		finding_err(f, FINDING_FAIL, AREA, &e);
+	} else {
+		place = ops->place(store, 1);
+		finding_add(f, FINDING_OK, AREA, NULL,
+			    "%s: its SQL was tried where it will live: %s", v->name, place);
+		free(place);
+	}
+	if (store != NULL)
+		ops->close(store);
+	return rc == 0;
+}
+
+static void check_view(const struct settings *settings, const char *name,
+		       struct registry *registry, struct findings *f)
+{
+	char *path = xasprintf("%s/%s", settings->project_views_dir, name);
 	struct err e = ERR_INIT;
 	struct view *v;
 
 	if (view_read(path, &v, &e) < 0) {
 		finding_err(f, FINDING_FAIL, AREA, &e);
-	} else {
+		free(path);
+		return;
+	}
+	if (check_store(settings, v, f)) {
 		finding_add(f, FINDING_OK, AREA, NULL,
 			    "%s: %zu table%s, %zu handler%s, %zu input%s", name, v->table_count,
 			    v->table_count == 1 ? "" : "s", v->handler_count,
@@ -175,9 +236,9 @@ static void check_view(const char *folder, const char *name, struct registry *re
 			    v->input_count == 1 ? "" : "s");
 		check_truncate(v, f);
 		if (registry != NULL)
-			check_handlers(v, registry, f);
-		view_free(v);
+			check_handlers(settings, v, registry, f);
 	}
+	view_free(v);
 	free(path);
 }
 
@@ -202,7 +263,7 @@ void check_views(const struct settings *settings, struct findings *f)
 	    registry_open(settings, false, &registry, &e) < 0)
 		registry = NULL; /* check_kafka has said so */
 	for (size_t i = 0; i < count; i++)
-		check_view(folder, names[i], registry, f);
+		check_view(settings, names[i], registry, f);
 	if (registry != NULL)
 		registry_close(registry);
 	view_names_free(names, count);

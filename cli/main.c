@@ -189,7 +189,7 @@ static int read_settings(const struct command *c, struct settings **ret_settings
 	bool needed = !needs_nothing(c);
 	struct buf mistakes = BUF_INIT;
 	struct err e = ERR_INIT;
-	size_t count = settings_read_all(needed ? find_file(c) : NULL, c->flags, c->flag_count,
+	size_t count = settings_read_all(needed ? find_file(c) : c->file, c->flags, c->flag_count,
 					 ret_settings, &mistakes);
 
 	if (count != 0) {

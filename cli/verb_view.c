@@ -2,7 +2,7 @@
 #include "cli/verb.h"
 
 #include "core/base/term.h"
-#include "projections/apply/view_case.h"
+#include "projections/store/store_case.h"
 
 #include <string.h>
 
@@ -19,7 +19,34 @@ static void report(void *context, const struct view_case_result *r)
 	}
 }
 
-static int test(const char *dir)
+/* In the view's own store, whose server must be there; for SQLite in memory. */
+static int run_cases(const struct settings *settings, struct view *view,
+		     struct view_case_counts *ret_counts, struct err *e)
+{
+	struct view_case_memory *memory = NULL;
+	struct store_case *in_store = NULL;
+	const struct store_ops *ops;
+	struct view_case_place place;
+	struct store *store = NULL;
+	int rc = store_named(view->store, &ops, e);
+
+	if (rc == 0 && ops == &store_sqlite) {
+		memory = view_case_memory_new(&place);
+	} else if (rc == 0) {
+		rc = ops->open(settings, view->name, &store, e) < 0 ? -1
+								     : store_try(store, view, e);
+		in_store = rc == 0 ? store_case_new(store, &place) : NULL;
+	}
+	if (rc == 0)
+		rc = view_case_run(view, &place, report, NULL, ret_counts, e);
+	view_case_memory_free(memory);
+	store_case_free(in_store);
+	if (store != NULL)
+		ops->close(store);
+	return rc;
+}
+
+static int test(const struct settings *settings, const char *dir)
 {
 	struct view_case_counts counts = { 0 };
 	struct err e = ERR_INIT;
@@ -28,7 +55,7 @@ static int test(const char *dir)
 
 	if (view_read(dir, &view, &e) < 0)
 		return verb_fail(&e);
-	rc = view_case_run(view, report, NULL, &counts, &e);
+	rc = run_cases(settings, view, &counts, &e);
 	view_free(view);
 	if (rc < 0)
 		return verb_fail(&e);
@@ -45,12 +72,11 @@ static int run(const struct settings *settings, int argc, char **argv)
 {
 	int rest = verb_options(&verb_view, argc, argv, NULL, 0);
 
-	(void)settings;
 	if (rest < 0)
 		return EXIT_USAGE;
 	if (rest != 2 || strcmp(argv[0], "test") != 0)
 		return verb_usage_error(&verb_view, "write: view test DIR");
-	return test(argv[1]);
+	return test(settings, argv[1]);
 }
 
 const struct verb verb_view = {
@@ -59,7 +85,8 @@ const struct verb verb_view = {
 	.usage =
 		"test DIR\n\n"
 		"DIR is a view folder; each case in DIR/cases/*.jsonl is run against the view's "
-		"handlers in memory.\n"
+		"handlers: in memory for SQLite, else in a scratch version in the view's store (-c FILE says "
+		"where that is).\n"
 		"Exit code 0: all passed; 1: some failed.\n",
 	.run = run,
 	.needs = VERB_NEEDS_NOTHING,

@@ -1,4 +1,4 @@
-/* view_case.c - runs cases/ *.jsonl against the view's handlers in an SQLite database in memory.
+/* view_case.c - runs cases/ *.jsonl against the view's handlers, in a place that has its tables.
  *
  * Lines are taken apart by SQLite's own JSON functions, so that no JSON library is needed here and
  * numbers keep the types that the tables will see. Expected rows are matched by key first, so that
@@ -24,8 +24,7 @@ struct run {
 	const struct view *view;
 	const char *file;
 	struct sql_db *json; /* takes lines apart */
-	struct sql_db *db;   /* the case's tables */
-	struct target_sqlite target;
+	const struct view_case_place *place;
 	struct kind *kind;
 	char *name;
 	int line, case_line;
@@ -150,8 +149,7 @@ static void end_case(struct run *r)
 	r->report(r->context, &result);
 	kind_close(r->kind);
 	r->kind = NULL;
-	sql_close(r->db);
-	r->db = NULL;
+	r->place->end(r->place->context);
 	r->begun = false;
 	buf_reset(&r->failure);
 	free(r->name);
@@ -160,19 +158,15 @@ static void end_case(struct run *r)
 
 static int begin_case(struct run *r, const char *name, struct err *e)
 {
-	struct kind_options k = {
-		.handlers = { .view = r->view, .target = &r->target.target },
-		.built = true,
-	};
+	struct kind_options k = { .handlers = { .view = r->view }, .built = true };
+	const struct view_case_place *place = r->place;
 
 	end_case(r);
-	if (sql_open_db(NULL, SQL_OPEN_MEMORY, &r->db, e) < 0 ||
-	    sql_script(r->db, "tables.sql", r->view->create_sql, e) < 0 ||
-	    sql_script(r->db, "tables.sql", r->view->after_build_sql, e) < 0)
+	if (place->begin(place->context, r->view, &k.handlers.target, e) < 0 ||
+	    kind_open(&k, &r->kind, e) < 0) {
+		place->end(place->context);
 		return -1;
-	target_sqlite_init(&r->target, r->db);
-	if (kind_open(&k, &r->kind, e) < 0)
-		return -1;
+	}
 	r->name = xstrdup(name);
 	r->case_line = r->line;
 	r->seq = 0;
@@ -219,11 +213,19 @@ static void add_always(struct run *r, const struct fields *own, struct fields *f
 static void apply(struct run *r, enum view_on on, const char *name, const struct fields *own,
 		  struct fields *f)
 {
-	struct err refused = ERR_INIT;
-	bool found = false;
+	const struct view_case_place *place = r->place;
+	struct err refused = ERR_INIT, ignored = ERR_INIT;
+	bool found = false, ok;
 
 	add_always(r, own, f);
-	if (kind_run_fields(r->kind, on, name, f->items, f->count, &found, &refused) < 0)
+	if (place->event_begin(place->context, &refused) < 0) {
+		note(r, "%s", refused.msg);
+		return;
+	}
+	ok = kind_run_fields(r->kind, on, name, f->items, f->count, &found, &refused) == 0;
+	if (place->event_end(place->context, ok, ok ? &refused : &ignored) < 0)
+		ok = false;
+	if (!ok)
 		note(r, "%s", refused.msg);
 	else if (!found && r->view->kind != VIEW_SQL)
 		note(r, "%s is no input of the view", name);
@@ -283,29 +285,28 @@ struct rows {
 	size_t count;
 };
 
+struct reading {
+	struct rows *rows;
+	size_t columns;
+};
+
+static void add_row(void *arg, const struct value *values)
+{
+	struct reading *reading = arg;
+	struct rows *rows = reading->rows;
+
+	rows->items = xrealloc(rows->items, (rows->count + 1) * sizeof(*rows->items));
+	row_copy_init(&rows->items[rows->count++], values, reading->columns);
+}
+
 static int read_table(struct run *r, const struct view_table *t, struct rows *ret_rows,
 		      struct err *e)
 {
-	struct value *values = xcalloc(t->column_count, sizeof(*values));
-	struct buf sql = BUF_INIT;
-	struct sql_statement *s = NULL;
-	int rc;
+	struct reading reading = { ret_rows, t->column_count };
+	int rc = r->place->rows(r->place->context, t->name, t->columns, t->column_count, add_row,
+				&reading, e);
 
-	buf_add_str(&sql, "SELECT * FROM ");
-	sql_quote_name(t->name, &sql);
-	rc = sql_prepare(r->db, "case", buf_cstr(&sql), NULL, &s, e);
-	while (rc == 0 && (rc = sql_step(s, e)) == 1) {
-		for (size_t i = 0; i < t->column_count; i++)
-			sql_column(s, (int)i, &values[i]);
-		ret_rows->items =
-			xrealloc(ret_rows->items, (ret_rows->count + 1) * sizeof(*ret_rows->items));
-		row_copy_init(&ret_rows->items[ret_rows->count++], values, t->column_count);
-		rc = 0;
-	}
 	ret_rows->matched = xcalloc(ret_rows->count + 1, sizeof(bool));
-	sql_finalize(s);
-	buf_done(&sql);
-	free(values);
 	return rc;
 }
 
@@ -438,32 +439,6 @@ static int match_all(struct run *r, const char *line, const struct view_table *t
 	return rc;
 }
 
-/* An SQL view of tables.sql, which services query, may be expected too: its columns are asked for;
- * it has no key. */
-static int learn_sql_view(struct run *r, const char *name, struct view_table *ret_table,
-			  struct err *e)
-{
-	struct value text = { .kind = VALUE_TEXT, .bytes = slice_str(name) };
-	struct sql_statement *s;
-	int rc;
-
-	if (sql_prepare(r->db, "case", "SELECT name FROM pragma_table_info(?1)", NULL, &s, e) < 0)
-		return -1;
-	rc = sql_bind(s, 1, &text, e);
-	while (rc == 0 && (rc = sql_step(s, e)) == 1) {
-		struct value column;
-
-		sql_column(s, 0, &column);
-		ret_table->columns = xrealloc(ret_table->columns,
-					      (ret_table->column_count + 1) * sizeof(char *));
-		ret_table->columns[ret_table->column_count++] =
-			xstrndup((const char *)column.bytes.data, column.bytes.size);
-		rc = 0;
-	}
-	sql_finalize(s);
-	return rc;
-}
-
 static int expect_rows(struct run *r, const char *line, const struct view_table *t, struct err *e)
 {
 	struct rows rows = { 0 };
@@ -483,6 +458,8 @@ static int expect_rows(struct run *r, const char *line, const struct view_table 
 	return rc;
 }
 
+/* An SQL view of tables.sql, which services query, may be expected too: its columns are asked for;
+ * it has no key. */
 static int line_expect(struct run *r, const char *line, const char *name, struct err *e)
 {
 	const struct view_table *t = view_table(r->view, name);
@@ -491,7 +468,7 @@ static int line_expect(struct run *r, const char *line, const char *name, struct
 
 	if (t != NULL)
 		return expect_rows(r, line, t, e);
-	rc = learn_sql_view(r, name, &made, e);
+	rc = r->place->columns(r->place->context, name, &made.columns, &made.column_count, e);
 	if (rc == 0 && made.column_count == 0)
 		rc = err_config(e, "no table %s in the view", name);
 	if (rc == 0)
@@ -599,10 +576,10 @@ static bool has_cases(const struct view *v)
 	return false;
 }
 
-static int run_files(const struct view *v, view_case_fn report, void *context,
-		     struct view_case_counts *ret_counts, struct err *e)
+static int run_files(const struct view *v, const struct view_case_place *place, view_case_fn report,
+		     void *context, struct view_case_counts *ret_counts, struct err *e)
 {
-	struct run r = { .view = v, .report = report, .context = context };
+	struct run r = { .view = v, .place = place, .report = report, .context = context };
 	int rc = sql_open_db(NULL, SQL_OPEN_MEMORY, &r.json, e);
 
 	for (size_t i = 0; rc == 0 && i < v->files.count; i++) {
@@ -612,24 +589,25 @@ static int run_files(const struct view *v, view_case_fn report, void *context,
 	free(r.name);
 	buf_done(&r.failure);
 	kind_close(r.kind);
-	sql_close(r.db);
+	if (r.begun)
+		place->end(place->context);
 	sql_close(r.json);
 	if (rc == 0)
 		*ret_counts = r.counts;
 	return rc;
 }
 
-int view_case_run(const struct view *v, view_case_fn report, void *context,
-		  struct view_case_counts *ret_counts, struct err *e)
+int view_case_run(const struct view *v, const struct view_case_place *place, view_case_fn report,
+		  void *context, struct view_case_counts *ret_counts, struct err *e)
 {
 	struct view *shaped;
 	int rc;
 
 	if (v->kind == VIEW_SQL || !has_cases(v))
-		return run_files(v, report, context, ret_counts, e);
+		return run_files(v, place, report, context, ret_counts, e);
 	if (shape(v, &shaped, e) < 0)
 		return -1;
-	rc = run_files(shaped, report, context, ret_counts, e);
+	rc = run_files(shaped, place, report, context, ret_counts, e);
 	view_free(shaped);
 	return rc;
 }

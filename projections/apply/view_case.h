@@ -1,4 +1,5 @@
-/* view_case.h - a view's own test cases: given these events, expect these rows. Offline, in memory.
+/* view_case.h - a view's own test cases: given these events, expect these rows. Offline, in memory,
+ * for SQLite; in a scratch version of its store for others.
  *
  * cases/NAME.jsonl, one JSON object a line; empty lines and lines that begin with '#' or '//' are
  * skipped:
@@ -14,6 +15,7 @@
 #ifndef PROJECTIONS_APPLY_VIEW_CASE_H
 #define PROJECTIONS_APPLY_VIEW_CASE_H
 
+#include "core/value/value.h"
 #include "projections/apply/view.h"
 
 struct view_case_result {
@@ -30,8 +32,35 @@ struct view_case_counts {
 	size_t passed, failed;
 };
 
+/* Where cases run: SQLite in memory (view_case_sqlite.c), or a scratch version of the view's own
+ * store (projections/store/store_case.h). */
+struct target;
+struct view_case_place {
+	/* A case begins: the view's tables, as after a build, empty. `end` follows, whatever came
+	 * of it. */
+	int (*begin)(void *context, const struct view *v, struct target **ret_target,
+		     struct err *e);
+	void (*end)(void *context);
+	/* Around each event: what it did is kept, or (`keep` false) taken back. ERR_DATA of
+	 * event_end: refused. */
+	int (*event_begin)(void *context, struct err *e);
+	int (*event_end)(void *context, bool keep, struct err *e);
+	/* Columns of a table or SQL view; count 0: there is none. Free with view_names_free(). */
+	int (*columns)(void *context, const char *table, char ***ret_names, size_t *ret_count,
+		       struct err *e);
+	/* All rows with these columns, each given to `row`. */
+	int (*rows)(void *context, const char *table, char *const *columns, size_t count,
+		    void (*row)(void *arg, const struct value *values), void *arg,
+		    struct err *e);
+	void *context;
+};
+
+struct view_case_memory; /* context of the one in memory */
+struct view_case_memory *view_case_memory_new(struct view_case_place *ret_place);
+void view_case_memory_free(struct view_case_memory *m); /* NULL is fine */
+
 /* Runs all cases. A case that fails is a result, not an error; ERR_CONFIG: a line can't be read. */
-int view_case_run(const struct view *v, view_case_fn report, void *context,
-		  struct view_case_counts *ret_counts, struct err *e);
+int view_case_run(const struct view *v, const struct view_case_place *place, view_case_fn report,
+		  void *context, struct view_case_counts *ret_counts, struct err *e);
 
 #endif

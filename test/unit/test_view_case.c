@@ -45,10 +45,14 @@ static struct view *view_with(const char *cases)
 static int run(const char *cases, struct view_case_counts *counts, struct err *e)
 {
 	struct view *v = view_with(cases);
+	struct view_case_memory *memory;
+	struct view_case_place place;
 	int rc;
 
 	buf_reset(&said);
-	rc = view_case_run(v, report, NULL, counts, e);
+	memory = view_case_memory_new(&place);
+	rc = view_case_run(v, &place, report, NULL, counts, e);
+	view_case_memory_free(memory);
 	view_free(v);
 	return rc;
 }
