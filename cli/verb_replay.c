@@ -16,8 +16,9 @@
 #define AWAY_US 30000000 /* how long the daemon may be away (a restart) */
 
 struct asked {
-	bool no_swap, rollback, swap, force, json;
-	const char *view;
+	bool no_swap, rollback, swap, force, json, nice;
+	const char *view, *as_of;
+	int64_t version; /* that is to be built, or to go live */
 };
 
 static const char *text(const json_t *o, const char *key)
@@ -45,6 +46,22 @@ static const json_t *version_of(const json_t *state, int64_t version)
 	return NULL;
 }
 
+/* The partition that has the most left, of those that were there when the build began. */
+static void note_slowest(struct progress *p, const json_t *version)
+{
+	const json_t *slowest = json_object_get(version, "slowest");
+	struct buf note = BUF_INIT;
+
+	if (json_is_object(slowest)) {
+		buf_add_format(&note, "slowest %s-%lld: ", text(slowest, "topic"),
+			       (long long)number(slowest, "partition"));
+		progress_number(&note, number(slowest, "total") - number(slowest, "done"));
+		buf_add_str(&note, " left");
+	}
+	progress_note(p, buf_cstr(&note));
+	buf_done(&note);
+}
+
 /* Events are counted while the version is built; the phases behind it show the time they take. */
 static void draw(struct progress *p, const json_t *state, const char **shown_phase)
 {
@@ -69,6 +86,7 @@ static void draw(struct progress *p, const json_t *state, const char **shown_pha
 		progress_label(p, label);
 		*shown_phase = label;
 	}
+	note_slowest(p, label == labels[0][1] ? v : NULL);
 	if (label == labels[0][1] && records > 0)
 		progress_update_rate(p, records, number(v, "records_total"),
 				     json_real_value(json_object_get(v, "rate")));
@@ -81,7 +99,9 @@ static bool is_over(const json_t *state, const struct asked *asked)
 	const char *phase = text(json_object_get(state, "job"), "phase");
 
 	return strcmp(phase, "done") == 0 || strcmp(phase, "failed") == 0 ||
-	       strcmp(phase, "idle") == 0 || (strcmp(phase, "ready") == 0 && asked->no_swap);
+	       strcmp(phase, "idle") == 0 ||
+	       (strcmp(phase, "ready") == 0 &&
+		(asked->no_swap || text(json_object_get(state, "job"), "note")[0] != '\0'));
 }
 
 /* Looks until the job is over. 0: *ret_state is the last; 1: interrupted; -1: error. */
@@ -152,6 +172,37 @@ static void warn_reconciling(const json_t *version)
 	       text(version, "reconciling"));
 }
 
+/* A daemon that was restarted forgets a swap that was only asked for; what is live decides. */
+static bool is_lost(const json_t *state, const struct asked *asked)
+{
+	const char *phase = text(json_object_get(state, "job"), "phase");
+
+	if (asked->as_of != NULL)
+		return strcmp(text(version_of(state, asked->version), "state"), "as-of") != 0;
+	if (strcmp(phase, "ready") == 0)
+		return version_of(state, asked->version) == NULL;
+	return number(state, "live") != asked->version;
+}
+
+static int print_lost(const json_t *state, const struct asked *asked)
+{
+	fprintf(stderr,
+		"millrace: version %lld of %s was not made live: whoever worked on it ended "
+		"before it was done\n  HINT: Version %lld is live. Ask again.\n",
+		(long long)asked->version, asked->view, (long long)number(state, "live"));
+	return EXIT_UNREACHABLE;
+}
+
+static int print_as_of(const json_t *version, const struct asked *asked)
+{
+	printf("version %lld shows %s as of %s (seq %lld, GTID %s)\n",
+	       (long long)asked->version, asked->view, asked->as_of,
+	       (long long)number(version, "seq"), text(version, "gtid_set"));
+	printf("read it at %s; it stays as it is until `millrace view drop %s %lld`\n",
+	       text(version, "place"), asked->view, (long long)asked->version);
+	return EXIT_OK;
+}
+
 static int print_end(const json_t *state, const struct asked *asked)
 {
 	const json_t *job = json_object_get(state, "job"),
@@ -166,6 +217,10 @@ static int print_end(const json_t *state, const struct asked *asked)
 		fprintf(stderr, "The live version is untouched.\n");
 		return number(job, "exit_code") != 0 ? (int)number(job, "exit_code") : EXIT_FATAL;
 	}
+	if (is_lost(state, asked))
+		return print_lost(state, asked);
+	if (asked->as_of != NULL)
+		return print_as_of(version_of(state, asked->version), asked);
 	if (!asked->rollback && !asked->swap)
 		print_diff(state, asked->view);
 	progress_number(&records, v != NULL ? number(v, "records") : 0);
@@ -177,7 +232,11 @@ static int print_end(const json_t *state, const struct asked *asked)
 	if (strcmp(phase, "ready") == 0)
 		printf("version %lld is ready; `millrace replay %s --swap` makes it live\n",
 		       (long long)number(job, "version"), asked->view);
-	else
+	if (text(job, "note")[0] != '\0') {
+		fprintf(stderr, "millrace: %s\n", text(job, "note"));
+		return EXIT_CONFIG;
+	}
+	if (strcmp(phase, "ready") != 0)
 		printf("%sversion %lld of %s is live%s", term(stdout, TERM_GREEN),
 		       (long long)number(state, "live"), asked->view, term(stdout, TERM_PLAIN));
 	if (strcmp(phase, "done") == 0 && number(job, "from") != 0)
@@ -189,23 +248,37 @@ static int print_end(const json_t *state, const struct asked *asked)
 	return EXIT_OK;
 }
 
-static int begin(struct view_access *a, const struct asked *asked, struct err *e)
+static int begin(struct view_access *a, const struct settings *settings, struct asked *asked,
+		 struct err *e)
 {
+	struct host_replay_options o = { .no_swap = asked->no_swap,
+					 .force = asked->force,
+					 .share = asked->nice ? settings->project_nice_share : 0,
+					 .as_of = asked->as_of };
+	json_t *state = NULL;
+	int rc;
+
 	if (asked->rollback)
-		return view_access_rollback(a, e);
-	if (asked->swap)
-		return view_access_swap(a, e);
-	return view_access_replay(a, asked->no_swap, asked->force, e);
+		rc = view_access_rollback(a, asked->force, &state, e);
+	else if (asked->swap)
+		rc = view_access_swap(a, asked->force, &state, e);
+	else
+		rc = view_access_replay(a, &o, &state, e);
+	if (rc == 0)
+		asked->version = number(json_object_get(state, "job"), "version");
+	json_decref(state);
+	return rc;
 }
 
-static int replay(const struct settings *settings, const struct asked *asked)
+static int replay(const struct settings *settings, struct asked *asked)
 {
 	struct view_access *a = NULL;
 	struct err e = ERR_INIT;
 	json_t *state = NULL;
 	int rc = -1, code;
 
-	if (view_access_open(settings, asked->view, &a, &e) == 0 && begin(a, asked, &e) == 0)
+	if (view_access_open(settings, asked->view, &a, &e) == 0 &&
+	    begin(a, settings, asked, &e) == 0)
 		rc = watch(a, asked, &state, &e);
 	if (rc < 0) {
 		code = verb_fail(&e);
@@ -220,7 +293,9 @@ static int replay(const struct settings *settings, const struct asked *asked)
 		printf("\n");
 		code = strcmp(text(json_object_get(state, "job"), "phase"), "failed") == 0
 			       ? (int)number(json_object_get(state, "job"), "exit_code")
-			       : EXIT_OK;
+		       : is_lost(state, asked) ? EXIT_UNREACHABLE
+		       : text(json_object_get(state, "job"), "note")[0] != '\0' ? EXIT_CONFIG
+										: EXIT_OK;
 	} else {
 		code = print_end(state, asked);
 	}
@@ -235,7 +310,8 @@ static int run(const struct settings *settings, int argc, char **argv)
 	const struct verb_option options[] = {
 		{ "--no-swap", &asked.no_swap, NULL }, { "--rollback", &asked.rollback, NULL },
 		{ "--swap", &asked.swap, NULL },       { "--force", &asked.force, NULL },
-		{ "--json", &asked.json, NULL },
+		{ "--json", &asked.json, NULL },       { "--nice", &asked.nice, NULL },
+		{ "--as-of", NULL, &asked.as_of },
 	};
 	int rest = verb_options(&verb_replay, argc, argv, options,
 				sizeof(options) / sizeof(options[0]));
@@ -245,9 +321,10 @@ static int run(const struct settings *settings, int argc, char **argv)
 	if (rest != 1)
 		return verb_usage_error(&verb_replay,
 					rest == 0 ? "which view?" : "one view at a time");
-	if (asked.no_swap + asked.rollback + asked.swap > 1)
-		return verb_usage_error(&verb_replay,
-					"--no-swap, --swap and --rollback exclude each other");
+	if (asked.no_swap + asked.rollback + asked.swap + (asked.as_of != NULL) > 1)
+		return verb_usage_error(
+			&verb_replay,
+			"--no-swap, --swap, --rollback and --as-of exclude each other");
 	asked.view = argv[0];
 	stop_install();
 	return replay(settings, &asked);
@@ -256,11 +333,19 @@ static int run(const struct settings *settings, int argc, char **argv)
 const struct verb verb_replay = {
 	.name = "replay",
 	.summary = "rebuild a view beside the live one, show the diff, swap; or roll back",
-	.usage = "VIEW [--no-swap | --swap | --rollback] [--force] [--json]\n\n"
-		 "  --no-swap    leave the new version ready beside the live one\n"
+	.usage = "VIEW [--no-swap | --swap | --rollback | --as-of WHEN] [--nice] [--force] "
+		 "[--json]\n\n"
+		 "  --no-swap    leave the new version ready beside the live one; both are kept "
+		 "applied, and compared now and then\n"
 		 "  --swap       make the version that is ready the live one\n"
 		 "  --rollback   go back to the version before, as long as it is still applied\n"
-		 "  --force      rebuild although the definition has not changed\n"
+		 "  --as-of      build the view as it was: a GTID or GTID set of the source, or a "
+		 "time in UTC\n"
+		 "               (\"2026-11-21 06:00:00\"); it is not swapped in, and stays as it is\n"
+		 "  --nice       take project.nice_share percent of one core at most\n"
+		 "  --force      rebuild although the definition has not changed or there may be no "
+		 "room;\n"
+		 "               swap although records of the version are parked\n"
 		 "  --json       print the outcome as JSON\n\n"
 		 "The view is read from its folder as it is now and built from offset zero, while "
 		 "the live version goes on.\n"

@@ -198,51 +198,135 @@ bool view_access_is_remote(const struct view_access *a)
 	return a->remote;
 }
 
-int view_access_get(struct view_access *a, json_t **ret_state, struct err *e)
+static int get(struct view_access *a, bool sizes, json_t **ret_state, struct err *e)
 {
-	struct buf text = BUF_INIT;
+	struct buf out = BUF_INIT;
 	json_error_t wrong;
 
 	if (a->remote)
-		return call(a, "GET", "", NULL, ret_state, e);
-	host_json(a->host, &text);
-	*ret_state = json_loadb((const char *)text.data, text.size, 0, &wrong);
-	buf_done(&text);
+		return call(a, "GET", sizes ? "?sizes=1" : "", NULL, ret_state, e);
+	host_json(a->host, sizes, &out);
+	*ret_state = json_loadb((const char *)out.data, out.size, 0, &wrong);
+	buf_done(&out);
 	return *ret_state != NULL ? 0 : err_fatal(e, "own state is not JSON: %s", wrong.text);
 }
 
-int view_access_replay(struct view_access *a, bool no_swap, bool force, struct err *e)
+int view_access_get(struct view_access *a, json_t **ret_state, struct err *e)
 {
-	struct host_replay_options options = { no_swap, force };
-	struct host_status *s;
-	bool first;
-	char *body;
+	return get(a, false, ret_state, e);
+}
+
+int view_access_get_sizes(struct view_access *a, json_t **ret_state, struct err *e)
+{
+	return get(a, true, ret_state, e);
+}
+
+/* A first build, or what was interrupted, has begun with the host. */
+static bool has_begun(struct view_access *a, const struct host_replay_options *options)
+{
+	struct host_status *s = xmalloc(sizeof(*s));
+	bool begun;
+
+	host_status(a->host, s);
+	begun = s->live == 0 || (s->job == (options->as_of != NULL ? HOST_AS_OF : HOST_REPLAY) &&
+				 s->phase == HOST_BUILDING);
+	free(s);
+	return begun;
+}
+
+static void add_member(struct buf *body, const char *key, const char *value, bool text)
+{
+	quote_json_key(body, key);
+	if (text)
+		quote_json(body, slice_str(value));
+	else
+		buf_add_str(body, value);
+}
+
+int view_access_replay(struct view_access *a, const struct host_replay_options *o,
+		       json_t **ret_state, struct err *e)
+{
+	struct buf body = BUF_INIT;
+	char share[24];
 	int rc;
 
-	if (a->remote) {
-		body = xasprintf("{\"no_swap\": %s, \"force\": %s}", no_swap ? "true" : "false",
-				 force ? "true" : "false");
-		rc = call(a, "POST", "/replay", body, NULL, e);
-		free(body);
+	if (!a->remote)
+		return (has_begun(a, o) || host_replay(a->host, o, e) == 0) &&
+				       get(a, false, ret_state, e) == 0
+			       ? 0
+			       : -1;
+	snprintf(share, sizeof(share), "%lld", (long long)o->share);
+	buf_add_u8(&body, '{');
+	add_member(&body, "no_swap", o->no_swap ? "true" : "false", false);
+	add_member(&body, "force", o->force ? "true" : "false", false);
+	add_member(&body, "share", share, false);
+	if (o->as_of != NULL)
+		add_member(&body, "as_of", o->as_of, true);
+	buf_add_u8(&body, '}');
+	rc = call(a, "POST", "/replay", buf_cstr(&body), ret_state, e);
+	buf_done(&body);
+	return rc;
+}
+
+static int swap(struct view_access *a, bool back, bool force, json_t **ret_state, struct err *e)
+{
+	if (a->remote)
+		return call(a, "POST", back ? "/rollback" : "/swap",
+			    force ? "{\"force\": true}" : NULL, ret_state, e);
+	if ((back ? host_rollback(a->host, force, e) : host_swap(a->host, force, e)) < 0)
+		return -1;
+	return get(a, false, ret_state, e);
+}
+
+int view_access_swap(struct view_access *a, bool force, json_t **ret_state, struct err *e)
+{
+	return swap(a, false, force, ret_state, e);
+}
+
+int view_access_rollback(struct view_access *a, bool force, json_t **ret_state, struct err *e)
+{
+	return swap(a, true, force, ret_state, e);
+}
+
+int view_access_drop(struct view_access *a, int version, struct err *e)
+{
+	char *what;
+	int rc;
+
+	if (!a->remote)
+		return host_drop(a->host, version, e);
+	what = xasprintf("/drop?version=%d", version);
+	rc = call(a, "POST", what, NULL, NULL, e);
+	free(what);
+	return rc;
+}
+
+int view_access_parked(struct view_access *a, int version, const struct worker_parked_ask *ask,
+		       json_t **ret_result, struct err *e)
+{
+	int64_t applied = 0, left = 0;
+	struct buf body = BUF_INIT;
+	int rc;
+
+	if (!a->remote) {
+		rc = host_parked_act(a->host, version, ask, &applied, &left, e);
+		if (rc == 0)
+			*ret_result = json_pack("{s:I,s:I}", "applied", (json_int_t)applied, "left",
+						(json_int_t)left);
 		return rc;
 	}
-	s = xmalloc(sizeof(*s));
-	host_status(a->host, s);
-	first = s->live == 0 || (s->job == HOST_REPLAY && s->phase == HOST_BUILDING);
-	free(s);
-	return first ? 0
-		     : host_replay(a->host, &options,
-				   e); /* a first or interrupted build has begun with the host */
-}
-
-int view_access_swap(struct view_access *a, struct err *e)
-{
-	return a->remote ? call(a, "POST", "/swap", NULL, NULL, e) : host_swap(a->host, e);
-}
-
-int view_access_rollback(struct view_access *a, struct err *e)
-{
-	return a->remote ? call(a, "POST", "/rollback", NULL, NULL, e) : host_rollback(a->host, e);
+	buf_add_u8(&body, '{');
+	add_member(&body, "drop", ask->drop ? "true" : "false", false);
+	buf_add_format(&body, ",\"version\":%d", version);
+	if (ask->topic != NULL) {
+		add_member(&body, "topic", ask->topic, true);
+		buf_add_format(&body, ",\"partition\":%d,\"offset\":%lld", (int)ask->partition,
+			       (long long)ask->offset);
+	}
+	buf_add_u8(&body, '}');
+	rc = call(a, "POST", "/parked", buf_cstr(&body), ret_result, e);
+	buf_done(&body);
+	return rc;
 }
 
 void view_access_control(struct view_access *a, int version, struct verify_control *ret_control)

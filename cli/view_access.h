@@ -5,6 +5,7 @@
 
 #include "core/base/buf.h"
 #include "core/base/settings.h"
+#include "projections/replay/host.h"
 #include "projections/replay/verify.h"
 
 #include <jansson.h>
@@ -18,9 +19,18 @@ void view_access_close(struct view_access *a); /* NULL is fine */
 bool view_access_is_remote(const struct view_access *a);
 /* The state as host_json writes it; caller decrefs. */
 int view_access_get(struct view_access *a, json_t **ret_state, struct err *e);
-int view_access_replay(struct view_access *a, bool no_swap, bool force, struct err *e);
-int view_access_swap(struct view_access *a, struct err *e);
-int view_access_rollback(struct view_access *a, struct err *e);
+/* The same with the bytes that each version takes: the store is asked. */
+int view_access_get_sizes(struct view_access *a, json_t **ret_state, struct err *e);
+/* *ret_state: as it is right after the job was begun; its job names the version. The caller
+ * decrefs. */
+int view_access_replay(struct view_access *a, const struct host_replay_options *options,
+		       json_t **ret_state, struct err *e);
+int view_access_swap(struct view_access *a, bool force, json_t **ret_state, struct err *e);
+int view_access_rollback(struct view_access *a, bool force, json_t **ret_state, struct err *e);
+int view_access_drop(struct view_access *a, int version, struct err *e);
+/* Parked records of a version (0: the live one); *ret_result: {"applied":N,"left":N}. */
+int view_access_parked(struct view_access *a, int version, const struct worker_parked_ask *ask,
+		       json_t **ret_result, struct err *e);
 /* Holds for verify_run, on `version` (0: live). *ret_control is valid while a is open. */
 void view_access_control(struct view_access *a, int version, struct verify_control *ret_control);
 void view_access_verified(struct view_access *a, const char *gtid_set, int64_t rows,

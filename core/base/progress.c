@@ -18,7 +18,7 @@ struct sample {
 
 struct progress {
 	FILE *out;
-	char *label, *unit;
+	char *label, *unit, *note;
 	bool terminal, drawn;
 	int64_t done, total;
 	double rate; /* units a second; 0: not known yet */
@@ -46,6 +46,7 @@ struct progress *progress_new(FILE *out, const char *label, const char *unit)
 	p->out = out;
 	p->label = xstrdup(label);
 	p->unit = xstrdup(unit);
+	p->note = xstrdup("");
 	p->terminal = term_is(out);
 	begin_phase(p);
 	return p;
@@ -149,11 +150,17 @@ void progress_line(struct buf *out, const char *label, const char *unit, int64_t
 
 static void draw(struct progress *p)
 {
+	size_t width = p->terminal ? term_width(p->out) - 1 : 200;
+	size_t note = p->note[0] != '\0' ? strlen(p->note) + 2 : 0;
 	struct buf line = BUF_INIT;
 
+	if (note * 2 > width) /* the numbers come first */
+		note = 0;
 	if (p->done >= 0) {
-		progress_line(&line, p->label, p->unit, p->done, p->total, p->rate,
-			      p->terminal ? term_width(p->out) - 1 : 200, p->terminal);
+		progress_line(&line, p->label, p->unit, p->done, p->total, p->rate, width - note,
+			      p->terminal);
+		if (note > 0)
+			buf_add_format(&line, "  %s", p->note);
 	} else {
 		buf_add_format(&line, "%s  ", p->label);
 		progress_duration(&line, clock_monotonic_us() - p->begun_us);
@@ -224,6 +231,12 @@ void progress_update_rate(struct progress *p, int64_t done, int64_t total, doubl
 	update(p, done, total);
 }
 
+void progress_note(struct progress *p, const char *note)
+{
+	free(p->note);
+	p->note = xstrdup(note);
+}
+
 void progress_clear(struct progress *p)
 {
 	if (p->terminal && p->drawn) {
@@ -242,5 +255,6 @@ void progress_free(struct progress *p)
 	fflush(p->out);
 	free(p->label);
 	free(p->unit);
+	free(p->note);
 	free(p);
 }

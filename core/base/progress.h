@@ -21,6 +21,8 @@ void progress_label(struct progress *p, const char *label);
 void progress_update(struct progress *p, int64_t done, int64_t total);
 /* As progress_update, with a rate that somebody else measured (units a second). */
 void progress_update_rate(struct progress *p, int64_t done, int64_t total, double rate);
+/* What stands behind the numbers from the next update on, where there is room; "" nothing. */
+void progress_note(struct progress *p, const char *note);
 void progress_clear(struct progress *p); /* takes the bar off the terminal, so that a line can be
 					    printed; the next update redraws it */
 /* Draws the last state, if there ever was one, ends the line, frees p. NULL is fine. */

@@ -6,11 +6,11 @@
  *   a version that is building, no live one     go on building it, then make it live
  *   building or ready beside a live one         go on with the replay: diff (again), and swap if
  * that was the wish only failed ones                            build again: a restart is the
- * operator's retry */
+ * operator's retry
+ *   building, with a note of its end            a view as it was: go on with that */
 #include "projections/replay/host_priv.h"
 
 #include "core/base/clock.h"
-#include "core/base/fault.h"
 #include "core/base/gtid.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
@@ -19,13 +19,12 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define MEMORY_LEAST (4 * 1024 * 1024)
 #define OUTSIDE_TIMEOUT_MS 20000
 #define OUTSIDE_LIMIT_MS 20000 /* of standing: a caller that was killed costs no more */
 
 static const char *const job_names[] = {
 	[HOST_NO_JOB] = "none", [HOST_BUILD] = "build",       [HOST_REPLAY] = "replay",
-	[HOST_SWAP] = "swap",   [HOST_ROLLBACK] = "rollback",
+	[HOST_SWAP] = "swap",   [HOST_ROLLBACK] = "rollback", [HOST_AS_OF] = "as-of",
 };
 
 static const char *const phase_names[] = {
@@ -59,170 +58,6 @@ int host_set_http(struct host *h, const char *address, struct err *e)
 	rc = h->lease != NULL ? lease_set_http(h->lease, address, e) : 0;
 	pthread_mutex_unlock(&h->lock);
 	return rc;
-}
-
-/* ---- versions -------------------------------------------------------------------------------- */
-
-struct version *host_find(struct host *h, int version)
-{
-	for (size_t i = 0; i < h->version_count; i++) {
-		if (h->versions[i].version == version)
-			return &h->versions[i];
-	}
-	return NULL;
-}
-
-struct version *host_find_state(struct host *h, enum store_state state)
-{
-	struct version *found = NULL;
-
-	for (size_t i = 0; i < h->version_count; i++) {
-		struct version *v = &h->versions[i];
-
-		if (v->state == state &&
-		    (found == NULL || v->superseded_us >= found->superseded_us))
-			found = v;
-	}
-	return found;
-}
-
-int host_live(struct host *h)
-{
-	const struct version *v = host_find_state(h, STORE_LIVE);
-
-	return v != NULL ? v->version : 0;
-}
-
-int host_next_number(struct host *h)
-{
-	int last = 0;
-
-	for (size_t i = 0; i < h->version_count; i++)
-		last = h->versions[i].version > last ? h->versions[i].version : last;
-	return last + 1;
-}
-
-/* project.memory is for all views. Half of it is for a replay beside the live versions, which
- * mostly have nothing to catch up with; the other half is shared by them. First builds run side by
- * side. */
-static int64_t worker_memory(struct host *h, const struct version *v)
-{
-	int64_t memory = h->options.settings->project_memory, views, share;
-	bool beside;
-
-	pthread_mutex_lock(&h->lock);
-	beside = v->state == STORE_BUILDING && host_live(h) != 0;
-	pthread_mutex_unlock(&h->lock);
-	views = h->options.views > 1 ? (int64_t)h->options.views : 1;
-	share = memory / 2 / (beside ? 1 : views);
-	return share > MEMORY_LEAST ? share : MEMORY_LEAST;
-}
-
-int host_start_worker(struct host *h, struct version *v, struct err *e)
-{
-	char *group = xasprintf("%s.view.%s.v%d", h->options.settings->name, h->name, v->version);
-	struct worker_options o = {
-		.store = h->store,
-		.view = v->view,
-		.version = v->version,
-		.source = h->options.source,
-		.memory = worker_memory(h, v),
-		.group = group,
-		.parked_max = h->options.settings->project_parked_max,
-		.settings = h->options.settings,
-		.workers = v->view->workers > 0 ? v->view->workers
-						: (int)h->options.settings->project_workers,
-		.leads = !h->follows,
-	};
-	int rc = worker_start(&o, &v->worker, e);
-
-	free(group);
-	return rc;
-}
-
-int host_add_version(struct host *h, const struct store_info *info, struct view *take_view,
-		     bool run, struct err *e)
-{
-	struct version v = {
-		.version = info->version,
-		.state = info->state,
-		.superseded_us = info->superseded_us,
-		.info = *info,
-		.view = take_view,
-	};
-
-	if (h->version_count == HOST_VERSIONS_MAX) {
-		view_free(take_view);
-		return err_config(e, "view %s has more than %d versions", h->name,
-				  HOST_VERSIONS_MAX);
-	}
-	if (run && host_start_worker(h, &v, e) < 0) {
-		view_free(take_view);
-		return -1;
-	}
-	pthread_mutex_lock(&h->lock);
-	h->versions[h->version_count++] = v;
-	pthread_mutex_unlock(&h->lock);
-	return 0;
-}
-
-int host_create_version(struct host *h, int number, struct view *take_view, bool swap,
-			struct err *e)
-{
-	struct store_info info = { .version = number, .state = STORE_BUILDING, .swap = swap };
-
-	if (h->store->ops->create(h->store, take_view, number, swap, e) < 0) {
-		view_free(take_view);
-		return -1;
-	}
-	FAULT(view_created);
-	snprintf(info.fingerprint, sizeof(info.fingerprint), "%s", take_view->fingerprint);
-	log_info("view", "%s: building version %d from offset zero", h->name, number);
-	return host_add_version(h, &info, take_view, true, e);
-}
-
-void host_end_outside(struct host *h, int version)
-{
-	while (h->outside == version && h->outside_busy)
-		pthread_cond_wait(&h->changed, &h->lock);
-	if (h->outside == version)
-		h->outside = 0;
-}
-
-void host_forget_outside(struct host *h)
-{
-	const struct version *held = h->outside != 0 ? host_find(h, h->outside) : NULL;
-
-	if (!h->outside_busy &&
-	    (held == NULL || held->worker == NULL || !worker_is_held(held->worker)))
-		h->outside = 0;
-}
-
-void host_forget_version(struct host *h, int version)
-{
-	struct version gone = { 0 };
-	struct version *v;
-
-	pthread_mutex_lock(&h->lock);
-	host_end_outside(h, version);
-	v = host_find(h, version);
-	if (v != NULL) {
-		size_t at = (size_t)(v - h->versions);
-
-		gone = *v;
-		h->version_count--;
-		memmove(v, v + 1, (h->version_count - at) * sizeof(*v));
-	}
-	pthread_mutex_unlock(&h->lock);
-	worker_stop(gone.worker);
-	view_free(gone.view);
-}
-
-int host_drop_version(struct host *h, int version, struct err *e)
-{
-	host_forget_version(h, version);
-	FAULT(view_dropping);
-	return h->store->ops->remove(h->store, version, e);
 }
 
 /* ---- opening --------------------------------------------------------------------------------- */
@@ -273,7 +108,7 @@ static int take_up(struct host *h, struct store_info *info, struct err *e)
 {
 	struct view *view = NULL;
 
-	if (info->state == STORE_FAILED)
+	if (info->state == STORE_FAILED || info->state == STORE_AS_OF)
 		return host_add_version(h, info, NULL, false, e);
 	if (host_stored_view(h, info->version, &view, e) < 0)
 		return -1;
@@ -312,13 +147,21 @@ static int first_build(struct host *h, struct err *e)
 	if (host_read_view(h, &view, e) < 0)
 		return -1;
 	/* only failed ones can be there; the keeper doesn't run yet, nor does anybody else */
-	while (h->version_count > 0) {
-		if (host_drop_version(h, h->versions[0].version, e) < 0) {
+	for (size_t i = 0; i < h->version_count;) {
+		if (h->versions[i].removing) {
+			i++;
+			continue;
+		}
+		if (host_drop_version(h, h->versions[i].version, e) < 0) {
 			view_free(view);
 			return -1;
 		}
 	}
 	number = host_next_number(h);
+	if (host_note_make(h, number, 0, &(struct worker_until){ 0 }, e) < 0) {
+		view_free(view);
+		return -1;
+	}
 	if (host_create_version(h, number, view, true, e) < 0)
 		return -1;
 	host_begin_job(h, HOST_BUILD, number);
@@ -363,23 +206,63 @@ static int resume(struct host *h, struct err *e)
 		v = host_find_state(h, STORE_READY);
 	if (v == NULL)
 		return live ? 0 : begin_first(h, e);
+	if (v->state == STORE_BUILDING && host_ends(h, v->version)) {
+		host_begin_job(h, HOST_AS_OF, v->version);
+		return 0;
+	}
 	h->no_swap = live && !v->info.swap;
 	host_begin_job(h, live ? HOST_REPLAY : HOST_BUILD, v->version);
 	return 0;
+}
+
+/* Old versions whose time is over, or that are too many, aren't taken up at all: the keeper removes
+ * them. */
+static bool is_left_over(const struct host *h, const struct store_info *infos, size_t count,
+			 size_t i)
+{
+	int64_t keep_us = h->options.settings->project_keep_applied_ms * 1000;
+	size_t newer = 0;
+
+	if (infos[i].state != STORE_SUPERSEDED && infos[i].state != STORE_FAILED)
+		return false;
+	if (infos[i].state == STORE_SUPERSEDED &&
+	    infos[i].superseded_us <= clock_now_us() - keep_us)
+		return true;
+	for (size_t n = 0; n < count; n++)
+		newer += n != i && infos[n].version > infos[i].version;
+	return newer >= HOST_VERSIONS_KEPT;
+}
+
+static void leave_over(struct host *h, const struct store_info *info)
+{
+	if (info->version > h->last_number)
+		h->last_number = info->version;
+	if (h->version_count == HOST_VERSIONS_MAX)
+		return; /* the next start comes to it */
+	h->versions[h->version_count++] = (struct version){
+		.version = info->version, .state = STORE_FAILED, .info = *info, .removing = true
+	};
 }
 
 int host_open_versions(struct host *h, struct err *e)
 {
 	struct store_info *infos = NULL;
 	size_t count = 0;
-	int rc = h->store->ops->list(h->store, &infos, &count, e);
+	int rc = host_notes_read(h, e);
 
+	if (rc == 0)
+		rc = h->store->ops->list(h->store, &infos, &count, e);
 	if (rc == 0)
 		rc = repair_states(h, infos, count, e);
 	for (size_t i = 0; i < count && rc == 0; i++) {
 		if (infos[i].state == STORE_SUPERSEDED && infos[i].superseded_us == 0)
 			infos[i].superseded_us = clock_now_us();
-		rc = take_up(h, &infos[i], e);
+		if (!is_left_over(h, infos, count, i))
+			rc = take_up(h, &infos[i], e);
+	}
+	for (size_t i = 0; i < count && rc == 0; i++) {
+		if (is_left_over(h, infos, count, i))
+			leave_over(h, &infos[i]);
 	}
 	free(infos);
 	return rc == 0 ? resume(h, e) : -1;
@@ -409,6 +292,7 @@ int host_open(const struct host_options *options, struct host **ret_host, struct
 	h->options.name = h->name;
 	h->dir = xasprintf("%s/%s", options->settings->project_views_dir, options->name);
 	h->differences = -1;
+	h->shadow.differences = -1;
 	pthread_mutex_init(&h->lock, NULL);
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -432,19 +316,24 @@ fail:
 	return -1;
 }
 
+void host_ask_stop(struct host *h)
+{
+	pthread_mutex_lock(&h->lock);
+	h->stop = true;
+	pthread_cond_broadcast(&h->changed);
+	/* whoever waits for a worker to stand, or to come somewhere, is told at once */
+	for (size_t i = 0; i < h->version_count; i++) {
+		if (h->versions[i].worker != NULL)
+			worker_ask_stop(h->versions[i].worker);
+	}
+	pthread_mutex_unlock(&h->lock);
+}
+
 void host_close(struct host *h)
 {
 	if (h == NULL)
 		return;
-	pthread_mutex_lock(&h->lock);
-	h->stop = true;
-	pthread_cond_broadcast(&h->changed);
-	/* workers that somebody waits for must not stay held */
-	for (size_t i = 0; i < h->version_count; i++) {
-		if (h->versions[i].worker != NULL)
-			worker_release(h->versions[i].worker);
-	}
-	pthread_mutex_unlock(&h->lock);
+	host_ask_stop(h);
 	if (h->keeper_runs)
 		pthread_join(h->keeper, NULL);
 	pthread_mutex_lock(&h->lock);
@@ -453,8 +342,10 @@ void host_close(struct host *h)
 	pthread_mutex_unlock(&h->lock);
 	for (size_t i = 0; i < h->version_count; i++) {
 		worker_stop(h->versions[i].worker);
+		host_give_memory(h, &h->versions[i]);
 		view_free(h->versions[i].view);
 	}
+	host_notes_done(h);
 	if (h->store != NULL)
 		h->store->ops->close(h->store);
 	lease_free(h->lease);
@@ -472,13 +363,21 @@ void host_close(struct host *h)
 
 /* ---- status ---------------------------------------------------------------------------------- */
 
-static void version_status(const struct version *v, struct host_version *ret)
+static void version_status(struct host *h, const struct version *v, struct host_version *ret)
 {
+	const struct host_note *note = host_note_of(h, v->version);
+
 	*ret = (struct host_version){ .version = v->version,
 				      .state = v->state,
 				      .superseded_us = v->superseded_us };
 	snprintf(ret->fingerprint, sizeof(ret->fingerprint), "%s", v->info.fingerprint);
 	ret->running = v->worker != NULL;
+	ret->made_us = v->info.made_us;
+	ret->share = note != NULL ? note->share : 0;
+	if (note != NULL && note->until.gtid_set != NULL)
+		gtid_text_cut(slice_str(note->until.gtid_set), ret->as_of, sizeof(ret->as_of));
+	else if (note != NULL && note->until.commit_us != 0)
+		clock_text(note->until.commit_us, ret->as_of);
 	if (v->worker != NULL) {
 		worker_status(v->worker, &ret->worker);
 		return;
@@ -503,9 +402,12 @@ void host_status(struct host *h, struct host_status *ret_status)
 	s->job_started_us = h->job_started_us;
 	s->job_ended_us = h->job_ended_us;
 	s->live = host_live(h);
-	s->version_count = h->version_count;
-	for (size_t i = 0; i < h->version_count; i++)
-		version_status(&h->versions[i], &s->versions[i]);
+	for (size_t i = 0; i < h->version_count; i++) {
+		if (!h->versions[i].removing)
+			version_status(h, &h->versions[i], &s->versions[s->version_count++]);
+	}
+	s->shadow = h->shadow;
+	snprintf(s->note, sizeof(s->note), "%s", h->note);
 	s->verified = h->verified;
 	s->verified_us = h->verified_us;
 	s->verified_rows = h->verified_rows;

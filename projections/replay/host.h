@@ -8,7 +8,11 @@
  * with replay    building -> finishing -> diffing -> ready -> swapping -> done     (--no-swap ends
  * in ready) swap      swapping -> done                                      a version that is ready
  *   rollback  swapping -> done                                      back to the newest superseded
- * version still applied A job that can't go on ends in failed, with the reason; what is live stays
+ * version still applied
+ *   as-of     building -> finishing -> done             a version that shows the view as it was; it
+ * is neither applied any further nor swapped
+ *
+ * A job that can't go on ends in failed, with the reason; what is live stays
  * live.
  *
  * A version that was being built when the process ended is taken up again where it stood. The
@@ -21,11 +25,16 @@
 #include "projections/replay/compare.h"
 #include "projections/replay/worker.h"
 
-#define HOST_VERSIONS_MAX 8
+#include <pthread.h>
+
+#define HOST_VERSIONS_MAX 16 /* those included that are being removed */
+#define HOST_VERSIONS_KEPT 8 /* beyond them a replay removes the oldest superseded one first */
+#define HOST_AS_OF_MAX 3
+#define HOST_NOTE_SIZE 400
 
 struct host;
 
-enum host_job { HOST_NO_JOB, HOST_BUILD, HOST_REPLAY, HOST_SWAP, HOST_ROLLBACK };
+enum host_job { HOST_NO_JOB, HOST_BUILD, HOST_REPLAY, HOST_SWAP, HOST_ROLLBACK, HOST_AS_OF };
 enum host_phase {
 	HOST_IDLE,
 	HOST_BUILDING,
@@ -37,12 +46,20 @@ enum host_phase {
 	HOST_FAILED
 };
 
+/* Memory for the intakes of replays, shared by the hosts of a process: init the mutex, and `left`
+ * with half of project.memory. */
+struct host_pool {
+	pthread_mutex_t lock;
+	int64_t left;
+};
+
 struct host_options {
 	const struct settings *settings; /* outlives the host */
 	const char *name;                /* of the view; its folder is project.views/NAME */
 	const struct store_ops *store; /* store_of() */
 	struct feed_source source;
 	size_t views;    /* that share project.memory, in this process; 0: this one alone */
+	struct host_pool *pool; /* outlives the host; NULL: this view replays alone */
 	int64_t wait_ms; /* for another process that works on the view to end */
 };
 
@@ -52,7 +69,20 @@ struct host_version {
 	char fingerprint[VIEW_FINGERPRINT_SIZE];
 	int64_t superseded_us;
 	bool running; /* has a worker; else worker is zero but for seq and gtid_set */
+	int64_t made_us;
+	int64_t share;   /* percent of one core that its build takes at most; 0: any */
+	char as_of[256]; /* GTID set or time up to which it is built; "": it goes on */
 	struct worker_status worker;
+};
+
+/* A version that waits beside the live one is compared with it every project.shadow_interval, at
+ * equal positions. */
+struct host_shadow {
+	int version;                      /* that is compared with the live one; 0: none */
+	int64_t rows, differences;        /* at the last look; -1: there was none */
+	int64_t compared_us;              /* when, wall clock; 0: never */
+	int64_t since_us;                 /* since when they differ; 0: they don't */
+	char gtid_set[WORKER_GTID_SIZE];  /* at which position */
 };
 
 struct host_status {
@@ -64,6 +94,8 @@ struct host_status {
 	int live; /* version; 0: none yet */
 	struct host_version versions[HOST_VERSIONS_MAX];
 	size_t version_count;
+	struct host_shadow shadow;
+	char note[HOST_NOTE_SIZE]; /* why a replay ended in ready instead of swapping; "" */
 	bool verified;
 	int64_t verified_us, verified_rows, verified_differences;
 	char verified_gtid_set[WORKER_GTID_SIZE];
@@ -74,6 +106,8 @@ struct host_status {
  * from its folder and built. ERR_CONFIG: the folder has mistakes (all in the message), another
  * process has the view. */
 int host_open(const struct host_options *options, struct host **ret_host, struct err *e);
+/* Begins to close, without waiting: so that the hosts of a process end side by side. */
+void host_ask_stop(struct host *h);
 void host_close(struct host *h); /* NULL is fine; ends workers and jobs between two transactions */
 const char *host_name(const struct host *h);
 /* order = partition: another process leads; this one applies its part, refuses jobs and holds. */
@@ -86,14 +120,23 @@ void host_describe(struct host *h, char **ret_owner, char ***ret_inputs, size_t 
 
 struct host_replay_options {
 	bool no_swap;
-	bool force; /* also when the definition hasn't changed */
+	bool force; /* also when the definition hasn't changed, there may be no room, or parked
+		       records would go live */
+	int64_t share;     /* percent of one core that it may use; 0: any */
+	const char *as_of; /* GTID, GTID set, or a time "2026-11-21 06:00:00" (UTC); NULL: all */
 };
 /* Each begins a job and returns; host_status shows how it goes. ERR_CONFIG: refused (a job is
  * running, nothing has changed, the view is incomplete, there is nothing to swap or roll back to);
  * the message says why. */
 int host_replay(struct host *h, const struct host_replay_options *options, struct err *e);
-int host_swap(struct host *h, struct err *e);
-int host_rollback(struct host *h, struct err *e);
+int host_swap(struct host *h, bool force, struct err *e);
+int host_rollback(struct host *h, bool force, struct err *e);
+/* Removes a version that is not live, whatever it is doing; 30 seconds at most. ERR_CONFIG: it is
+ * live, or there is none. */
+int host_drop(struct host *h, int version, struct err *e);
+/* worker_parked_act on a version (0: the live one). */
+int host_parked_act(struct host *h, int version, const struct worker_parked_ask *ask,
+		    int64_t *ret_applied, int64_t *ret_left, struct err *e);
 
 /* Holds one version (0: the live one) for somebody outside: verify. One at a time; gone by itself
  * after a while. */
@@ -104,8 +147,9 @@ void host_release(struct host *h);
 void host_set_verified(struct host *h, const char *gtid_set, int64_t rows, int64_t differences);
 
 /* Everything as one JSON object: {"view","live","job":{...},"versions":[...],"diff":{as
- * compare_json},"verified":{...}}. */
-void host_json(struct host *h, struct buf *out);
+ * compare_json},"verified":{...}}. sizes: also the bytes that each version takes (asks the store).
+ */
+void host_json(struct host *h, bool sizes, struct buf *out);
 const char *host_job_name(enum host_job job);
 const char *host_phase_name(enum host_phase phase);
 

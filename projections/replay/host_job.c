@@ -48,7 +48,9 @@ bool host_wait_ms(struct host *h, int64_t ms)
 void host_begin_job(struct host *h, enum host_job job, int version)
 {
 	h->job = job;
-	h->phase = job == HOST_BUILD || job == HOST_REPLAY ? HOST_BUILDING : HOST_SWAPPING;
+	h->phase = job == HOST_SWAP || job == HOST_ROLLBACK ? HOST_SWAPPING : HOST_BUILDING;
+	h->cancel = false;
+	h->note[0] = '\0';
 	h->job_version = version;
 	h->job_from = host_live(h);
 	h->job_started_us = clock_now_us();
@@ -88,14 +90,34 @@ static void set_phase(struct host *h, enum host_phase phase)
 	h->phase = phase;
 	if (phase == HOST_DONE || phase == HOST_FAILED || phase == HOST_READY)
 		h->job_ended_us = clock_now_us();
+	pthread_cond_broadcast(&h->changed);
 	pthread_mutex_unlock(&h->lock);
 	log_info("view", "%s: %s of version %d: %s", h->name, host_job_name(h->job), h->job_version,
 		 host_phase_name(phase));
 }
 
-static int stopped(struct err *e)
+/* Between two looks: -1 when the host closes, or the version is to be dropped. */
+static int wait_a_little(struct host *h, int64_t ms, struct err *e)
 {
-	return err_retry(e, "stopped");
+	bool cancel, ended;
+
+	if (!host_wait_ms(h, ms))
+		return err_retry(e, "stopped");
+	pthread_mutex_lock(&h->lock);
+	cancel = h->cancel;
+	ended = h->shadowing != 0 && h->shadow_cancel;
+	pthread_mutex_unlock(&h->lock);
+	if (ended)
+		return err_retry(e, "the comparison was ended");
+	return cancel ? err_config(e, "version %d was dropped", h->job_version) : 0;
+}
+
+static int say_failed(const struct worker_status *s, struct err *e)
+{
+	e->kind = s->kind;
+	e->exit_code = s->exit_code;
+	snprintf(e->msg, sizeof(e->msg), "%s", s->message);
+	return -1;
 }
 
 /* Waits until the version has read all there is, and no first copy goes on. */
@@ -105,12 +127,8 @@ static int await_caught_up(struct host *h, struct worker *w, struct err *e)
 		struct worker_status s;
 
 		worker_status(w, &s);
-		if (s.state == WORKER_FAILED) {
-			e->kind = s.kind;
-			e->exit_code = s.exit_code;
-			snprintf(e->msg, sizeof(e->msg), "%s", s.message);
-			return -1;
-		}
+		if (s.state == WORKER_FAILED)
+			return say_failed(&s, e);
 		if (s.state == WORKER_RETRYING && h->job == HOST_REPLAY &&
 		    sql_no_room(s.kind, s.exit_code)) {
 			err_retry(e, "%s", s.message);
@@ -118,26 +136,21 @@ static int await_caught_up(struct host *h, struct worker *w, struct err *e)
 		}
 		if (s.caught_up && !s.copying && s.state == WORKER_RUNNING)
 			return 0;
-		if (!host_wait_ms(h, POLL_MS))
-			return stopped(e);
+		if (wait_a_little(h, POLL_MS, e) < 0)
+			return -1;
 	}
 }
 
 /* ---- both at one position -------------------------------------------------------------------- */
 
-struct pair {
-	struct worker *new, *live; /* live NULL: there is none, or it has failed */
-	bool apart;                /* the live version stands somewhere else, for good */
-};
-
-static void release(const struct pair *p)
+static void release(const struct host_pair *p)
 {
 	worker_release(p->new);
 	if (p->live != NULL)
 		worker_release(p->live);
 }
 
-static int level(const struct pair *p, struct err *e)
+static int level(const struct host_pair *p, struct err *e)
 {
 	struct worker_status new, live;
 
@@ -155,7 +168,7 @@ static int level(const struct pair *p, struct err *e)
 	return 0;
 }
 
-static int hold_once(const struct pair *p, struct err *e)
+static int hold_once(const struct host_pair *p, struct err *e)
 {
 	if (worker_hold(p->new, HOLD_TIMEOUT_MS, HOLD_LIMIT_MS, e) < 0)
 		return -1;
@@ -173,10 +186,11 @@ static int hold_once(const struct pair *p, struct err *e)
 }
 
 /* Holds the new and the live version at one position. */
-static int hold_both(struct host *h, int version, int live, struct pair *ret_pair, struct err *e)
+static int hold_both(struct host *h, int version, int live, struct host_pair *ret_pair,
+		     struct err *e)
 {
 	for (;;) {
-		struct pair p = { .new = worker_of(h, version), .live = worker_of(h, live) };
+		struct host_pair p = { .new = worker_of(h, version), .live = worker_of(h, live) };
 
 		if (live != 0 && has_failed(p.live)) {
 			p.live = NULL;
@@ -196,12 +210,31 @@ static int hold_both(struct host *h, int version, int live, struct pair *ret_pai
 		if (e->kind != ERR_RETRY && !(p.live != NULL && has_failed(p.live)))
 			return -1;
 		log_debug("view", "%s: %s", h->name, e->msg);
-		if (!host_wait_ms(h, RETRY_MS))
-			return stopped(e);
+		if (wait_a_little(h, RETRY_MS, e) < 0)
+			return -1;
 	}
 }
 
 /* ---- diff ------------------------------------------------------------------------------------ */
+
+/* The comparison keeps to the share of the build. */
+static void pause_a_little(struct host *h)
+{
+	int64_t due_us = worker_pace_due_us(&h->pace);
+
+	if (due_us >= 1000)
+		(void)host_wait_ms(h, due_us / 1000); /* whoever stops us is seen by go_on */
+}
+
+static void begin_pace(struct host *h, int version)
+{
+	const struct host_note *note;
+
+	pthread_mutex_lock(&h->lock);
+	note = host_note_of(h, version);
+	worker_pace_begin(&h->pace, note != NULL ? note->share : 0);
+	pthread_mutex_unlock(&h->lock);
+}
 
 static bool go_on(void *context, int64_t rows)
 {
@@ -210,16 +243,17 @@ static bool go_on(void *context, int64_t rows)
 
 	(void)rows;
 	pthread_mutex_lock(&h->lock);
-	stop = h->stop;
+	stop = h->stop || h->cancel;
 	pthread_mutex_unlock(&h->lock);
+	pause_a_little(h);
 	return !stop;
 }
 
-static int open_snapshots(struct host *h, int version, int live, struct store_snapshot **ret_old,
-			  struct store_snapshot **ret_new, bool *ret_apart, struct err *e)
+int host_snapshots(struct host *h, int version, int live, struct store_snapshot **ret_old,
+		   struct store_snapshot **ret_new, bool *ret_apart, struct err *e)
 {
 	const struct store_ops *ops = h->store->ops;
-	struct pair p;
+	struct host_pair p;
 	int rc;
 
 	if (hold_both(h, version, live, &p, e) < 0)
@@ -270,8 +304,9 @@ static int diff(struct host *h, int version, int live, struct err *e)
 	pthread_mutex_lock(&h->lock);
 	view = host_find(h, version)->view;
 	pthread_mutex_unlock(&h->lock);
-	rc = open_snapshots(h, version, live, &old, &new, &apart, e);
+	rc = host_snapshots(h, version, live, &old, &new, &apart, e);
 	FAULT(view_diffing);
+	begin_pace(h, version);
 	if (rc == 0)
 		rc = compare_snapshots(ops, view, old, new, go_on, h, &c, e);
 	if (rc == 0)
@@ -298,18 +333,39 @@ static void note_swapped(struct host *h, int version, int live)
 	v->state = STORE_LIVE;
 	v->superseded_us = 0;
 	h->verified = false;
+	h->shadow = (struct host_shadow){ .differences = -1 };
 	pthread_mutex_unlock(&h->lock);
 	log_info("view", "%s: version %d is live", h->name, version);
 }
 
+/* Rows that miss what was parked don't go live by accident. Both are held: it can't change now. */
+static int refuse_parked(struct host *h, struct worker *w, int version, struct err *e)
+{
+	struct worker_status s;
+
+	worker_status(w, &s);
+	if (s.parked == 0 || h->force || host_live(h) == 0)
+		return 0;
+	err_config(e, "version %d has %lld parked records: what they say is not in its rows",
+		   version, (long long)s.parked);
+	return err_hint(e,
+			"`millrace parked list --view %s --version %d` shows them; --force swaps all "
+			"the same.",
+			h->name, version);
+}
+
 static int swap(struct host *h, int version, int live, struct err *e)
 {
-	struct pair p;
+	struct host_pair p;
 	int rc;
 
 	if (hold_both(h, version, live, &p, e) < 0)
 		return -1;
 	FAULT(view_held);
+	if (refuse_parked(h, p.new, version, e) < 0) {
+		release(&p);
+		return -1;
+	}
 	rc = h->store->ops->publish(h->store, version, e);
 	FAULT(view_published);
 	if (rc == 0)
@@ -350,6 +406,17 @@ static int build(struct host *h, int version, struct err *e)
 	return await_caught_up(h, w, e);
 }
 
+/* A version that is ready stays so, and says why it was not swapped in. */
+static void stay_ready(struct host *h, const struct err *e)
+{
+	const char *hint = strstr(e->msg, "\nHINT: ");
+
+	pthread_mutex_lock(&h->lock);
+	snprintf(h->note, sizeof(h->note), "not swapped: %.*s",
+		 (int)(hint != NULL ? (size_t)(hint - e->msg) : strlen(e->msg)), e->msg);
+	pthread_mutex_unlock(&h->lock);
+}
+
 static int run_build(struct host *h, struct err *e)
 {
 	int version = h->job_version, live = h->job_from;
@@ -369,8 +436,65 @@ static int run_build(struct host *h, struct err *e)
 		}
 	}
 	set_phase(h, HOST_SWAPPING);
-	if (swap(h, version, live, e) < 0)
+	if (swap(h, version, live, e) < 0) {
+		struct err why = *e;
+
+		if (e->kind != ERR_CONFIG || live == 0 || h->cancel)
+			return -1;
+		err_clear(e);
+		if (set_state(h, version, STORE_READY, false, e) < 0)
+			return -1;
+		stay_ready(h, &why);
+		set_phase(h, HOST_READY);
+		return 0;
+	}
+	set_phase(h, HOST_DONE);
+	return 0;
+}
+
+/* Waits until the version stands at its end. What was delivered when it was asked for decides: what
+ * isn't there then was no part of the history. */
+static int await_reached(struct host *h, struct worker *w, struct err *e)
+{
+	int64_t end_seq = -1;
+
+	for (;;) {
+		struct worker_status s;
+
+		worker_status(w, &s);
+		if (s.state == WORKER_FAILED)
+			return say_failed(&s, e);
+		if (s.reached)
+			return host_check_reached(h, &s, e);
+		if (end_seq < 0 && s.delivered.seen && s.state == WORKER_RUNNING)
+			end_seq = s.delivered.seq;
+		if (end_seq >= 0 && s.seq >= end_seq && s.caught_up && s.state == WORKER_RUNNING)
+			return host_refuse_until(h, &s, e);
+		if (wait_a_little(h, POLL_MS, e) < 0)
+			return -1;
+	}
+}
+
+static int run_as_of(struct host *h, struct err *e)
+{
+	struct worker *w = worker_of(h, h->job_version);
+	struct version *v;
+
+	set_phase(h, HOST_BUILDING);
+	if (await_reached(h, w, e) < 0)
 		return -1;
+	set_phase(h, HOST_FINISHING);
+	if (worker_finish_build(w, e) < 0 ||
+	    set_state(h, h->job_version, STORE_AS_OF, false, e) < 0)
+		return -1;
+	pthread_mutex_lock(&h->lock);
+	v = host_find(h, h->job_version);
+	host_end_outside(h, h->job_version);
+	v->worker = NULL;
+	worker_position(w, &v->info);
+	host_give_memory(h, v);
+	pthread_mutex_unlock(&h->lock);
+	worker_stop(w);
 	set_phase(h, HOST_DONE);
 	return 0;
 }
@@ -396,7 +520,7 @@ static void fail_job(struct host *h, const struct err *e)
 	h->job_err = *e;
 	host_end_outside(h, h->job_version);
 	v = host_find(h, h->job_version);
-	if (v != NULL && (h->job == HOST_BUILD || h->job == HOST_REPLAY)) {
+	if (v != NULL && (h->job == HOST_BUILD || h->job == HOST_REPLAY || h->job == HOST_AS_OF)) {
 		w = v->worker;
 		v->worker = NULL;
 		v->state = STORE_FAILED;
@@ -406,9 +530,10 @@ static void fail_job(struct host *h, const struct err *e)
 	if (w != NULL) /* a store that can't be written is what the job failed for */
 		(void)h->store->ops->set_state(h->store, h->job_version, STORE_FAILED, false,
 					       &ignored);
-	if (w != NULL && sql_no_room(e->kind, e->exit_code) &&
+	if (w != NULL && (sql_no_room(e->kind, e->exit_code) || h->cancel) &&
 	    host_drop_version(h, h->job_version, &ignored) == 0)
-		log_info("view", "%s: version %d removed, for its room", h->name, h->job_version);
+		log_info("view", "%s: version %d removed%s", h->name, h->job_version,
+			 h->cancel ? "" : ", for its room");
 	set_phase(h, HOST_FAILED);
 	log_err(LOG_LEVEL_ERROR, "view", h->name, e);
 }
@@ -416,7 +541,18 @@ static void fail_job(struct host *h, const struct err *e)
 /* What was live before a replay needs the room more than the version that is built beside it. */
 static bool gives_way(const struct host *h, const struct err *e)
 {
-	return h->job == HOST_REPLAY && sql_no_room(e->kind, e->exit_code);
+	return (h->job == HOST_REPLAY || h->job == HOST_AS_OF) &&
+	       sql_no_room(e->kind, e->exit_code);
+}
+
+static bool stopping(struct host *h)
+{
+	bool stop;
+
+	pthread_mutex_lock(&h->lock);
+	stop = h->stop;
+	pthread_mutex_unlock(&h->lock);
+	return stop;
 }
 
 static void run_job(struct host *h)
@@ -424,10 +560,11 @@ static void run_job(struct host *h)
 	struct err e = ERR_INIT;
 
 	for (;;) {
-		int rc = h->job == HOST_BUILD || h->job == HOST_REPLAY ? run_build(h, &e)
-								       : run_swap(h, &e);
+		int rc = h->job == HOST_AS_OF ? run_as_of(h, &e)
+			 : h->job == HOST_BUILD || h->job == HOST_REPLAY ? run_build(h, &e)
+									 : run_swap(h, &e);
 
-		if (rc == 0 || !go_on(h, 0))
+		if (rc == 0 || stopping(h))
 			return; /* stopped: the store knows how far it came */
 		if (e.kind != ERR_RETRY || gives_way(h, &e))
 			break;
@@ -450,7 +587,7 @@ static int due(struct host *h)
 	for (size_t i = 0; i < h->version_count; i++) {
 		const struct version *v = &h->versions[i];
 
-		if (v->state == STORE_SUPERSEDED && v->superseded_us <= before &&
+		if (v->state == STORE_SUPERSEDED && v->superseded_us <= before && !v->removing &&
 		    v->version != h->outside)
 			version = v->version;
 	}
@@ -472,6 +609,18 @@ static void let_go(struct host *h)
 			 version);
 }
 
+/* The job's version is built, or gone: the next replay may have its share. */
+static void give_memory_back(struct host *h)
+{
+	struct version *v;
+
+	pthread_mutex_lock(&h->lock);
+	v = host_find(h, h->job_version);
+	if (v != NULL)
+		host_give_memory(h, v);
+	pthread_mutex_unlock(&h->lock);
+}
+
 void *host_keeper(void *context)
 {
 	struct host *h = context;
@@ -483,10 +632,15 @@ void *host_keeper(void *context)
 		pending = h->pending;
 		h->pending = false;
 		pthread_mutex_unlock(&h->lock);
-		if (pending)
+		if (pending) {
 			run_job(h);
-		else
-			let_go(h);
+			give_memory_back(h);
+			host_follow_source(h);
+			continue;
+		}
+		let_go(h);
+		host_remove_again(h);
+		host_shadow_look(h);
 		if (h->waiting)
 			host_try_first(h);
 		else
@@ -495,144 +649,3 @@ void *host_keeper(void *context)
 	return NULL;
 }
 
-/* ---- asking for a job ------------------------------------------------------------------------ */
-
-static bool job_runs(const struct host *h)
-{
-	return h->pending ||
-	       (h->job != HOST_NO_JOB && h->phase != HOST_DONE && h->phase != HOST_FAILED &&
-		h->phase != HOST_READY && h->phase != HOST_IDLE);
-}
-
-static int refuse_running(const struct host *h, struct err *e)
-{
-	err_config(e, "view %s: a %s of version %d is running (%s)", h->name, host_job_name(h->job),
-		   h->job_version, host_phase_name(h->phase));
-	return err_hint(e, "Wait for it: GET /api/views/%s shows how far it is.", h->name);
-}
-
-/* Under lock: may a replay to this definition begin? */
-static int may_replay(struct host *h, const struct view *view, bool force, struct err *e)
-{
-	const struct version *live = host_find_state(h, STORE_LIVE);
-	struct worker_status s;
-
-	if (job_runs(h))
-		return refuse_running(h, e);
-	if (live == NULL)
-		return 0; /* the first build failed: this is the next try */
-	if (!force && strcmp(live->info.fingerprint, view->fingerprint) == 0) {
-		err_config(e,
-			   "view %s: version %d was built with this very definition: nothing has "
-			   "changed",
-			   h->name, live->version);
-		return err_hint(e, "Edit %s, or use --force to build it again.", h->dir);
-	}
-	if (live->worker == NULL)
-		return 0;
-	worker_status(live->worker, &s);
-	if (!s.copying)
-		return 0;
-	err_config(e, "view %s is incomplete: the first copy of its tables goes on", h->name);
-	return err_hint(e, "`millrace lag` shows how far it is.");
-}
-
-/* Versions that a new replay makes pointless: unfinished, never swapped, failed; and when there are
- * too many, the oldest. */
-static int make_room(struct host *h, struct err *e)
-{
-	for (;;) {
-		int version = 0;
-
-		pthread_mutex_lock(&h->lock);
-		for (size_t i = 0; i < h->version_count; i++) {
-			const struct version *v = &h->versions[i];
-
-			if (v->state == STORE_FAILED || v->state == STORE_READY ||
-			    v->state == STORE_BUILDING ||
-			    (v->state == STORE_SUPERSEDED &&
-			     h->version_count >= HOST_VERSIONS_MAX - 1))
-				version = v->version;
-		}
-		pthread_mutex_unlock(&h->lock);
-		if (version == 0)
-			return 0;
-		if (host_drop_version(h, version, e) < 0)
-			return -1;
-	}
-}
-
-int host_replay(struct host *h, const struct host_replay_options *options, struct err *e)
-{
-	struct view *view;
-
-	if (host_refuse_follower(h, e) < 0 || host_read_view(h, &view, e) < 0)
-		return -1;
-	return host_replay_view(h, view, options, e);
-}
-
-int host_replay_view(struct host *h, struct view *view, const struct host_replay_options *options,
-		     struct err *e)
-{
-	int number = 0, rc;
-
-	pthread_mutex_lock(&h->lock);
-	rc = may_replay(h, view, options->force, e);
-	if (rc == 0) {
-		number = host_next_number(h);
-		host_begin_job(h, host_live(h) != 0 ? HOST_REPLAY : HOST_BUILD, number);
-		h->pending = false; /* reserved; the keeper begins when the version is there */
-		h->no_swap = options->no_swap;
-	}
-	pthread_mutex_unlock(&h->lock);
-	if (rc < 0) {
-		view_free(view);
-		return -1;
-	}
-	rc = make_room(h, e);
-	if (rc == 0)
-		rc = host_create_version(h, number, view, !options->no_swap, e);
-	else
-		view_free(view);
-	pthread_mutex_lock(&h->lock);
-	if (rc == 0) {
-		h->pending = true;
-	} else {
-		h->job_err = *e;
-		h->phase = HOST_FAILED;
-	}
-	pthread_cond_broadcast(&h->changed);
-	pthread_mutex_unlock(&h->lock);
-	return rc;
-}
-
-static int begin_swap(struct host *h, enum host_job job, enum store_state state,
-		      const char *missing, struct err *e)
-{
-	const struct version *v;
-	int rc = 0;
-
-	if (host_refuse_follower(h, e) < 0)
-		return -1;
-	pthread_mutex_lock(&h->lock);
-	v = host_find_state(h, state);
-	if (job_runs(h))
-		rc = refuse_running(h, e);
-	else if (v == NULL || v->worker == NULL)
-		rc = err_config(e, "view %s: %s", h->name, missing);
-	else
-		host_begin_job(h, job, v->version);
-	pthread_mutex_unlock(&h->lock);
-	return rc;
-}
-
-int host_swap(struct host *h, struct err *e)
-{
-	return begin_swap(h, HOST_SWAP, STORE_READY, "no version is ready to go live", e);
-}
-
-int host_rollback(struct host *h, struct err *e)
-{
-	return begin_swap(h, HOST_ROLLBACK, STORE_SUPERSEDED,
-			  "no earlier version is applied any more: nothing to roll back to", e);
-}

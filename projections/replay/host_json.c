@@ -39,10 +39,91 @@ static void add_job(const struct host_status *s, struct buf *out)
 		add_text(out, "error", s->job_err.msg);
 		add_int(out, "exit_code", err_exit_code(&s->job_err));
 	}
+	if (s->note[0] != '\0')
+		add_text(out, "note", s->note);
 	buf_add_u8(out, '}');
 }
 
-static void add_version(const struct host_version *v, struct buf *out)
+/* Only of a version that waits and was compared. */
+static void add_shadow(const struct host_shadow *s, struct buf *out)
+{
+	if (s->version == 0)
+		return;
+	quote_json_key(out, "shadow");
+	buf_add_u8(out, '{');
+	add_int(out, "version", s->version);
+	add_int(out, "rows", s->rows);
+	add_int(out, "differences", s->differences);
+	add_int(out, "compared_us", s->compared_us);
+	add_int(out, "since_us", s->since_us);
+	add_text(out, "gtid_set", s->gtid_set);
+	buf_add_u8(out, '}');
+}
+
+static const char *kind_name(enum view_kind kind)
+{
+	switch (kind) {
+	case VIEW_SQL:
+		return "sql";
+	case VIEW_MIRROR:
+		return "mirror";
+	case VIEW_QUERY:
+		return "query";
+	}
+	return "";
+}
+
+static void add_description(struct host *h, struct buf *out)
+{
+	const struct version *v;
+
+	pthread_mutex_lock(&h->lock);
+	v = host_find_state(h, STORE_LIVE);
+	for (size_t i = 0; i < h->version_count && (v == NULL || v->view == NULL); i++)
+		v = &h->versions[i];
+	if (v != NULL && v->view != NULL) {
+		add_text(out, "kind", kind_name(v->view->kind));
+		add_text(out, "owner", v->view->owner != NULL ? v->view->owner : "");
+		add_text(out, "doc", v->view->doc != NULL ? v->view->doc : "");
+		quote_json_key(out, "inputs");
+		buf_add_u8(out, '[');
+		for (size_t i = 0; i < v->view->input_count; i++) {
+			if (i > 0)
+				buf_add_u8(out, ',');
+			quote_json(out, slice_str(v->view->inputs[i]));
+		}
+		buf_add_u8(out, ']');
+	}
+	pthread_mutex_unlock(&h->lock);
+}
+
+/* Where a reader finds it, and what it takes there. */
+static void add_place(struct host *h, int version, bool sizes, struct buf *out)
+{
+	const struct store_ops *ops = h->store->ops;
+	char *place = ops->place(h->store, version);
+	int64_t used = -1, left = -1;
+	struct err ignored = ERR_INIT; /* a size that can't be told is left out */
+
+	add_text(out, "place", place);
+	free(place);
+	if (sizes && ops->room != NULL &&
+	    ops->room(h->store, version, &used, &left, &ignored) == 0 && used >= 0)
+		add_int(out, "bytes", used);
+}
+
+static void add_slowest(const struct intake_slowest *s, struct buf *out)
+{
+	quote_json_key(out, "slowest");
+	buf_add_u8(out, '{');
+	add_text(out, "topic", s->topic);
+	add_int(out, "partition", s->partition);
+	add_int(out, "done", s->done);
+	add_int(out, "total", s->total);
+	buf_add_u8(out, '}');
+}
+
+static void add_version(struct host *h, const struct host_version *v, bool sizes, struct buf *out)
 {
 	const struct worker_status *w = &v->worker;
 
@@ -59,6 +140,17 @@ static void add_version(const struct host_version *v, struct buf *out)
 	add_int(out, "records_total", w->records_total);
 	quote_json_key(out, "rate");
 	buf_add_format(out, "%.1f", w->rate);
+	add_int(out, "left_us", worker_left_us(w));
+	if (!w->caught_up && w->slowest.topic[0] != '\0')
+		add_slowest(&w->slowest, out);
+	add_int(out, "parked", w->parked);
+	add_int(out, "parked_behind", w->parked_behind);
+	add_int(out, "made_us", v->made_us);
+	add_place(h, v->version, sizes, out);
+	if (v->share > 0)
+		add_int(out, "share", v->share);
+	if (v->as_of[0] != '\0')
+		add_text(out, "as_of", v->as_of);
 	add_int(out, "commits_behind", w->delivered.commits_behind);
 	add_int(out, "ignored", w->ignored);
 	add_int(out, "inexact", w->inexact);
@@ -76,7 +168,7 @@ static void add_version(const struct host_version *v, struct buf *out)
 	buf_add_u8(out, '}');
 }
 
-void host_json(struct host *h, struct buf *out)
+void host_json(struct host *h, bool sizes, struct buf *out)
 {
 	struct host_status *s = xmalloc(sizeof(*s));
 
@@ -85,13 +177,16 @@ void host_json(struct host *h, struct buf *out)
 	add_text(out, "view", h->name);
 	add_int(out, "live", s->live);
 	add_int(out, "at_us", clock_now_us());
+	add_text(out, "store", h->store->ops->name);
+	add_description(h, out);
 	add_job(s, out);
+	add_shadow(&s->shadow, out);
 	quote_json_key(out, "versions");
 	buf_add_u8(out, '[');
 	for (size_t i = 0; i < s->version_count; i++) {
 		if (i > 0)
 			buf_add_u8(out, ',');
-		add_version(&s->versions[i], out);
+		add_version(h, &s->versions[i], sizes, out);
 	}
 	buf_add_u8(out, ']');
 	pthread_mutex_lock(&h->lock);

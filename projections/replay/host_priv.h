@@ -21,6 +21,18 @@ struct version {
 	struct worker *worker;  /* NULL: not run */
 	int amended;            /* worker_status.amended, as far as `view` is of it */
 	bool outgrown;          /* a new version was begun, because a table became another one */
+	int64_t memory;         /* taken from the pool */
+	bool dropping;          /* is going to be removed */
+	bool removing;          /* gone for everybody; the store still has to let it go */
+	int64_t remove_again_us;
+};
+
+/* host_notes.c */
+struct host_note {
+	struct host_note *next;
+	int version;
+	int64_t share;
+	struct worker_until until;
 };
 
 struct host {
@@ -44,6 +56,16 @@ struct host {
 	struct view **retired; /* of versions whose tables got columns: others may still look */
 	size_t retired_count;
 	bool no_swap;
+	bool force;  /* also with parked records */
+	bool cancel; /* the job's version is to be dropped */
+	char note[HOST_NOTE_SIZE];
+	int last_number; /* of a version, ever */
+	struct host_note *notes;
+	struct host_shadow shadow;
+	struct worker_pace pace; /* of comparisons; the keeper's */
+	int shadowing; /* version that the keeper compares just now; 0: none */
+	bool shadow_cancel;
+	int64_t shadow_us; /* monotonic, of the last look */
 	int job_version, job_from;
 	struct err job_err;
 	int64_t job_started_us, job_ended_us;
@@ -84,9 +106,48 @@ void host_try_first(struct host *h); /* keeper only, while `waiting` */
 void host_follow_source(struct host *h);
 /* The definition in the view's folder, tried in its store. */
 int host_read_view(struct host *h, struct view **ret_view, struct err *e);
-int host_next_number(struct host *h); /* under lock */
-/* Stops and removes a version, file and all; not under lock, keeper or open only. */
+int host_next_number(struct host *h); /* under lock; host_note_make writes it down */
+size_t host_count(struct host *h, enum store_state state); /* under lock */
+/* Stops and removes a version, file and all; not under lock. Whoever calls it has seen to it that
+ * the keeper doesn't use its worker. On error it is hidden, and removed later. */
 int host_drop_version(struct host *h, int version, struct err *e);
+void host_remove_again(struct host *h); /* one of those whose removal failed; the keeper */
+void host_give_memory(struct host *h, struct version *v);
+
+/* Notes are written by whoever begins a version, and live until it is removed. */
+int host_notes_read(struct host *h, struct err *e);
+void host_notes_done(struct host *h);
+struct host_note *host_note_of(struct host *h, int version); /* NULL: none */
+bool host_note_ends(const struct host_note *n);
+static inline bool host_ends(struct host *h, int version)
+{
+	const struct host_note *n = host_note_of(h, version);
+
+	return n != NULL && host_note_ends(n);
+}
+/* Writes the last number too, whatever there is to be noted. */
+int host_note_make(struct host *h, int version, int64_t share, struct worker_until *take_until,
+		   struct err *e);
+void host_note_forget(struct host *h, int version);
+
+/* ---- between host_job.c, host_ask.c and host_shadow.c ---- */
+struct host_pair {
+	struct worker *new, *live; /* live NULL: there is none, or it has failed */
+	bool apart;                /* the live version stands somewhere else, for good */
+};
+struct store_snapshot;
+/* Snapshots of two versions at one position; *ret_apart: not at one, for good. */
+int host_snapshots(struct host *h, int version, int live, struct store_snapshot **ret_old,
+		   struct store_snapshot **ret_new, bool *ret_apart, struct err *e);
+/* Under lock: ends a comparison that is going on. */
+void host_end_shadow(struct host *h);
+void host_shadow_look(struct host *h); /* the keeper, when there is no job */
+bool host_job_runs(const struct host *h);
+/* The version stands at its end: is it a view as it was? */
+int host_check_reached(struct host *h, const struct worker_status *s, struct err *e);
+/* All there is was read, and its end didn't come. */
+int host_refuse_until(struct host *h, const struct worker_status *s, struct err *e);
+int host_read_until(const char *text, struct worker_until *ret_until, struct err *e);
 
 /* The same, here only: the version stays in the store. */
 void host_forget_version(struct host *h, int version);

@@ -50,6 +50,7 @@ static int open_one(struct project *p, const char *name, size_t views, struct fe
 					.name = name,
 					.source = source,
 					.views = views,
+					.pool = &p->pool,
 					.wait_ms = OWNER_WAIT_MS };
 	struct host *h;
 
@@ -232,11 +233,16 @@ static int run_views(struct project *p, char *const *names, size_t count, bool n
 
 	if (rc < 0)
 		return stop_requested() ? 0 : -1;
+	pthread_mutex_init(&p->pool.lock, NULL);
+	p->pool.left = p->settings->project_memory / 2;
 	rc = open_views(p, names, count, named, source, e);
 	if (rc == 0)
 		rc = start(p, intake.registry, e);
 	for (size_t i = 0; i < p->host_count; i++)
+		host_ask_stop(p->hosts[i]);
+	for (size_t i = 0; i < p->host_count; i++)
 		host_close(p->hosts[i]);
+	pthread_mutex_destroy(&p->pool.lock);
 	free(p->hosts);
 	registry_close(intake.registry);
 	return rc;

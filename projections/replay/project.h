@@ -6,7 +6,9 @@
  * when all have failed the daemon ends with the first one's exit code.
  *
  * API (JSON): GET /api/views, GET /api/views/V (host_json). POST /api/views/V/hold?version=N,
- * /advance?gtid=G&timeout_ms=T, /release, /replay {"no_swap":bool,"force":bool}, /swap, /rollback,
+ * /advance?gtid=G&timeout_ms=T, /release, /replay {"no_swap":bool,"force":bool,"share":PERCENT,
+ * "as_of":text}, /swap {"force":bool}, /rollback {"force":bool}, /drop?version=N, /parked
+ * {"drop":bool,"version":N,"topic","partition","offset"} (no topic: all),
  * /verified {"gtid_set","rows","differences"}. */
 #ifndef PROJECTIONS_REPLAY_PROJECT_H
 #define PROJECTIONS_REPLAY_PROJECT_H
@@ -26,6 +28,7 @@ int project_run(const struct settings *settings, char *const *names, size_t coun
 struct project {
 	const struct settings *settings;
 	struct host **hosts;
+	struct host_pool pool;
 	size_t host_count;
 	pthread_mutex_t lock;       /* for `status` */
 	struct view_status *status; /* NULL: nothing more is said */

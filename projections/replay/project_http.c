@@ -30,7 +30,7 @@ static void answer(struct host *h, int rc, const struct err *e, struct http_resp
 	if (rc < 0)
 		http_fail_err(response, e);
 	else
-		host_json(h, &response->body);
+		host_json(h, false, &response->body);
 }
 
 static void get_views(void *context, const struct http_request *request,
@@ -43,7 +43,7 @@ static void get_views(void *context, const struct http_request *request,
 	for (size_t i = 0; i < p->host_count; i++) {
 		if (i > 0)
 			buf_add_u8(&response->body, ',');
-		host_json(p->hosts[i], &response->body);
+		host_json(p->hosts[i], false, &response->body);
 	}
 	buf_add_u8(&response->body, ']');
 }
@@ -56,7 +56,7 @@ static void get_view(void *context, const struct http_request *request,
 	if (h == NULL)
 		return;
 	project_say(context, h);
-	host_json(h, &response->body);
+	host_json(h, http_query(request, "sizes") != NULL, &response->body);
 }
 
 static void post_hold(void *context, const struct http_request *request,
@@ -108,7 +108,7 @@ static void post_release(void *context, const struct http_request *request,
 	if (h == NULL)
 		return;
 	host_release(h);
-	host_json(h, &response->body);
+	host_json(h, false, &response->body);
 }
 
 static bool is_true(const struct http_request *request, const char *name)
@@ -118,12 +118,21 @@ static bool is_true(const struct http_request *request, const char *name)
 	return text != NULL && strcmp(text, "true") == 0;
 }
 
+static int64_t number(const struct http_request *request, const char *name, int64_t otherwise)
+{
+	const char *text = http_field(request, name);
+
+	return text != NULL ? strtoll(text, NULL, 10) : otherwise;
+}
+
 static void post_replay(void *context, const struct http_request *request,
 			struct http_response *response)
 {
 	struct host *h = find(context, request, response);
-	struct host_replay_options options = { is_true(request, "no_swap"),
-					       is_true(request, "force") };
+	struct host_replay_options options = { .no_swap = is_true(request, "no_swap"),
+					       .force = is_true(request, "force"),
+					       .share = number(request, "share", 0),
+					       .as_of = http_field(request, "as_of") };
 	struct err e = ERR_INIT;
 
 	if (h != NULL)
@@ -137,7 +146,7 @@ static void post_swap(void *context, const struct http_request *request,
 	struct err e = ERR_INIT;
 
 	if (h != NULL)
-		answer(h, host_swap(h, &e), &e, response);
+		answer(h, host_swap(h, is_true(request, "force"), &e), &e, response);
 }
 
 static void post_rollback(void *context, const struct http_request *request,
@@ -147,7 +156,42 @@ static void post_rollback(void *context, const struct http_request *request,
 	struct err e = ERR_INIT;
 
 	if (h != NULL)
-		answer(h, host_rollback(h, &e), &e, response);
+		answer(h, host_rollback(h, is_true(request, "force"), &e), &e, response);
+}
+
+static void post_drop(void *context, const struct http_request *request,
+		      struct http_response *response)
+{
+	struct host *h = find(context, request, response);
+	const char *version = http_query(request, "version");
+	struct err e = ERR_INIT;
+
+	if (h == NULL)
+		return;
+	if (version == NULL)
+		http_fail(response, 400, "drop needs ?version=N");
+	else
+		answer(h, host_drop(h, (int)strtol(version, NULL, 10), &e), &e, response);
+}
+
+static void post_parked(void *context, const struct http_request *request,
+			struct http_response *response)
+{
+	struct host *h = find(context, request, response);
+	struct worker_parked_ask ask = { .drop = is_true(request, "drop"),
+					 .topic = http_field(request, "topic"),
+					 .partition = (int32_t)number(request, "partition", -1),
+					 .offset = number(request, "offset", -1) };
+	int64_t applied = 0, left = 0;
+	struct err e = ERR_INIT;
+
+	if (h == NULL)
+		return;
+	if (host_parked_act(h, (int)number(request, "version", 0), &ask, &applied, &left, &e) < 0)
+		http_fail_err(response, &e);
+	else
+		buf_add_format(&response->body, "{\"applied\":%lld,\"left\":%lld}\n",
+			       (long long)applied, (long long)left);
 }
 
 static void post_verified(void *context, const struct http_request *request,
@@ -164,7 +208,7 @@ static void post_verified(void *context, const struct http_request *request,
 		return;
 	}
 	host_set_verified(h, gtid_set, strtoll(rows, NULL, 10), strtoll(differences, NULL, 10));
-	host_json(h, &response->body);
+	host_json(h, false, &response->body);
 }
 
 const struct http_route *project_routes(struct project *p, size_t *ret_count)
@@ -178,6 +222,8 @@ const struct http_route *project_routes(struct project *p, size_t *ret_count)
 		{ "POST", "/api/views/:view/replay", post_replay, NULL, false },
 		{ "POST", "/api/views/:view/swap", post_swap, NULL, false },
 		{ "POST", "/api/views/:view/rollback", post_rollback, NULL, false },
+		{ "POST", "/api/views/:view/drop", post_drop, NULL, false },
+		{ "POST", "/api/views/:view/parked", post_parked, NULL, false },
 		{ "POST", "/api/views/:view/verified", post_verified, NULL, false },
 	};
 

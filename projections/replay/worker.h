@@ -35,6 +35,15 @@ enum worker_state {
 	WORKER_STOPPED
 };
 
+/* ---- a share of one core: of a build, of a comparison (worker_pace.c) ---- */
+struct worker_pace {
+	int64_t share; /* percent; 0: as much as it likes */
+	int64_t wall_us, cpu_us;
+	uint64_t calls;
+};
+void worker_pace_begin(struct worker_pace *p, int64_t share);
+int64_t worker_pace_due_us(struct worker_pace *p); /* what to sleep now; cheap to call */
+
 /* Up to where a version is built: one of the two. Not applied beyond it. */
 struct worker_until {
 	char *gtid_set;    /* whole source transactions, until these are contained; or NULL */
@@ -102,6 +111,8 @@ int worker_hold(struct worker *w, int64_t timeout_ms, int64_t limit_ms, struct e
  * GTID set; holds again. On error the worker is still held (or failed). */
 int worker_advance_seq(struct worker *w, int64_t seq, int64_t timeout_ms, struct err *e);
 int worker_advance_gtid(struct worker *w, const char *gtid_set, int64_t timeout_ms, struct err *e);
+/* Where it stands, into seq, commit_us, gtid_set and built of *info. */
+void worker_position(struct worker *w, struct store_info *info);
 void worker_release(struct worker *w); /* fine when not held */
 /* What is committed, whole. NULL: nothing is open (it tries again, or has ended). The caller
  * frees it. */
@@ -127,6 +138,9 @@ int worker_parked_act(struct worker *w, const struct worker_parked_ask *ask, int
 /* Asks the thread to end soon, without waiting for it; whoever waits for the worker (hold, advance,
  * finish) is told so. worker_stop is still to be called. */
 void worker_ask_stop(struct worker *w);
+/* Time that what is left of the build will take, by the rate so far; -1: not known, or caught up.
+ */
+int64_t worker_left_us(const struct worker_status *s);
 const char *worker_state_name(enum worker_state state);
 
 #endif

@@ -243,6 +243,26 @@ bool worker_is_held(struct worker *w)
 	return held;
 }
 
+int64_t worker_left_us(const struct worker_status *s)
+{
+	int64_t left = s->records_total - s->records;
+
+	return s->caught_up || s->reached || s->rate <= 0 || left <= 0
+		       ? -1
+		       : (int64_t)((double)left / s->rate * 1e6);
+}
+
+void worker_position(struct worker *w, struct store_info *info)
+{
+	struct worker_status s;
+
+	worker_status(w, &s);
+	info->seq = s.seq;
+	info->commit_us = s.commit_us;
+	info->built = s.built;
+	snprintf(info->gtid_set, sizeof(info->gtid_set), "%s", s.gtid_set);
+}
+
 char *worker_gtid_set(struct worker *w)
 {
 	char *text;

@@ -15,7 +15,7 @@
 #define WINDOW_US 1000000
 #define SLEEP_US_MAX 2000000
 
-int64_t worker_pace_cpu_us(void)
+static int64_t thread_cpu_us(void)
 {
 	struct timespec t;
 
@@ -36,7 +36,7 @@ int64_t worker_pace_due_us(struct worker_pace *p)
 	if (p->share == 0 || ++p->calls % RECORDS_PER_LOOK != 0)
 		return 0;
 	now = clock_monotonic_us();
-	cpu = worker_pace_cpu_us();
+	cpu = thread_cpu_us();
 	if (p->wall_us == 0 || now - p->wall_us > WINDOW_US) {
 		due = p->wall_us == 0 ? 0 : (cpu - p->cpu_us) * 100 / p->share - (now - p->wall_us);
 		p->wall_us = now;

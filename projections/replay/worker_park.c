@@ -99,8 +99,7 @@ static size_t topic_number(const struct worker *w, const char *topic)
 {
 	size_t i = 0;
 
-	while (i < w->options.view->input_count &&
-	       strcmp(w->options.view->inputs[i], topic) != 0)
+	while (i < w->options.view->input_count && strcmp(w->options.view->inputs[i], topic) != 0)
 		i++;
 	return i;
 }
@@ -151,11 +150,12 @@ static int refuse_more(const struct worker *w, const struct intake_item *item, c
 	err_data(e, "%lld records are parked already, and another one can't be applied: %s",
 		 (long long)w->waiting->count, why != NULL ? why : "it is behind a parked one");
 	(void)item;
-	return err_hint(e,
-			"A definition that is wrong for so many is better fixed: `millrace parked "
-			"list --view %s` says why, then edit the view and run `millrace replay %s`. "
-			"project.parked_max is the limit.",
-			w->options.view->name, w->options.view->name);
+	return err_hint(
+		e,
+		"A definition that is wrong for so many is better fixed: `millrace parked "
+		"list --view %s` says why, then edit the view and run `millrace replay %s`. "
+		"project.parked_max is the limit.",
+		w->options.view->name, w->options.view->name);
 }
 
 int worker_park(struct worker *w, const struct intake_item *item, const char *why, struct err *e)
@@ -181,9 +181,10 @@ int worker_park(struct worker *w, const struct intake_item *item, const char *wh
 	publish(w);
 	/* the first ones each, then one of many: a wrong definition fails for all */
 	if (why != NULL && (w->waiting->count <= 10 || w->waiting->count % 1000 == 0))
-		log_warning("view",
-			 "%s: version %d: a record is parked (`millrace parked list --view %s`): %s",
-			 w->options.view->name, w->options.version, w->options.view->name, why);
+		log_warning(
+			"view",
+			"%s: version %d: a record is parked (`millrace parked list --view %s`): %s",
+			w->options.view->name, w->options.version, w->options.view->name, why);
 	return 0;
 }
 
@@ -238,8 +239,7 @@ static void chain_done(struct chain *c)
 
 static bool same_key(const struct store_parked *a, const struct store_parked *b)
 {
-	return strcmp(a->topic, b->topic) == 0 &&
-	       (a->key.data == NULL) == (b->key.data == NULL) &&
+	return strcmp(a->topic, b->topic) == 0 && (a->key.data == NULL) == (b->key.data == NULL) &&
 	       slice_equal(a->key, b->key);
 }
 

@@ -15,13 +15,6 @@
 
 #define WORKER_CAREFUL_SEQS 1000
 
-/* worker_pace.c */
-struct worker_pace {
-	int64_t share; /* percent; 0: as much as it likes */
-	int64_t wall_us, cpu_us;
-	uint64_t calls;
-};
-
 enum target_kind { TARGET_NONE, TARGET_SEQ, TARGET_GTID };
 
 struct worker {
@@ -99,9 +92,6 @@ bool worker_until_reached(struct worker *w); /* between two source transactions 
 void worker_rest(struct worker *w); /* under lock, all committed: stays until something is wanted */
 
 /* ---- a share of one core (worker_pace.c) ---- */
-void worker_pace_begin(struct worker_pace *p, int64_t share);
-int64_t worker_pace_due_us(struct worker_pace *p); /* what to sleep now; cheap to call */
-int64_t worker_pace_cpu_us(void);                  /* of the calling thread */
 void worker_pace(struct worker *w);
 /* Under lock: no longer held, and nobody wants it to be; `lost`: not because its owner said so. */
 void worker_let_go(struct worker *w, bool lost);

@@ -47,9 +47,8 @@ void script_done(struct script *s)
 	pthread_mutex_destroy(&s->lock);
 }
 
-void script_add(struct script *s, size_t records, uint64_t (*random64)(void))
+static void add_records(struct script *s, size_t records, uint64_t (*random64)(void))
 {
-	pthread_mutex_lock(&s->lock);
 	for (size_t i = 0; i < records && s->count < SCRIPT_MAX; i++) {
 		struct script_record *r = &s->records[s->count++];
 
@@ -57,7 +56,20 @@ void script_add(struct script *s, size_t records, uint64_t (*random64)(void))
 		r->id = (int32_t)(random64() % SCRIPT_IDS);
 		r->value = random64() % 4 == 0 ? -1 : (int64_t)(random64() % 1000);
 	}
+}
+
+void script_add(struct script *s, size_t records, uint64_t (*random64)(void))
+{
+	pthread_mutex_lock(&s->lock);
+	add_records(s, records, random64);
 	s->ends[s->transactions++] = s->count;
+	pthread_mutex_unlock(&s->lock);
+}
+
+void script_add_open(struct script *s, size_t records, uint64_t (*random64)(void))
+{
+	pthread_mutex_lock(&s->lock);
+	add_records(s, records, random64);
 	pthread_mutex_unlock(&s->lock);
 }
 
@@ -158,9 +170,10 @@ static int script_next(void *feed, int timeout_ms, struct intake_item *ret_item,
 	if (s->fail_every > 0 && f->nexts % s->fail_every == 0) {
 		s->fails++;
 		rc = err_retry(e, "brokers are away");
-	} else if (f->position.commits_offset == s->transactions) {
+	} else if (f->at == s->count && f->position.commits_offset == s->transactions) {
 		idle = true;
-	} else if (f->at == s->ends[f->position.commits_offset]) {
+	} else if (f->position.commits_offset < s->transactions &&
+		   f->at == s->ends[f->position.commits_offset]) {
 		end_transaction(f, ret_item);
 	} else {
 		const struct script_record *r = &s->records[f->at++];

@@ -38,6 +38,8 @@ void script_done(struct script *s);
 /* Adds a source transaction of 1 .. most random records (unit.h's random numbers of the caller,
  * given as numbers). */
 void script_add(struct script *s, size_t records, uint64_t (*random64)(void));
+/* The beginning of one: its end does not come. */
+void script_add_open(struct script *s, size_t records, uint64_t (*random64)(void));
 int64_t script_seq(struct script *s);
 /* Value of each id at seq; -1: none. */
 void script_state(struct script *s, int64_t seq, int64_t *ret_values);

@@ -45,10 +45,10 @@ void stock_setup(void)
 	snprintf(state, sizeof(state), "%s/state", stock_dir);
 	snprintf(views, sizeof(views), "%s/views", stock_dir);
 	stock_settings = (struct settings){ .name = (char *)(uintptr_t) "test",
-				      .state_dir = state,
-				      .project_views_dir = views,
-				      .project_memory = 1 << 20,
-				      .project_keep_applied_ms = 3600000 };
+					    .state_dir = state,
+					    .project_views_dir = views,
+					    .project_memory = 1 << 20,
+					    .project_keep_applied_ms = 3600000 };
 	script_init(&stock_script);
 	stock_write(false);
 }
@@ -150,4 +150,3 @@ void stock_await_applied(int64_t seq)
 		clock_sleep_us(10000);
 	ck_assert_int_ge(stock_check(NULL), seq);
 }
-
