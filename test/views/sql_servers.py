@@ -20,7 +20,10 @@ POSTGRESQL = Path("/usr/lib/postgresql/15/bin")
 class Postgresql:
     """A private cluster, run as nobody where we are root."""
 
-    def __init__(self, folder, lane):
+    # kill -9 doesn't come to it; a power cut neither
+    small = "-c fsync=off -c max_connections=60 -c shared_buffers=64MB"
+
+    def __init__(self, folder, lane, options=small):
         self.folder, self.port, self.password = folder, free_port(lane), secrets.token_hex(8)
         folder.mkdir()
         self.password_file = folder / "password"
@@ -31,8 +34,7 @@ class Postgresql:
             self.be = ["setpriv", "--reuid", str(nobody.pw_uid), "--regid", str(nobody.pw_gid), "--clear-groups"]
             os.chown(folder, nobody.pw_uid, nobody.pw_gid)
         self.run("initdb", "-D", "data", "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8", "-A", "scram-sha-256", "--pwfile=password", "--no-sync")
-        # kill -9 doesn't come to it; a power cut neither
-        options = f"-c port={self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder} -c fsync=off -c max_connections=60 -c shared_buffers=64MB"
+        options = f"-c port={self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder} {options}"
         self.run("pg_ctl", "-D", "data", "-l", "log", "-w", "-t", "120", "-o", options, "start")
         for user, dbname, sql in (("postgres", "postgres", f"CREATE ROLE millrace LOGIN PASSWORD '{self.password}'; CREATE ROLE reader LOGIN PASSWORD '{self.password}'"),
                                   ("postgres", "postgres", "CREATE DATABASE millrace OWNER millrace"),
