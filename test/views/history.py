@@ -15,6 +15,7 @@ from daemon import POINTS, WINDOW_OF, Project, Refused, Strike
 from harness import Servers, Setup, run_sql, source_position, wait_until
 from kinds import KINDS
 from model import COLUMNS, TABLES, Model, Traffic, first_rows, sql_of
+from process import free_port
 from stores import STORES, closing
 
 MOST_PROBLEMS = 8
@@ -86,6 +87,7 @@ class History:
             "capture.commit_interval": r.choice(("10ms", "50ms", "250ms")), "source.server_id": str(20000 + self.seed % 1000000), "log.level": "debug",
             **self.store.settings(self)})
         self.setup.write()
+        self.setup.http["run"] = f"127.0.0.1:{free_port(self.site.lane)}"
         self.setup.reader.schemas_topic = f"{self.name}._schemas"
         self.run = self.setup.daemon("run").start()
         self.setup.wait_delivered(source_position(self.connection), self.run, timeout=180)
@@ -204,13 +206,16 @@ class History:
         wait_until("the first version", self.public_is_there, 240, 0.02)
         self.project.settled()
         self.struck()
+        self.public_mark()
 
     def public_is_there(self):
         self.strike_now()
+        assert self.project.alive(), f"the daemon has ended: {self.project.tail()}"
         return self.store.live(self) != 0
 
     def replay(self, no_swap=False, logic=None):
-        mark, before = self.define(logic), self.public_mark()
+        before = self.public_mark()
+        mark = self.define(logic)
         self.aim(("build", "build", "build", "diff", "diff", *(() if no_swap else ("swap", "swap")), "drop"), 0.75)
         for attempt in range(3):
             code, said = self.verb("replay", self.view, *(["--no-swap"] if no_swap else []))
@@ -474,7 +479,7 @@ class History:
         self.connection.close()
         admin = AdminClient({"bootstrap.servers": self.site.servers.bootstrap})
         names = [t for t in admin.list_topics(timeout=30).topics if t.startswith(self.name + ".")]
-        for gone in admin.delete_topics(names).values():
+        for gone in admin.delete_topics(names).values() if names else ():
             gone.result(60)
 
 

@@ -210,9 +210,10 @@ class Query(Sql):
         keys = "".join(f"key.{table} = {columns[0]}\n" for table, columns in self.tables.items())
         source = SOURCE_SQL.format(db=db, mark=mark, where=where["right"]).replace("-- table: tick", "-- table: moment")
         query = QUERY_SQL.format(db=db, mark=mark, where=where[logic])
+        # a column has the name of a table (grp, item): so the tables newest and totals are asked about those, too
         files = {"view.conf": f"owner = views\ndoc = {logic}, mark {mark}\nkind = query\nstore = {store.name}\ninputs = {inputs}\n{keys}", "query.sql": query,
-                 "source.sql": source, "keys/item.sql": "-- table: items\nSELECT :id\n-- table: totals\nSELECT :grp\n", "keys/entry.sql": "-- table: newest\nSELECT 1\n",
-                 "keys/grp.sql": f"-- table: items\nSELECT id FROM {db}.item WHERE grp = :id\n-- table: grps\nSELECT :id\n", "keys/tick.sql": "-- table: moment\nSELECT :one\n"}
+                 "source.sql": source, "keys/item.sql": "-- table: items\nSELECT :id\n-- table: totals\nSELECT :grp\n-- table: newest\nSELECT 1\n", "keys/entry.sql": "-- table: newest\nSELECT 1\n",
+                 "keys/grp.sql": f"-- table: items\nSELECT id FROM {db}.item WHERE grp = :id\n-- table: grps\nSELECT :id\n-- table: totals\nSELECT :id\n", "keys/tick.sql": "-- table: moment\nSELECT :one\n"}
         return files
 
 

@@ -213,7 +213,8 @@ class Writer(threading.Thread):
                         continue
                     self.still.clear()
                     self.transaction(cursor)
-                    time.sleep(self.random.uniform(0, self.pause))
+                    # a history that takes long must not grow so far that a build never ends
+                    time.sleep(self.random.uniform(0, self.pause) * (1 + self.model.now() // 800))
         except Exception as failure:    # told by who joins it
             self.failure = failure
         self.still.set()

@@ -38,7 +38,7 @@ class SqliteReader:
 class Sqlite:
     name = "sqlite"
     dialect = Standard()
-    kinds = ("sql",)
+    kinds = ("sql", "mirror", "query")
     stays = True       # a connection held open stays on its version
     styles = ("anew", "anew", "slow", "held", "stubborn")
 
