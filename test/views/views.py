@@ -162,7 +162,7 @@ def words():
     w.add_argument("--histories", type=int, default=20, help="of each kind in each store")
     w.add_argument("--swaps", type=int, default=1000, help="in all; a history has at least 5")
     w.add_argument("--stores", default="sqlite")
-    w.add_argument("--kinds", default="sql")
+    w.add_argument("--kinds", default=",".join(KINDS))
     w.add_argument("--lanes", type=int, default=os.cpu_count() or 1, help="histories side by side, each lane with servers of its own")
     w.add_argument("--keep", type=Path, default=ROOT / "build" / "views" / "kept", help="folder for what was wrong")
     w.add_argument("--prove", default="", help="names of mistakes, each built into build/bug-NAME: until each was found")
