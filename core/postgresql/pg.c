@@ -144,6 +144,9 @@ void pg_close(struct pg *p)
 	free(p->user);
 	free(p->database);
 	buf_done(&p->gone);
+	for (size_t i = 0; i < p->origin_count; i++)
+		free(p->origins[i]);
+	free(p->origins);
 	free(p);
 }
 
@@ -411,6 +414,16 @@ static int deallocate(struct pg *p, struct err *e)
 	return rc;
 }
 
+static const char *keep_origin(struct pg *p, const char *origin)
+{
+	for (size_t i = 0; i < p->origin_count; i++)
+		if (strcmp(p->origins[i], origin) == 0)
+			return p->origins[i];
+	p->origins = xrealloc(p->origins, (p->origin_count + 1) * sizeof(*p->origins));
+	p->origins[p->origin_count] = xstrdup(origin);
+	return p->origins[p->origin_count++];
+}
+
 int pg_prepare(struct pg *p, const char *origin, const char *script, const char *at,
 	       const char *sql, struct pg_statement **ret_statement, struct err *e)
 {
@@ -422,7 +435,7 @@ int pg_prepare(struct pg *p, const char *origin, const char *script, const char 
 		return -1;
 	s = xcalloc(1, sizeof(*s));
 	s->pg = p;
-	s->origin = xstrdup(origin);
+	s->origin = keep_origin(p, origin);
 	(void)snprintf(s->name, sizeof(s->name), "m%u", ++p->statements);
 	if (PQsendPrepare(p->conn, s->name, sql, 0, NULL) == 0 || pg_push(p, e) < 0)
 		rc = pg_failed(p, NULL, false, e);
@@ -462,7 +475,6 @@ void pg_finalize(struct pg_statement *s)
 		return;
 	if (s->name[0] != '\0')
 		buf_add_format(&s->pg->gone, "DEALLOCATE %s; ", s->name);
-	free(s->origin);
 	free(s->types);
 	free(s->values);
 	free(s->lengths);

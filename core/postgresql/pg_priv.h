@@ -25,12 +25,14 @@ struct pg {
 	int64_t changed;               /* by the last answered */
 	struct buf gone;               /* names of statements to be deallocated, ',' between */
 	bool cursor;
+	char **origins; /* each once: what is queued names them when its statement is gone */
+	size_t origin_count;
 };
 
 struct pg_statement {
 	struct pg *pg;
 	char name[16];
-	char *origin;
+	const char *origin;
 	int count;
 	uint32_t *types;
 	const char **values; /* arrays for the call, `count` each */

@@ -95,3 +95,57 @@ def test_types_there_and_back(servers, database, make_setup, pg):
     assert pg.ask("SELECT id FROM types.t ORDER BY id") == [(1,), (2,), (30,)]
     project.stop()
     run.stop()
+
+
+VIEW_KEYED = {"tables.sql": "CREATE TABLE a (id bigint PRIMARY KEY, v text NOT NULL, n numeric(12,2));\n"
+                            "CREATE TABLE b (id bigint PRIMARY KEY, v text NOT NULL);\n"
+                            "-- after build\nCREATE INDEX a_v ON a (v);\n"}
+
+
+def keyed_view(setup, db, name="pair", mark="one", tables=None, more=""):
+    """Two tables of one source table: what a reader sees of both must be of one version, and of one moment."""
+    put = (f"INSERT INTO a (id, v, n) VALUES (:id, '{mark}', :n) ON CONFLICT (id) DO UPDATE SET v = excluded.v, n = excluded.n;\n"
+           + upsert("b", "id", "v").replace(":v", f"'{mark}'"))
+    write_view(setup.folder / "views" / name, {
+        "tables.sql": tables or VIEW_KEYED["tables.sql"],
+        "source.sql": f"-- table: a\nSELECT id, '{mark}' AS v, n FROM {db}.t\n-- table: b\nSELECT id, '{mark}' AS v FROM {db}.t\n",
+        "view.conf": f"owner = tests\nstore = postgresql\ninputs = {setup.topic(db + '.t')}\n{more}",
+        f"on/{db}.t.insert.sql": put, f"on/{db}.t.update.sql": put,
+        f"on/{db}.t.delete.sql": "DELETE FROM a WHERE id = :before_id;\nDELETE FROM b WHERE id = :before_id",
+        f"on/{db}.t.truncate.sql": "DELETE FROM a; DELETE FROM b"})
+
+
+def test_cases_and_check_in_the_store(servers, database, make_setup, pg):
+    db, c = database
+    run_sql(c, "CREATE TABLE t (id BIGINT PRIMARY KEY, n DECIMAL(12,2))", "INSERT INTO t VALUES (1, 1.5)")
+    setup = make_setup(f"{db}.t", **pg.settings())
+    keyed_view(setup, db)
+    cases = setup.folder / "views" / "pair" / "cases" / "x.jsonl"
+    cases.parent.mkdir()
+    cases.write_text('{"case": "good"}\n' + json.dumps({"row": f"{db}.t", "op": "c", "after": {"id": 1, "n": "12.50"}}) + "\n"
+                     '{"expect": "a", "rows": [{"id": 1, "v": "one", "n": 12.5}]}\n{"case": "empty again"}\n{"expect": "a", "rows": []}\n'
+                     '{"case": "refused"}\n' + json.dumps({"row": f"{db}.t", "op": "c", "after": {"id": 1, "n": "much"}}) + "\n"
+                     '{"expect": "b", "rows": []}\n')
+    out = setup.millrace("view", "test", "views/pair")
+    assert out.returncode == 1 and "2 passed, 1 failed" in out.stdout, out.stdout + out.stderr
+    assert "on/" in out.stdout and "22P02" in out.stdout and "much" not in out.stdout
+    out = setup.millrace("check", "project")
+    assert "pair: its SQL was tried where it will live" in out.stdout, out.stdout
+    assert pg.ask("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'pair%'") == []
+
+    for text, said in (("INSERT INTO a (id, v) VALUES (:id, 'x') ON CONFLICT (nid) DO NOTHING", "insert.sql:1: column \"nid\" does not exist"),
+                       ("\n\nINSERT INTO nowhere VALUES (:id)", "insert.sql:3: relation \"nowhere\" does not exist"),
+                       ("COMMIT", "may not use"), ("SELECT 1", "only reads"), ("TRUNCATE a", "DELETE FROM"), ("DROP TABLE a", "changes rows"),
+                       ("DELETE FROM millrace_position", "Millrace's own"), ('DELETE FROM "MILLRACE_view"', "Millrace's own"),
+                       ("DELETE FROM a WHERE id = :id AND v = '", "never ends"), ("INSERT INTO a (id, v) VALUES (:nope, 'x')", ":nope")):
+        (setup.folder / "views" / "pair" / "on" / f"{db}.t.insert.sql").write_text(text)
+        out = setup.millrace("view", "test", "views/pair")
+        assert said in out.stdout + out.stderr, (text, out.stdout + out.stderr)
+    setup.settings["postgresql.user"] = "reader"
+    setup.write()
+    out = setup.millrace("check", "project")
+    assert "GRANT CREATE" in out.stdout, out.stdout
+    setup.settings.update({"postgresql.user": "millrace", "postgresql.password_file": ""})
+    setup.write()
+    out = setup.millrace("check", "project")
+    assert "postgresql.password_file" in out.stdout, out.stdout
