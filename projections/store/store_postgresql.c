@@ -400,10 +400,9 @@ static int end_writer(struct pg *pg, const char *schema, struct err *e)
 	/* materialized: else the server may end sessions before it has looked which */
 	buf_add_str(&sql, "WITH old AS MATERIALIZED (SELECT a.pid FROM pg_stat_activity a JOIN ");
 	pg_quote_name(schema, &sql);
-	buf_add_str(&sql,
-		    ".millrace_epoch m ON m.backend = a.pid AND m.started = "
-		    "a.backend_start::text WHERE a.pid <> pg_backend_pid() AND a.usename = "
-		    "current_user) SELECT pg_terminate_backend(pid, 5000) FROM old");
+	buf_add_str(&sql, ".millrace_epoch m ON m.backend = a.pid AND m.started = "
+			  "a.backend_start::text WHERE a.pid <> pg_backend_pid() AND a.usename = "
+			  "current_user) SELECT pg_terminate_backend(pid, 5000) FROM old");
 	rc = pg_run(pg, buf_cstr(&sql), e);
 	buf_done(&sql);
 	return rc;

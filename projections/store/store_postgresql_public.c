@@ -183,18 +183,18 @@ static int keep_grants(const struct pg_store *f, struct pg *pg, const char *name
 	struct pg_result *r;
 
 	if (pg_ask(pg,
-		   "SELECT format('GRANT %s ON %I.%I TO %s%s', x.privilege_type, $1, $2, CASE "
+		   "SELECT format('GRANT %s ON %I.%I TO %s%s', x.privilege_type, $1::text, $2::text, CASE "
 		   "x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) "
 		   "END, CASE WHEN x.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END) FROM "
 		   "pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace, aclexplode(c.relacl) "
 		   "x WHERE n.nspname = $1 AND c.relname = $2 AND x.grantee <> c.relowner UNION ALL "
-		   "SELECT format('GRANT %s (%I) ON %I.%I TO %s', x.privilege_type, a.attname, $1, "
-		   "$2, CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE "
+		   "SELECT format('GRANT %s (%I) ON %I.%I TO %s', x.privilege_type, a.attname, $1::text, "
+		   "$2::text, CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE "
 		   "quote_ident(pg_get_userbyid(x.grantee)) END) FROM pg_class c JOIN pg_namespace n "
 		   "ON n.oid = c.relnamespace JOIN pg_attribute a ON a.attrelid = c.oid, "
 		   "aclexplode(a.attacl) x WHERE n.nspname = $1 AND c.relname = $2 AND "
 		   "EXISTS (SELECT 1 FROM pg_attribute b WHERE b.attrelid = to_regclass(format("
-		   "'%I', $2)) AND b.attname = a.attname)",
+		   "'%I', $2::text)) AND b.attname = a.attname)",
 		   values, 2, &r, e) < 0)
 		return -1;
 	for (size_t i = 0; i < pg_rows(r); i++)

@@ -1,5 +1,7 @@
 """Views in PostgreSQL: built, live, replayed, swapped under readers that never stop, rolled back, removed, verified."""
+import itertools
 import json
+import threading
 import time
 
 import pytest
@@ -149,3 +151,130 @@ def test_cases_and_check_in_the_store(servers, database, make_setup, pg):
     setup.write()
     out = setup.millrace("check", "project")
     assert "postgresql.password_file" in out.stdout, out.stdout
+
+
+class Reader(threading.Thread):
+    """Reads both tables of the public name again and again in one manner; both must always be whole, and of one version."""
+
+    def __init__(self, pg, manner, view="pair"):
+        super().__init__(daemon=True)
+        self.pg, self.manner, self.view, self.ending, self.reads, self.failure, self.marks = pg, manner, view, False, 0, None, set()
+
+    def check(self, a, b):
+        marks = {v for _, v in a} | {v for _, v in b}
+        assert len(marks) == 1, f"a mixture: {marks}"
+        assert len(a) >= 1000, f"{len(a)} rows of a"
+        assert [i for i, _ in a] == [i for i, _ in b], f"{len(a)} rows of a, {len(b)} of b"
+        self.marks |= marks
+        self.reads += 1
+
+    def both(self, c, pause=0.0, **more):
+        a = c.execute(f"SELECT id, v FROM {self.view}.a ORDER BY id", **more).fetchall()
+        time.sleep(pause)
+        return a, c.execute(f"SELECT id, v FROM {self.view}.b ORDER BY id", **more).fetchall()
+
+    def joined(self, c):
+        rows = c.execute(f"SELECT a.id, a.v, b.id, b.v FROM {self.view}.a FULL JOIN {self.view}.b ON a.id = b.id ORDER BY 1").fetchall()
+        return [r[:2] for r in rows], [r[2:] for r in rows]
+
+    def anew(self):
+        with self.pg.connect("reader") as c:
+            self.check(*self.joined(c))
+
+    def loop(self):
+        if self.manner == "anew":
+            while not self.ending:
+                self.anew()
+            return
+        with self.pg.connect("reader") as c:
+            while not self.ending:
+                if self.manner == "held":
+                    self.check(*self.joined(c))
+                elif self.manner == "prepared":      # two statements, two moments: only each of them is whole
+                    a, b = self.both(c, prepare=True)
+                    assert len({v for _, v in a}) == 1 and len({v for _, v in b}) == 1 and len(a) >= 1000 and len(b) >= 1000
+                    self.reads += 1
+                else:
+                    how = "REPEATABLE READ" if self.manner == "repeatable" else "READ COMMITTED"
+                    with c.transaction():
+                        c.execute(f"SET TRANSACTION ISOLATION LEVEL {how}")
+                        if self.manner == "repeatable":
+                            c.execute("SELECT count(*) FROM pg_class").fetchone()      # the snapshot is taken here
+                            time.sleep(0.2)
+                            self.check(*self.both(c, 0.02))
+                        else:
+                            a, b = self.both(c, 0.02)
+                            assert {v for _, v in a} == {v for _, v in b} and len(a) >= 1000 and len(b) >= 1000
+                            self.reads += 1
+
+    def run(self):
+        try:
+            self.loop()
+        except Exception as failure:
+            self.failure = failure
+
+    def stop(self):
+        self.ending = True
+        self.join(60)
+        assert not self.failure, f"{self.manner}: {self.failure!r}"
+        assert self.reads > 0
+
+
+def swap_to(setup, *words):
+    out = setup.millrace("replay", "pair", *words, timeout=240)
+    assert out.returncode == 0, out.stdout + out.stderr
+
+
+def test_readers_never_see_a_swap(servers, database, make_setup, pg):
+    db, c = database
+    run_sql(c, "CREATE TABLE t (id BIGINT PRIMARY KEY, n DECIMAL(12,2))", "INSERT INTO t SELECT seq, seq / 4 FROM seq_1_to_1000")
+    setup = make_setup(f"{db}.t", project__keep_applied="3s", **pg.settings())
+    keyed_view(setup, db)
+    run, project = setup.daemon("run").start(), setup.daemon("project").start()
+    wait_until("the view", lambda: live(setup, "pair"), every=0.5)
+    with pg.connect("millrace") as m:
+        m.execute("GRANT USAGE ON SCHEMA pair TO reader")
+        m.execute("GRANT SELECT ON ALL TABLES IN SCHEMA pair TO reader")
+    readers = [Reader(pg, manner) for manner in ("anew", "held", "prepared", "repeatable", "committed")]
+    for reader in readers:
+        reader.start()
+    ending = threading.Event()
+
+    def write():
+        with servers.connect(database=db) as own:
+            for i in itertools.count(2000):
+                if ending.wait(0.02):
+                    return
+                run_sql(own, f"INSERT INTO t VALUES ({i}, 1)", f"UPDATE t SET n = {i} WHERE id = {i % 1000 + 1}")
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        wider = "CREATE TABLE a (id bigint PRIMARY KEY, v text NOT NULL, n numeric(12,2), more integer DEFAULT 1);\n"
+        other = "CREATE TABLE a (id bigint PRIMARY KEY, extra text, n numeric(14,2), v text NOT NULL);\n"
+        b = "CREATE TABLE b (id bigint PRIMARY KEY, v text NOT NULL);\n"
+        for mark, tables in (("two", None), ("three", wider + b), ("four", other + b), ("five", None)):
+            keyed_view(setup, db, mark=mark, tables=tables)
+            (setup.folder / "views" / "pair" / "source.sql").unlink()
+            swap_to(setup)
+            assert pg.ask("SELECT DISTINCT v FROM pair.a", user="reader") == [(mark,)]
+        swap_to(setup, "--rollback")
+        assert pg.ask("SELECT DISTINCT v FROM pair.a", user="reader") == [("four",)]
+        assert pg.ask("SELECT version, state FROM pair.millrace_view") == [(4, "live")]
+        assert pg.ask("SELECT state FROM pair_v5.millrace_view") == [("superseded",)]
+        swap_to(setup, "--rollback")
+        for reader in readers:
+            assert not reader.failure, f"{reader.manner}: {reader.failure!r}"
+    finally:
+        ending.set()
+        writer.join()
+    for reader in readers:
+        reader.stop()
+    print({r.manner: (r.reads, sorted(r.marks)) for r in readers})
+    wait_until("the old versions to go", lambda: pg.ask("SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'pair%'") == [(2,)])
+    keyed_view(setup, db, mark="six")
+    swap_to(setup)
+    code, said = verify(setup, "pair")
+    assert code == 0, said
+    project.stop()
+    run.stop()
