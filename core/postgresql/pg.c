@@ -322,6 +322,11 @@ size_t pg_rows(const struct pg_result *r)
 	return (size_t)PQntuples(result_of(r));
 }
 
+size_t pg_columns(const struct pg_result *r)
+{
+	return (size_t)PQnfields(result_of(r));
+}
+
 int64_t pg_changed(const struct pg_result *r)
 {
 	return strtoll(PQcmdTuples(result_of(r)), NULL, 10);

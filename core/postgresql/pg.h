@@ -43,6 +43,7 @@ int pg_run_at(struct pg *p, const char *origin, const char *script, const char *
 int pg_ask(struct pg *p, const char *sql, const char *const *values, int count,
 	   struct pg_result **ret_result, struct err *e);
 size_t pg_rows(const struct pg_result *r);
+size_t pg_columns(const struct pg_result *r);
 int64_t pg_changed(const struct pg_result *r); /* rows that the statement touched */
 const char *pg_text(const struct pg_result *r, size_t row, int column); /* NULL: NULL */
 struct slice pg_slice(const struct pg_result *r, size_t row, int column);

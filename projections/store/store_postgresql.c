@@ -659,6 +659,7 @@ const struct store_ops store_postgresql = {
 	.next = store_postgresql_next,
 	.rows_close = store_postgresql_rows_close,
 	.row_count = store_postgresql_row_count,
+	.shares = &store_postgresql_shares,
 	.park = store_postgresql_park,
 	.unpark = store_postgresql_unpark,
 	.parked = store_postgresql_parked,

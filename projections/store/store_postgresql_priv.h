@@ -3,7 +3,7 @@
 #define PROJECTIONS_STORE_STORE_POSTGRESQL_PRIV_H
 
 #include "core/postgresql/pg.h"
-#include "projections/store/store.h"
+#include "projections/store/share.h"
 #include "projections/store/target_postgresql.h"
 
 #include <pthread.h>
@@ -69,6 +69,10 @@ int store_postgresql_learn(struct store *s, int version, bool try, struct view *
 
 int store_postgresql_version_open(struct store *s, int version, struct store_version **ret_version,
 				  struct err *e);
+/* The same for one of several writers: the epoch stays as it is. */
+int store_postgresql_version_share(struct store *s, int version, struct store_version **ret_version,
+				   struct err *e);
+extern const struct share_store store_postgresql_shares;
 void store_postgresql_version_close(struct store_version *v);
 struct target *store_postgresql_target(struct store_version *v);
 int store_postgresql_position(struct store_version *v, char **ret_text, struct err *e);

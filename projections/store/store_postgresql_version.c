@@ -111,13 +111,14 @@ static int open_it(struct store_version *v, struct err *e)
 	return rc;
 }
 
-int store_postgresql_version_open(struct store *s, int version, struct store_version **ret_version,
-				  struct err *e)
+static int open_as(struct store *s, int version, bool shared, struct store_version **ret_version,
+		   struct err *e)
 {
 	struct store_version *v = xcalloc(1, sizeof(*v));
 
 	v->store = pg_store_of(s);
 	v->version = version;
+	v->shared = shared;
 	v->schema = store_postgresql_schema(v->store, version);
 	target_postgresql_init(&v->target, NULL);
 	if (open_it(v, e) < 0) {
@@ -128,6 +129,18 @@ int store_postgresql_version_open(struct store *s, int version, struct store_ver
 	v->target.pg = v->pg;
 	*ret_version = v;
 	return 0;
+}
+
+int store_postgresql_version_open(struct store *s, int version, struct store_version **ret_version,
+				  struct err *e)
+{
+	return open_as(s, version, false, ret_version, e);
+}
+
+int store_postgresql_version_share(struct store *s, int version, struct store_version **ret_version,
+				   struct err *e)
+{
+	return open_as(s, version, true, ret_version, e);
 }
 
 struct target *store_postgresql_target(struct store_version *v)
