@@ -174,9 +174,9 @@ static void post_parked(void *context, const struct http_request *request,
 const struct http_route *capture_routes(struct capture_api *api, size_t *ret_count)
 {
 	static struct http_route routes[] = {
-		{ "GET", "/api/copies", get_copies, NULL, false },
-		{ "POST", "/api/copies", post_copies, NULL, false },
-		{ "POST", "/api/parked", post_parked, NULL, false },
+		{ "GET", "/api/copies", get_copies, NULL, false, false },
+		{ "POST", "/api/copies", post_copies, NULL, false, false },
+		{ "POST", "/api/parked", post_parked, NULL, false, false },
 	};
 
 	for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++)

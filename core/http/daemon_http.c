@@ -83,11 +83,11 @@ static void serve_status(void *context, const struct http_request *request,
 static int start_server(struct daemon_http *d, const struct settings *settings, struct err *e)
 {
 	const struct http_route common[COMMON_ROUTES] = {
-		{ "GET", "/", serve_page, d, true },
-		{ "GET", "/healthz", serve_health, d, true },
-		{ "GET", "/readyz", serve_ready, d, true },
-		{ "GET", "/metrics", serve_metrics, d, false },
-		{ "GET", "/api/status", serve_status, d, false },
+		{ "GET", "/", serve_page, d, true, true },
+		{ "GET", "/healthz", serve_health, d, true, true },
+		{ "GET", "/readyz", serve_ready, d, true, true },
+		{ "GET", "/metrics", serve_metrics, d, false, true },
+		{ "GET", "/api/status", serve_status, d, false, true },
 	};
 	size_t count = COMMON_ROUTES + d->options.route_count;
 	struct http_route *routes = xcalloc(count, sizeof(*routes));

@@ -22,6 +22,10 @@ struct http_request {
 	bool too_large;
 	struct http_pair *fields; /* members of the body's JSON object */
 	size_t field_count;
+	struct http_server *server;
+	struct http_response response; /* of the handler */
+	bool answered;
+	struct http_wait *wait; /* begun by the handler; NULL: none */
 };
 
 /* Parts of `path` against `pattern`; fills the parameters on a match. */

@@ -81,6 +81,7 @@ void http_request_free(struct http_request *r)
 	}
 	free(r->fields);
 	buf_done(&r->body);
+	buf_done(&r->response.body);
 	free(r);
 }
 

@@ -3,7 +3,9 @@
  * The doorkeeper answers before a body is read: method, Host (against DNS rebinding), token
  * (compared in constant time), the header that a cross-site form cannot send, route. What passes
  * is collected up to HTTP_BODY_MAX and handed to the handler; its answer is made whole first, so
- * a handler never sees a slow client. The listening socket is our own, so that "in use" and "not
+ * a handler never sees a slow client. While it runs, in a thread that it gets, the connection is
+ * suspended, and the one thread of the sockets goes on with the others; so it is while an answer is
+ * waited for that comes later. The listening socket is our own, so that "in use" and "not
  * allowed" have their real names, and what was bound decides whether it is loopback, not how it
  * is spelt. There are no files behind this server: what is not in the route table does not
  * exist. */
@@ -16,6 +18,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -34,6 +37,14 @@ struct http_server {
 	char address[ADDRESS_HOST_MAX + 16];
 	atomic_bool stopping;
 	atomic_int running; /* requests begun and not yet answered */
+	atomic_int handlers;  /* threads */
+	atomic_int suspended; /* connections that a handler, or a wait, will resume */
+};
+
+struct http_wait {
+	struct http_request *request;
+	pthread_mutex_t lock;
+	bool returned, answered; /* the handler; whoever answers */
 };
 
 static enum MHD_Result reply(struct MHD_Connection *connection, struct http_response *response)
@@ -175,6 +186,7 @@ static enum MHD_Result begin(struct http_server *s, struct MHD_Connection *conne
 	int status;
 
 	r->connection = connection;
+	r->server = s;
 	r->path = path;
 	r->stopping = &s->stopping;
 	*state = r;
@@ -183,16 +195,111 @@ static enum MHD_Result begin(struct http_server *s, struct MHD_Connection *conne
 	return status != 0 ? refuse(connection, status, why) : MHD_YES;
 }
 
-static enum MHD_Result finish(struct http_request *r)
+static void resume(struct http_request *r)
 {
+	struct http_server *s = r->server;
+
+	r->answered = true;
+	MHD_resume_connection(r->connection); /* from here on the request belongs to the sockets */
+	atomic_fetch_sub(&s->suspended, 1);
+}
+
+struct http_wait *http_wait_begin(const struct http_request *r)
+{
+	struct http_wait *w = xcalloc(1, sizeof(*w));
+
+	w->request = (struct http_request *)(uintptr_t)r;
+	pthread_mutex_init(&w->lock, NULL);
+	w->request->wait = w;
+	return w;
+}
+
+/* The second of the two, handler and answer, lets the connection go on. */
+static void end_wait(struct http_wait *w, bool *own, const bool *other)
+{
+	bool last;
+
+	pthread_mutex_lock(&w->lock);
+	*own = true;
+	last = *other;
+	pthread_mutex_unlock(&w->lock);
+	if (!last)
+		return;
+	resume(w->request);
+	pthread_mutex_destroy(&w->lock);
+	free(w);
+}
+
+void http_answer(struct http_wait *w, struct http_response *take_response)
+{
+	buf_done(&w->request->response.body);
+	w->request->response = *take_response;
+	*take_response = (struct http_response){ 0 };
+	end_wait(w, &w->answered, &w->returned);
+}
+
+static void *run_handler(void *context)
+{
+	struct http_request *r = context;
+	struct http_server *s = r->server;
 	struct http_response response = { .status = 200, .content_type = "application/json" };
 
+	r->route->handle(r->route->context, r, &response);
+	if (r->wait != NULL) {
+		buf_done(&response.body);
+		end_wait(r->wait, &r->wait->returned, &r->wait->answered);
+	} else {
+		r->response = response;
+		resume(r);
+	}
+	atomic_fetch_sub(&s->handlers, 1);
+	return NULL;
+}
+
+static bool start_handler(struct http_request *r)
+{
+	pthread_attr_t attributes;
+	pthread_t thread;
+	int rc;
+
+	pthread_attr_init(&attributes);
+	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+	pthread_attr_setstacksize(&attributes, STACK_BYTES);
+	rc = pthread_create(&thread, &attributes, run_handler, r);
+	pthread_attr_destroy(&attributes);
+	return rc == 0;
+}
+
+static enum MHD_Result finish(struct http_request *r)
+{
+	struct http_server *s = r->server;
+
+	if (r->answered)
+		return reply(r->connection, &r->response);
 	if (r->too_large)
 		return refuse(r->connection, 413, "the body is longer than 1 MB");
 	if (!http_request_read_fields(r))
 		return refuse(r->connection, 400, "the body is not a JSON object");
-	r->route->handle(r->route->context, r, &response);
-	return reply(r->connection, &response);
+	if (r->route->quick) {
+		struct http_response response = { .status = 200,
+						  .content_type = "application/json" };
+
+		r->route->handle(r->route->context, r, &response);
+		return reply(r->connection, &response);
+	}
+	if (atomic_fetch_add(&s->handlers, 1) >= HTTP_HANDLERS_MAX) {
+		atomic_fetch_sub(&s->handlers, 1);
+		return refuse(r->connection, 503, "too many requests are being worked on");
+	}
+	atomic_fetch_add(&s->suspended, 1);
+	MHD_suspend_connection(r->connection);
+	if (start_handler(r))
+		return MHD_YES;
+	atomic_fetch_sub(&s->handlers, 1);
+	r->response = (struct http_response){ .status = 503 };
+	http_fail(&r->response, 503, "no thread for the request");
+	resume(r);
+	return MHD_YES;
 }
 
 static enum MHD_Result on_request(void *context, struct MHD_Connection *connection,
@@ -326,8 +433,8 @@ int http_server_start(const struct http_server_options *options, struct http_ser
 		return -1;
 	}
 	s->daemon =
-		MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION |
-					 MHD_USE_POLL | MHD_USE_ITC,
+		MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_ITC |
+					 MHD_ALLOW_SUSPEND_RESUME,
 				 0, NULL, NULL, on_request, s, MHD_OPTION_LISTEN_SOCKET, fd,
 				 MHD_OPTION_NOTIFY_COMPLETED, on_completed, s,
 				 MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_CONNECTIONS_MAX,
@@ -353,11 +460,15 @@ const char *http_server_address(const struct http_server *s)
  * cut. */
 static void stop_daemon(struct http_server *s)
 {
-	int64_t end = clock_monotonic_us() + STOP_WAIT_US;
+	int64_t end;
 	int fd = MHD_quiesce_daemon(s->daemon);
 
 	if (fd >= 0)
 		close(fd);
+	/* the library can't be stopped while a connection is suspended */
+	while (atomic_load(&s->handlers) > 0 || atomic_load(&s->suspended) > 0)
+		clock_sleep_us(1000);
+	end = clock_monotonic_us() + STOP_WAIT_US;
 	while (atomic_load(&s->running) > 0 && clock_monotonic_us() < end)
 		clock_sleep_us(2000);
 	MHD_stop_daemon(s->daemon);

@@ -1,8 +1,10 @@
 /* http_server.h - pages, metrics and the API of a daemon, over libmicrohttpd.
  *
  * Only GET (HEAD with it) and POST. A request is at most HTTP_BODY_MAX bytes, an answer is made
- * whole before it is sent. Each connection has a thread (at most HTTP_CONNECTIONS_MAX), so a
- * handler may block; handlers must be thread-safe.
+ * whole before it is sent. One thread serves the sockets. A handler that isn't quick has a thread of its own for as
+ * long as it runs (at most HTTP_HANDLERS_MAX at once), so it may block; handlers must be
+ * thread-safe. A request whose answer will come later, perhaps much later, needs none: see
+ * http_wait_begin.
  *
  * Who may ask: on loopback without a token everybody on this machine, but the Host header must
  * be an address or localhost (a page of another site cannot be rebound to us), and a POST needs
@@ -17,7 +19,8 @@
 #include "core/base/slice.h"
 
 #define HTTP_BODY_MAX (1024 * 1024)
-#define HTTP_CONNECTIONS_MAX 32
+#define HTTP_CONNECTIONS_MAX 512
+#define HTTP_HANDLERS_MAX 32
 #define HTTP_PARAMETERS_MAX 4
 
 struct http_server;
@@ -37,6 +40,9 @@ struct http_route {
 		       struct http_response *response);
 	void *context;
 	bool open; /* answered without the token (nothing secret in it) */
+	/* Answers from memory at once: it is called in the thread of the sockets, and so answers also
+	 * those who close their side first, as scripts may. */
+	bool quick;
 };
 
 struct http_server_options {
@@ -64,6 +70,12 @@ struct slice http_body(const struct http_request *r);
 /* A member of the JSON object in the body: text as it is, numbers and true/false as their JSON
  * text. NULL: no such member. */
 const char *http_field(const struct http_request *r, const char *name);
+/* In a handler: the answer is not what the handler leaves behind, but what http_answer gives, from
+ * any thread, also before the handler returns. The request waits without a thread until then; who
+ * began must answer, once, and soon when the server stops. */
+struct http_wait;
+struct http_wait *http_wait_begin(const struct http_request *r);
+void http_answer(struct http_wait *w, struct http_response *take_response);
 bool http_stopping(const struct http_request *r); /* a long wait should end */
 
 /* The answer: a JSON object {"error": text}, or any text. */

@@ -563,6 +563,33 @@ void host_release(struct host *h)
 	pthread_mutex_unlock(&h->lock);
 }
 
+int host_refuse_wait(struct host *h, struct err *e)
+{
+	return host_refuse_follower(h, e);
+}
+
+void host_applied(struct host *h, struct host_applied *ret_applied)
+{
+	struct host_applied *a = ret_applied;
+	struct worker_status s = { .state = WORKER_STOPPED };
+	const struct version *live;
+
+	*a = (struct host_applied){ .state = WORKER_STOPPED };
+	pthread_mutex_lock(&h->lock);
+	live = host_find_state(h, STORE_LIVE);
+	if (live != NULL && live->worker != NULL) {
+		worker_status(live->worker, &s);
+		a->gtid_set = worker_applied_gtid(live->worker);
+	}
+	a->version = live != NULL ? live->version : 0;
+	pthread_mutex_unlock(&h->lock);
+	a->seq = s.seq;
+	a->commit_us = s.commit_us;
+	a->copying = s.copying;
+	a->state = s.state;
+	snprintf(a->message, sizeof(a->message), "%s", s.message);
+}
+
 void host_set_verified(struct host *h, const char *gtid_set, int64_t rows, int64_t differences)
 {
 	pthread_mutex_lock(&h->lock);

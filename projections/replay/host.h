@@ -143,6 +143,18 @@ int host_parked_act(struct host *h, int version, const struct worker_parked_ask 
 int host_hold(struct host *h, int version, int *ret_version, char **ret_gtid_set, struct err *e);
 int host_advance(struct host *h, const char *gtid_set, int64_t timeout_ms, struct err *e);
 void host_release(struct host *h);
+/* What a reader of the public name sees by now, and whether it may rely on it. */
+struct host_applied {
+	char *gtid_set; /* whole, malloced; NULL: it can't be told just now */
+	int64_t seq, commit_us;
+	int version; /* 0: none is live */
+	bool copying;
+	enum worker_state state;
+	char message[WORKER_MESSAGE_SIZE];
+};
+/* ERR_CONFIG: another process leads the view, and knows. */
+int host_refuse_wait(struct host *h, struct err *e);
+void host_applied(struct host *h, struct host_applied *ret_applied);
 /* What a verification of the live version found. */
 void host_set_verified(struct host *h, const char *gtid_set, int64_t rows, int64_t differences);
 

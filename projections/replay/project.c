@@ -11,6 +11,7 @@
 #include "core/base/notify.h"
 #include "core/base/stop.h"
 #include "core/http/daemon_http.h"
+#include "projections/replay/project_wait.h"
 #include "projections/replay/verify_keeper.h"
 #include "projections/replay/view_status.h"
 
@@ -202,6 +203,8 @@ static int start(struct project *p, struct registry *registry, struct err *e)
 	int rc = -1;
 
 	pthread_mutex_init(&p->lock, NULL);
+	if (project_wait_start(&p->wait, e) < 0)
+		goto out;
 	options.routes = project_routes(p, &options.route_count);
 	if (daemon_http_start(p->settings, &options, &http, e) < 0)
 		goto out;
@@ -219,7 +222,9 @@ static int start(struct project *p, struct registry *registry, struct err *e)
 	rc = serve(p, e);
 out:
 	verify_keeper_stop(verifier);
+	project_wait_stop(p->wait);
 	daemon_http_stop(http);
+	project_wait_free(p->wait);
 	view_status_free(p->status);
 	pthread_mutex_destroy(&p->lock);
 	return rc;

@@ -2,6 +2,7 @@
  * thread-safe. A job is begun and answered at once: who asked looks at GET /api/views/V until it is
  * over. */
 #include "projections/replay/project.h"
+#include "projections/replay/project_wait.h"
 
 #include "core/base/mem.h"
 #include "core/base/quote.h"
@@ -57,6 +58,29 @@ static void get_view(void *context, const struct http_request *request,
 		return;
 	project_say(context, h);
 	host_json(h, http_query(request, "sizes") != NULL, &response->body);
+}
+
+static void get_wait(void *context, const struct http_request *request,
+		     struct http_response *response)
+{
+	struct project *p = context;
+	const char *name = http_query(request, "view");
+	struct err e = ERR_INIT;
+
+	if (name == NULL) {
+		http_fail(response, 400, "wait needs ?view=VIEW&gtid=GTID");
+		return;
+	}
+	for (size_t i = 0; i < p->host_count; i++) {
+		if (strcmp(host_name(p->hosts[i]), name) != 0)
+			continue;
+		if (host_refuse_wait(p->hosts[i], &e) < 0)
+			http_fail_err(response, &e);
+		else
+			project_wait_for(p->wait, p->hosts[i], request, response);
+		return;
+	}
+	http_fail(response, 404, "no view %s here", name);
 }
 
 static void post_hold(void *context, const struct http_request *request,
@@ -214,17 +238,18 @@ static void post_verified(void *context, const struct http_request *request,
 const struct http_route *project_routes(struct project *p, size_t *ret_count)
 {
 	static struct http_route routes[] = {
-		{ "GET", "/api/views", get_views, NULL, false },
-		{ "GET", "/api/views/:view", get_view, NULL, false },
-		{ "POST", "/api/views/:view/hold", post_hold, NULL, false },
-		{ "POST", "/api/views/:view/advance", post_advance, NULL, false },
-		{ "POST", "/api/views/:view/release", post_release, NULL, false },
-		{ "POST", "/api/views/:view/replay", post_replay, NULL, false },
-		{ "POST", "/api/views/:view/swap", post_swap, NULL, false },
-		{ "POST", "/api/views/:view/rollback", post_rollback, NULL, false },
-		{ "POST", "/api/views/:view/drop", post_drop, NULL, false },
-		{ "POST", "/api/views/:view/parked", post_parked, NULL, false },
-		{ "POST", "/api/views/:view/verified", post_verified, NULL, false },
+		{ "GET", "/api/wait", get_wait, NULL, false, false },
+		{ "GET", "/api/views", get_views, NULL, false, false },
+		{ "GET", "/api/views/:view", get_view, NULL, false, false },
+		{ "POST", "/api/views/:view/hold", post_hold, NULL, false, false },
+		{ "POST", "/api/views/:view/advance", post_advance, NULL, false, false },
+		{ "POST", "/api/views/:view/release", post_release, NULL, false, false },
+		{ "POST", "/api/views/:view/replay", post_replay, NULL, false, false },
+		{ "POST", "/api/views/:view/swap", post_swap, NULL, false, false },
+		{ "POST", "/api/views/:view/rollback", post_rollback, NULL, false, false },
+		{ "POST", "/api/views/:view/drop", post_drop, NULL, false, false },
+		{ "POST", "/api/views/:view/parked", post_parked, NULL, false, false },
+		{ "POST", "/api/views/:view/verified", post_verified, NULL, false, false },
 	};
 
 	*ret_count = sizeof(routes) / sizeof(routes[0]);

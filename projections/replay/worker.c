@@ -219,6 +219,8 @@ static void set_marked_gtid(struct worker *w, const char *gtid_set)
 	pthread_mutex_lock(&w->lock);
 	free(w->marked_gtid);
 	w->marked_gtid = gtid_set != NULL ? xstrdup(gtid_set) : NULL;
+	free(w->read_gtid);
+	w->read_gtid = NULL;
 	pthread_mutex_unlock(&w->lock);
 }
 
@@ -460,6 +462,20 @@ static int apply(struct worker *w, const struct intake_item *item, struct err *e
 	return 0;
 }
 
+/* Nothing is open: what was read is applied, though the store hears of it a little later. */
+static void note_read(struct worker *w)
+{
+	const struct intake_position *p = feed(w)->position(w->feed);
+	const char *known = w->read_gtid != NULL ? w->read_gtid : w->marked_gtid;
+
+	if (w->open || p->gtid_set == NULL || known == NULL || strcmp(known, p->gtid_set) == 0)
+		return;
+	pthread_mutex_lock(&w->lock);
+	free(w->read_gtid);
+	w->read_gtid = xstrdup(p->gtid_set);
+	pthread_mutex_unlock(&w->lock);
+}
+
 static int idle(struct worker *w, struct err *e)
 {
 	if (w->inside) /* the rest of a source transaction is on its way: its store transaction
@@ -470,6 +486,7 @@ static int idle(struct worker *w, struct err *e)
 			      worker_commit(w, e) < 0)
 		return -1;
 	publish_status(w, false);
+	note_read(w);
 	return border(w, e);
 }
 

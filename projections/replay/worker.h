@@ -117,6 +117,9 @@ void worker_release(struct worker *w); /* fine when not held */
 /* What is committed, whole. NULL: nothing is open (it tries again, or has ended). The caller
  * frees it. */
 char *worker_gtid_set(struct worker *w);
+/* What is applied and committed, whole: as worker_gtid_set, and what was read since without a row
+ * for this view. NULL as there. */
+char *worker_applied_gtid(struct worker *w);
 bool worker_is_held(struct worker *w); /* still, and not let go by its limit */
 /* Runs the end of the build (indexes, disk) in the worker's thread, between two source
  * transactions. */

@@ -275,6 +275,20 @@ char *worker_gtid_set(struct worker *w)
 	return text;
 }
 
+char *worker_applied_gtid(struct worker *w)
+{
+	char *text;
+
+	if (w->shared != NULL)
+		return share_worker_gtid_set(w->shared);
+	pthread_mutex_lock(&w->lock);
+	text = w->marked_gtid == NULL ? NULL
+				      : xstrdup(w->read_gtid != NULL ? w->read_gtid
+								     : w->marked_gtid);
+	pthread_mutex_unlock(&w->lock);
+	return text;
+}
+
 int worker_finish_build(struct worker *w, struct err *e)
 {
 	int rc;

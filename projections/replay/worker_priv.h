@@ -58,6 +58,7 @@ struct worker {
 	struct gtid_set until_gtid, until_passed;
 	int64_t group_us, mark_us, rate_us, rate_records;
 	int64_t marked_seq;
+	char *read_gtid;   /* the same; beyond it while only the position moved */
 	char *marked_gtid; /* written under lock, by the thread of the worker alone */
 	struct buf position;
 	struct backoff backoff;

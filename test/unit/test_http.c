@@ -56,15 +56,29 @@ static void waits(void *context, const struct http_request *request, struct http
 
 static atomic_bool waiting;
 
+/* Waits whose answers come later, from another thread. */
+#define LATER 100
+static struct http_wait *later[LATER];
+static atomic_int later_count;
+
+static void begin_later(void *context, const struct http_request *request,
+			struct http_response *response)
+{
+	(void)context;
+	(void)response;
+	later[atomic_fetch_add(&later_count, 1)] = http_wait_begin(request);
+}
+
 static void start(const char *token)
 {
 	const struct http_route routes[] = {
-		{ "GET", "/", hello, (void *)"page", true },
-		{ "GET", "/secret", hello, (void *)"secret", false },
-		{ "POST", "/api/views/:view/hold", echo, NULL, false },
-		{ "GET", "/api/views/:view", echo, NULL, false },
-		{ "GET", "/fails", fails, NULL, false },
-		{ "GET", "/waits", waits, &waiting, false },
+		{ "GET", "/", hello, (void *)"page", true, true },
+		{ "GET", "/secret", hello, (void *)"secret", false, true },
+		{ "POST", "/api/views/:view/hold", echo, NULL, false, true },
+		{ "GET", "/api/views/:view", echo, NULL, false, true },
+		{ "GET", "/fails", fails, NULL, false, true },
+		{ "GET", "/later", begin_later, NULL, false, false },
+		{ "GET", "/waits", waits, &waiting, false, false },
 	};
 	const struct http_server_options options = { "127.0.0.1:0", token, routes,
 						     sizeof(routes) / sizeof(routes[0]) };
@@ -498,6 +512,65 @@ START_TEST(test_bad_statuses)
 }
 END_TEST
 
+static void *ask_later(void *context)
+{
+	struct http_call c = { .method = "GET", .address = http_server_address(server),
+			       .path = "/later", .timeout_ms = 60000 };
+	struct http_answer answer = { 0 };
+	struct err e = ERR_INIT;
+
+	ck_assert_msg(http_client_ask(&c, &answer, &e) == 0, "%s", e.msg);
+	atomic_fetch_add((atomic_int *)context, strstr(buf_cstr(&answer.body), "now") != NULL);
+	http_client_done(&answer);
+	return NULL;
+}
+
+static size_t thread_count(void)
+{
+	char line[200];
+	size_t count = 0;
+	FILE *f = fopen("/proc/self/status", "r");
+
+	while (fgets(line, sizeof(line), f) != NULL) {
+		if (strncmp(line, "Threads:", 8) == 0)
+			count = strtoul(line + 8, NULL, 10);
+	}
+	fclose(f);
+	return count;
+}
+
+/* A hundred requests wait at once, more than handlers may run, and no thread waits with them; the
+ * pages are served meanwhile. */
+START_TEST(test_answers_that_come_later)
+{
+	static atomic_int got;
+	pthread_t askers[LATER];
+	size_t threads;
+
+	start(NULL);
+	threads = thread_count();
+	for (int i = 0; i < LATER; i++) {
+		pthread_create(&askers[i], NULL, ask_later, &got);
+		while (atomic_load(&later_count) == i)
+			clock_sleep_us(500);
+	}
+	for (int i = 0; i < 2000 && thread_count() > threads + LATER; i++)
+		clock_sleep_us(1000); /* the last handler's thread ends */
+	ck_assert_uint_le(thread_count(), threads + LATER);
+	ck_assert_int_eq(status_of("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"), 200);
+	for (int i = 0; i < LATER; i++) {
+		struct http_response response = { .status = 200, .content_type = "text/plain" };
+
+		buf_add_str(&response.body, "now");
+		http_answer(later[i], &response);
+	}
+	for (int i = 0; i < LATER; i++)
+		pthread_join(askers[i], NULL);
+	ck_assert_int_eq(atomic_load(&got), LATER);
+	http_server_stop(server);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("http");
@@ -516,5 +589,6 @@ int main(void)
 	unit_test(s, test_silence);
 	unit_test(s, test_history);
 	unit_test(s, test_bad_statuses);
+	unit_test_slow(s, test_answers_that_come_later, 60);
 	return unit_run(s);
 }
