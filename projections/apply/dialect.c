@@ -92,7 +92,7 @@ static const struct {
 		[TYPE_BYTES] = { "LONGBLOB", NULL },
 		[TYPE_DATE] = { "DATE", "DATE_ADD('1970-01-01', INTERVAL %p DAY)" },
 		[TYPE_DATETIME] = { "DATETIME(6)", "TIMESTAMPADD(MICROSECOND, %p, '1970-01-01')" },
-		[TYPE_TIME] = { "TIME(6)", "SEC_TO_TIME(%p / 1000000)" },
+		[TYPE_TIME] = { "TIME(6)", "SEC_TO_TIME(%p * 0.000001)" },
 	},
 };
 
