@@ -10,6 +10,7 @@
 #include "projections/apply/handlers.h"
 #include "projections/store/store.h"
 #include "projections/apply/target_dynamo.h"
+#include "projections/store/store_dynamo.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -178,13 +179,30 @@ static void check_truncate(const struct view *v, struct findings *f)
 
 		if (v->handlers[i].on != VIEW_ON_DELETE || handles(v, VIEW_ON_TRUNCATE, table))
 			continue;
-		hint = xasprintf("Add on/%s.truncate.sql, for instance DELETE FROM ...;", table);
+		hint = strcmp(v->store, "dynamodb") == 0
+			       ? xasprintf("Add on/%s.truncate.json: { \"clear\": \"TABLE\" }",
+					   table)
+			       : xasprintf("Add on/%s.truncate.sql, for instance DELETE FROM ...;",
+					   table);
 		finding_add(f, FINDING_WARNING, AREA, hint,
 			    "%s: a TRUNCATE or DROP of %s will stop the view: it has no handler "
 			    "for it",
 			    v->name, table);
 		free(hint);
 	}
+}
+
+static void check_dynamo(const struct settings *settings, const struct view *v, struct findings *f)
+{
+	struct err e = ERR_INIT;
+	char *endpoint;
+
+	if (store_dynamo_probe(settings, v->name, &endpoint, &e) < 0)
+		finding_err(f, FINDING_FAIL, "dynamodb", &e);
+	else
+		finding_add(f, FINDING_OK, "dynamodb", NULL, "%s: %s takes our requests", v->name,
+			    endpoint);
+	free(endpoint);
 }
 
 /* Its server is there, lets us in, and takes the view's SQL. */
@@ -235,6 +253,8 @@ static void check_view(const struct settings *settings, const char *name,
 			    v->handler_count == 1 ? "" : "s", v->input_count,
 			    v->input_count == 1 ? "" : "s");
 		check_truncate(v, f);
+		if (strcmp(v->store, "dynamodb") == 0)
+			check_dynamo(settings, v, f);
 		if (registry != NULL)
 			check_handlers(settings, v, registry, f);
 	}

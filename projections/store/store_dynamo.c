@@ -18,6 +18,7 @@
  * version, and when a table is gone (the version was dropped, project.keep_applied after the
  * swap) looks it up again. */
 #include "projections/store/store_dynamo_priv.h"
+#include "projections/store/store_dynamo.h"
 
 #include "core/base/clock.h"
 #include "core/base/gtid.h"
@@ -151,14 +152,33 @@ static int make_folders(const struct settings *settings, const char *view, struc
 	return rc;
 }
 
+static int check_owner(struct store_dynamo *s, struct err *e)
+{
+	const struct dynamo_node *item;
+	struct dynamo_answer answer;
+	char *owner = NULL;
+	int rc = store_dynamo_get(s, "view", "", &answer, &item, e);
+
+	if (rc == 0 && item != NULL) {
+		owner = dynamo_string(item, "millrace");
+		if (owner == NULL || strcmp(owner, s->settings->name) != 0) {
+			rc = err_config(e, "view %s in DynamoDB belongs to the Millrace named '%s'",
+					s->view, owner != NULL ? owner : "?");
+			err_hint(e, "Set dynamodb.prefix: two Millraces of one account and region "
+				    "need tables of their own.");
+		}
+	}
+	free(owner);
+	dynamo_answer_done(&answer);
+	return rc;
+}
+
 /* Whoever comes first writes its name; another Millrace is refused. */
 static int claim(struct store_dynamo *s, struct err *e)
 {
 	const char *name = s->settings->name;
 	struct dynamo_answer answer;
-	const struct dynamo_node *item;
 	struct buf body = BUF_INIT;
-	char *owner = NULL;
 	int rc;
 
 	buf_add_format(&body, "{\"TableName\":\"%s\",\"Item\":{\"item\":{\"S\":\"view\"}", s->book);
@@ -176,16 +196,54 @@ static int claim(struct store_dynamo *s, struct err *e)
 	}
 	dynamo_answer_done(&answer);
 	err_clear(e);
-	rc = store_dynamo_get(s, "view", "", &answer, &item, e);
-	if (rc == 0) {
-		owner = dynamo_string(item, "millrace");
-		rc = err_config(e, "view %s in DynamoDB belongs to the Millrace named '%s'",
-				s->view, owner != NULL ? owner : "?");
-		err_hint(e, "Set dynamodb.prefix: two Millraces of one account and region need "
-			    "tables of their own.");
+	return check_owner(s, e);
+}
+
+/* The client, but nothing is made yet. */
+static int new_store(const struct settings *settings, const char *view,
+		     struct store_dynamo **ret_store, struct err *e)
+{
+	struct store_dynamo *s;
+
+	if (check_name(view, settings->dynamodb_prefix, e) < 0)
+		return -1;
+	s = xcalloc(1, sizeof(*s));
+	s->store.ops = &store_dynamo;
+	s->settings = settings;
+	s->view = xstrdup(view);
+	s->book = xasprintf("%s%s.millrace", settings->dynamodb_prefix, view);
+	pthread_mutex_init(&s->lock, NULL);
+	if (dynamo_new(settings, &s->client, e) < 0) {
+		close_store(&s->store);
+		return -1;
 	}
-	free(owner);
+	*ret_store = s;
+	return 0;
+}
+
+int store_dynamo_probe(const struct settings *settings, const char *view, char **ret_endpoint,
+		       struct err *e)
+{
+	struct dynamo_answer answer;
+	struct store_dynamo *s;
+	struct buf body = BUF_INIT;
+	int rc;
+
+	*ret_endpoint = NULL;
+	if (new_store(settings, view, &s, e) < 0)
+		return -1;
+	*ret_endpoint = xstrdup(dynamo_endpoint(s->client));
+	buf_add_format(&body, "{\"TableName\":\"%s\"}", s->book);
+	rc = store_dynamo_ask(s, "DescribeTable", &body, &answer, e);
+	if (rc == 0) {
+		rc = check_owner(s, e);
+	} else if (answer.outcome == DYNAMO_MISSING) { /* it is made when the view is */
+		err_clear(e);
+		rc = 0;
+	}
 	dynamo_answer_done(&answer);
+	buf_done(&body);
+	close_store(&s->store);
 	return rc;
 }
 
@@ -194,16 +252,9 @@ static int open_store(const struct settings *settings, const char *view, struct 
 {
 	struct store_dynamo *s;
 
-	if (check_name(view, settings->dynamodb_prefix, e) < 0 ||
-	    make_folders(settings, view, e) < 0)
-		return -1;
-	s = xcalloc(1, sizeof(*s));
-	s->store.ops = &store_dynamo;
-	s->settings = settings;
-	s->view = xstrdup(view);
-	s->book = xasprintf("%s%s.millrace", settings->dynamodb_prefix, view);
-	pthread_mutex_init(&s->lock, NULL);
-	if (dynamo_new(settings, &s->client, e) < 0 || store_dynamo_make_book(s, e) < 0 ||
+	if (new_store(settings, view, &s, e) < 0)
+		return err_wrap(e, "view %s", view);
+	if (make_folders(settings, view, e) < 0 || store_dynamo_make_book(s, e) < 0 ||
 	    claim(s, e) < 0) {
 		close_store(&s->store);
 		return err_wrap(e, "view %s", view);
@@ -269,24 +320,26 @@ static int version_of(struct slice item, bool *ret_position)
 	return (*end == '\0' || *ret_position) && n <= VERSION_MAX ? (int)n : 0;
 }
 
-static void take_item(struct listing *l, const struct dynamo_node *item)
+static int take_item(void *context, const struct dynamo_node *item, struct err *e)
 {
+	struct listing *l = context;
 	struct slice name = dynamo_text(dynamo_get(dynamo_get(item, "item"), "S"));
 	struct store_info info, *to;
 	bool position;
 	int version = version_of(name, &position);
 
+	(void)e;
 	if (slice_is(name, "public"))
 		l->live = (int)dynamo_int(item, "version");
 	if (version == 0 || (!position && dynamo_int(item, "whole") == 0))
-		return;
+		return 0;
 	to = entry(l, version);
 	if (position) {
 		store_dynamo_info(NULL, item, &info);
 		to->seq = info.seq;
 		to->commit_us = info.commit_us;
 		memcpy(to->gtid_set, info.gtid_set, sizeof(to->gtid_set));
-		return;
+		return 0;
 	}
 	store_dynamo_info(item, NULL, &info);
 	info.version = version;
@@ -294,44 +347,56 @@ static void take_item(struct listing *l, const struct dynamo_node *item)
 	info.commit_us = to->commit_us;
 	memcpy(info.gtid_set, to->gtid_set, sizeof(info.gtid_set));
 	*to = info;
+	return 0;
 }
 
-/* One page; *page is its body's end: where to go on, empty: nowhere. */
-static int scan_page(struct store_dynamo *s, struct listing *l, struct buf *page, struct err *e)
+static void write_scan(const struct store_dynamo *s, const char *prefix, const char *const *names,
+		       struct buf *page, struct buf *out)
 {
-	/* of definitions and parked records everything but their names stays there */
-	static const char *const names[] = { "item", "whole",         "version",  "state",
-					     "swap", "superseded_us", "made_us",  "built",
-					     "seq",  "fingerprint",   "gtid_set", "commit_us" };
-	struct buf body = BUF_INIT;
-	struct dynamo_answer answer;
-	const struct dynamo_node *items, *last;
-	size_t count = sizeof(names) / sizeof(names[0]);
+	buf_add_format(out, "{\"TableName\":\"%s\",\"ConsistentRead\":true%s", s->book,
+		       buf_cstr(page));
+	if (prefix[0] != '\0') {
+		buf_add_str(out, ",\"FilterExpression\":\"begins_with(#0, :p)\","
+				 "\"ExpressionAttributeValues\":{");
+		store_dynamo_add_text(out, ":p", slice_str(prefix));
+		buf_add_u8(out, '}');
+	}
+	buf_add_str(out, ",\"ProjectionExpression\":\"");
+	for (size_t i = 0; names[i] != NULL; i++)
+		buf_add_format(out, "%s#%zu", i > 0 ? "," : "", i);
+	buf_add_str(out, "\",\"ExpressionAttributeNames\":{");
+	for (size_t i = 0; names[i] != NULL; i++)
+		buf_add_format(out, "%s\"#%zu\":\"%s\"", i > 0 ? "," : "", i, names[i]);
+	buf_add_str(out, "}}");
+}
+
+/* The first of `names` is the key. */
+int store_dynamo_each(struct store_dynamo *s, const char *prefix, const char *const *names,
+		      int (*each)(void *context, const struct dynamo_node *item, struct err *e),
+		      void *context, struct err *e)
+{
+	struct buf page = BUF_INIT, body = BUF_INIT;
 	int rc;
 
-	buf_add_format(&body,
-		       "{\"TableName\":\"%s\",\"ConsistentRead\":true%s,"
-		       "\"ProjectionExpression\":\"",
-		       s->book, buf_cstr(page));
-	for (size_t i = 0; i < count; i++)
-		buf_add_format(&body, "%s#%zu", i > 0 ? "," : "", i);
-	buf_add_str(&body, "\",\"ExpressionAttributeNames\":{");
-	for (size_t i = 0; i < count; i++)
-		buf_add_format(&body, "%s\"#%zu\":\"%s\"", i > 0 ? "," : "", i, names[i]);
-	buf_add_str(&body, "}}");
-	rc = store_dynamo_ask(s, "Scan", &body, &answer, e);
-	buf_reset(page);
-	if (rc == 0) {
+	do {
+		const struct dynamo_node *items, *last;
+		struct dynamo_answer answer;
+
+		buf_reset(&body);
+		write_scan(s, prefix, names, &page, &body);
+		rc = store_dynamo_ask(s, "Scan", &body, &answer, e);
 		items = dynamo_get(answer.root, "Items");
 		last = dynamo_get(answer.root, "LastEvaluatedKey");
-		for (size_t i = 0; i < dynamo_count(items); i++)
-			take_item(l, dynamo_at(items, i));
-		if (last != NULL) {
-			buf_add_str(page, ",\"ExclusiveStartKey\":");
-			dynamo_print(last, page);
+		for (size_t i = 0; i < dynamo_count(items) && rc == 0; i++)
+			rc = each(context, dynamo_at(items, i), e);
+		buf_reset(&page);
+		if (rc == 0 && last != NULL) {
+			buf_add_str(&page, ",\"ExclusiveStartKey\":");
+			dynamo_print(last, &page);
 		}
-	}
-	dynamo_answer_done(&answer);
+		dynamo_answer_done(&answer);
+	} while (page.size > 0);
+	buf_done(&page);
 	buf_done(&body);
 	return rc;
 }
@@ -368,15 +433,14 @@ static int list(struct store *store, struct store_info **ret_infos, size_t *ret_
 		struct err *e)
 {
 	struct store_dynamo *s = store_dynamo_of(store);
-	struct buf page = BUF_INIT;
+	/* of definitions and parked records everything but their names stays there */
+	static const char *const names[] = { "item", "whole",         "version",  "state",
+					     "swap", "superseded_us", "made_us",  "built",
+					     "seq",  "fingerprint",   "gtid_set", "commit_us",
+					     NULL };
 	struct listing l = { 0 };
-	int rc;
 
-	do {
-		rc = scan_page(s, &l, &page, e);
-	} while (rc == 0 && page.size > 0);
-	buf_done(&page);
-	if (rc < 0) {
+	if (store_dynamo_each(s, "", names, take_item, &l, e) < 0) {
 		free(l.infos);
 		return err_wrap(e, "view %s", s->view);
 	}
@@ -571,4 +635,9 @@ const struct store_ops store_dynamo = {
 	.next = store_dynamo_next,
 	.rows_close = store_dynamo_rows_close,
 	.row_count = store_dynamo_row_count,
+	.park = store_dynamo_park,
+	.unpark = store_dynamo_unpark,
+	.parked = store_dynamo_parked,
+	.savepoint = store_dynamo_savepoint,
+	.undo = store_dynamo_undo,
 };

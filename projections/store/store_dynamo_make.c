@@ -371,22 +371,23 @@ int store_dynamo_tables(struct store_dynamo *s, int version, struct dynamo_table
 
 /* ---- versions -------------------------------------------------------------------------------- */
 
-static int remove_items(struct store_dynamo *s, const char *label, int64_t chunks, struct err *e)
+static int remove_item(void *context, const struct dynamo_node *item, struct err *e)
 {
-	int rc = delete_item(s, label, "/position", e);
+	char *label = dynamo_string(item, "item");
+	int rc = label != NULL ? delete_item(context, label, "", e) : 0;
 
-	for (int64_t i = 0; i < chunks && i < CHUNKS_MAX && rc == 0; i++) {
-		char *after = xasprintf("/definition/%lld", (long long)i);
+	free(label);
+	return rc;
+}
 
-		rc = delete_item(s, label, after, e);
-		free(after);
-	}
-	for (int i = 0; i < STORE_DYNAMO_LANES && rc == 0; i++) {
-		char *after = xasprintf("/fence/%d", i);
+/* The version's own item last: it names what else there is to remove. */
+static int remove_items(struct store_dynamo *s, const char *label, struct err *e)
+{
+	static const char *const names[] = { "item", NULL };
+	char *prefix = xasprintf("%s/", label);
+	int rc = store_dynamo_each(s, prefix, names, remove_item, s, e);
 
-		rc = delete_item(s, label, after, e);
-		free(after);
-	}
+	free(prefix);
 	return rc == 0 ? delete_item(s, label, "", e) : -1;
 }
 
@@ -432,7 +433,7 @@ int store_dynamo_remove(struct store *store, int version, struct err *e)
 			free(plain);
 		}
 		if (rc == 0)
-			rc = remove_items(s, label, dynamo_int(item, "chunks"), e);
+			rc = remove_items(s, label, e);
 	}
 	dynamo_answer_done(&answer);
 	free(label);

@@ -44,6 +44,11 @@ int store_dynamo_ask(struct store_dynamo *s, const char *operation, const struct
 int store_dynamo_get(struct store_dynamo *s, const char *label, const char *after,
 		     struct dynamo_answer *ret_answer, const struct dynamo_node **ret_item,
 		     struct err *e);
+/* Those whose name begins with `prefix` ("" for all), with these attributes only (ends with NULL).
+ * each: -1 stops. */
+int store_dynamo_each(struct store_dynamo *s, const char *prefix, const char *const *names,
+		      int (*each)(void *context, const struct dynamo_node *item, struct err *e),
+		      void *context, struct err *e);
 void store_dynamo_info(const struct dynamo_node *version, const struct dynamo_node *position,
 		       struct store_info *ret_info);
 /* The tables that the version was made with. */
@@ -108,6 +113,21 @@ int store_dynamo_commit(struct store_version *v, const struct store_mark *mark, 
 void store_dynamo_rollback(struct store_version *v);
 int store_dynamo_border(struct store_version *v, struct err *e);
 int store_dynamo_finish(struct store_version *v, const char *after_build_sql, struct err *e);
+
+const char *store_dynamo_version_label(const struct store_version *v);
+struct store_dynamo *store_dynamo_version_store(const struct store_version *v);
+/* An action (behind its comma) that goes with the position; or at once, behind the fence. */
+int store_dynamo_also(struct store_version *v, const struct buf *action, struct err *e);
+int store_dynamo_now(struct store_version *v, const struct buf *action, struct err *e);
+int store_dynamo_savepoint(struct store_version *v, struct err *e);
+int store_dynamo_undo(struct store_version *v, struct err *e);
+
+/* ---- records that can't be applied (store_dynamo_parked.c) ---- */
+int store_dynamo_park(struct store_version *v, const struct store_parked *record, struct err *e);
+int store_dynamo_unpark(struct store_version *v, const struct store_parked *record, struct err *e);
+int store_dynamo_parked(struct store *s, int version,
+			bool (*each)(void *context, const struct store_parked *record),
+			void *context, struct err *e);
 
 /* ---- a version that is read (store_dynamo_read.c) ---- */
 int store_dynamo_snapshot(struct store *s, int version, struct store_snapshot **ret_snapshot,

@@ -35,6 +35,7 @@
 
 #define POSITION_MAX (380 * 1024) /* an item holds 400 kB */
 #define CLEAR_PAGE 1000           /* items */
+#define ALSO_MAX 20               /* actions that go with one position */
 
 struct lane {
 	struct batch waiting; /* to be sent */
@@ -55,6 +56,8 @@ struct store_version {
 	struct lane lanes[STORE_DYNAMO_LANES];
 	struct batch open; /* live: the source transaction that is being applied */
 	struct batch one;  /* the operation that is being applied */
+	struct buf also;   /* actions that go with the position */
+	size_t also_count;
 	struct target_dynamo target;
 };
 
@@ -415,6 +418,7 @@ void store_dynamo_version_close(struct store_version *v)
 	}
 	batch_done(&v->open);
 	batch_done(&v->one);
+	buf_done(&v->also);
 	for (size_t i = 0; v->names != NULL && i < v->tables->count; i++)
 		free(v->names[i]);
 	free(v->names);
@@ -487,6 +491,8 @@ static void forget(struct store_version *v)
 		batch_reset(&l->waiting);
 	}
 	batch_reset(&v->open);
+	buf_reset(&v->also);
+	v->also_count = 0;
 	dynamo_abandon(v->client);
 }
 
@@ -498,6 +504,66 @@ void store_dynamo_rollback(struct store_version *v)
 int store_dynamo_border(struct store_version *v, struct err *e)
 {
 	return v->open.count > 0 ? join(v, &v->open, e) : 0;
+}
+
+/* ---- with the position, or at once ----------------------------------------------------------- */
+
+const char *store_dynamo_version_label(const struct store_version *v)
+{
+	return v->label;
+}
+
+struct store_dynamo *store_dynamo_version_store(const struct store_version *v)
+{
+	return v->store;
+}
+
+int store_dynamo_now(struct store_version *v, const struct buf *action, struct err *e)
+{
+	struct buf text = BUF_INIT;
+	int rc;
+
+	if (usable(v, e) < 0 || drain(v, e) < 0)
+		return -1;
+	buf_add_slice(&text, buf_slice(action));
+	rc = send_lane(v, 0, buf_cstr(&text), e) < 0 ? -1 : finish_lane(v, 0, e);
+	buf_done(&text);
+	return rc;
+}
+
+/* Many of them in one store transaction are rare: the first ones go ahead of the position then,
+ * and are written once more if it does not follow. */
+int store_dynamo_also(struct store_version *v, const struct buf *action, struct err *e)
+{
+	if (v->also_count > 0 &&
+	    (v->also_count == ALSO_MAX || v->also.size + action->size > DYNAMO_REQUEST_MAX / 2)) {
+		if (store_dynamo_now(v, &v->also, e) < 0)
+			return -1;
+		buf_reset(&v->also);
+		v->also_count = 0;
+	}
+	buf_add_slice(&v->also, buf_slice(action));
+	v->also_count++;
+	return 0;
+}
+
+/* Beside the actions that go with the position nothing else does. */
+static int make_room(struct store_version *v, struct err *e)
+{
+	return v->lanes[0].waiting.count > 0 ? send_lane(v, 0, "", e) : 0;
+}
+
+int store_dynamo_savepoint(struct store_version *v, struct err *e)
+{
+	return usable(v, e);
+}
+
+int store_dynamo_undo(struct store_version *v, struct err *e)
+{
+	for (int i = 0; i < STORE_DYNAMO_LANES; i++)
+		batch_reset(&v->lanes[i].waiting);
+	batch_reset(&v->open);
+	return usable(v, e);
 }
 
 static int write_position(const struct store_version *v, const struct store_mark *mark,
@@ -529,6 +595,9 @@ int store_dynamo_commit(struct store_version *v, const struct store_mark *mark, 
 	/* those of a build first, all answered; live ones may go with the position */
 	if (rc == 0)
 		rc = v->built ? store_dynamo_border(v, e) : drain(v, e);
+	if (rc == 0 && v->also_count > 0)
+		rc = make_room(v, e);
+	buf_add_slice(&position, buf_slice(&v->also));
 	if (rc == 0)
 		rc = write_position(v, mark, &position, e);
 	FAULT(view_position);
@@ -538,6 +607,8 @@ int store_dynamo_commit(struct store_version *v, const struct store_mark *mark, 
 		rc = finish_lane(v, 0, e);
 	FAULT(view_committed);
 	buf_done(&position);
+	buf_reset(&v->also);
+	v->also_count = 0;
 	if (rc < 0)
 		forget(v);
 	return rc;

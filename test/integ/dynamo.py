@@ -144,11 +144,12 @@ class Between:
                 return cut(handler)
             if said == "lose":
                 return cut(handler)
-        handler.send_response(status)
-        handler.send_header("Content-Type", "application/x-amz-json-1.0")
-        handler.send_header("Content-Length", str(len(data)))
-        handler.end_headers()
-        handler.wfile.write(data)
+        with contextlib.suppress(OSError):                           # who asked may have been killed
+            handler.send_response(status)
+            handler.send_header("Content-Type", "application/x-amz-json-1.0")
+            handler.send_header("Content-Length", str(len(data)))
+            handler.end_headers()
+            handler.wfile.write(data)
         return None
 
 

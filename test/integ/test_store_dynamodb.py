@@ -101,7 +101,7 @@ class Shop:
             elif dice < 0.95:
                 run_sql(self.c, f"REPLACE INTO item VALUES ({i}, 'again {i}', {i}.5, 0, NULL)")
             else:
-                run_sql(self.c, f"UPDATE item SET price = price + 1 WHERE id > {i}")
+                run_sql(self.c, f"UPDATE item SET price = price + 1 WHERE id BETWEEN {i} AND {i + 150}")
 
     def start(self):
         run, project = self.setup.daemon("run").start(), self.setup.daemon("project").start()
@@ -209,4 +209,280 @@ def test_build_live_replay_swap_and_roll_back(shop):
     assert reader.versions == {1, 2} and shop.between.refused == 0
     print("readings:", reader.reads)
     project.stop()
+    run.stop()
+
+
+def test_killed_at_random_moments(shop):
+    shop.insert(*range(1, 3000))
+    run = shop.setup.daemon("run").start()
+    shop.setup.wait_delivered(source_position(shop.c), run)
+    project = shop.setup.daemon("project")
+    writing = threading.Event()
+
+    def write():
+        connection = shop.setup.servers.connect()
+        run_sql(connection, f"USE {shop.name}")
+        shop.c, kept = connection, shop.c
+        while not writing.is_set():
+            shop.change(3)
+            time.sleep(0.05)
+        shop.c = kept
+        connection.close()
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        for number in range(8):
+            project.start()
+            if number % 2 == 0:                  # somewhere in the build, or when it has just begun
+                time.sleep(shop.random.uniform(0.1, 3))
+            else:
+                begin = len(shop.between.seen)
+                wait_until("requests", lambda b=begin: shop.alive(project) and len(shop.between.seen) > b + shop.random.randrange(20, 200), 60)
+            project.kill()
+        project.start()
+        wait_until("the view", lambda: shop.alive(project) and shop.public(), 120)
+        for _ in range(4):
+            time.sleep(shop.random.uniform(0.2, 1.5))
+            project.kill()
+            project.start()
+    finally:
+        writing.set()
+        thread.join(60)
+    wait_until("what the source has", lambda: shop.alive(project) and shop.same(), 120)
+    assert shop.verify()[0] == 0
+    project.stop()
+    run.stop()
+
+
+def writes_items(body):
+    return body.startswith(b'{"TransactItems"') and b'.items"' in body
+
+
+def test_a_request_of_a_killed_writer_that_comes_late_writes_nothing(shop):
+    shop.insert(*range(1, 60))
+    run, project = shop.start()
+    wait_until("the rows", lambda: shop.same(), 60)
+    held = []
+    shop.between.trouble = lambda operation, body: "hold" if writes_items(body) and not held and not held.append(1) else None
+    run_sql(shop.c, "UPDATE item SET name = 'late' WHERE id = 7")
+    wait_until("the request", lambda: shop.between.held, 60)
+    project.kill()
+    shop.between.trouble = None
+    project.start()
+    run_sql(shop.c, "UPDATE item SET name = 'newer' WHERE id = 7")
+    wait_until("the newer one", lambda: shop.alive(project) and shop.view.get("items", id=7)["name"] == "newer", 60)
+    status, said = shop.between.pass_on(*shop.between.held[0])      # only now it arrives
+    assert status == 400 and b"ConditionalCheckFailed" in said, said
+    assert shop.view.get("items", id=7)["name"] == "newer" and shop.same()
+    project.stop()
+    run.stop()
+
+
+def test_a_stopped_writer_is_replaced_and_finds_itself_fenced(shop):
+    """As on another machine: a state folder, and so a lease, of its own."""
+    shop.insert(*range(1, 60))
+    run, project = shop.start()
+    other = shop.setup.daemon("project", "--millrace.state=elsewhere", f"--http.listen=127.0.0.1:{next(shop.setup.ports)}")
+    other.log_path = shop.setup.folder / "other.log"
+    busy = []
+    shop.between.trouble = lambda operation, body: time.sleep(0.3) if writes_items(body) and not busy.append(1) else None
+    run_sql(shop.c, "UPDATE item SET name = 'first', price = id")
+    wait_until("a write", lambda: busy, 60)
+    project.process.send_signal(signal.SIGSTOP)                     # in the middle of it
+    shop.between.trouble = None
+    other.start()
+    run_sql(shop.c, "UPDATE item SET name = 'second' WHERE id < 30")
+    wait_until("the other one", lambda: shop.alive(other) and shop.same(), 120)
+    project.process.send_signal(signal.SIGCONT)
+    run_sql(shop.c, "UPDATE item SET name = 'third' WHERE id < 20")
+    wait_until("what the log says", lambda: "another process writes this version" in project.log(), 90)
+    wait_until("the third", lambda: shop.alive(other) and shop.same(), 120)
+    time.sleep(1)
+    assert shop.same()
+    assert project.ended(60) == 7
+    other.stop()
+    run.stop()
+
+
+def test_a_service_that_throttles_loses_answers_and_cuts_connections(shop):
+    r, counts = random.Random(5), {}
+
+    def trouble(operation, body):
+        dice = r.random()
+        kind = ("throttle" if dice < 0.05 else "conflict" if dice < 0.1 else "error" if dice < 0.13 else "drop" if dice < 0.16
+                else "lose" if dice < 0.2 else None)
+        if kind is None or operation in ("CreateTable", "DeleteTable") and kind == "conflict":
+            return None
+        counts[kind] = counts.get(kind, 0) + 1
+        if kind == "conflict":
+            return (400, cancelled("TransactionConflict", "None")) if operation == "TransactWriteItems" else (400, refusal("ThrottlingException"))
+        return {"throttle": (400, refusal("ProvisionedThroughputExceededException", message="slow down")),
+                "error": (500, refusal("InternalServerError"))}.get(kind, kind)
+
+    shop.between.trouble = trouble
+    shop.insert(*range(1, 2000))
+    run, project = shop.start()
+    for _ in range(6):
+        shop.change(10)
+        time.sleep(0.5)
+    wait_until("what the source has", lambda: shop.alive(project) and shop.same(), 180)
+    assert {"throttle", "conflict", "error", "drop", "lose"} <= set(counts), counts
+    print(counts)
+    shop.between.trouble = None
+    assert shop.verify()[0] == 0
+    project.stop()
+    run.stop()
+
+
+def test_the_service_goes_away_and_comes_back(shop):
+    shop.insert(*range(1, 300))
+    run, project = shop.start()
+    servers = str(ROOT / "scripts" / "servers")
+    subprocess.run([servers, "kill", str(shop.home), "dynamodb"], check=True)
+    shop.change(20)
+    wait_until("a complaint", lambda: shop.alive(project) and "trying again soon" in project.log(), 90)
+    out = shop.setup.millrace("check", timeout=180)
+    assert out.returncode != 0 and shop.between.endpoint in out.stdout + out.stderr, out.stdout + out.stderr
+    subprocess.run([servers, "restart", str(shop.home), "dynamodb"], check=True, stdout=subprocess.DEVNULL)
+    wait_until("what the source has", lambda: shop.alive(project) and shop.same(), 120)
+    project.stop()
+    run.stop()
+
+
+def test_credentials_that_the_service_refuses(shop):
+    (shop.setup.folder / "secret").write_text("wrong")
+    out = shop.setup.millrace("check")
+    said = out.stdout + out.stderr
+    assert out.returncode == 3 and "InvalidSignatureException" in said and "dynamodb.secret_key_file" in said, said
+    assert "wrong" not in said.replace("wrong:", "")
+    run = shop.setup.daemon("run").start()
+    shop.setup.wait_delivered(source_position(shop.c), run)
+    out = shop.setup.millrace("project")
+    assert out.returncode == 3 and "InvalidSignatureException" in out.stderr, out.stderr
+    shop.setup.settings["dynamodb.access_key"] = ""
+    shop.setup.write()
+    out = shop.setup.millrace("project", AWS_ACCESS_KEY_ID="", AWS_SECRET_ACCESS_KEY="")
+    assert out.returncode == 3 and "AWS_ACCESS_KEY_ID" in out.stderr, out.stderr
+    run.stop()
+
+
+def test_credentials_of_the_environment_with_a_session_token(shop):
+    shop.between.token = "session+token=="
+    for name in ("dynamodb.access_key", "dynamodb.secret_key_file", "dynamodb.region"):
+        del shop.setup.settings[name]
+    shop.setup.write()
+    shop.setup.env.update(AWS_ACCESS_KEY_ID=KEY, AWS_SECRET_ACCESS_KEY=SECRET, AWS_SESSION_TOKEN=shop.between.token, AWS_REGION=REGION)
+    shop.insert(1, 2, 3)
+    run, project = shop.start()
+    wait_until("the rows", lambda: shop.same(), 60)
+    assert shop.between.refused == 0
+    project.stop()
+    run.stop()
+
+
+def test_an_item_that_is_too_large_is_parked_and_the_others_go_on(shop):
+    shop.insert(*range(1, 20))
+    run, project = shop.start()
+    run_sql(shop.c, "UPDATE item SET data = REPEAT('x', 600000) WHERE id = 8", "UPDATE item SET name = 'after' WHERE id = 8",
+            "UPDATE item SET name = 'other' WHERE id = 9")
+    wait_until("the other", lambda: shop.alive(project) and shop.view.get("items", id=9)["name"] == "other", 60)
+    assert shop.view.get("items", id=8)["name"] == "item 8"
+    out = shop.setup.millrace("parked", "list", "--json")
+    print(out.returncode, out.stdout, out.stderr)
+
+    def kept():
+        return [i for i in shop.service.scan(TableName=shop.view.book)["Items"] if "/parked/" in i["item"]["S"]]
+
+    heads = wait_until("both of them", lambda: len(h := [i for i in kept() if "#" not in i["item"]["S"]]) == 2 and h, 60)
+    assert len(kept()) > 2                                           # one is larger than an item, and kept in pieces
+    assert any("600" in h["reason"]["S"] and "409600" in h["reason"]["S"] for h in heads), heads
+    assert all("xxxx" not in h["reason"]["S"] for h in heads) and "xxxx" not in project.log()
+    project.kill()                                                   # what is parked is remembered
+    project.start()
+    run_sql(shop.c, "UPDATE item SET name = 'more' WHERE id = 11")
+    wait_until("the next", lambda: shop.alive(project) and shop.view.get("items", id=11)["name"] == "more", 60)
+    project.stop()
+    run.stop()
+
+
+def test_large_transactions_and_a_table_emptied_at_once(shop):
+    shop.insert(*range(1, 1200))
+    run, project = shop.start()
+    wait_until("the rows", lambda: shop.same(), 60)
+    run_sql(shop.c, "UPDATE item SET price = id / 8, name = CONCAT('n', id)")       # one source transaction, 1200 items and prices
+    wait_until("the changes", lambda: shop.alive(project) and shop.same(), 60)
+    project.kill()
+    run_sql(shop.c, "UPDATE item SET price = id / 16", "TRUNCATE item", "INSERT INTO item VALUES (5, 'new', NULL, 0, '')")
+    project.start()
+    wait_until("the only one", lambda: shop.alive(project) and shop.same(), 60)
+    assert shop.verify()[0] == 0 and set(shop.found()[0]) == {5}
+    project.stop()
+    run.stop()
+
+
+def test_a_source_transaction_is_written_whole(shop):
+    """Up to 98 items: a reader that asks for items at one moment (TransactGetItems) sees all of its changes or none."""
+    shop.insert(*range(1, 41))
+    run_sql(shop.c, "UPDATE item SET hidden = 0, name = '0'")
+    run, project = shop.start()
+    wait_until("the rows", lambda: shop.same(), 60)
+    _, tables = shop.public()
+    seen, stopping = [], threading.Event()
+
+    def read():
+        service = client(shop.between.endpoint)
+        while not stopping.is_set():
+            gets = [{"Get": {"TableName": tables["items"], "Key": {"id": {"N": str(i)}}}} for i in range(1, 41)]
+            try:
+                found = service.transact_get_items(TransactItems=gets)["Responses"]
+            except service.exceptions.TransactionCanceledException:
+                continue                                             # a write came between: ask again
+            seen.append({f["Item"]["name"]["S"] for f in found})
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    for number in range(1, 300):                                     # many at once, so that they share store transactions
+        run_sql(shop.c, f"UPDATE item SET name = '{number}'")
+        if number % 15 == 0:
+            time.sleep(0.3)
+        if len(seen) > 60 and len(set.union(*seen)) > 10:
+            break
+    wait_until("the changes", lambda: shop.alive(project) and shop.same(), 60)
+    stopping.set()
+    thread.join(60)
+    assert len(set.union(*seen)) > 10, "too few moments were seen"
+    assert all(len(names) == 1 for names in seen), [names for names in seen if len(names) > 1]
+    project.stop()
+    run.stop()
+
+
+def test_versions_of_another_millrace_are_refused(shop):
+    shop.insert(1, 2)
+    run, project = shop.start()
+    project.stop()
+    other = shop.make_setup(f"{shop.name}.item", **{"dynamodb__prefix": f"{shop.name}-"})
+    shop.configure(other)
+    shop.define(handlers(), other.folder / "views" / "shop")
+    out = other.millrace("replay", "shop")
+    assert out.returncode == 3 and f"belongs to the Millrace named '{shop.setup.name}'" in out.stderr, out.stderr
+    assert "dynamodb.prefix" in out.stderr
+    run.stop()
+
+
+@pytest.mark.parametrize("operation, said", [
+    ({"update": "items", "key": {"id": ":id"}, "add": {"price": ":price"}}, "relative updates are refused"),
+    ({"update": "items", "key": {"id": ":id"}, "set": {"price": "price + :price"}}, "relative updates are refused"),
+    ({"put": "items", "item": {"id": ":id", "nam": ":name"}}, "Did you mean name?"),
+    ({"put": "prices", "item": {"shop": "main", "price": ":price"}}, "the key lacks id"),
+    ({"delete": "item", "key": {"id": ":id"}}, "no table in tables.json: item"),
+    ({"put": "items", "item": {"id": ":id", "name": ":title"}}, ":title is not a column"),
+])
+def test_mistakes_in_templates_are_found_by_check(shop, operation, said):
+    shop.insert(1)
+    run = shop.setup.daemon("run").start()
+    shop.setup.wait_delivered(source_position(shop.c), run)
+    shop.define({"insert": operation, "delete": {"delete": "items", "key": {"id": ":id"}}})
+    out = shop.setup.millrace("check")
+    assert out.returncode == 3 and said in out.stdout + out.stderr, out.stdout + out.stderr
     run.stop()
