@@ -202,6 +202,25 @@ static void print_capture(const json_t *capture, FILE *out)
 	print_parked(capture, out);
 }
 
+static void print_extra(const json_t *version, FILE *out)
+{
+	int64_t differing = number(version, "differing"), parked = number(version, "parked");
+	char at[CLOCK_TEXT_SIZE];
+
+	if (*text(version, "slowest") != '\0')
+		fprintf(out, "    slowest %s: %lld left\n", text(version, "slowest"),
+			(long long)number(version, "slowest_left"));
+	if (number(version, "compared_us") != 0 && differing >= 0)
+		fprintf(out, "    %lld rows differ from the live version (compared %s)\n",
+			(long long)differing, clock_text(number(version, "compared_us"), at));
+	if (differing > 0)
+		fprintf(out, "    since %s\n",
+			clock_text(number(version, "differs_since_us"), at));
+	if (parked > 0)
+		fprintf(out, "    %s%lld records are parked%s (millrace parked list --view)\n",
+			term(out, TERM_YELLOW), (long long)parked, term(out, TERM_PLAIN));
+}
+
 static void print_version(const json_t *version, FILE *out)
 {
 	int number_of = (int)number(version, "version");
@@ -210,11 +229,14 @@ static void print_version(const json_t *version, FILE *out)
 	if (strcmp(text(version, "state"), "building") == 0) {
 		snprintf(label, sizeof(label), "version %d building", number_of);
 		print_line(out, label, "records", version, "records", "records_total");
+		print_extra(version, out);
 		return;
 	}
-	fprintf(out, "  version %d %s at %s%s%s\n", number_of, text(version, "state"),
+	fprintf(out, "  version %d %s%s%s at %s%s%s\n", number_of, text(version, "state"),
+		*text(version, "as_of") != '\0' ? " " : "", text(version, "as_of"),
 		text(version, "gtid_set"), *text(version, "message") != '\0' ? ": " : "",
 		text(version, "message"));
+	print_extra(version, out);
 }
 
 static void print_verified(const json_t *verified, int64_t now_us, FILE *out)

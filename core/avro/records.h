@@ -120,6 +120,14 @@ struct status_version {
 	double rate;
 	const char *definition;
 	const char *message; /* why it failed, or what the diff says; "" */
+	int64_t left_us;     /* of its build; -1: not known, or built */
+	const char *slowest; /* topic-partition with the most left; "" */
+	int64_t slowest_left;
+	int64_t parked;    /* records that it could not apply */
+	int64_t differing; /* rows that differ from the live version; -1: not compared */
+	int64_t compared_us, differs_since_us;
+	const char *as_of; /* GTID set or time that it is built up to; "" */
+	int32_t share;     /* percent of a core that its build takes at most; 0: any */
 };
 
 struct status_verified {
@@ -143,8 +151,9 @@ struct status_record {
 	struct status_verified *verified; /* NULL: never */
 	struct record_texts inputs;
 	const char *owner;
-	int64_t parked, parked_bytes; /* records on <name>.parked; capture only */
+	int64_t parked, parked_bytes; /* records on <name>.parked, or of the live version */
 	int64_t copies_total, copies_done;
+	const char *store, *view_kind; /* of a view */
 	struct records_memory *memory;
 };
 

@@ -118,7 +118,12 @@ static const struct member status_version_members[] = {
 	FIELD(status_version, LONG, seq),     FIELD(status_version, TEXT, gtid_set),
 	FIELD(status_version, LONG, records), FIELD(status_version, LONG, records_total),
 	FIELD(status_version, DOUBLE, rate),  FIELD(status_version, TEXT, definition),
-	FIELD(status_version, TEXT, message),
+	FIELD(status_version, TEXT, message), FIELD(status_version, LONG, left_us),
+	FIELD(status_version, TEXT, slowest), FIELD(status_version, LONG, slowest_left),
+	FIELD(status_version, LONG, parked),  FIELD(status_version, LONG, differing),
+	FIELD(status_version, LONG, compared_us),
+	FIELD(status_version, LONG, differs_since_us),
+	FIELD(status_version, TEXT, as_of),   FIELD(status_version, INT, share),
 };
 TYPE(status_version);
 
@@ -155,6 +160,8 @@ static const struct member status_members[] = {
 	FIELD(status_record, LONG, parked_bytes),
 	FIELD(status_record, LONG, copies_total),
 	FIELD(status_record, LONG, copies_done),
+	FIELD(status_record, TEXT, store),
+	FIELD(status_record, TEXT, view_kind),
 };
 
 static const struct member parked_members[] = {

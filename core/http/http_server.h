@@ -1,8 +1,8 @@
 /* http_server.h - pages, metrics and the API of a daemon, over libmicrohttpd.
  *
  * Only GET (HEAD with it) and POST. A request is at most HTTP_BODY_MAX bytes, an answer is made
- * whole before it is sent. One thread serves the sockets. A handler that isn't quick has a thread of its own for as
- * long as it runs (at most HTTP_HANDLERS_MAX at once), so it may block; handlers must be
+ * whole before it is sent. One thread serves the sockets. A handler that isn't quick has a thread
+ * of its own for as long as it runs (at most HTTP_HANDLERS_MAX at once), so it may block; handlers must be
  * thread-safe. A request whose answer will come later, perhaps much later, needs none: see
  * http_wait_begin.
  *
@@ -40,8 +40,8 @@ struct http_route {
 		       struct http_response *response);
 	void *context;
 	bool open; /* answered without the token (nothing secret in it) */
-	/* Answers from memory at once: it is called in the thread of the sockets, and so answers also
-	 * those who close their side first, as scripts may. */
+	/* Answers from memory at once: it is called in the thread of the sockets, and so answers
+	 * also those who close their side first, as scripts may. */
 	bool quick;
 };
 

@@ -118,6 +118,9 @@ void host_status(struct host *h, struct host_status *ret_status);
  * owner with free(), inputs with view_names_free(). */
 void host_describe(struct host *h, char **ret_owner, char ***ret_inputs, size_t *ret_count);
 
+const char *host_store(const struct host *h); /* name of its store */
+const char *host_kind(struct host *h);        /* "sql", "mirror", "query"; "": not known */
+
 struct host_replay_options {
 	bool no_swap;
 	bool force; /* also when the definition hasn't changed, there may be no room, or parked

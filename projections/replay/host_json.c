@@ -60,6 +60,11 @@ static void add_shadow(const struct host_shadow *s, struct buf *out)
 	buf_add_u8(out, '}');
 }
 
+const char *host_store(const struct host *h)
+{
+	return h->store->ops->name;
+}
+
 static const char *kind_name(enum view_kind kind)
 {
 	switch (kind) {
@@ -71,6 +76,19 @@ static const char *kind_name(enum view_kind kind)
 		return "query";
 	}
 	return "";
+}
+
+const char *host_kind(struct host *h)
+{
+	const char *kind = "";
+
+	pthread_mutex_lock(&h->lock);
+	for (size_t i = 0; i < h->version_count; i++) {
+		if (h->versions[i].view != NULL)
+			kind = kind_name(h->versions[i].view->kind);
+	}
+	pthread_mutex_unlock(&h->lock);
+	return kind;
 }
 
 static void add_description(struct host *h, struct buf *out)

@@ -5,7 +5,8 @@
  * be served; else the others go on and it is logged. One view that fails doesn't stop the others;
  * when all have failed the daemon ends with the first one's exit code.
  *
- * API (JSON): GET /api/wait (project_wait.h), /api/views, GET /api/views/V (host_json). POST /api/views/V/hold?version=N,
+ * API (JSON): GET /api/wait (project_wait.h), /api/views,
+ * GET /api/views/V (host_json). POST /api/views/V/hold?version=N,
  * /advance?gtid=G&timeout_ms=T, /release, /replay {"no_swap":bool,"force":bool,"share":PERCENT,
  * "as_of":text}, /swap {"force":bool}, /rollback {"force":bool}, /drop?version=N, /parked
  * {"drop":bool,"version":N,"topic","partition","offset"} (no topic: all),

@@ -18,7 +18,8 @@ struct shown {
 	char *name;
 	char *state; /* as last written: state and message and versions' states */
 	int64_t written_us;
-	struct metric *seq, *records, *rate, *lag_seconds, *lag_transactions, *live, *up, *behind;
+	struct metric *seq, *records, *rate, *lag_seconds, *lag_transactions, *live, *up, *behind,
+		*parked, *total, *left, *slowest, *differing;
 	struct metric *verified_at, *verified_rows, *verified_differences; /* NULL: never was */
 };
 
@@ -104,6 +105,22 @@ static struct shown *shown_of(struct view_status *v, const char *name)
 	s->behind = metric_gauge("millrace_view_commits_behind",
 				 "Group commits not yet applied by the live version.", "view", name,
 				 NULL);
+	s->parked = metric_gauge("millrace_view_parked",
+				 "Records that the live version could not apply and keeps aside.",
+				 "view", name, NULL);
+	s->total = metric_gauge("millrace_view_records_total",
+				"Records that the newest version has read or still has to.", "view",
+				name, NULL);
+	s->left = metric_gauge("millrace_view_build_left_seconds",
+			       "Time left of the newest version's build; 0: built or not known.",
+			       "view", name, NULL);
+	s->slowest = metric_gauge("millrace_view_build_slowest_left",
+				  "Offsets left in the partition that has the most of them.",
+				  "view", name, NULL);
+	s->differing = metric_gauge(
+		"millrace_view_differing_rows",
+		"Rows in which the version that waits differs from the live one, at the last look.",
+		"view", name, NULL);
 	return s;
 }
 
@@ -171,6 +188,16 @@ static void update_metrics(struct shown *m, const struct host_status *s, const c
 	metric_set(m->behind, (double)v->worker.delivered.commits_behind);
 	metric_set(m->records, (double)newest->worker.records);
 	metric_set(m->rate, newest->worker.rate);
+	metric_set(m->total, (double)newest->worker.records_total);
+	metric_set(m->left, worker_left_us(&newest->worker) > 0
+				    ? (double)worker_left_us(&newest->worker) / 1e6
+				    : 0);
+	metric_set(m->slowest, newest->worker.caught_up
+				       ? 0
+				       : (double)(newest->worker.slowest.total -
+						  newest->worker.slowest.done));
+	metric_set(m->parked, (double)v->worker.parked);
+	metric_set(m->differing, s->shadow.differences > 0 ? (double)s->shadow.differences : 0);
 }
 
 /* ---- the record ------------------------------------------------------------------------------ */
@@ -206,8 +233,21 @@ static const char *version_state(const struct host_status *s, const struct host_
 	return v->worker.state == WORKER_FAILED ? "failed" : store_state_name(v->state);
 }
 
+#define SLOWEST_SIZE 280
+
+/* "" once there is nothing to wait for. */
+static const char *slowest_name(const struct host_version *v, char *text, size_t size)
+{
+	const struct intake_slowest *p = &v->worker.slowest;
+
+	text[0] = '\0';
+	if (!v->worker.caught_up && p->topic[0] != '\0')
+		snprintf(text, size, "%s-%d", p->topic, p->partition);
+	return text;
+}
+
 static void fill_versions(const struct host_status *s, struct status_version *versions,
-			  char *differs, size_t size)
+			  char *differs, size_t size, char (*slowest)[SLOWEST_SIZE])
 {
 	for (size_t i = 0; i < s->version_count; i++) {
 		const struct host_version *v = &s->versions[i];
@@ -231,7 +271,19 @@ static void fill_versions(const struct host_status *s, struct status_version *ve
 			.rate = v->worker.rate,
 			.definition = v->fingerprint,
 			.message = message,
+			.left_us = worker_left_us(&v->worker),
+			.slowest = slowest_name(v, slowest[i], sizeof(slowest[i])),
+			.slowest_left = v->worker.slowest.total - v->worker.slowest.done,
+			.parked = v->worker.parked,
+			.differing = -1,
+			.as_of = v->as_of,
+			.share = (int32_t)v->share,
 		};
+		if (s->shadow.version == v->version && s->shadow.compared_us != 0) {
+			versions[i].differing = s->shadow.differences;
+			versions[i].compared_us = s->shadow.compared_us;
+			versions[i].differs_since_us = s->shadow.since_us;
+		}
 	}
 }
 
@@ -243,12 +295,12 @@ static void make_record(struct view_status *v, struct host *h, const struct host
 	struct status_stage delivered = { 0 }, applied = { 0 };
 	struct status_verified verified = { s->verified_us, s->verified_gtid_set, s->verified_rows,
 					    s->verified_differences };
-	char differs[128], **inputs, *owner;
+	char differs[128], **inputs, *owner, slowest[HOST_VERSIONS_MAX][SLOWEST_SIZE];
 	size_t input_count;
 	struct status_record r;
 
 	host_describe(h, &owner, &inputs, &input_count);
-	fill_versions(s, versions, differs, sizeof(differs));
+	fill_versions(s, versions, differs, sizeof(differs), slowest);
 	if (main != NULL) {
 		delivered = (struct status_stage){ main->worker.delivered.transactions_total,
 						   main->worker.delivered.bytes_total,
@@ -274,6 +326,9 @@ static void make_record(struct view_status *v, struct host *h, const struct host
 		.verified = s->verified ? &verified : NULL,
 		.inputs = { (const char **)inputs, input_count },
 		.owner = owner,
+		.parked = main != NULL ? main->worker.parked : 0,
+		.store = host_store(h),
+		.view_kind = host_kind(h),
 	};
 	buf_reset(&v->value);
 	write_wire_header(&v->value, v->schema_id);
@@ -332,8 +387,9 @@ static char *summary(const struct host_status *s, const char *state, const char 
 	buf_add_format(&text, "%s %s %d %d %d %lld %lld", state, message, s->live, (int)s->job,
 		       (int)s->phase, (long long)s->verified_us, (long long)s->differences);
 	for (size_t i = 0; i < s->version_count; i++)
-		buf_add_format(&text, " %d:%s", s->versions[i].version,
-			       version_state(s, &s->versions[i]));
+		buf_add_format(&text, " %d:%s:%d", s->versions[i].version,
+			       version_state(s, &s->versions[i]),
+			       s->versions[i].worker.parked > 0);
 	copy = xstrdup(buf_cstr(&text));
 	buf_done(&text);
 	return copy;

@@ -60,7 +60,8 @@ static const struct position_record position = { .seq = 12,
 
 static struct status_stage head = { 1, 2, 3 };
 static struct status_verified verified = { 4, "0-1-2", 5, 6 };
-static struct status_version versions[] = { { 2, "live", 7, "0-1-3", 8, 9, 0.5, "def", NULL } };
+static struct status_version versions[] = { { 2, "live", 7, "0-1-3", 8, 9, 0.5, "def", NULL, 9,
+					      "t-1", 2, 3, 4, 5, 6, NULL, 7 } };
 static struct status_copy status_copies[] = { { "shop.item", 10, 20, 1e300, false, "reconcile", 7,
 						"ALTER", true } };
 static const struct status_record status = { .seq = 1,
