@@ -141,6 +141,18 @@ static void add_slowest(const struct intake_slowest *s, struct buf *out)
 	buf_add_u8(out, '}');
 }
 
+/* order = partition: what each partition has reached, and who has it. */
+static void add_shares(struct host *h, int version, struct buf *out)
+{
+	const struct version *v;
+
+	pthread_mutex_lock(&h->lock);
+	v = host_find(h, version);
+	if (v != NULL && v->worker != NULL)
+		worker_json_shares(v->worker, out);
+	pthread_mutex_unlock(&h->lock);
+}
+
 static void add_version(struct host *h, const struct host_version *v, bool sizes, struct buf *out)
 {
 	const struct worker_status *w = &v->worker;
@@ -179,6 +191,7 @@ static void add_version(struct host *h, const struct host_version *v, bool sizes
 		add_int(out, "reconciling_since_us", w->reconciling_since_us);
 	}
 	add_bool(out, "built", w->built);
+	add_shares(h, v->version, out);
 	if (v->superseded_us != 0)
 		add_int(out, "superseded_us", v->superseded_us);
 	if (w->message[0] != '\0')

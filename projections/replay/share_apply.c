@@ -21,7 +21,6 @@
 #include "core/base/fault.h"
 #include "core/base/gtid.h"
 #include "core/base/mem.h"
-#include "projections/replay/worker_priv.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -431,6 +430,16 @@ static int transaction(struct share_member *m, enum share_end *ret_end, struct e
 	return border(m, ret_end, e);
 }
 
+/* replay --nice */
+static void pace(struct share_member *m)
+{
+	int64_t due = m->built ? 0 : worker_pace_due_us(&m->pace);
+
+	for (int64_t until = clock_monotonic_us() + due;
+	     due >= 1000 && !atomic_load(&m->stop) && clock_monotonic_us() < until;)
+		clock_sleep_us(due < 20000 ? due : 20000);
+}
+
 int share_apply(struct share_member *m, enum share_end *ret_end, struct err *e)
 {
 	int go = border(m, ret_end, e);
@@ -441,6 +450,8 @@ int share_apply(struct share_member *m, enum share_end *ret_end, struct err *e)
 
 		if (share_feed(m)->next(m->feed, timeout_ms, &item, e) < 0)
 			return -1;
+		if (item.kind == INTAKE_RECORD)
+			pace(m);
 		if (item.kind == INTAKE_RECORD) {
 			go = apply(m, &item, e) == 0 ? 1 : m->leaves ? 0 : -1;
 			*ret_end = m->leaves_as;

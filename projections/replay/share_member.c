@@ -21,7 +21,6 @@
 #include "core/base/log.h"
 #include "core/base/mem.h"
 #include "core/kafka/admin.h"
-#include "projections/replay/worker_priv.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -423,6 +422,7 @@ int share_member_start(const struct worker_options *options, int number,
 
 	m->options = options;
 	m->bulk = WORKER_BULK_RECORDS;
+	worker_pace_begin(&m->pace, options->share / (options->workers > 1 ? options->workers : 1));
 	m->backoff = (struct backoff)BACKOFF_INIT;
 	if (gethostname(host, sizeof(host) - 1) < 0)
 		host[0] = '\0';

@@ -8,6 +8,7 @@
 #include "core/kafka/assignment.h"
 #include "projections/apply/handlers.h"
 #include "projections/replay/share_worker.h"
+#include "projections/replay/worker_priv.h"
 #include "projections/store/share.h"
 
 #include <pthread.h>
@@ -54,6 +55,7 @@ struct share_member {
 	char *marked_gtid;
 	double rate;
 	int64_t rate_us, rate_records;
+	struct worker_pace pace; /* while the version is built */
 	struct backoff backoff;
 };
 

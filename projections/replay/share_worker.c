@@ -19,6 +19,7 @@
 #include "core/base/gtid.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
+#include "core/base/quote.h"
 #include "projections/store/share.h"
 
 #include <pthread.h>
@@ -41,7 +42,8 @@ struct share_worker {
 	pthread_mutex_t lock; /* of what follows */
 	pthread_cond_t changed;
 	struct worker_status status;
-	char *gtid_set; /* whole; NULL: not known */
+	char *gtid_set;    /* whole; NULL: not known */
+	struct buf shares; /* as JSON */
 	bool stop, held, holding;
 	int64_t held_number, held_seq;
 
@@ -99,22 +101,42 @@ static void add_up(const struct share *shares, size_t count, struct total *t)
 	t->seq = t->least != NULL ? t->least->seq : 0;
 }
 
+static void write_json(const struct share *s, int64_t offset, struct buf *out)
+{
+	buf_add_str(out, out->size > 1 ? ",{\"topic\":" : "{\"topic\":");
+	quote_json(out, slice_str(s->topic));
+	buf_add_format(out,
+		       ",\"partition\":%d,\"offset\":%lld,\"seq\":%lld,\"caught_up\":%s,"
+		       "\"member\":",
+		       s->partition, (long long)offset, (long long)s->seq,
+		       s->caught_up ? "true" : "false");
+	quote_json(out, slice_str(s->member));
+	buf_add_str(out, ",\"trouble\":");
+	quote_json(out, slice_str(s->trouble));
+	buf_add_u8(out, '}');
+}
+
 /* Records that stand behind the shares' positions: offsets, as in intake_records_total(). */
-static int64_t count_records(const struct share *shares, size_t count)
+static int64_t count_records(const struct share *shares, size_t count, struct buf *json)
 {
 	struct err ignored = ERR_INIT;
 	int64_t records = 0;
 
+	buf_add_u8(json, '[');
 	for (size_t i = 0; i < count; i++) {
 		struct intake_position p;
+		int64_t offset = 0;
 
-		if (shares[i].position == NULL ||
-		    intake_position_read(slice_str(shares[i].position), &p, &ignored) < 0)
-			continue;
-		if (p.partition_count == 1)
-			records += p.partitions[0].offset;
-		intake_position_done(&p);
+		if (shares[i].position != NULL &&
+		    intake_position_read(slice_str(shares[i].position), &p, &ignored) == 0) {
+			if (p.partition_count == 1)
+				offset = p.partitions[0].offset;
+			intake_position_done(&p);
+		}
+		records += offset;
+		write_json(&shares[i], offset, json);
 	}
+	buf_add_u8(json, ']');
 	return records;
 }
 
@@ -243,11 +265,16 @@ static void report(struct share_worker *w, const struct share *shares, size_t co
 {
 	struct intake_position p;
 	struct err ignored = ERR_INIT;
+	struct buf json = BUF_INIT;
 	struct total t;
 	bool known;
 
 	add_up(shares, count, &t);
-	t.records = count_records(shares, count);
+	t.records = count_records(shares, count, &json);
+	pthread_mutex_lock(&w->lock);
+	buf_done(&w->shares);
+	w->shares = json;
+	pthread_mutex_unlock(&w->lock);
 	known = t.least != NULL && t.least->position != NULL &&
 		intake_position_read(slice_str(t.least->position), &p, &ignored) == 0;
 	set_status(w, &t, known ? &p : NULL);
@@ -337,11 +364,16 @@ static void *watch(void *context)
 
 /* ---- holding --------------------------------------------------------------------------------- */
 
-/* Under control_lock. */
+/* Under control_lock. A connection that was idle for long may be gone. */
 static int open_control(struct share_worker *w, struct err *e)
 {
-	if (w->control != NULL)
+	struct share_barrier ignored;
+	struct err gone = ERR_INIT;
+
+	if (w->control != NULL && share_barrier(w->control, &ignored, &gone) == 0)
 		return 0;
+	share_close(w->control);
+	w->control = NULL;
 	if (share_open(w->options.store, w->options.version, "leader", &w->control, e) < 0)
 		return -1;
 	return share_ensure(w->control, NULL, 0, e);
@@ -579,6 +611,13 @@ char *share_worker_gtid_set(struct share_worker *w)
 	return text;
 }
 
+void share_worker_json(struct share_worker *w, struct buf *out)
+{
+	pthread_mutex_lock(&w->lock);
+	buf_add_str(out, w->shares.size > 0 ? buf_cstr(&w->shares) : "[]");
+	pthread_mutex_unlock(&w->lock);
+}
+
 int share_worker_finish_build(struct share_worker *w, struct err *e)
 {
 	const struct store_ops *ops = w->options.store->ops;
@@ -666,6 +705,7 @@ static void free_worker(struct share_worker *w)
 	pthread_mutex_destroy(&w->report_lock);
 	pthread_mutex_destroy(&w->control_lock);
 	pthread_cond_destroy(&w->changed);
+	buf_done(&w->shares);
 	free(w->gtid_set);
 	free(w->group);
 	free(w);

@@ -26,6 +26,8 @@ int share_worker_advance_gtid(struct share_worker *w, const char *gtid_set, int6
 void share_worker_release(struct share_worker *w);
 char *share_worker_gtid_set(struct share_worker *w);
 bool share_worker_is_held(struct share_worker *w);
+/* A JSON array of the shares: what each has reached, and who has it. */
+void share_worker_json(struct share_worker *w, struct buf *out);
 int share_worker_finish_build(struct share_worker *w, struct err *e);
 
 /* ---- members: share_member.c ---- */

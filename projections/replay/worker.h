@@ -124,6 +124,9 @@ bool worker_is_held(struct worker *w); /* still, and not let go by its limit */
 /* Runs the end of the build (indexes, disk) in the worker's thread, between two source
  * transactions. */
 int worker_finish_build(struct worker *w, struct err *e);
+/* order = partition: appends ,"shares":[{"topic","partition","offset","seq","caught_up","member",
+ * "trouble"}]. Else nothing. */
+void worker_json_shares(struct worker *w, struct buf *out);
 
 /* What is to be done with parked records; in the worker's thread, between two source transactions.
  */

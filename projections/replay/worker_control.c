@@ -312,6 +312,14 @@ int worker_finish_build(struct worker *w, struct err *e)
 	return rc;
 }
 
+void worker_json_shares(struct worker *w, struct buf *out)
+{
+	if (w->shared == NULL)
+		return;
+	buf_add_str(out, ",\"shares\":");
+	share_worker_json(w->shared, out);
+}
+
 #define ACT_TIMEOUT_US 30000000
 
 int worker_parked_act(struct worker *w, const struct worker_parked_ask *ask, int64_t *ret_applied,

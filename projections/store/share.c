@@ -94,9 +94,11 @@ static int run(struct share_link *l, struct share_rows *ret_rows, int64_t *ret_a
 {
 	if (ret_rows != NULL)
 		*ret_rows = (struct share_rows){ 0 };
-	if (l->shares->run(l->version, buf_cstr(&l->sql), ret_rows, ret_affected, e) < 0)
-		return err_wrap(e, "shares");
-	return 0;
+	if (l->shares->run(l->version, buf_cstr(&l->sql), ret_rows, ret_affected, e) == 0)
+		return 0;
+	if (ret_rows != NULL)
+		*ret_rows = (struct share_rows){ 0 }; /* nothing that were ours */
+	return err_wrap(e, "shares");
 }
 
 static int run_text(struct share_link *l, const char *text, struct err *e)
@@ -135,8 +137,7 @@ static int run_number(struct share_link *l, int64_t *ret_number, struct err *e)
 		rc = err_retry(e, "shares: a row of the bookkeeping is missing");
 	else if (rc == 0)
 		*ret_number = number(&rows, 0, 0);
-	if (rows.cells != NULL)
-		share_rows_done(&rows);
+	share_rows_done(&rows);
 	return rc;
 }
 
