@@ -318,3 +318,38 @@ def test_the_leader_is_killed_while_it_builds(world):
     wait_until("the view", lambda: world.version("live"), 120, every=0.3)
     load.stop()
     world.check()
+
+
+def test_deadlocks_between_members_are_tried_again(world):
+    """Sums over rows of all partitions: members lock each other's rows, in every order. What comes out is right all the same, and
+    the Kafka clients are not opened anew for it."""
+    db, setup, store = world.db, world.setup, world.store
+    run_sql(world.connection, "CREATE TABLE u (id BIGINT PRIMARY KEY, b BIGINT NOT NULL, n BIGINT NOT NULL)")
+    name = f"{db}_sums"
+    folder = setup.folder / "views" / name
+    (folder / "on").mkdir(parents=True)
+    (folder / "view.conf").write_text(f"owner = tests\nstore = {store.name}\norder = partition\nworkers = 3\ninputs = {setup.name}.{db}.u\n")
+    (folder / "tables.sql").write_text("CREATE TABLE sums (b bigint PRIMARY KEY, total bigint NOT NULL);\n")
+    new = store.new.format("total")
+    add = store.upsert("sums", "b", ":b, :n", f"total = sums.total + {new}")
+    (folder / "on" / f"{db}.u.insert.sql").write_text(add)
+    (folder / "on" / f"{db}.u.update.sql").write_text(add + "UPDATE sums SET total = total - :before_n WHERE b = :b;\n")
+    (folder / "source.sql").write_text(f"-- table: sums\nSELECT b, CAST(SUM(n) AS SIGNED) AS total FROM {db}.u GROUP BY b\n")
+    setup.settings["capture.tables"] = f"{db}.t, {db}.u"
+    setup.write()
+    world.run.stop()
+    world.run.start()
+    run_sql(world.connection, "INSERT INTO u SELECT seq, seq % 7, seq FROM seq_1_to_500")
+    world.view = name
+    daemon = setup.daemon("project", name).start()
+    world.processes.append(daemon)
+    wait_until("the view", world.live, 120)
+    chance = random.Random(11)
+    for _ in range(150):
+        run_sql(world.connection, "BEGIN", *[f"UPDATE u SET n = n + 1 WHERE id = {chance.randrange(500) + 1}" for _ in range(60)], "COMMIT")
+    setup.wait_delivered(source_position(world.connection), world.run)
+    expected = {b: int(total) for b, total in run_sql(world.connection, "SELECT b, SUM(n) FROM u GROUP BY b")}
+    schema = world.schema()
+    wait_until("the sums", lambda: dict(store.ask(f'SELECT b, total FROM "{schema}".sums')) == expected, 120, every=0.3)
+    assert daemon.alive() and "from the last commit" in daemon.log(), daemon.log_tail()
+    assert "trying again soon" not in daemon.log().split("is live")[-1], daemon.log_tail()
