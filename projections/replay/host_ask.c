@@ -300,13 +300,24 @@ static int begin_version(struct host *h, struct view *take_view, int number,
 	return host_create_version(h, number, take_view, !as_of && !options->no_swap, e);
 }
 
+static int refuse_as_of(const struct host *h, const struct view *view,
+			const struct host_replay_options *options, struct err *e)
+{
+	if (options->as_of == NULL || view->order != VIEW_ORDER_PARTITION)
+		return 0;
+	err_config(e, "view %s: --as-of: with order = partition its members don't pass through the "
+		      "states that the source had, so there is none to stop at",
+		   h->name);
+	return err_hint(e, "Take order = partition out of its view.conf for such a replay.");
+}
+
 /* view and *until are taken. */
 static int replay(struct host *h, struct view *view, const struct host_replay_options *options,
 		  struct worker_until *until, struct err *e)
 {
 	int number = 0, rc;
 
-	if (check_room(h, options->force, e) < 0 ||
+	if (refuse_as_of(h, view, options, e) < 0 || check_room(h, options->force, e) < 0 ||
 	    reserve(h, view, options, until, &number, e) < 0) {
 		view_free(view);
 		free(until->gtid_set);

@@ -70,7 +70,7 @@ int host_take_lease(struct host *h, struct err *e)
 
 static bool is_applied(const struct store_info *info)
 {
-	return info->state != STORE_FAILED && !info->stale;
+	return info->state != STORE_FAILED && info->state != STORE_AS_OF && !info->stale;
 }
 
 static int take_up(struct host *h, const struct store_info *info, struct err *e)

@@ -289,6 +289,8 @@ def test_replay_swap_and_roll_back_under_traffic(world):
     load = Load(world.servers, world.db, 4)
     load.start()
     write_view(world.setup, world.store, world.table, world.view)
+    out = world.setup.millrace("replay", world.view, "--as-of", "2030-01-01 00:00:00")
+    assert out.returncode == 3 and "order = partition" in out.stderr, out.stderr
     out = world.setup.millrace("replay", world.view, "--json", timeout=300)
     assert out.returncode == 0, out.stdout + out.stderr
     answer = json.loads(out.stdout)
