@@ -85,6 +85,9 @@ static void sort_bytes(enum dynamo_type type, const struct value *v, struct buf 
 {
 	char digits[24];
 
+	buf_add_u8(out, v->kind != VALUE_NULL); /* NULL is before everything */
+	if (v->kind == VALUE_NULL)
+		return;
 	if (type != DYNAMO_NUMBER)
 		buf_add_slice(out, v->bytes);
 	else if (v->kind == VALUE_INT)
@@ -94,43 +97,98 @@ static void sort_bytes(enum dynamo_type type, const struct value *v, struct buf 
 			out);
 	else if (!dynamo_number_sort(v->bytes, out)) /* text in place of a number: behind all */
 		buf_add_u8(out, 0xff);
-	(void)buf_reserve(out, 0); /* no bytes are not NULL */
 }
 
-static int make_table(struct sql_db *db, const struct dynamo_table *t,
+/* `suffix`: "", or of a table that is sorted by another key. */
+static char *table_name(const struct dynamo_table *t, const char *suffix)
+{
+	struct buf name = BUF_INIT;
+	char *plain = xasprintf("%s%s", t->name, suffix), *quoted;
+
+	sql_quote_name(plain, &name);
+	quoted = xstrdup(buf_cstr(&name));
+	buf_done(&name);
+	free(plain);
+	return quoted;
+}
+
+static int make_table(struct sql_db *db, const struct dynamo_table *t, const char *suffix,
 		      struct sql_statement **ret_insert, struct err *e)
 {
 	struct buf sql = BUF_INIT, insert = BUF_INIT;
+	char *name = table_name(t, suffix);
 	int rc;
 
-	buf_add_str(&sql, "CREATE TABLE ");
-	sql_quote_name(t->name, &sql);
-	buf_add_str(&sql, " (\"/0\" BLOB NOT NULL, \"/1\" BLOB NOT NULL");
-	buf_add_str(&insert, "INSERT INTO ");
-	sql_quote_name(t->name, &insert);
-	buf_add_str(&insert, " VALUES (?1, ?2");
+	/* the last column tells rows apart whose sort bytes are the same: keys of another version
+	 */
+	buf_add_format(&sql,
+		       "CREATE TABLE %s (\"/0\" BLOB NOT NULL, \"/1\" BLOB NOT NULL, "
+		       "\"/n\" INTEGER NOT NULL",
+		       name);
+	buf_add_format(&insert, "INSERT INTO %s VALUES (?1, ?2, ?3", name);
 	for (size_t i = 0; i < t->attribute_count; i++) {
 		/* names in SQLite don't know case, attributes do */
 		buf_add_format(&sql, ", \"%zu\"", i);
-		buf_add_format(&insert, ", ?%zu", i + 3);
+		buf_add_format(&insert, ", ?%zu", i + 4);
 	}
-	buf_add_str(&sql, ", PRIMARY KEY (\"/0\", \"/1\")) WITHOUT ROWID");
+	buf_add_str(&sql, ", PRIMARY KEY (\"/0\", \"/1\", \"/n\")) WITHOUT ROWID");
 	buf_add_u8(&insert, ')');
 	rc = sql_run(db, buf_cstr(&sql), e) < 0
 		     ? -1
 		     : sql_prepare(db, "snapshot", buf_cstr(&insert), NULL, ret_insert, e);
 	buf_done(&sql);
 	buf_done(&insert);
+	free(name);
 	return rc;
+}
+
+/* Inserts rows with the bytes that sort them. */
+struct sorter {
+	const struct dynamo_table *table;
+	struct dynamo_key key;
+	struct sql_statement *insert;
+	struct buf sort[2];
+	int64_t rows;
+};
+
+static int sorter_add(struct sorter *s, const struct value *values, struct err *e)
+{
+	struct value number = { .kind = VALUE_INT, .i = s->rows++ };
+	int rc = sql_bind(s->insert, 3, &number, e);
+
+	for (size_t i = 0; i < s->table->attribute_count && rc == 0; i++)
+		rc = sql_bind(s->insert, (int)i + 4, &values[i], e);
+	for (size_t i = 0; i < 2 && rc == 0; i++) {
+		struct value bytes = { .kind = VALUE_BYTES };
+
+		buf_reset(&s->sort[i]);
+		(void)buf_reserve(&s->sort[i], 0); /* no bytes are not NULL */
+		if (i < s->key.count)
+			sort_bytes(s->table->types[s->key.attributes[i]],
+				   &values[s->key.attributes[i]], &s->sort[i]);
+		bytes.bytes = buf_slice(&s->sort[i]);
+		rc = sql_bind(s->insert, (int)i + 1, &bytes, e);
+	}
+	if (rc == 0)
+		rc = sql_step(s->insert, e);
+	sql_reset(s->insert);
+	return rc;
+}
+
+static void sorter_done(struct sorter *s)
+{
+	sql_finalize(s->insert);
+	buf_done(&s->sort[0]);
+	buf_done(&s->sort[1]);
 }
 
 struct copy {
 	const struct dynamo_table *table;
 	const char *name; /* in the service */
 	struct dynamo *client;
-	struct sql_statement *insert;
+	struct sorter sorter;
 	struct value *values;
-	struct buf scratch, sort[2];
+	struct buf scratch;
 	struct buf bodies[SEGMENTS]; /* empty: the segment is at its end */
 };
 
@@ -148,24 +206,8 @@ static int copy_item(struct copy *c, const struct dynamo_node *item, struct err 
 		rc = dynamo_attribute(item, t->attributes[i], &c->scratch, v, e);
 		if (rc == 0 && t->types[i] == DYNAMO_NUMBER && v->kind == VALUE_TEXT)
 			(void)normal_number(v->bytes, &c->scratch, v); /* else it stays text */
-		if (rc == 0)
-			rc = sql_bind(c->insert, (int)i + 3, v, e);
 	}
-	for (size_t i = 0; i < 2 && rc == 0; i++) {
-		struct value bytes = { .kind = VALUE_BYTES };
-
-		buf_reset(&c->sort[i]);
-		(void)buf_reserve(&c->sort[i], 0);
-		if (i < t->key.count)
-			sort_bytes(t->types[t->key.attributes[i]], &c->values[t->key.attributes[i]],
-				   &c->sort[i]);
-		bytes.bytes = buf_slice(&c->sort[i]);
-		rc = sql_bind(c->insert, (int)i + 1, &bytes, e);
-	}
-	if (rc == 0)
-		rc = sql_step(c->insert, e);
-	sql_reset(c->insert);
-	return rc;
+	return rc == 0 ? sorter_add(&c->sorter, c->values, e) : -1;
 }
 
 static void begin_page(struct copy *c, int segment, const struct dynamo_node *last)
@@ -227,18 +269,18 @@ static int copy_table(struct store_dynamo *s, const char *label, struct dynamo *
 		      struct store_snapshot *n, const struct dynamo_table *t, struct err *e)
 {
 	char *name = store_dynamo_table(s, label, t->name);
-	struct copy c = { .table = t, .name = name, .client = client };
-	int rc = make_table(n->db, t, &c.insert, e);
+	struct copy c = {
+		.table = t, .name = name, .client = client, .sorter = { .table = t, .key = t->key }
+	};
+	int rc = make_table(n->db, t, "", &c.sorter.insert, e);
 
 	c.values = xcalloc(t->attribute_count + 1, sizeof(*c.values));
 	if (rc == 0)
 		rc = copy_pages(&c, e);
 	dynamo_abandon(client);
-	sql_finalize(c.insert);
+	sorter_done(&c.sorter);
 	for (int i = 0; i < SEGMENTS; i++)
 		buf_done(&c.bodies[i]);
-	buf_done(&c.sort[0]);
-	buf_done(&c.sort[1]);
 	buf_done(&c.scratch);
 	free(c.values);
 	free(name);
@@ -321,29 +363,79 @@ int store_dynamo_columns(struct store_snapshot *n, const char *table, char ***re
 	return 0;
 }
 
-/* Rows are ordered by the table's own key, whole. */
-static int check_key(const struct dynamo_table *t, char *const *key, size_t count, struct err *e)
+/* `key` as numbers of attributes. */
+static int read_key(const struct dynamo_table *t, char *const *key, size_t count,
+		    struct dynamo_key *ret_key, struct err *e)
 {
-	bool good = count == t->key.count;
+	*ret_key = (struct dynamo_key){ .count = count };
+	for (size_t i = 0; i < count; i++) {
+		int at = dynamo_attribute_find(t, key[i]);
 
-	for (size_t i = 0; i < count && good; i++)
-		good = dynamo_attribute_find(t, key[i]) == (int)t->key.attributes[i];
-	if (good)
-		return 0;
-	err_config(e, "table %s: its key is another in the other version", t->name);
-	return err_hint(e, "Versions with different keys can't be compared; use --force to swap "
-			   "without a diff.");
+		if (at < 0 || count > 2)
+			return err_config(e, "table %s: %s can't be part of its key", t->name,
+					  key[i]);
+		ret_key->attributes[i] = (size_t)at;
+	}
+	return 0;
 }
 
-static int bind_after(struct store_rows *r, const struct dynamo_table *t, const struct value *after,
-		      struct err *e)
+static bool same_key(const struct dynamo_key *a, const struct dynamo_key *b)
+{
+	return a->count == b->count && a->attributes[0] == b->attributes[0] &&
+	       (a->count < 2 || a->attributes[1] == b->attributes[1]);
+}
+
+/* The name that the table has when it is sorted by that key: "", or "/1,0" ..., made when it is
+ * asked for first. Versions of different keys are compared by the new one's. */
+static int sorted_by(struct store_snapshot *n, const struct dynamo_table *t,
+		     const struct dynamo_key *key, char *ret_suffix, size_t size, struct err *e)
+{
+	struct sorter s = { .table = t, .key = *key };
+	struct sql_statement *all = NULL;
+	struct value *values;
+	char *name, *there;
+	int64_t count = 0;
+	int rc;
+
+	ret_suffix[0] = '\0';
+	if (same_key(key, &t->key))
+		return 0;
+	snprintf(ret_suffix, size, "/%zu,%zu", key->attributes[0],
+		 key->count > 1 ? key->attributes[1] : SIZE_MAX);
+	there = xasprintf("SELECT count(*) FROM sqlite_schema WHERE name = '%s%s'", t->name,
+			  ret_suffix);
+	rc = sql_get_int(n->db, there, &count, e);
+	free(there);
+	if (rc < 0 || count > 0)
+		return rc;
+	name = table_name(t, "");
+	there = xasprintf("SELECT * FROM %s", name);
+	values = xcalloc(t->attribute_count + 1, sizeof(*values));
+	if (make_table(n->db, t, ret_suffix, &s.insert, e) < 0 ||
+	    sql_prepare(n->db, "snapshot", there, NULL, &all, e) < 0)
+		rc = -1;
+	while (rc == 0 && (rc = sql_step(all, e)) == 1) {
+		for (size_t i = 0; i < t->attribute_count; i++)
+			sql_column(all, (int)i + 3, &values[i]);
+		rc = sorter_add(&s, values, e);
+	}
+	sql_finalize(all);
+	sorter_done(&s);
+	free(values);
+	free(there);
+	free(name);
+	return rc;
+}
+
+static int bind_after(struct store_rows *r, const struct dynamo_table *t,
+		      const struct dynamo_key *key, const struct value *after, struct err *e)
 {
 	for (size_t i = 0; i < 2; i++) {
 		struct value bytes = { .kind = VALUE_BYTES };
 
 		(void)buf_reserve(&r->sort[i], 0);
-		if (i < t->key.count)
-			sort_bytes(t->types[t->key.attributes[i]], &after[i], &r->sort[i]);
+		if (i < key->count)
+			sort_bytes(t->types[key->attributes[i]], &after[i], &r->sort[i]);
 		bytes.bytes = buf_slice(&r->sort[i]);
 		if (sql_bind(r->statement, (int)i + 1, &bytes, e) < 0)
 			return -1;
@@ -369,27 +461,31 @@ int store_dynamo_rows(struct store_snapshot *n, const char *table, char *const *
 		      const struct value *after, struct store_rows **ret_rows, struct err *e)
 {
 	const struct dynamo_table *t = dynamo_table_find(n->tables, table);
+	struct dynamo_key sort_key;
 	struct store_rows *r;
 	struct buf sql = BUF_INIT;
+	char suffix[64], *name;
 	int rc;
 
 	if (t == NULL)
 		return err_config(e, "there is no table %s", table);
+	if (read_key(t, key, key_count, &sort_key, e) < 0 ||
+	    sorted_by(n, t, &sort_key, suffix, sizeof(suffix), e) < 0)
+		return -1;
 	r = xcalloc(1, sizeof(*r));
+	name = table_name(t, suffix);
 	buf_add_str(&sql, "SELECT ");
-	rc = check_key(t, key, key_count, e) < 0 ? -1
-						 : add_columns(t, columns, column_count, &sql, e);
-	buf_add_str(&sql, " FROM ");
-	sql_quote_name(table, &sql);
-	buf_add_str(&sql, after != NULL ? " WHERE (\"/0\", \"/1\") > (?1, ?2)" : "");
-	buf_add_str(&sql, " ORDER BY \"/0\", \"/1\"");
+	rc = add_columns(t, columns, column_count, &sql, e);
+	buf_add_format(&sql, " FROM %s%s ORDER BY \"/0\", \"/1\"", name,
+		       after != NULL ? " WHERE (\"/0\", \"/1\") > (?1, ?2)" : "");
 	if (rc == 0)
 		rc = sql_prepare(n->db, "snapshot", buf_cstr(&sql), NULL, &r->statement, e);
+	free(name);
 	buf_done(&sql);
 	r->count = column_count;
 	r->values = xcalloc(column_count + 1, sizeof(*r->values));
 	if (rc == 0 && after != NULL)
-		rc = bind_after(r, t, after, e);
+		rc = bind_after(r, t, &sort_key, after, e);
 	if (rc < 0)
 		store_dynamo_rows_close(r);
 	else
