@@ -42,11 +42,14 @@ class Site:
 class History:
     def __init__(self, site, seed, folder, store, kind, swaps):
         self.site, self.seed, self.folder, self.swaps_wanted = site, seed, folder, swaps
-        self.kind, self.store = KINDS[kind], site.store(store)
+        self.store = site.store(store)
+        self.kind = getattr(self.store, "kind", KINDS[kind])
+        # a read is one moment of the source; else only at rest
+        self.strict = getattr(self.store, "exact", True)
         self.random = random.Random(f"{seed} {store} {kind}")
         self.db = self.name = f"w{seed}{store[0]}{kind[0]}{random.randrange(1 << 24):x}"
         self.view = f"accounts{self.name[1:]}"
-        self.model, self.logic_of, self.problems, self.notes, self.fingerprints = Model(), {}, [], [], {}
+        self.model, self.logic_of, self.problems, self.notes, self.fingerprints = Model(getattr(self.store, "most_changes", 200)), {}, [], [], {}
         self.begun = time.monotonic()
         self.swaps, self.kills, self.strike, self.figures = 0, [], None, {"reads": 0, "opened": 0, "transactions": 0}
         self.traffic = self.readers = self.run = self.project = None

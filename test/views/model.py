@@ -56,7 +56,8 @@ def fold(kind, logic, content, change):
 class Model:
     """What was committed, in order of n; changes: (table, before, after), rows as tuples in the order of COLUMNS."""
 
-    def __init__(self):
+    def __init__(self, most=200):
+        self.most = most                # changes of one transaction
         self.lock = threading.Lock()
         self.source = {table: {} for table in TABLES}
         self.changes = []               # [n]: those of the transaction that made n; [0]: what the first copy finds
@@ -173,7 +174,9 @@ def draft(model, r, n):
     d = Draft(model.source, r, n)
     for _ in range(r.choice((1, 1, 2, 3, 5, 9)) if r.random() < 0.97 else r.randint(80, 200)):
         r.choice((d.item, d.item, d.item, d.entry, d.entry, d.group))()
-    return [c for c in d.changes if len(c) == 3]
+        if len(d.changes) >= model.most:
+            break
+    return d.changes
 
 
 class Writer(threading.Thread):

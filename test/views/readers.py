@@ -32,6 +32,8 @@ def judge(history, read):
     (mark,) = marks
     logic = history.logic_of.get(mark)
     assert logic, f"mark {mark} was never given"
+    if not history.strict:
+        return mark, kind.n(read)
     try:
         return mark, judge_rows(history, {table: [tuple(row[:-1]) for row in some] for table, some in read.items()}, logic, kind.n(read))
     except AssertionError as wrong:
@@ -58,7 +60,7 @@ class Reader(threading.Thread):
     def look(self, connection):
         read = connection.read(self.random.uniform(0, 0.06) if self.style in ("slow", "old") else 0)
         mark, n = judge(self.history, read)
-        assert n >= self.last_n, f"back from transaction {self.last_n} (mark {self.last_mark}) to {n} (mark {mark})"
+        assert n >= self.last_n or not self.history.strict, f"back from transaction {self.last_n} (mark {self.last_mark}) to {n} (mark {mark})"
         self.last_n, self.last_mark = n, mark
         self.reads += 1
         self.seen.add(mark)

@@ -34,6 +34,7 @@ class Postgresql:
             self.be = ["setpriv", "--reuid", str(nobody.pw_uid), "--regid", str(nobody.pw_gid), "--clear-groups"]
             os.chown(folder, nobody.pw_uid, nobody.pw_gid)
         self.run("initdb", "-D", "data", "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8", "-A", "scram-sha-256", "--pwfile=password", "--no-sync")
+        self.password_file.chmod(0o600)
         options = f"-c port={self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder} {options}"
         self.run("pg_ctl", "-D", "data", "-l", "log", "-w", "-t", "120", "-o", options, "start")
         for user, dbname, sql in (("postgres", "postgres", f"CREATE ROLE millrace LOGIN PASSWORD '{self.password}'; CREATE ROLE reader LOGIN PASSWORD '{self.password}'"),
@@ -93,7 +94,7 @@ class PgReader:
 class PostgresqlStore:
     name = "postgresql"
     dialect = Standard()
-    kinds = ("sql",)
+    kinds = ("sql", "mirror", "query")
     stays = False
     styles = ("anew", "slow", "held", "prepared", "old")
 

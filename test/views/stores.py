@@ -3,6 +3,7 @@ import contextlib
 import sqlite3
 import time
 
+from dynamo_store import DynamodbStore
 from sql_servers import MariadbStore, MysqlStore, PostgresqlStore
 from words import Standard
 
@@ -80,7 +81,7 @@ class Sqlite:
         pass
 
 
-STORES = {store.name: store for store in (Sqlite, PostgresqlStore, MariadbStore, MysqlStore)}
+STORES = {store.name: store for store in (Sqlite, PostgresqlStore, MariadbStore, MysqlStore, DynamodbStore)}
 
 
 @contextlib.contextmanager
