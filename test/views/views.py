@@ -161,7 +161,7 @@ def words():
     w.add_argument("--seed", type=int, default=int(time.time()) % 1000000)
     w.add_argument("--histories", type=int, default=20, help="of each kind in each store")
     w.add_argument("--swaps", type=int, default=1000, help="in all; a history has at least 5")
-    w.add_argument("--stores", default="sqlite")
+    w.add_argument("--stores", default="sqlite,postgresql,dynamodb")
     w.add_argument("--kinds", default=",".join(KINDS))
     w.add_argument("--lanes", type=int, default=os.cpu_count() or 1, help="histories side by side, each lane with servers of its own")
     w.add_argument("--keep", type=Path, default=ROOT / "build" / "views" / "kept", help="folder for what was wrong")
