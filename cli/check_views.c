@@ -8,8 +8,9 @@
 #include "core/base/mem.h"
 #include "core/registry/registry.h"
 #include "projections/apply/handlers.h"
-#include "projections/store/store.h"
+#include "projections/apply/query.h"
 #include "projections/apply/target_dynamo.h"
+#include "projections/store/store.h"
 #include "projections/store/store_dynamo.h"
 
 #include <stdlib.h>
@@ -205,6 +206,35 @@ static void check_dynamo(const struct settings *settings, const struct view *v, 
 	free(endpoint);
 }
 
+/* ---- kinds that mirror tables ---- */
+
+static int latest(void *context, const char *topic, const char **ret_text, struct err *e)
+{
+	char *subject = xasprintf("%s-value", topic);
+	struct registry_schema found;
+	int rc = registry_latest(context, subject, &found, e);
+
+	if (rc == 1)
+		*ret_text = found.text;
+	free(subject);
+	return rc;
+}
+
+struct slow {
+	const struct view *view;
+	struct findings *f;
+};
+
+static void say_slow(void *context, const char *file, struct slice name)
+{
+	struct slow *s = context;
+
+	finding_add(s->f, FINDING_WARNING, AREA,
+		    "Add an index on what the SELECT looks it up by to indexes.sql.",
+		    "%s/%s: for each changed row all of %.*s is read", s->view->name, file,
+		    (int)name.size, (const char *)name.data);
+}
+
 /* Its server is there, lets us in, and takes the view's SQL. */
 static bool check_store(const struct settings *settings, struct view *v, struct findings *f)
 {
@@ -234,6 +264,21 @@ static bool check_store(const struct settings *settings, struct view *v, struct 
 	return rc == 0;
 }
 
+static void check_mirrors(const struct settings *settings, struct view *v,
+			  struct registry *registry, struct findings *f)
+{
+	struct slow slow = { v, f };
+	struct err e = ERR_INIT;
+
+	if (registry == NULL)
+		return; /* check_kafka has said why */
+	if (view_shape(v, latest, registry, &e) < 0 || query_slow(v, say_slow, &slow, &e) < 0)
+		finding_err(f, e.kind == ERR_RETRY ? FINDING_WARNING : FINDING_FAIL, AREA, &e);
+	else if (check_store(settings, v, f))
+		finding_add(f, FINDING_OK, AREA, NULL, "%s: %zu table%s mirrored, %zu kept", v->name,
+			    v->mirror_count, v->mirror_count == 1 ? "" : "s", v->table_count);
+}
+
 static void check_view(const struct settings *settings, const char *name,
 		       struct registry *registry, struct findings *f)
 {
@@ -246,7 +291,9 @@ static void check_view(const struct settings *settings, const char *name,
 		free(path);
 		return;
 	}
-	if (check_store(settings, v, f)) {
+	if (v->kind != VIEW_SQL) {
+		check_mirrors(settings, v, registry, f);
+	} else if (check_store(settings, v, f)) {
 		finding_add(f, FINDING_OK, AREA, NULL,
 			    "%s: %zu table%s, %zu handler%s, %zu input%s", name, v->table_count,
 			    v->table_count == 1 ? "" : "s", v->handler_count,

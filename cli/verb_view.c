@@ -30,7 +30,7 @@ static int run_cases(const struct settings *settings, struct view *view,
 	struct store *store = NULL;
 	int rc = store_named(view->store, &ops, e);
 
-	if (rc == 0 && ops == &store_sqlite) {
+	if (rc == 0 && (ops == &store_sqlite || view->kind != VIEW_SQL)) {
 		memory = view_case_memory_new(&place);
 	} else if (rc == 0) {
 		rc = ops->open(settings, view->name, &store, e) < 0 ? -1

@@ -50,7 +50,7 @@ void kind_count(const struct kind *k, struct handlers_counts *ret_counts);
 /* handlers_ignored() */
 const char *const *kind_ignored(const struct kind *k, size_t *ret_count);
 
-/* handlers_run_fields() of any kind: values by name. A `table` is "db.table". */
+/* handlers_run_fields() of any kind: values by name. Nothing is settled. */
 int kind_run_fields(struct kind *k, enum view_on on, const char *name,
 		    const struct handlers_field *fields, size_t count, bool *ret_found,
 		    struct err *e);

@@ -7,6 +7,9 @@
  * a column that came is asked for (kind_columns), and a table that has become another one ends the
  * version.
  *
+ * A record of when a column that holds text now was a number gets the text that the server made of
+ * it: the rows that an ALTER TABLE converts itself may never be delivered again.
+ *
  * What a record says beside the row is rare, and takes slower ways: `absent` (columns that the
  * image lacks) makes an image with gaps; `exact` (values that their Avro type can't hold) is read
  * by SQLite's JSON functions. */
@@ -14,7 +17,9 @@
 
 #include "core/avro/row_schema.h"
 #include "core/base/mem.h"
+#include "core/value/real.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 
@@ -29,6 +34,7 @@ struct mirror_plan {
 	struct value exact_text;              /* of MIRROR_EXACT; NULL but in rows that have one */
 	int before_image, after_image;        /* a leaf of each: VALUE_ABSENT, no image */
 	int64_t cleared_seq;
+	bool *print; /* per column: a number that is text by now; NULL: none is */
 };
 
 static void plan_free(struct mirror_plan *p)
@@ -39,6 +45,7 @@ static void plan_free(struct mirror_plan *p)
 	free(p->values);
 	free(p->before);
 	free(p->after);
+	free(p->print);
 	free(p);
 }
 
@@ -120,6 +127,44 @@ static int check_shape(struct mirror *m, size_t topic, const char *text, struct 
 	return rc;
 }
 
+static const struct column *column_named(const struct shape *s, const char *name)
+{
+	for (uint16_t i = 0; i < s->column_count; i++) {
+		if (strcasecmp(s->columns[i].name, name) == 0)
+			return &s->columns[i];
+	}
+	return NULL;
+}
+
+static bool is_number(const struct column *c)
+{
+	return c->type == COLUMN_TINY || c->type == COLUMN_SHORT || c->type == COLUMN_INT24 ||
+	       c->type == COLUMN_LONG || c->type == COLUMN_LONGLONG || c->type == COLUMN_FLOAT ||
+	       c->type == COLUMN_DOUBLE || c->type == COLUMN_YEAR;
+}
+
+static void find_printed(struct mirror_plan *p, const char *text)
+{
+	const struct mirror_table *t = p->rows->table;
+	struct err ignored = ERR_INIT;
+	struct shape *was;
+
+	if (t->shape == NULL ||
+	    row_schema_shape(slice_str(text), t->db, t->table, &was, &ignored) < 0)
+		return;
+	for (size_t i = 0; i < t->column_count; i++) {
+		const struct column *is = t->columns[i].of,
+				    *c = is != NULL ? column_named(was, is->name) : NULL;
+
+		if (c == NULL || !column_is_character(is) || !is_number(c))
+			continue;
+		if (p->print == NULL)
+			p->print = xcalloc(t->column_count + 1, sizeof(*p->print));
+		p->print[i] = true;
+	}
+	shape_unref(was);
+}
+
 static int compile(struct mirror *m, const struct handlers_record *record,
 		   struct mirror_plan **ret_plan, struct err *e)
 {
@@ -147,6 +192,7 @@ static int compile(struct mirror *m, const struct handlers_record *record,
 	p->parked = decode_leaf_find(p->decode, "parked");
 	p->before = join(p, "before.", &p->before_image);
 	p->after = join(p, "after.", &p->after_image);
+	find_printed(p, text);
 	if (p->op < 0)
 		err_data(e, "a record that is no change of a row");
 	else
@@ -283,6 +329,27 @@ static int put_exact_beside(struct mirror *m, struct mirror_plan *p, struct err 
 	return rc < 0 ? -1 : 0;
 }
 
+/* Numbers that are text by now, as CAST(... AS CHAR) prints them. */
+static void print_numbers(const struct mirror_plan *p, const struct value **values,
+			  struct value *texts)
+{
+	for (size_t i = 0; i < p->rows->table->column_count; i++) {
+		const struct value *v = values[i];
+		char text[REAL_TEXT_MAX + 1];
+		size_t size;
+
+		if (!p->print[i] || v == NULL || (v->kind != VALUE_INT && v->kind != VALUE_DOUBLE))
+			continue;
+		if (v->kind == VALUE_INT)
+			size = (size_t)snprintf(text, sizeof(text), "%lld", (long long)v->i);
+		else
+			size = real_text(v->d, text);
+		texts[i].kind = VALUE_TEXT;
+		texts[i].bytes = slice_of(xstrndup(text, size), size);
+		values[i] = &texts[i];
+	}
+}
+
 /* ---- applying -------------------------------------------------------------------------------- */
 
 static bool is_text(const struct mirror_plan *p, int leaf)
@@ -321,6 +388,10 @@ static int apply_special(struct mirror *m, struct mirror_plan *p, enum mirror_op
 		     : put_exact(m, p, "before.", before, texts, e) < 0
 			     ? -1
 			     : put_exact(m, p, "after.", after, texts + n, e);
+	}
+	if (p->print != NULL) {
+		print_numbers(p, before, texts);
+		print_numbers(p, after, texts + n);
 	}
 	was = image_of(p, p->before_image, before);
 	is = image_of(p, p->after_image, after);
@@ -373,7 +444,8 @@ static int apply_decoded(struct mirror *m, struct mirror_plan *p, struct err *e)
 	if (op == MIRROR_CLEAR)
 		p->cleared_seq = seq;
 	m->counts.applied++;
-	if (op != MIRROR_CLEAR && (is_text(p, p->absent) || is_text(p, p->exact)))
+	if (op != MIRROR_CLEAR &&
+	    (p->print != NULL || is_text(p, p->absent) || is_text(p, p->exact)))
 		return apply_special(m, p, op, e);
 	return mirror_row(m, p->rows, op, &before, &after, e);
 }
@@ -491,8 +563,6 @@ int mirror_run_fields(struct mirror *m, enum view_on on, const char *name,
 	if (take_fields(r, "after.", fields, count, is))
 		after.values = is;
 	rc = mirror_row(m, r, ops[on], &before, &after, e);
-	if (rc == 0)
-		rc = mirror_settle(m, e);
 	free(was);
 	free(is);
 	return rc;

@@ -131,27 +131,14 @@ static int prepare_list(struct mirror *m, struct buf *sql, struct target_stateme
 
 static int run_script(struct mirror *m, struct buf *sql, struct err *e)
 {
-	static const struct value *const none[1];
-	const char *text = buf_cstr(sql), *at = text;
 	const struct target_ops *ops = m->target->ops;
+	int rc;
 
-	for (;;) {
-		struct target_statement *s = NULL;
-		int rc;
-
-		if (ops->prepare(m->target, "query.sql", text, at, &at, &s, e) < 0)
-			return err_wrap(e, "view %s", m->view->name);
-		if (s == NULL)
-			break;
-		rc = ops->execute(s, none, e);
-		if (rc == 0)
-			rc = ops->flush(m->target, e);
-		ops->finalize(s);
-		if (rc < 0)
-			return err_wrap(e, "view %s", m->view->name);
-	}
+	if (ops->script == NULL)
+		return err_config(e, "store %s keeps up no views of kind query", m->view->store);
+	rc = ops->script(m->target, buf_cstr(sql), e);
 	buf_reset(sql);
-	return 0;
+	return rc < 0 ? err_wrap(e, "view %s", m->view->name) : 0;
 }
 
 static int prepare_touch(struct mirror *m, struct buf *sql, struct err *e)

@@ -12,6 +12,8 @@
  * temporary table of the store, "touched NAME". Before the store transaction ends, the view's rows
  * of those keys are deleted and computed again.
  *
+ * A row whose key has a NULL is none of the view's.
+ *
  * That is right when this holds: a row of a table counts only for the view's rows that its keys
  * name, in the state in which they are asked. A SELECT for which it can't hold, or whose answer
  * doesn't depend on the tables alone, is refused (query_refuse).
@@ -81,6 +83,8 @@ void query_create_other(struct view *v, struct view_mistakes *m, struct buf *out
 void query_create_sql(const struct view *v, const struct view_query *q, struct buf *out);
 /* All of the table, computed anew. */
 void query_fill_sql(const struct view *v, const struct view_query *q, struct buf *out);
+/* The same question asked of the source. */
+void query_source_sql(const struct view_query *q, struct buf *out);
 /* Once for a connection: where touched keys are gathered. */
 void query_open_sql(const struct view *v, const struct view_query *q, struct buf *out);
 /* Gathers the keys that the mirrored row with a key (:p...) counts for; nothing is appended where
@@ -93,5 +97,10 @@ void query_settle_sql(const struct view *v, const struct view_query *q, struct b
 void query_forget_sql(const struct view *v, const struct view_query *q, struct buf *out);
 /* One key's rows, with parameters for the key: what `check` asks the store to explain. */
 void query_one_key_sql(const struct view *v, const struct view_query *q, struct buf *out);
+
+/* ---- plans (query_plan.c): which tables are read whole for one row that changes. SQLite only; for
+ * other stores, and before the view is learned, nothing is said. ---- */
+typedef void (*query_slow_fn)(void *context, const char *file, struct slice name);
+int query_slow(const struct view *v, query_slow_fn each, void *context, struct err *e);
 
 #endif

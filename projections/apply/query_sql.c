@@ -47,6 +47,17 @@ static void put_key(const struct view *v, const struct view_query *q, struct buf
 	}
 }
 
+/* A row without a key is none of the view: it couldn't be found again. */
+static void put_not_null(const struct view *v, const struct view_query *q, const char *prefix,
+			 struct buf *out)
+{
+	for (size_t i = 0; i < q->key_count; i++) {
+		buf_add_format(out, "%s%s", i > 0 ? " AND " : "", prefix);
+		dialect_name(dialect(v), q->key[i], out);
+		buf_add_str(out, " IS NOT NULL");
+	}
+}
+
 /* a."k1" = b."k1" AND ... */
 static void put_equal(const struct view *v, const struct view_query *q, const char *a,
 		      const char *b, struct buf *out)
@@ -84,7 +95,19 @@ void query_fill_sql(const struct view *v, const struct view_query *q, struct buf
 	dialect_name(dialect(v), q->table, out);
 	buf_add_str(out, ";\nINSERT INTO ");
 	dialect_name(dialect(v), q->table, out);
-	buf_add_format(out, " SELECT q.* FROM (\n%s\n) q;\n", q->text);
+	buf_add_format(out, " SELECT q.* FROM (\n%s\n) q WHERE ", q->text);
+	put_not_null(v, q, "q.", out);
+	buf_add_str(out, ";\n");
+}
+
+void query_source_sql(const struct view_query *q, struct buf *out)
+{
+	buf_add_format(out, "SELECT q.* FROM (\n%s\n) q WHERE ", q->source);
+	for (size_t i = 0; i < q->key_count; i++) {
+		buf_add_str(out, i > 0 ? " AND q." : "q.");
+		dialect_name(dialect_of("mysql"), q->key[i], out);
+		buf_add_str(out, " IS NOT NULL");
+	}
 }
 
 static void put_delete_old(const struct view *v, const struct view_query *q, struct buf *out)
@@ -211,11 +234,7 @@ void query_touch_sql(const struct view *v, const struct view_query *q, size_t mi
 	buf_add_str(out, "\n) SELECT ");
 	put_key(v, q, out);
 	buf_add_str(out, " FROM k WHERE ");
-	for (size_t i = 0; i < q->key_count; i++) {
-		buf_add_str(out, i > 0 ? " AND " : "");
-		dialect_name(d, q->key[i], out);
-		buf_add_str(out, " IS NOT NULL");
-	}
+	put_not_null(v, q, "", out);
 	buf_add_str(out, d->insert_or_nothing[1]);
 }
 

@@ -122,16 +122,19 @@ size_t query_mentions(const char *text, const struct mirror_table *t)
 	const char *at = text, *end = text + strlen(text);
 	struct query_token token, before = { QUERY_END, text, 0 };
 	size_t count = 0;
+	bool alias = false; /* the next word may be the name that the table goes by here */
 
 	while ((token = query_next(&at, end)).kind != QUERY_END) {
 		bool qualifies = at < end && *at == '.'; /* TABLE.column */
-
 		/* DB.TABLE, or TABLE that is no column's qualifier */
-		if (named(token, t->table) &&
-		    (!qualifies || (before.size == 1 && *before.start == '.')))
-			count++;
-		if (token.kind != QUERY_SPACE)
-			before = token;
+		bool mention = named(token, t->table) && !alias &&
+			       (!qualifies || (before.size == 1 && *before.start == '.'));
+
+		count += mention;
+		if (token.kind == QUERY_SPACE)
+			continue;
+		alias = mention || (alias && query_word_is(token, "as"));
+		before = token;
 	}
 	return count;
 }

@@ -30,6 +30,9 @@ struct target_ops {
 	 * store's commit. Whoever must know which record it was flushes behind each. */
 	int (*execute)(struct target_statement *s, const struct value *const *values,
 		       struct err *e);
+	/* Runs statements of Millrace's own, at once and behind what was held back; they may make
+	 * temporary tables, which last as long as the target. */
+	int (*script)(struct target *t, const char *text, struct err *e);
 	/* What was held back has run when this returns 0. */
 	int (*flush)(struct target *t, struct err *e);
 	void (*finalize)(struct target_statement *s);

@@ -58,6 +58,11 @@ static int target_sqlite_execute(struct target_statement *statement,
 	return rc;
 }
 
+static int target_sqlite_script(struct target *t, const char *text, struct err *e)
+{
+	return sql_script(((struct target_sqlite *)t)->db, "millrace", text, e);
+}
+
 /* Nothing is ever held back. */
 static int target_sqlite_flush(struct target *t, struct err *e)
 {
@@ -76,6 +81,7 @@ static const struct target_ops target_sqlite_ops = {
 	.parameter_count = target_sqlite_parameter_count,
 	.parameter_name = target_sqlite_parameter_name,
 	.execute = target_sqlite_execute,
+	.script = target_sqlite_script,
 	.flush = target_sqlite_flush,
 	.finalize = target_sqlite_finalize,
 };

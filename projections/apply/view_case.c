@@ -222,7 +222,8 @@ static void apply(struct run *r, enum view_on on, const char *name, const struct
 		note(r, "%s", refused.msg);
 		return;
 	}
-	ok = kind_run_fields(r->kind, on, name, f->items, f->count, &found, &refused) == 0;
+	ok = kind_run_fields(r->kind, on, name, f->items, f->count, &found, &refused) == 0 &&
+	     kind_settle(r->kind, &refused) == 0;
 	if (place->event_end(place->context, ok, ok ? &refused : &ignored) < 0)
 		ok = false;
 	if (!ok)
@@ -600,6 +601,8 @@ static int run_files(const struct view *v, const struct view_case_place *place, 
 int view_case_run(const struct view *v, const struct view_case_place *place, view_case_fn report,
 		  void *context, struct view_case_counts *ret_counts, struct err *e)
 {
+	struct view_case_place memory = { 0 };
+	struct view_case_memory *m;
 	struct view *shaped;
 	int rc;
 
@@ -607,7 +610,9 @@ int view_case_run(const struct view *v, const struct view_case_place *place, vie
 		return run_files(v, place, report, context, ret_counts, e);
 	if (shape(v, &shaped, e) < 0)
 		return -1;
-	rc = run_files(shaped, place, report, context, ret_counts, e);
+	m = view_case_memory_new(&memory); /* wherever the view lives */
+	rc = run_files(shaped, &memory, report, context, ret_counts, e);
+	view_case_memory_free(m);
 	view_free(shaped);
 	return rc;
 }

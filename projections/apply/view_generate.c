@@ -97,9 +97,9 @@ static const char *question_of(const struct view *v, const char *table, struct b
 	}
 	for (size_t i = 0; i < v->query_count; i++) {
 		if (strcasecmp(v->queries[i].table, table) == 0)
-			return v->queries[i].source;
+			query_source_sql(&v->queries[i], scratch);
 	}
-	return NULL;
+	return scratch->size > 0 ? buf_cstr(scratch) : NULL;
 }
 
 void view_generate_source(struct view *v)

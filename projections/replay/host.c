@@ -380,6 +380,8 @@ static void version_status(struct host *h, const struct version *v, struct host_
 		clock_text(note->until.commit_us, ret->as_of);
 	if (v->worker != NULL) {
 		worker_status(v->worker, &ret->worker);
+		/* from here on: a new version is still to be begun for it */
+		ret->worker.outgrown = ret->worker.outgrown && !v->outgrown;
 		return;
 	}
 	ret->worker.seq = v->info.seq;

@@ -67,10 +67,8 @@ static int outgrown_version(struct host *h)
 	v = host_find_state(h, STORE_LIVE);
 	if (v != NULL && v->worker != NULL && !v->outgrown && !h->stop && !h->pending) {
 		worker_status(v->worker, &s);
-		if (s.state == WORKER_FAILED && s.outgrown) {
+		if (s.state == WORKER_FAILED && s.outgrown)
 			version = v->version;
-			v->outgrown = true;
-		}
 	}
 	pthread_mutex_unlock(&h->lock);
 	return version;
@@ -110,9 +108,15 @@ static void rebuild(struct host *h, int version)
 	struct err e = ERR_INIT;
 	struct view *view;
 	int rc = read_anew(h, version, &view, &e);
+	struct version *v;
 
 	if (rc == 0)
 		rc = host_replay_view(h, view, &(struct host_replay_options){ .force = true }, &e);
+	pthread_mutex_lock(&h->lock);
+	v = host_find(h, version);
+	if (v != NULL)
+		v->outgrown = true; /* once: what fails now is for a person */
+	pthread_mutex_unlock(&h->lock);
 	if (rc == 0) {
 		log_warning("view",
 			    "%s: a table of version %d has become another one: building a new "

@@ -111,6 +111,17 @@ static bool is_ready(void *context, struct buf *ret_why)
 	return ready;
 }
 
+/* A job may still repair it: a replay of a failed live version, also one that is about to begin. */
+static bool may_mend(const struct host_status *s)
+{
+	for (size_t v = 0; v < s->version_count; v++) {
+		if (s->versions[v].version == s->live && s->versions[v].worker.outgrown)
+			return true;
+	}
+	return s->job != HOST_NO_JOB && s->phase != HOST_DONE && s->phase != HOST_FAILED &&
+	       s->phase != HOST_READY;
+}
+
 /* True when no view can go on; *e is the first one's reason. */
 static bool all_failed(const struct project *p, struct err *e)
 {
@@ -121,10 +132,7 @@ static bool all_failed(const struct project *p, struct err *e)
 		const char *message;
 
 		host_status(p->hosts[i - 1], s);
-		/* a job may still repair it: a replay of a failed live version */
-		if (strcmp(view_status_state(s, &message), "failed") != 0 ||
-		    (s->job != HOST_NO_JOB && s->phase != HOST_DONE && s->phase != HOST_FAILED &&
-		     s->phase != HOST_READY))
+		if (strcmp(view_status_state(s, &message), "failed") != 0 || may_mend(s))
 			break;
 		failed++;
 		*e = s->job_err;
