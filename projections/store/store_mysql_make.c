@@ -347,7 +347,18 @@ static int refuse_engines(struct db *db, const char *database, struct err *e)
 			       "COALESCE(ENGINE, '') <> 'InnoDB'",
 			       name);
 
-	if (rc == 0 && count > 0) {
+	if (rc == 0 && count == 0) {
+		rc = mydb_get_names(db, &tables, &count, e,
+				    "SELECT TABLE_NAME FROM information_schema.TABLES WHERE "
+				    "TABLE_SCHEMA = %s AND (CHAR_LENGTH(TABLE_NAME) > 63 OR "
+				    "LEFT(TABLE_NAME, 1) IN ('!', '~', '+', '-'))",
+				    name);
+		if (rc == 0 && count > 0)
+			rc = err_config(e,
+					"tables.sql: table %s can't be made public: its name is "
+					"longer than 63 characters, or begins with ! ~ + or -",
+					tables[0]);
+	} else if (rc == 0) {
 		rc = err_config(e, "tables.sql: table %s", tables[0]);
 		err_hint(e, "Only InnoDB keeps rows and position in one transaction: leave ENGINE "
 			    "out.");

@@ -9,7 +9,9 @@
 
 #include <pthread.h>
 
-#define MYSQL_GATE "!millrace" /* in the public database: sorts before all names of tables */
+/* In the public database: they sort before all other names there. */
+#define MYDB_GATE "!millrace"
+#define MYDB_GATE_AWAY "!millrace_"
 
 struct mydb_opened {
 	int version;

@@ -1,23 +1,28 @@
 /* store_mysql_public.c - the public database: a view for each table of the live version, all of
  * them moved by one RENAME TABLE.
  *
- *   `VIEW`.`t`           SELECT a, b FROM `VIEW_v2`.`t` WHERE (SELECT version FROM `!millrace`) > 0
- *   `VIEW`.`!millrace`   SELECT version FROM `VIEW_v2`.`millrace_gate`: which version is live
- *   `VIEW`.`!n0` ...     the views of the version that goes live next; `!o0` ... those before
+ *   `VIEW`.`t`           SELECT t.a, t.b FROM `!millrace` g, `~t` t WHERE g.id = 1: what readers
+ * name `VIEW`.`!millrace`   the gate: a table of one row `VIEW`.`~t`          SELECT a, b FROM
+ * `VIEW_v2`.`t`: what is moved `VIEW`.`+t`, `-t`    the views that are moved next, and those before
  *
- * Readers wait for nobody and see nothing in between. RENAME TABLE takes exclusive locks on all the
- * names, one after the other by their bytes; a reader in a transaction has shared ones until its
- * end. Were they taken while others are waited for, a reader that holds a later name and asks for
- * an earlier one would be the deadlock's victim (the servers let DDL win). So all views read
- * `!millrace`, which sorts first: who reads any of them holds it, and RENAME waits for it while it
- * holds nothing yet. A reader whose very first statement meets the swap has nothing to lose; the
- * server takes its locks again by itself. And RENAME waits a twentieth of a second only, then lets
- * everybody who waits behind it pass, and is tried again.
+ * Readers see no error, nothing empty and no mixture, and wait for a twentieth of a second at most.
+ * RENAME TABLE takes exclusive locks on all its names, one after the other by their bytes; a reader
+ * has a shared lock on what it has read, until its transaction ends. Had RENAME the names that
+ * readers use, it would hold some while it waits for others: a reader in a transaction would be the
+ * deadlock's victim (the servers let DDL win); and a statement that may take its locks again goes
+ * on with the definition of a view that it has read already, beside the new ones of others: a
+ * mixture. So
+ *   - every view reads the gate first, before what is moved. RENAME has the gate among its names
+ *     (there and back), which sorts before all others: it waits for the gate while it holds
+ *     nothing, and when it has it, nobody reads what is behind it;
+ *   - who comes then waits at the gate, and holds only a view that isn't moved, and of which
+ *     nothing behind the gate has been looked at yet.
+ * RENAME waits 50 ms only; then it lets all pass who wait behind it, and is tried again.
  *
- * A transaction that took its snapshot before the version's build had ended (a CONSISTENT SNAPSHOT,
- * or a first read elsewhere in the server) would see a half-built version through the new views.
- * Until a build ends millrace_gate has two rows, which makes the views' subquery an error for it:
- * it begins its transaction again.
+ * Views whose columns change are replaced one by one behind the swap; until then columns that the
+ * new version lacks are NULL. A transaction that took its snapshot before the version's build had
+ * ended (its first read was elsewhere in the server) would see a half-built version: millrace_gate
+ * of the version has two rows until then, which makes a subquery an error for it; it begins again.
  *
  * Views run with their definer's rights: readers need SELECT on the public database alone.
  *
@@ -35,7 +40,7 @@
 #include <stdlib.h>
 
 #define SWAP_WAIT_MS 50
-#define SWAP_PAUSE_MS 20 /* and more from try to try */
+#define SWAP_PAUSE_MS 10 /* and more from try to try */
 #define SWAP_PAUSE_MS_MAX 300
 #define SWAP_US_MAX 20000000
 
@@ -47,20 +52,19 @@ struct swap {
 	char *public, *from; /* quoted names: the public database, the version's */
 	char **tables;       /* that are to be public: the version's own, then two of Millrace's */
 	size_t table_count;
-	char **there; /* views that are public now, without the gate */
+	char **there; /* behind the gate now */
 	size_t there_count;
 };
 
-static int gate_exists(const struct mydb_store *m, struct db *db, bool *ret_exists, struct err *e)
+static int count_like(const struct mydb_store *m, struct db *db, const char *condition,
+		      int64_t *ret_count, struct err *e)
 {
 	char *name = mydb_literal(m->view);
-	int64_t count = 0;
-	int rc = mydb_get_int(db, &count, e,
-			      "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA "
-			      "= %s AND TABLE_NAME = '" MYSQL_GATE "'",
-			      name);
+	int rc = mydb_get_int(db, ret_count, e,
+			      "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = "
+			      "%s AND TABLE_NAME %s",
+			      name, condition);
 
-	*ret_exists = count > 0;
 	free(name);
 	return rc;
 }
@@ -79,38 +83,29 @@ static int refuse_public(const struct mydb_store *m, const char *owner, struct e
 			m->view);
 }
 
-static int gate_version(const struct mydb_store *m, struct db *db, int64_t *ret_version,
-			struct err *e)
+static int check_owner(const struct mydb_store *m, struct db *db, struct err *e)
 {
 	char *public = mydb_quoted(m->view), *owner = NULL, *sql;
 	int rc;
 
-	sql = xasprintf("SELECT millrace FROM %s.`" MYSQL_GATE "`", public);
+	sql = xasprintf("SELECT millrace FROM %s.`" MYDB_GATE "`", public);
 	rc = db_get_text(db, sql, &owner, e);
-	free(sql);
 	if (rc == 0 && owner != NULL && strcmp(owner, m->owner) != 0)
 		rc = refuse_public(m, owner, e);
-	if (rc == 0)
-		rc = mydb_get_int(db, ret_version, e, "SELECT version FROM %s.`" MYSQL_GATE "`",
-				  public);
+	free(sql);
 	free(owner);
 	free(public);
 	return rc;
 }
 
-/* The gate was on its way when an old server died: the version that was to be live, or was. */
-static int lost_gate(const struct mydb_store *m, struct db *db, int *ret_version, struct err *e)
+/* The names were on their way when an old server died: the version that was to be live, or was. */
+static int lost_version(const struct mydb_store *m, struct db *db, int *ret_version, struct err *e)
 {
-	char *name = mydb_literal(m->view);
 	struct store_info *infos = NULL;
 	int64_t left = 0;
 	size_t count = 0;
-	int rc = mydb_get_int(db, &left, e,
-			      "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA "
-			      "= %s AND TABLE_NAME LIKE '!o%%'",
-			      name);
+	int rc = count_like(m, db, "LIKE '-%'", &left, e);
 
-	free(name);
 	if (rc < 0 || left == 0)
 		return rc;
 	rc = mydb_infos((struct mydb_store *)(uintptr_t)m, db, &infos, &count, e);
@@ -124,71 +119,66 @@ static int lost_gate(const struct mydb_store *m, struct db *db, int *ret_version
 
 int mydb_live(const struct mydb_store *m, struct db *db, int *ret_version, struct err *e)
 {
-	int64_t version = 0;
-	bool exists = false;
+	char *public = mydb_quoted(m->view);
+	int64_t gate = 0, moved = 0, version = 0;
+	int rc = -1;
 
 	*ret_version = 0;
-	if (gate_exists(m, db, &exists, e) < 0)
-		return -1;
-	if (!exists)
-		return lost_gate(m, db, ret_version, e);
-	if (gate_version(m, db, &version, e) < 0)
-		return err_wrap(e, "the public database %s", m->view);
+	if (count_like(m, db, "= '" MYDB_GATE "'", &gate, e) < 0 ||
+	    count_like(m, db, "= '~millrace_view'", &moved, e) < 0 ||
+	    (gate > 0 && check_owner(m, db, e) < 0))
+		goto out;
+	if (moved == 0) {
+		rc = lost_version(m, db, ret_version, e);
+		goto out;
+	}
+	rc = mydb_get_int(db, &version, e, "SELECT version FROM %s.`~millrace_view`", public);
+	if (rc < 0)
+		err_wrap(e, "the public database %s", m->view);
 	*ret_version = (int)version;
-	return 0;
+out:
+	free(public);
+	return rc;
 }
 
 /* ---- parts of a swap ------------------------------------------------------------------------- */
 
-static int make_gate(struct swap *w, const char *name, int version, struct err *e)
-{
-	char *owner = mydb_literal(w->store->owner), *gate = mydb_quoted(name);
-	int rc;
-
-	if (version == 0)
-		rc = mydb_run(w->db, e, "CREATE VIEW %s.%s AS SELECT 0 AS version, %s AS millrace",
-			      w->public, gate, owner);
-	else
-		rc = mydb_run(w->db, e,
-			      "CREATE VIEW %s.%s AS SELECT version, %s AS millrace FROM "
-			      "%s.millrace_gate",
-			      w->public, gate, owner, w->from);
-	free(gate);
-	free(owner);
-	return rc;
-}
-
-/* The database and a gate; refuses what somebody else has made. */
+/* The database and the gate; refuses what somebody else has made. */
 static int ensure_public(struct swap *w, struct err *e)
 {
 	const struct mydb_store *m = w->store;
-	char *name = mydb_literal(m->view);
-	int64_t there = 0, tables = 0, version = 0;
-	bool gate = false;
+	char *owner = mydb_literal(m->owner);
+	int64_t tables = 0, gate = 0, away = 0;
 	int rc = -1;
 
-	if (mydb_get_int(w->db, &there, e,
-			 "SELECT COUNT(*) FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = %s",
-			 name) < 0 ||
-	    mydb_get_int(w->db, &tables, e,
-			 "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s "
-			 "AND (TABLE_TYPE <> 'VIEW' OR (TABLE_NAME NOT LIKE '!%%' AND NOT EXISTS "
-			 "(SELECT 1 FROM information_schema.TABLES g WHERE g.TABLE_SCHEMA = %s AND "
-			 "g.TABLE_NAME LIKE '!%%')))",
-			 name, name) < 0 ||
-	    gate_exists(m, w->db, &gate, e) < 0)
+	if (count_like(m, w->db, "IS NOT NULL", &tables, e) < 0 ||
+	    count_like(m, w->db, "= '" MYDB_GATE "'", &gate, e) < 0 ||
+	    count_like(m, w->db, "= '" MYDB_GATE_AWAY "'", &away, e) < 0)
 		goto out;
-	if (tables > 0)
+	if (tables > 0 && gate == 0 && away == 0)
 		rc = refuse_public(m, NULL, e);
-	else if (there == 0)
+	else if (away > 0 && gate == 0)
+		rc = mydb_run(w->db, e,
+			      "RENAME TABLE %s.`" MYDB_GATE_AWAY "` TO %s.`" MYDB_GATE "`",
+			      w->public, w->public);
+	else if (gate == 0)
 		rc = mydb_run(w->db, e, "CREATE DATABASE IF NOT EXISTS %s CHARACTER SET utf8mb4",
 			      w->public);
 	else
 		rc = 0;
 	if (rc == 0)
-		rc = gate ? gate_version(m, w->db, &version, e) : make_gate(w, MYSQL_GATE, 0, e);
+		rc = mydb_run(w->db, e,
+			      "CREATE TABLE IF NOT EXISTS %s.`" MYDB_GATE
+			      "` (id TINYINT PRIMARY KEY, millrace VARCHAR(100) NOT NULL) ENGINE = "
+			      "InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
+			      w->public);
+	if (rc == 0)
+		rc = mydb_run(w->db, e, "INSERT IGNORE INTO %s.`" MYDB_GATE "` VALUES (1, %s)",
+			      w->public, owner);
+	if (rc == 0)
+		rc = check_owner(m, w->db, e);
 out:
-	free(name);
+	free(owner);
 	return rc;
 }
 
@@ -199,17 +189,22 @@ static int sweep(struct swap *w, struct err *e)
 	size_t count = 0;
 	int rc = mydb_get_names(w->db, &left, &count, e,
 				"SELECT TABLE_NAME FROM information_schema.TABLES WHERE "
-				"TABLE_SCHEMA = %s AND (TABLE_NAME LIKE '!n%%' OR TABLE_NAME LIKE "
-				"'!o%%')",
+				"TABLE_SCHEMA = %s AND (TABLE_NAME LIKE '+%%' OR TABLE_NAME LIKE "
+				"'-%%')",
 				name);
 
-	for (size_t i = 0; i < count && rc == 0; i++)
-		rc = mydb_run(w->db, e, "DROP VIEW IF EXISTS %s.`%s`", w->public, left[i]);
+	for (size_t i = 0; i < count && rc == 0; i++) {
+		char *quoted = mydb_quoted(left[i]);
+
+		rc = mydb_run(w->db, e, "DROP VIEW IF EXISTS %s.%s", w->public, quoted);
+		free(quoted);
+	}
 	view_names_free(left, count);
 	free(name);
 	return rc;
 }
 
+/* What the version has, and the views behind the gate (without their '~'). */
 static int find_names(struct swap *w, struct err *e)
 {
 	static const char *const own[] = { "millrace_position", "millrace_view" };
@@ -221,42 +216,13 @@ static int find_names(struct swap *w, struct err *e)
 		for (size_t i = 0; i < 2; i++)
 			w->tables[w->table_count++] = xstrdup(own[i]);
 		rc = mydb_get_names(w->db, &w->there, &w->there_count, e,
-				    "SELECT TABLE_NAME FROM information_schema.TABLES WHERE "
-				    "TABLE_SCHEMA = %s AND TABLE_NAME NOT LIKE '!%%'",
+				    "SELECT SUBSTRING(TABLE_NAME, 2) FROM "
+				    "information_schema.TABLES WHERE TABLE_SCHEMA = %s AND "
+				    "TABLE_NAME LIKE '~%%'",
 				    name);
 	}
 	free(database);
 	free(name);
-	return rc;
-}
-
-static int make_view(struct swap *w, size_t i, struct err *e)
-{
-	char *database = mydb_database(w->store, w->version), *d = mydb_literal(database);
-	char *table = mydb_quoted(w->tables[i]), *t = mydb_literal(w->tables[i]);
-	char **columns = NULL;
-	struct buf names = BUF_INIT;
-	size_t count = 0;
-	int rc = mydb_get_names(w->db, &columns, &count, e,
-				"SELECT COLUMN_NAME FROM information_schema.COLUMNS WHERE "
-				"TABLE_SCHEMA = %s AND TABLE_NAME = %s ORDER BY ORDINAL_POSITION",
-				d, t);
-
-	for (size_t k = 0; k < count; k++) {
-		buf_add_str(&names, k > 0 ? ", " : "");
-		db_store_name(columns[k], &names);
-	}
-	if (rc == 0)
-		rc = mydb_run(w->db, e,
-			      "CREATE SQL SECURITY DEFINER VIEW %s.`!n%zu` AS SELECT %s FROM %s.%s "
-			      "WHERE (SELECT version FROM %s.`" MYSQL_GATE "`) > 0",
-			      w->public, i + 1, buf_cstr(&names), w->from, table, w->public);
-	view_names_free(columns, count);
-	buf_done(&names);
-	free(table);
-	free(t);
-	free(d);
-	free(database);
 	return rc;
 }
 
@@ -268,36 +234,82 @@ static bool is_among(char *const *names, size_t count, const char *name)
 	return false;
 }
 
-static void add_rename(struct buf *sql, const struct swap *w, const char *from, const char *to)
+static int columns_of(struct swap *w, const char *database, const char *table, char ***ret_names,
+		      size_t *ret_count, struct err *e)
 {
+	char *d = mydb_literal(database), *t = mydb_literal(table);
+	int rc = mydb_get_names(w->db, ret_names, ret_count, e,
+				"SELECT COLUMN_NAME FROM information_schema.COLUMNS WHERE "
+				"TABLE_SCHEMA = %s AND TABLE_NAME = %s ORDER BY ORDINAL_POSITION",
+				d, t);
+
+	free(t);
+	free(d);
+	return rc;
+}
+
+/* `+t`: the version's columns, and NULL for those that only the public view has today. */
+static int make_next(struct swap *w, const char *table, struct err *e)
+{
+	char *database = mydb_database(w->store, w->version), *quoted = mydb_quoted(table);
+	char *hidden = xasprintf("+%s", table), *next = mydb_quoted(hidden);
+	char **columns = NULL, **before = NULL;
+	struct buf list = BUF_INIT;
+	size_t count = 0, before_count = 0;
+	int rc = columns_of(w, database, table, &columns, &count, e);
+
+	if (rc == 0)
+		rc = columns_of(w, w->store->view, table, &before, &before_count, e);
+	for (size_t k = 0; k < count; k++) {
+		buf_add_str(&list, k > 0 ? ", " : "");
+		db_store_name(columns[k], &list);
+	}
+	for (size_t k = 0; k < before_count; k++) {
+		if (is_among(columns, count, before[k]))
+			continue;
+		buf_add_str(&list, ", NULL AS ");
+		db_store_name(before[k], &list);
+	}
+	if (rc == 0)
+		rc = mydb_run(
+			w->db, e,
+			"CREATE SQL SECURITY DEFINER VIEW %s.%s AS SELECT %s FROM %s.%s WHERE "
+			"(SELECT version FROM %s.millrace_gate) > 0",
+			w->public, next, buf_cstr(&list), w->from, quoted, w->from);
+	view_names_free(columns, count);
+	view_names_free(before, before_count);
+	buf_done(&list);
+	free(next);
+	free(hidden);
+	free(quoted);
+	free(database);
+	return rc;
+}
+
+static void add_rename(struct buf *sql, const struct swap *w, char from, const char *from_name,
+		       char to, const char *to_name)
+{
+	char *a = xasprintf("%c%s", from, from_name), *b = xasprintf("%c%s", to, to_name);
+
 	buf_add_format(sql, "%s%s.", sql->size > 0 ? ", " : "RENAME TABLE ", w->public);
-	db_store_name(from, sql);
+	db_store_name(a, sql);
 	buf_add_format(sql, " TO %s.", w->public);
-	db_store_name(to, sql);
+	db_store_name(b, sql);
+	free(a);
+	free(b);
 }
 
 static void write_rename(const struct swap *w, struct buf *sql)
 {
-	char hidden[40];
-
-	add_rename(sql, w, MYSQL_GATE, "!o0");
-	add_rename(sql, w, "!n0", MYSQL_GATE);
-	for (size_t i = 0; i < w->table_count; i++) {
-		snprintf(hidden, sizeof(hidden), "!o%zu", i + 1);
-		if (is_among(w->there, w->there_count, w->tables[i]))
-			add_rename(sql, w, w->tables[i], hidden);
-		snprintf(hidden, sizeof(hidden), "!n%zu", i + 1);
-		add_rename(sql, w, hidden, w->tables[i]);
-	}
-	/* tables that the new version hasn't */
-	for (size_t i = 0; i < w->there_count; i++) {
-		snprintf(hidden, sizeof(hidden), "!o%zu", w->table_count + i + 1);
-		if (!is_among(w->tables, w->table_count, w->there[i]))
-			add_rename(sql, w, w->there[i], hidden);
-	}
+	add_rename(sql, w, MYDB_GATE[0], &MYDB_GATE[1], MYDB_GATE_AWAY[0], &MYDB_GATE_AWAY[1]);
+	for (size_t i = 0; i < w->there_count; i++)
+		add_rename(sql, w, '~', w->there[i], '-', w->there[i]);
+	for (size_t i = 0; i < w->table_count; i++)
+		add_rename(sql, w, '+', w->tables[i], '~', w->tables[i]);
+	add_rename(sql, w, MYDB_GATE_AWAY[0], &MYDB_GATE_AWAY[1], MYDB_GATE[0], &MYDB_GATE[1]);
 }
 
-/* The mistake that BUG(swap_steps) stands for: one name after the other. */
+/* The mistake that BUG(view_swap) stands for: one name after the other. */
 static int rename_in_steps(struct swap *w, const char *sql, struct err *e)
 {
 	char *all = xstrdup(sql), *at = all + sizeof("RENAME TABLE ") - 1, *next;
@@ -316,18 +328,16 @@ static int rename_in_steps(struct swap *w, const char *sql, struct err *e)
 	return rc;
 }
 
-static int rename_all(struct swap *w, struct err *e)
+/* One DDL statement that must not make readers wait: again and again, a moment each. */
+static int run_patiently(struct swap *w, const char *sql, struct err *e)
 {
 	int64_t until = clock_monotonic_us() + SWAP_US_MAX;
 	int pause = SWAP_PAUSE_MS, tries = 0, rc;
-	struct buf sql = BUF_INIT;
 
-	write_rename(w, &sql);
 	for (;;) {
 		tries++;
-		rc = BUG(swap_steps) ? rename_in_steps(w, buf_cstr(&sql), e)
-				     : db_store_run_within(w->db, w->other, buf_cstr(&sql),
-							   SWAP_WAIT_MS, e);
+		rc = BUG(view_swap) ? rename_in_steps(w, sql, e)
+				    : db_store_run_within(w->db, w->other, sql, SWAP_WAIT_MS, e);
 		if (rc == 0 || e->kind != ERR_RETRY || clock_monotonic_us() > until ||
 		    db_error_number(w->db) >= 2000) /* the connection is gone */
 			break;
@@ -335,12 +345,87 @@ static int rename_all(struct swap *w, struct err *e)
 		clock_sleep_us(pause * 1000);
 		pause = pause * 3 / 2 < SWAP_PAUSE_MS_MAX ? pause * 3 / 2 : SWAP_PAUSE_MS_MAX;
 	}
-	buf_done(&sql);
 	if (rc < 0 && e->kind == ERR_RETRY)
-		err_wrap(e,
-			 "%d tries to move the public name; somebody reads it in a long "
-			 "transaction",
-			 tries);
+		err_wrap(
+			e,
+			"%d tries to move the public name; somebody reads it in a long transaction",
+			tries);
+	return rc;
+}
+
+static int rename_all(struct swap *w, struct err *e)
+{
+	struct buf sql = BUF_INIT;
+	int rc;
+
+	write_rename(w, &sql);
+	rc = run_patiently(w, buf_cstr(&sql), e);
+	buf_done(&sql);
+	return rc;
+}
+
+/* What readers name: made where it is missing, replaced where the columns are others. */
+static int ensure_view(struct swap *w, const char *table, struct err *e)
+{
+	char *database = mydb_database(w->store, w->version), *quoted = mydb_quoted(table);
+	char *hidden = xasprintf("~%s", table), *moved = mydb_quoted(hidden), **columns = NULL,
+	     **now = NULL;
+	struct buf sql = BUF_INIT;
+	size_t count = 0, now_count = 0;
+	bool same;
+	int rc = columns_of(w, database, table, &columns, &count, e);
+
+	if (rc == 0)
+		rc = columns_of(w, w->store->view, table, &now, &now_count, e);
+	same = rc == 0 && count == now_count;
+	for (size_t k = 0; k < count && same; k++)
+		same = strcmp(columns[k], now[k]) == 0;
+	buf_add_format(&sql, "CREATE OR REPLACE SQL SECURITY DEFINER VIEW %s.%s AS SELECT ",
+		       w->public, quoted);
+	for (size_t k = 0; k < count; k++) {
+		buf_add_str(&sql, k > 0 ? ", t." : "t.");
+		db_store_name(columns[k], &sql);
+	}
+	buf_add_format(&sql, " FROM %s.`" MYDB_GATE "` AS g, %s.%s AS t WHERE g.id = 1", w->public,
+		       w->public, moved);
+	if (rc == 0 && !same)
+		rc = run_patiently(w, buf_cstr(&sql), e);
+	view_names_free(columns, count);
+	view_names_free(now, now_count);
+	buf_done(&sql);
+	free(moved);
+	free(hidden);
+	free(quoted);
+	free(database);
+	return rc;
+}
+
+/* Behind the swap: names that are new, have other columns, or are gone. */
+static int follow(struct swap *w, struct err *e)
+{
+	char *name = mydb_literal(w->store->view), **names = NULL;
+	size_t count = 0;
+	int rc = 0;
+
+	for (size_t i = 0; i < w->table_count && rc == 0; i++)
+		rc = ensure_view(w, w->tables[i], e);
+	if (rc == 0)
+		rc = mydb_get_names(w->db, &names, &count, e,
+				    "SELECT TABLE_NAME FROM information_schema.VIEWS WHERE "
+				    "TABLE_SCHEMA = %s AND LEFT(TABLE_NAME, 1) NOT IN ('!', '~', "
+				    "'+', '-')",
+				    name);
+	for (size_t i = 0; i < count && rc == 0; i++) {
+		char *quoted = mydb_quoted(names[i]), *sql;
+
+		sql = xasprintf("DROP VIEW IF EXISTS %s.%s", w->public, quoted);
+		if (!is_among(w->tables, w->table_count, names[i]))
+			rc = run_patiently(w, sql, e);
+		free(sql);
+		free(quoted);
+	}
+	view_names_free(names, count);
+	free(name);
 	return rc;
 }
 
@@ -369,11 +454,10 @@ static int swap_begin(struct mydb_store *m, int version, struct swap *w, struct 
 
 static int move_names(struct swap *w, struct err *e)
 {
-	if (ensure_public(w, e) < 0 || sweep(w, e) < 0 || find_names(w, e) < 0 ||
-	    make_gate(w, "!n0", w->version, e) < 0)
+	if (ensure_public(w, e) < 0 || sweep(w, e) < 0 || find_names(w, e) < 0)
 		return -1;
 	for (size_t i = 0; i < w->table_count; i++)
-		if (make_view(w, i, e) < 0)
+		if (make_next(w, w->tables[i], e) < 0)
 			return -1;
 	FAULT(view_swap_views);
 	return rename_all(w, e);
@@ -416,7 +500,8 @@ int store_mysql_publish(struct store *s, int version, struct err *e)
 	FAULT(view_swapped);
 	/* From here on the version is live: readers see it. What fails now must not undo that; the
 	 * next start mends it. */
-	if (rc == 0 && (mydb_set_state(w.db, database, STORE_LIVE, false, &after) < 0 ||
+	if (rc == 0 && (follow(&w, &after) < 0 ||
+			mydb_set_state(w.db, database, STORE_LIVE, false, &after) < 0 ||
 			supersede(&w, &after) < 0 || sweep(&w, &after) < 0))
 		log_err(LOG_LEVEL_WARNING, "view", m->view, &after);
 	swap_done(&w);
@@ -424,25 +509,25 @@ int store_mysql_publish(struct store *s, int version, struct err *e)
 	return rc;
 }
 
-/* *ret_whole: each table of the version has its public view, which reads it, and there is no
- * other. */
+/* *ret_whole: each table of the version is behind the gate, and nothing else is. */
 static int is_whole(struct swap *w, bool *ret_whole, struct err *e)
 {
 	char *name = mydb_literal(w->store->view), *reads = NULL;
 	struct buf pattern = BUF_INIT;
-	int64_t views = 0;
-	bool gate = false;
+	int64_t views = 0, gate = 0;
 	int rc = -1;
 
 	buf_add_format(&pattern, "%s.", w->from);
 	reads = mydb_literal(buf_cstr(&pattern));
-	if (find_names(w, e) < 0 || gate_exists(w->store, w->db, &gate, e) < 0 ||
+	if (find_names(w, e) < 0 ||
+	    count_like(w->store, w->db, "= '" MYDB_GATE "'", &gate, e) < 0 ||
 	    mydb_get_int(w->db, &views, e,
 			 "SELECT COUNT(*) FROM information_schema.VIEWS WHERE TABLE_SCHEMA = %s "
-			 "AND TABLE_NAME NOT LIKE '!%%' AND INSTR(VIEW_DEFINITION, %s) > 0",
+			 "AND TABLE_NAME LIKE '~%%' AND INSTR(VIEW_DEFINITION, %s) > 0",
 			 name, reads) < 0)
 		goto out;
-	*ret_whole = gate && views == (int64_t)w->table_count && w->there_count == w->table_count;
+	*ret_whole = gate > 0 && views == (int64_t)w->table_count &&
+		     w->there_count == w->table_count;
 	for (size_t i = 0; i < w->table_count && *ret_whole; i++)
 		*ret_whole = is_among(w->there, w->there_count, w->tables[i]);
 	rc = 0;
@@ -461,7 +546,7 @@ int mydb_mend(struct mydb_store *m, struct db *db, int live, struct err *e)
 
 	(void)db;
 	if (rc == 0 && whole)
-		rc = sweep(&w, e);
+		rc = follow(&w, e) < 0 ? -1 : sweep(&w, e);
 	if (rc == 0 && whole)
 		rc = supersede(&w, e);
 	swap_done(&w);

@@ -79,7 +79,7 @@ static int take_over(struct store_version *v, struct err *e)
 	int64_t until = clock_monotonic_us() + TAKE_OVER_US, got = 0, other = 0;
 	int rc = 0;
 
-	lock = xasprintf("CONCAT('millrace:', MD5(%s))", database);
+	lock = xasprintf("CONCAT('millrace:', LEFT(SHA2(%s, 256), 40))", database);
 	while (rc == 0 && got != 1) {
 		rc = mydb_get_int(v->db, &other, e, "SELECT COALESCE(IS_USED_LOCK(%s), 0)", lock);
 		if (rc == 0 && other != 0 && (uint64_t)other != db_connection_id(v->db))
