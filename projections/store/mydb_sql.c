@@ -250,7 +250,7 @@ int mydb_sql_next(enum mydb_sql_use use, const char *origin, const char *script,
 	if (rc == 0 && r.tokens.count > 0) {
 		r.sql->line = r.tokens.items[0].line;
 		rc = mydb_sql_check(use, origin, r.sql, &r.tokens, e);
-		if (rc == 0 && use == MYSQL_SQL_HANDLER)
+		if (rc == 0 && use == MYDB_SQL_HANDLER)
 			mydb_sql_find_merge(r.sql, &r.tokens);
 	}
 	if (rc < 0 || r.tokens.count == 0) {

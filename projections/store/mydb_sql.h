@@ -7,13 +7,13 @@
  *
  * Pure text: no server. sql_mode is Millrace's own (core/mysql/db_store.h): "x" is a string, a
  * backslash escapes. */
-#ifndef PROJECTIONS_STORE_MYSQL_SQL_H
-#define PROJECTIONS_STORE_MYSQL_SQL_H
+#ifndef PROJECTIONS_STORE_MYDB_SQL_H
+#define PROJECTIONS_STORE_MYDB_SQL_H
 
 #include "core/base/buf.h"
 #include "core/base/err.h"
 
-enum mydb_sql_use { MYSQL_SQL_HANDLER, MYSQL_SQL_TABLES };
+enum mydb_sql_use { MYDB_SQL_HANDLER, MYDB_SQL_TABLES };
 
 struct mydb_parameter {
 	char *name; /* NULL: a bare '?' */

@@ -114,7 +114,7 @@ static bool table_follows(const struct look *l, const struct mydb_tokens *t, siz
 		return depth >= DEPTH_MAX || !l->odd[depth];
 	if (mydb_token_is(t, i, "USING"))
 		return !mydb_token_sign(t, i + 1, '(');
-	return l->use == MYSQL_SQL_TABLES && is_one_of(t, i, in_tables);
+	return l->use == MYDB_SQL_TABLES && is_one_of(t, i, in_tables);
 }
 
 static bool begins_list(const struct mydb_tokens *t, size_t i)
@@ -158,7 +158,7 @@ static int check_name(struct look *l, const char *origin, struct mydb_sql *s,
 {
 	l->expect = false;
 	if (mydb_token_sign(t, i + 1, '.') && mydb_token_name(t, i + 2) &&
-	    !(l->use == MYSQL_SQL_HANDLER && mydb_token_is(t, 0, "DELETE") && i == 1))
+	    !(l->use == MYDB_SQL_HANDLER && mydb_token_is(t, 0, "DELETE") && i == 1))
 		return refuse(origin, &t->items[i],
 			      "Name tables plainly: which version they are of is the connection's "
 			      "business.",
@@ -177,12 +177,14 @@ static int look_at(struct look *l, const char *origin, struct mydb_sql *s,
 					     "OUTFILE",  "DUMPFILE",     NULL };
 	const struct mydb_token *token = &t->items[i];
 
-	if (is_own(t, i) || (l->use == MYSQL_SQL_HANDLER && is_one_of(t, i, locks)))
-		return refuse(origin, token, l->use == MYSQL_SQL_HANDLER ? not_here : not_in_tables,
+	if (is_own(t, i) || (l->use == MYDB_SQL_HANDLER && is_one_of(t, i, locks)))
+		return refuse(origin, token, l->use == MYDB_SQL_HANDLER ? not_here : not_in_tables,
 			      "not allowed here", e);
 	l->reads_more |= is_one_of(t, i, more);
 	if (mydb_token_sign(t, i, '('))
 		note_parenthesis(l, t, i);
+	if (l->expect && mydb_token_sign(t, i, '(')) /* FROM (a, b) */
+		l->list_depth = token->depth + 1;
 	if (l->list && mydb_token_sign(t, i, ',') && token->depth == l->list_depth)
 		l->expect = true;
 	if (ends_list(t, i))
@@ -203,7 +205,7 @@ int mydb_sql_check(enum mydb_sql_use use, const char *origin, struct mydb_sql *s
 {
 	struct look l = { .use = use };
 
-	if ((use == MYSQL_SQL_HANDLER ? check_handler : check_tables)(origin, t, e) < 0)
+	if ((use == MYDB_SQL_HANDLER ? check_handler : check_tables)(origin, t, e) < 0)
 		return -1;
 	for (size_t i = 0; i < t->count; i++)
 		if (look_at(&l, origin, s, t, i, e) < 0)

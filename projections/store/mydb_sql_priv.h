@@ -1,6 +1,6 @@
 /* mydb_sql_priv.h - between the files that read a view's SQL: words of a statement. */
-#ifndef PROJECTIONS_STORE_MYSQL_SQL_PRIV_H
-#define PROJECTIONS_STORE_MYSQL_SQL_PRIV_H
+#ifndef PROJECTIONS_STORE_MYDB_SQL_PRIV_H
+#define PROJECTIONS_STORE_MYDB_SQL_PRIV_H
 
 #include "projections/store/mydb_sql.h"
 

@@ -174,7 +174,7 @@ static char *write_grants(const char *view, const char *user)
 		buf_add_u8(&name, (uint8_t)*p);
 	}
 	text = xasprintf("GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, INDEX, "
-			 "REFERENCES, CREATE VIEW, SHOW VIEW ON `%s`.* TO '%s'@'%%'; the same ON "
+			 "REFERENCES, LOCK TABLES, CREATE VIEW, SHOW VIEW ON `%s`.* TO '%s'@'%%'; the same ON "
 			 "`%s\\_%%`.*",
 			 buf_cstr(&name), user, buf_cstr(&name));
 	buf_done(&name);

@@ -320,7 +320,7 @@ static int run_tables(struct db *db, const char *script, struct err *e)
 		struct mydb_sql *s = NULL;
 		int rc;
 
-		if (mydb_sql_next(MYSQL_SQL_TABLES, "tables.sql", script, at, &at, &s, e) < 0)
+		if (mydb_sql_next(MYDB_SQL_TABLES, "tables.sql", script, at, &at, &s, e) < 0)
 			return -1;
 		if (s == NULL)
 			return 0;

@@ -17,7 +17,10 @@
  *     nothing, and when it has it, nobody reads what is behind it;
  *   - who comes then waits at the gate, and holds only a view that isn't moved, and of which
  *     nothing behind the gate has been looked at yet.
- * RENAME waits 50 ms only; then it lets all pass who wait behind it, and is tried again.
+ * RENAME itself must not be broken off (MySQL 8 then shows for a moment what it takes back). So
+ * another connection takes the gate first (LOCK TABLES), for which it waits 50 ms only; then it
+ * lets all pass who wait behind it, and tries again. When it has the gate, RENAME is put next in
+ * the row for it, and the gate is let go: RENAME gets it before all who have come meanwhile.
  *
  * Views whose columns change are replaced one by one behind the swap; until then columns that the
  * new version lacks are NULL. A transaction that took its snapshot before the version's build had
@@ -37,17 +40,19 @@
 #include "core/base/mem.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define SWAP_WAIT_MS 50
 #define SWAP_PAUSE_MS 10 /* and more from try to try */
 #define SWAP_PAUSE_MS_MAX 300
 #define SWAP_US_MAX 20000000
+#define QUEUED_MS 50
 
 /* A swap at work. */
 struct swap {
 	struct mydb_store *store;
-	struct db *db, *other;
+	struct db *db, *other, *holder;
 	int version;
 	char *public, *from; /* quoted names: the public database, the version's */
 	char **tables;       /* that are to be public: the version's own, then two of Millrace's */
@@ -166,7 +171,8 @@ static int ensure_public(struct swap *w, struct err *e)
 			      w->public);
 	else
 		rc = 0;
-	if (rc == 0)
+	/* where it is there no DDL may ask for it: that locks it, and with it the views */
+	if (rc == 0 && gate == 0 && away == 0)
 		rc = mydb_run(w->db, e,
 			      "CREATE TABLE IF NOT EXISTS %s.`" MYDB_GATE
 			      "` (id TINYINT PRIMARY KEY, millrace VARCHAR(100) NOT NULL) ENGINE = "
@@ -328,20 +334,107 @@ static int rename_in_steps(struct swap *w, const char *sql, struct err *e)
 	return rc;
 }
 
-/* One DDL statement that must not make readers wait: again and again, a moment each. */
+/* One DDL statement on one name that must not make readers wait: again and again, a moment each. */
 static int run_patiently(struct swap *w, const char *sql, struct err *e)
 {
 	int64_t until = clock_monotonic_us() + SWAP_US_MAX;
-	int pause = SWAP_PAUSE_MS, tries = 0, rc;
+	int rc;
 
 	for (;;) {
-		tries++;
-		rc = BUG(view_swap) ? rename_in_steps(w, sql, e)
-				    : db_store_run_within(w->db, w->other, sql, SWAP_WAIT_MS, e);
+		rc = db_store_run_within(w->db, w->other, sql, SWAP_WAIT_MS, e);
 		if (rc == 0 || e->kind != ERR_RETRY || clock_monotonic_us() > until ||
-		    db_error_number(w->db) >= 2000) /* the connection is gone */
-			break;
+		    db_error_number(w->db) >= 2000)
+			return rc;
 		err_clear(e);
+		clock_sleep_us(SWAP_WAIT_MS * 1000);
+	}
+}
+
+/* Does the statement that was sent wait for the gate? */
+static int is_queued(struct swap *w, bool *ret_queued, struct err *e)
+{
+	uint64_t id = db_connection_id(w->db);
+	struct db_result *r;
+	const struct slice *row;
+	int rc;
+
+	*ret_queued = false;
+	if (db_query(w->other, "SHOW PROCESSLIST", &r, e) < 0)
+		return -1;
+	while ((rc = db_next(r, &row, e)) == 1) {
+		char number[24], state[80];
+
+		if (db_column_count(r) < 7 || row[0].data == NULL || row[6].data == NULL)
+			continue;
+		snprintf(number, sizeof(number), "%.*s", (int)row[0].size,
+			 (const char *)row[0].data);
+		snprintf(state, sizeof(state), "%.*s", (int)row[6].size, (const char *)row[6].data);
+		*ret_queued |= strtoull(number, NULL, 10) == id &&
+			       strstr(state, "metadata lock") != NULL;
+	}
+	db_result_free(r);
+	return rc;
+}
+
+/* A KILL that came too late for LOCK TABLES may hit this. */
+static int unlock(struct swap *w, struct err *e)
+{
+	int rc = -1;
+
+	for (int i = 0; i < 3 && rc < 0; i++) {
+		err_clear(e);
+		rc = db_run(w->holder, "UNLOCK TABLES", e);
+	}
+	if (rc == 0)
+		return 0;
+	db_close(w->holder); /* its locks go with it */
+	w->holder = NULL;
+	return mydb_connect(w->store, NULL, &w->holder, e);
+}
+
+/* The gate is `holder`'s: nobody reads what is behind it. RENAME is put next in the row, before all
+ * who have come meanwhile; then the gate is let go. */
+static int rename_behind(struct swap *w, struct slice sql, struct err *e)
+{
+	struct err unlocked = ERR_INIT;
+	bool queued = false;
+	int rc = db_store_send(w->db, sql, e);
+
+	for (int i = 0; i < QUEUED_MS && rc == 0 && !queued; i++) {
+		clock_sleep_us(1000);
+		rc = is_queued(w, &queued, e);
+	}
+	FAULT(view_swap_gate);
+	if (unlock(w, &unlocked) < 0 && rc == 0) {
+		*e = unlocked;
+		rc = -1;
+	}
+	if (db_store_is_sent(w->db) && db_store_take(w->db, rc == 0 ? e : &unlocked) < 0)
+		rc = -1;
+	return rc;
+}
+
+static int rename_all(struct swap *w, struct err *e)
+{
+	int64_t until = clock_monotonic_us() + SWAP_US_MAX;
+	char *lock = xasprintf("LOCK TABLES %s.`" MYDB_GATE "` WRITE", w->public);
+	int pause = SWAP_PAUSE_MS, tries = 0, rc;
+	struct buf sql = BUF_INIT;
+
+	write_rename(w, &sql);
+	for (;;) {
+		tries++;
+		err_clear(e);
+		if (BUG(view_swap)) {
+			rc = rename_in_steps(w, buf_cstr(&sql), e);
+			break;
+		}
+		rc = db_store_run_within(w->holder, w->other, lock, SWAP_WAIT_MS, e);
+		if (rc == 0)
+			rc = rename_behind(w, buf_slice(&sql), e);
+		if (rc == 0 || e->kind != ERR_RETRY || clock_monotonic_us() > until ||
+		    db_error_number(w->holder) >= 2000 || db_error_number(w->db) >= 2000)
+			break; /* from 2000 on: the connection is gone */
 		clock_sleep_us(pause * 1000);
 		pause = pause * 3 / 2 < SWAP_PAUSE_MS_MAX ? pause * 3 / 2 : SWAP_PAUSE_MS_MAX;
 	}
@@ -350,17 +443,8 @@ static int run_patiently(struct swap *w, const char *sql, struct err *e)
 			e,
 			"%d tries to move the public name; somebody reads it in a long transaction",
 			tries);
-	return rc;
-}
-
-static int rename_all(struct swap *w, struct err *e)
-{
-	struct buf sql = BUF_INIT;
-	int rc;
-
-	write_rename(w, &sql);
-	rc = run_patiently(w, buf_cstr(&sql), e);
 	buf_done(&sql);
+	free(lock);
 	return rc;
 }
 
@@ -437,6 +521,7 @@ static void swap_done(struct swap *w)
 	view_names_free(w->there, w->there_count);
 	db_close(w->db);
 	db_close(w->other);
+	db_close(w->holder);
 	free(w->public);
 	free(w->from);
 }
@@ -449,7 +534,10 @@ static int swap_begin(struct mydb_store *m, int version, struct swap *w, struct 
 	w->public = mydb_quoted(m->view);
 	w->from = mydb_quoted(database);
 	free(database);
-	return mydb_connect(m, NULL, &w->db, e) < 0 ? -1 : mydb_connect(m, NULL, &w->other, e);
+	return mydb_connect(m, NULL, &w->db, e) < 0 || mydb_connect(m, NULL, &w->other, e) < 0 ||
+			       mydb_connect(m, NULL, &w->holder, e) < 0
+		       ? -1
+		       : mydb_run(w->db, e, "SET lock_wait_timeout = 2");
 }
 
 static int move_names(struct swap *w, struct err *e)

@@ -201,7 +201,7 @@ static int target_mysql_prepare(struct target *target, const char *origin, const
 	struct mydb_sql *s = NULL;
 	int line;
 
-	if (mydb_sql_next(MYSQL_SQL_HANDLER, origin, script, text, ret_tail, &s, e) < 0)
+	if (mydb_sql_next(MYDB_SQL_HANDLER, origin, script, text, ret_tail, &s, e) < 0)
 		return -1;
 	*ret_statement = NULL;
 	if (s == NULL)

@@ -319,7 +319,7 @@ int store_mysql_finish(struct store_version *v, const char *after_build_sql, str
 	for (int64_t number = 0;; number++) {
 		struct mydb_sql *s = NULL;
 
-		if (mydb_sql_next(MYSQL_SQL_TABLES, "tables.sql", after_build_sql, at, &at, &s, e) <
+		if (mydb_sql_next(MYDB_SQL_TABLES, "tables.sql", after_build_sql, at, &at, &s, e) <
 		    0)
 			return err_wrap(e, "end of the build");
 		if (s == NULL)

@@ -16,7 +16,7 @@ import pytest
 
 from harness import ROOT, Servers, run_sql, source_position, those_there, wait_until
 
-RIGHTS = "SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, INDEX, REFERENCES, CREATE VIEW, SHOW VIEW"
+RIGHTS = "SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, INDEX, REFERENCES, LOCK TABLES, CREATE VIEW, SHOW VIEW"
 
 
 class Store:
@@ -203,7 +203,7 @@ class PublicReader(threading.Thread):
         super().__init__(daemon=True)
         self.store, self.kind, self.stopping, self.reads, self.failure, self.marks, self.slowest = store, kind, False, 0, None, set(), 0.0
         self.random = random.Random(kind)
-        self.connection = None
+        self.connection = self.said = None
 
     def connect(self):
         self.connection = self.connection or self.store.service()
@@ -220,6 +220,7 @@ class PublicReader(threading.Thread):
             run_sql(c, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ", "START TRANSACTION")
             rows = []
             for statement in self.statements():
+                self.said = (statement, rows, time.time())
                 rows += run_sql(c, statement)
                 time.sleep(self.random.random() * 0.03)
             run_sql(c, "COMMIT")
@@ -245,6 +246,7 @@ class PublicReader(threading.Thread):
                     self.connection.close()
                     self.connection = None
         except Exception as failure:
+            failure.add_note(f"{self.kind} reader, after {self.reads} reads: {self.said}")
             self.failure = failure
 
     def stop(self):

@@ -213,7 +213,7 @@ class MysqlFamily:
     def live(self, history):
         if not self.ask("SELECT 1 FROM information_schema.VIEWS WHERE TABLE_SCHEMA = %s AND TABLE_NAME = 'tick'", history.view):
             return 0
-        return int(self.ask(f"SELECT version FROM `{history.view}`.`!millrace`")[0][0])
+        return int(self.ask(f"SELECT version FROM `{history.view}`.millrace_view")[0][0])
 
     def end(self, history):
         for (name,) in self.ask("SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = %s OR SCHEMA_NAME LIKE %s", history.view, f"{history.view}\\_%"):
