@@ -125,6 +125,11 @@ class Shop:
                 else:
                     cursor.execute(f"REPLACE INTO {self.db}.item VALUES (%s, %s, %s)", (i, f"näme '{dice}\\", self.random.choice([None, i])))
 
+    def building(self):
+        with contextlib.closing(self.store.admin()) as c:
+            names = [n for (n,) in run_sql(c, "SELECT table_schema FROM information_schema.tables WHERE table_schema LIKE 'shop\\_v%' AND table_name = 'millrace_view'")]
+            return any(run_sql(c, f"SELECT 1 FROM {n}.millrace_view WHERE whole = 1 AND (state IN ('building', 'ready') OR swap = 1)") for n in names)
+
     def view_rows(self, database="shop"):
         with contextlib.closing(self.store.admin(database=database)) as c:
             return (sorted(run_sql(c, "SELECT id, name, mark FROM item")), sorted(run_sql(c, "SELECT id, n, mark FROM amount")))
@@ -283,4 +288,206 @@ def test_readers_never_see_a_swap(shop):
         wait_until("all have read", lambda: all(r.reads > 3 for r in made) or any(r.failure for r in made), 60)
     assert {m for r in made for m in r.marks} == {1, 2}
     shop.wait_equal(2)
+    shop.stop()
+
+
+def test_kill_at_any_moment(shop):
+    """kill -9 of the daemon in builds, diffs, swaps and drops: afterwards the view equals the source, and its public names are whole."""
+    shop.setup.settings["project.keep_applied"] = "1s"
+    shop.setup.write()
+    shop.start()
+    shop.wait_equal(1)
+    mark = 1
+    with readers(shop.store, ("held", "open")):
+        for round_ in range(5):
+            mark += 1
+            write_view(shop.setup, shop.db, shop.store, mark, factor=mark)
+            asked = subprocess.Popen([str(ROOT / "build" / "millrace"), "replay", "-c", str(shop.setup.conf), "shop"], cwd=shop.setup.folder,
+                                     env={**os.environ, **shop.setup.env}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            time.sleep(shop.random.random() * (1.5 if round_ % 2 else 3.0))
+            shop.project.kill()
+            asked.kill()
+            asked.wait()
+            shop.change(5)
+            shop.project.start()
+            wait_until("the daemon serves", lambda: "listening" in shop.project.log_tail() or shop.project.alive(), 60)
+
+            def settled():
+                assert shop.project.alive(), shop.project.log_tail()
+                with contextlib.closing(shop.store.admin()) as c:
+                    names = {n for (n,) in run_sql(c, "SELECT table_name FROM information_schema.tables WHERE table_schema = 'shop'")}
+                    v = run_sql(c, "SELECT version FROM shop.millrace_view")[0][0]
+                    return names == {"!millrace", "amount", "item", "millrace_position", "millrace_view", "~amount", "~item", "~millrace_position",
+                                     "~millrace_view"} and run_sql(c, f"SELECT state FROM shop_v{v}.millrace_view") == (("live",),)
+            wait_until("a whole public name", settled, 90, every=0.3)
+            with contextlib.closing(shop.store.admin()) as c:
+                live_mark = run_sql(c, "SELECT MAX(mark) FROM shop.item")[0][0]
+            if live_mark != mark:       # the replay wasn't begun, or goes on
+                wait_until("the replay, or none", lambda: shop.version() and not shop.building(), 90, every=0.3)
+                with contextlib.closing(shop.store.admin()) as c:
+                    live_mark = run_sql(c, "SELECT MAX(mark) FROM shop.item")[0][0]
+            shop.wait_equal(live_mark, factor=live_mark)
+    shop.stop()
+
+
+def test_another_writer_fences_the_first(shop, make_setup):
+    """Two daemons of one name on one store: the later one goes on, also when the first was stopped in the middle."""
+    shop.start()
+    shop.wait_equal(1)
+    second = make_setup(f"{shop.db}.*", millrace__name=shop.setup.name)
+    second.settings.update({**shop.store.settings(), "millrace.name": shop.setup.name})
+    second.name = shop.setup.name
+    second.write()
+    write_view(second, shop.db, shop.store, 1)
+    shop.project.process.send_signal(signal.SIGSTOP)
+    shop.change()
+    other = second.daemon("project").start()
+    wait_until("the second has gone on", lambda: shop.view_rows() == shop.source_rows(1), 60, every=0.3)
+    shop.project.process.send_signal(signal.SIGCONT)
+    shop.change()
+    assert shop.project.ended(60) == 7, shop.project.log_tail()
+    assert "another process writes this version" in shop.project.log()
+    wait_until("the second goes on", lambda: shop.view_rows() == shop.source_rows(1), 60, every=0.3)
+    assert other.alive(), other.log_tail()
+    other.stop()
+    shop.run.stop()
+
+
+def refused(shop, *words):
+    out = shop.setup.millrace("project", "shop", timeout=60)
+    assert out.returncode == 3, out.stderr
+    for word in words:
+        assert word in out.stderr, out.stderr
+    assert "HINT: " in out.stderr
+
+
+def test_what_is_refused(shop):
+    """Each with the reason and what to do, before anything is touched."""
+    setup, store = shop.setup, shop.store
+    write_view(setup, shop.db, store, 1)
+    run = setup.daemon("run").start()
+    setup.wait_delivered(source_position(shop.connection), run)
+    run.stop()
+    other = "mysql" if store.name == "mariadb" else "mariadb"
+
+    wanted = dict(setup.settings)
+    source = {f"{k}.{n}": setup.settings[f"source.{n}"] for k in (store.name,) for n in ("host", "port")}
+    if "mariadb" == store.name:
+        setup.settings.update({**source, "mariadb.host": "localhost"})
+        setup.write()
+        refused(shop, "is the source", "never writes there")
+    setup.settings = {**wanted, f"{other}.host": wanted[f"{store.name}.host"], f"{other}.port": wanted[f"{store.name}.port"],
+                      f"{other}.user": "views", f"{other}.password_file": str(store.password)}
+    setup.write()
+    conf = setup.folder / "views" / "shop" / "view.conf"
+    text = conf.read_text()
+    conf.write_text(text.replace(f"store = {store.name}", f"store = {other}"))
+    refused(shop, f"is a {'MariaDB' if store.name == 'mariadb' else 'MySQL'} server", f"store = {store.name}")
+    conf.write_text(text)
+    setup.settings = {**wanted, f"{store.name}.user": "nobody"}
+    setup.write()
+    refused(shop, "Access denied", f"{store.name}.password_file")
+    setup.settings = {k: v for k, v in wanted.items() if k != f"{store.name}.host"}
+    setup.write()
+    refused(shop, f"{store.name}.host is missing")
+    setup.settings = wanted
+    setup.write()
+
+    admin = store.admin()
+    run_sql(admin, "CREATE DATABASE shop_v1", "CREATE TABLE shop_v1.mine (a INT)")
+    refused(shop, "database shop_v1", "there already")
+    assert run_sql(admin, "SELECT COUNT(*) FROM shop_v1.mine") == ((0,),)
+    run_sql(admin, "DROP DATABASE shop_v1")
+    for tables, says in ((TABLES.replace("mark INT NOT NULL);", "mark INT NOT NULL) ENGINE = MyISAM;", 1), "item is in MyISAM"),
+                         (TABLES.replace("TABLE item", "TABLE other.item"), "names a database"),
+                         (TABLES.replace("name VARCHAR(80)", "name VARCHARR(80)"), "tables.sql:1"),
+                         (TABLES + "CREATE INDEX twice ON item (nothing);\n", "nothing")):
+        write_view(setup, shop.db, store, 1, tables=tables)
+        refused_view(shop, says)
+    for name, sql, says in (("insert", "COMMIT", "not allowed here"), ("insert", "DELETE FROM millrace_epoch", "not allowed here"),
+                            ("insert", "INSERT INTO item (id, nam) VALUES (:id, 1)", "Unknown column"), ("insert", "SELECT 1", "only reads"),
+                            ("insert", "INSERT INTO mysql.user VALUES (:id)", "names a database")):
+        write_view(setup, shop.db, store, 1, more={f"{shop.db}.item.{name}.sql": sql + ";\n"})
+        refused_view(shop, f"on/{shop.db}.item.{name}.sql:1", says)
+    run_sql(admin, "REVOKE ALL PRIVILEGES ON `shop\\_%`.* FROM views@'%'")
+    try:
+        write_view(setup, shop.db, store, 1)
+        refused(shop, "denied", "GRANT SELECT, INSERT")
+    finally:
+        run_sql(admin, f"GRANT {RIGHTS} ON `shop\\_%`.* TO views@'%'")
+    names = {n for (n,) in run_sql(admin, "SELECT schema_name FROM information_schema.schemata WHERE schema_name LIKE 'shop%'")}
+    assert not names, names
+    admin.close()
+
+
+def refused_view(shop, *words):
+    out = shop.setup.millrace("project", "shop", timeout=60)
+    assert out.returncode == 3, out.stderr
+    for word in words:
+        assert word in out.stderr, out.stderr
+
+
+def test_values_stay_out_of_messages(shop):
+    """A record that the tables refuse: parked, with the server's reason but not its values."""
+    shop.start()
+    shop.wait_equal(1)
+    run_sql(shop.connection, f"REPLACE INTO {shop.db}.item VALUES (1, 'geheim', 2)")
+    shop.wait_equal(1)
+    with contextlib.closing(shop.store.admin()) as c:
+        run_sql(c, "ALTER TABLE shop_v1.item ADD UNIQUE KEY secret (name)")
+    run_sql(shop.connection, f"REPLACE INTO {shop.db}.item VALUES (2, 'geheim', 3)")
+    wait_until("the reason", lambda: "for key" in shop.project.log() or not shop.project.alive(), 60)
+    assert "geheim" not in shop.project.log()
+    shop.project.kill()
+    shop.run.stop()
+
+
+def test_the_server_goes_away_and_comes_back(shop):
+    shop.start()
+    shop.wait_equal(1)
+    folder, engine = shop.store.servers.folder, shop.store.name
+    shop.store.servers.script("kill", folder, engine)
+    try:
+        shop.change()
+        wait_until("it is noticed", lambda: "trying again" in shop.project.log(), 60)
+    finally:
+        shop.store.servers.script("restart", folder, engine)
+    shop.wait_equal(1)
+    shop.verify()
+    shop.stop()
+
+
+TYPES = """i TINYINT, u BIGINT UNSIGNED, d DECIMAL(30, 8), f FLOAT, x DOUBLE, t VARCHAR(50), b VARBINARY(40), da DATE, dt DATETIME(6), ts TIMESTAMP(3) NULL,
+           ti TIME(6), y YEAR, e ENUM('a', 'b c'), bi BIT(12), k VARCHAR(20)"""
+
+
+def test_values_there_and_back(shop):
+    """Every kind of value, from the source's row to the store's and into verify's normal form; keys of text in the order of their bytes."""
+    run_sql(shop.connection, f"CREATE TABLE {shop.db}.v (id INT PRIMARY KEY, {TYPES})")
+    rows = ["1, -128, 18446744073709551615, -1234567890123456789012.00000001, 0.1, 1e300, 'ä''\\\\\"\\0\\n', x'00ff27', '1969-12-31', '9999-12-31 23:59:59.999999', '2038-01-19 03:14:07.999', '-838:59:59', 1901, 'b c', b'101', 'B'",
+            "2, 127, 0, 0.5, -3.4e38, -0.0, '', '', '1000-01-01', '1000-01-01 00:00:00.000001', '1970-01-01 00:00:01', '00:00:00.000001', 2155, 'a', b'0', 'a'",
+            "3" + ", NULL" * 14 + ", 'a '", "4, 1, 1, 1, 1.17549e-38, 2.2250738585072014e-308, '\U0001F600', x'5c', '2024-02-29', '2024-02-29 12:00:00', NULL, '838:59:59', 2000, 'a', b'111111111111', 'é'"]
+    for row in rows:
+        run_sql(shop.connection, f"INSERT INTO {shop.db}.v VALUES ({row})")
+    columns = ["id"] + [c.split()[0] for c in TYPES.replace("\n", " ").split(",") if c.split()[0].isalpha()]
+    columns = [c for c in columns if c not in ("8)",)]
+    sql = {"da": "DATE'1970-01-01' + INTERVAL :da DAY", "dt": "TIMESTAMP'1970-01-01 00:00:00' + INTERVAL :dt MICROSECOND",
+           "ts": "TIMESTAMP'1970-01-01 00:00:00' + INTERVAL :ts MICROSECOND", "ti": "SEC_TO_TIME(:ti * 0.000001)"}
+    put = f"REPLACE INTO v ({', '.join(columns)}) VALUES ({', '.join(sql.get(c, ':' + c) for c in columns)});\n"
+    write_view(shop.setup, shop.db, shop.store, 1, tables=TABLES.replace("-- after", f"CREATE TABLE v (id INT, {TYPES}, PRIMARY KEY (k));\n-- after"),
+               more={f"{shop.db}.v.insert.sql": put, f"{shop.db}.v.update.sql": put, f"{shop.db}.v.delete.sql": "DELETE FROM v WHERE k = :k;\n",
+                     f"{shop.db}.v.truncate.sql": "DELETE FROM v;\n"})
+    folder = shop.setup.folder / "views" / "shop"
+    (folder / "view.conf").write_text((folder / "view.conf").read_text().replace("inputs = ", f"inputs = {shop.setup.name}.{shop.db}.v, "))
+    asked = ", ".join({"f": "CAST(f AS DOUBLE) AS f"}.get(c, c) for c in columns)
+    (folder / "source.sql").write_text((folder / "source.sql").read_text() + f"-- table: v\nSELECT {asked} FROM {shop.db}.v\n")
+    shop.run, shop.project = shop.setup.daemon("run").start(), shop.setup.daemon("project").start()
+    shop.wait_live()
+    shop.wait_equal(1)
+    with contextlib.closing(shop.store.admin()) as c:
+        assert wait_until("rows", lambda: run_sql(c, "SELECT COUNT(*) FROM shop.v")[0][0] == 4, 60)
+        exact = "id, i, u, CAST(d AS CHAR), t, HEX(b), CAST(da AS CHAR), CAST(dt AS CHAR), CAST(ts AS CHAR), CAST(ti AS CHAR), y, e, bi + 0, k"
+        there = run_sql(c, f"SELECT {exact} FROM shop.v ORDER BY id")
+    assert there == run_sql(shop.connection, f"SELECT {exact} FROM {shop.db}.v ORDER BY id")
+    shop.verify()
     shop.stop()

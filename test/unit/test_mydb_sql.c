@@ -135,8 +135,9 @@ START_TEST(test_taken)
 
 	for (size_t i = 0; i < sizeof(taken) / sizeof(taken[0]); i++)
 		mydb_sql_free(read_one(MYDB_SQL_HANDLER, taken[i]));
-	mydb_sql_free(read_one(MYDB_SQL_TABLES, "CREATE TABLE IF NOT EXISTS t (a INT, FOREIGN KEY "
-						"(a) REFERENCES u (a) ON DELETE CASCADE)"));
+	mydb_sql_free(read_one(MYDB_SQL_TABLES,
+			       "CREATE TABLE IF NOT EXISTS t (a INT, FOREIGN KEY (a) REFERENCES "
+			       "u (a) ON DELETE CASCADE)"));
 	mydb_sql_free(read_one(MYDB_SQL_TABLES, "CREATE UNIQUE INDEX i ON t (a)"));
 	mydb_sql_free(read_one(MYDB_SQL_TABLES, "INSERT INTO t VALUES (1), (2)"));
 }
