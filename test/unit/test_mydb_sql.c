@@ -160,7 +160,8 @@ START_TEST(test_merges)
 	merges("REPLACE INTO `t` (a) VALUE (:a)", "");
 	merges("INSERT INTO t (a, n) VALUES (:a, 1) ON DUPLICATE KEY UPDATE n = n + VALUES(n)",
 	       " ON DUPLICATE KEY UPDATE n = n + VALUES(n)");
-	merges("INSERT INTO t (a, `b c`) VALUES (:a, :b) ON DUPLICATE KEY UPDATE `b c` = :b, a = :a",
+	merges("INSERT INTO t (a, `b c`) VALUES (:a, :b) ON DUPLICATE KEY UPDATE `b c` = :b, a = "
+	       ":a",
 	       " ON DUPLICATE KEY UPDATE `b c` = VALUES(`b c`), a = VALUES(`a`)");
 	merges("INSERT INTO t VALUES (:a, :b) AS new ON DUPLICATE KEY UPDATE b = new.b",
 	       " AS new ON DUPLICATE KEY UPDATE b = new.b");
