@@ -5,8 +5,10 @@
  * Each commit record says, for every partition it touched, how many records and which last seq; so
  * the intake knows when a source transaction is complete, that nothing is missing (a gap is
  * ERR_DATA, never skipped) and idle partitions hold nothing up. One bounded queue per partition,
- * each with its share of the memory budget; a partition that runs ahead is paused. One thread per
- * intake. Records of equal seq come in the order of options.topics, then of the partition. */
+ * each with its share of the memory budget; a partition that runs ahead is paused. A topic that the
+ * schema gate holds ends the intake before the first commit record that says so (ERR_RETRY). One
+ * thread per intake. Records of equal seq come in the order of options.topics, then of the
+ * partition. */
 #ifndef CORE_INTAKE_INTAKE_H
 #define CORE_INTAKE_INTAKE_H
 

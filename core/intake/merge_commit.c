@@ -371,6 +371,21 @@ static void begin(struct merge *m)
 	m->have = true;
 }
 
+/* The schema gate holds a topic: what belongs into it is kept elsewhere until somebody decides. Who
+ * reads it stands before the first group commit that lacks some of it; others go on. */
+static int check_held(struct merge *m, const struct commit_record *c, struct err *e)
+{
+	for (size_t i = 0; i < c->held.count; i++) {
+		if (find_topic(m, c->held.items[i]) == NULL)
+			continue;
+		err_retry(e, "%s is held by the schema gate from seq %" PRId64 " on",
+			  c->held.items[i], c->first_seq);
+		return err_hint(e, "`millrace run` says which schema its readers could not read. "
+				   "This reader goes on when the topic is released.");
+	}
+	return 0;
+}
+
 int merge_load(struct merge *m, struct err *e)
 {
 	const struct queue_frame *f = queue_front(&m->queue);
@@ -380,7 +395,7 @@ int merge_load(struct merge *m, struct err *e)
 		return 0;
 	if (records_read_commit(m->reader, queue_value(f), &c, e) < 0)
 		return err_wrap(e, "%s-0-%" PRId64, m->commits, f->offset);
-	if (check_commit(m, &c, e) < 0 ||
+	if (check_held(m, &c, e) < 0 || check_commit(m, &c, e) < 0 ||
 	    gtid_set_parse(slice_str(c.gtid_set), &m->commit_gtids, e) < 0 ||
 	    involve_all(m, &c, e) < 0) {
 		records_done_commit(&c);

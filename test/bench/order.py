@@ -46,12 +46,14 @@ def build(setup, store, name, rows):
 
 def main():
     rows = int(sys.argv[1]) if len(sys.argv) > 1 else 400_000
+    setup = None
     with tempfile.TemporaryDirectory(prefix="millrace-order-") as folder:
         Path(folder).chmod(0o755)
-        servers, store = Servers(Path(folder) / "servers"), Postgresql(Path(folder) / "pg")
+        servers, store = Servers(Path(folder) / "servers"), Postgresql()
         try:
             connection = servers.connect()
-            run_sql(connection, "CREATE DATABASE order_bench", "CREATE TABLE order_bench.t (id BIGINT PRIMARY KEY, n BIGINT NOT NULL, v VARCHAR(100))",
+            run_sql(connection, "CREATE DATABASE order_bench", "USE order_bench",
+                    "CREATE TABLE order_bench.t (id BIGINT PRIMARY KEY, n BIGINT NOT NULL, v VARCHAR(100))",
                     f"INSERT INTO order_bench.t SELECT seq, seq * 7, REPEAT(MD5(seq), 2) FROM seq_1_to_{rows}")
             setup = Setup(servers, Path(folder) / "m", "bench", "order_bench.t", kafka__partitions=PARTITIONS, **store.settings())
             run = setup.daemon("run").start()
@@ -64,7 +66,8 @@ def main():
                 serial = serial or rate
                 print(f"  {order.replace(chr(10), ' ').strip() or 'order = source':<34} {rate:>10,.0f} rows/s  {rate / serial:.2f}", flush=True)
         finally:
-            setup.kill_all()
+            if setup:
+                setup.kill_all()
             store.remove()
             servers.stop()
 

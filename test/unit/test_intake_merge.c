@@ -53,6 +53,44 @@ START_TEST(test_intake_reconciling_since)
 }
 END_TEST
 
+/* A held topic stops those who read it, before the group commit that lacks some; nobody else. */
+START_TEST(test_intake_held)
+{
+	static const char *const held[2] = { "somebody.elses", "events" };
+	reader = records_reader_new(NULL, NULL);
+	struct merge_options o = {
+		.commits = "cap.commits", .topics = topics, .topic_count = TOPICS, .reader = reader
+	};
+	struct err e = ERR_INIT;
+	struct intake_item item;
+	struct merge *m;
+
+	ck_assert_int_eq(merge_new(&o, &m, &e), 0);
+	for (size_t i = 0; i < 2; i++) {
+		struct commit_transaction t = { "0-1-7", 1, 5 };
+		struct commit_record r = { .first_seq = 1 + (int64_t)i,
+					   .seq = 1 + (int64_t)i,
+					   .gtid_set = "0-1-7",
+					   .transactions = &t,
+					   .transaction_count = 1,
+					   .held = { (const char **)(uintptr_t)&held[i], 1 } };
+		struct buf wire = BUF_INIT;
+
+		write_wire_header(&wire, 1);
+		records_write_commit(&r, &wire);
+		ck_assert_int_eq(merge_add_commit(m, (int64_t)i * 2, buf_slice(&wire), &e), 0);
+		buf_done(&wire);
+	}
+	ck_assert_msg(merge_next(m, &item, &e) == 1, "%s", e.msg);
+	ck_assert_int_eq(item.kind, INTAKE_TRANSACTION);
+	ck_assert_int_eq(merge_next(m, &item, &e), -1);
+	ck_assert_int_eq(e.kind, ERR_RETRY);
+	ck_assert_ptr_nonnull(strstr(e.msg, "events is held by the schema gate from seq 2 on"));
+	ck_assert_int_eq(merge_position(m)->seq, 1);
+	merge_free(m);
+}
+END_TEST
+
 /* Large records over the limit are kept without their values; the order stays. */
 START_TEST(test_intake_large_records)
 {
@@ -134,6 +172,7 @@ int main(void)
 	Suite *s = suite_create("intake_merge");
 
 	unit_test(s, test_intake_reconciling_since);
+	unit_test(s, test_intake_held);
 	unit_test(s, test_intake_large_records);
 	return unit_run(s);
 }
