@@ -157,6 +157,15 @@ int sql_sync(struct sql_db *db, struct err *e)
 	return rc == SQLITE_OK ? 0 : err_fatal(e, "%s: sync: SQLite code %d", db->path, rc);
 }
 
+bool sql_collates_binary(struct sql_db *db, const char *table, const char *column)
+{
+	const char *collation = NULL;
+
+	return sqlite3_table_column_metadata(db->handle, NULL, table, column, NULL, &collation,
+					     NULL, NULL, NULL) == SQLITE_OK &&
+	       collation != NULL && sqlite3_stricmp(collation, "BINARY") == 0;
+}
+
 static bool own_table(const char *name)
 {
 	return name != NULL && sqlite3_strnicmp(name, OWN_PREFIX, (int)strlen(OWN_PREFIX)) == 0;

@@ -60,6 +60,8 @@ void sql_column(const struct sql_statement *s, int column,
 		struct value *ret_value); /* valid until the next step */
 int64_t sql_changes(struct sql_db *db);   /* rows changed by the last INSERT, UPDATE or DELETE that
 					     ran to its end */
+/* Does a column of a table compare text by its bytes? */
+bool sql_collates_binary(struct sql_db *db, const char *table, const char *column);
 int sql_get_int(struct sql_db *db, const char *sql, int64_t *ret_value, struct err *e);
 /* First column of the first row as malloced text; NULL when there is no row or it is NULL. */
 int sql_get_text(struct sql_db *db, const char *sql, char **ret_text, struct err *e);

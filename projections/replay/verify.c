@@ -20,7 +20,8 @@
 #define PAIR_US 500000  /* for so long a pair of snapshots is used for another piece */
 #define PIECE_US 300000 /* what a piece shall take */
 #define PIECE_FIRST 50000
-#define PIECE_LEAST 1000
+#define PIECE_USUAL 10000 /* smaller ones only cost more */
+#define PIECE_LEAST 1000  /* unless a rate asks for them, or a time limit */
 #define PIECE_MOST 1000000
 #define AGAIN_TRIES 30
 #define AGAIN_US 200000
@@ -246,15 +247,16 @@ static int compare_piece_rows(struct run *r, struct look *l, const struct piece 
 
 static int look_once(struct run *r, struct look *l, const struct piece *p, struct err *e)
 {
-	int64_t began = clock_monotonic_us();
 	struct answer *answer = NULL;
 	struct view_rows view = { 0 };
+	int64_t began;
 	int rc = -1;
 
 	l->again = l->gave_way = false;
 	l->rows = 0;
 	if (open_pair(r, e) < 0)
 		return -1;
+	began = clock_monotonic_us();
 	if (open_view(r, l->question, p, &view, e) == 0)
 		rc = compare_piece_rows(r, l, p, &view, &answer, e);
 	if (answer != NULL) {
@@ -371,6 +373,7 @@ static int64_t next_size(const struct run *r, const struct look *l, const struct
 	size = (int64_t)((double)size * PIECE_US / (double)l->took_us);
 	if (size > 4 * p->size)
 		size = 4 * p->size;
+	size = size > PIECE_USUAL ? size : PIECE_USUAL;
 	size = size < most ? size : most;
 	return size > PIECE_LEAST ? size : PIECE_LEAST;
 }

@@ -98,23 +98,27 @@ static void add_key(struct buf *sql, char *const *key, size_t i, const char *com
 	buf_add_format(sql, " COLLATE BINARY %s", comparison);
 }
 
-/* Rows behind `after`: as one comparison of rows, which an index answers, or, where NULLs are among
- * the values, column by column: NULL is before everything, and equal to itself. */
-static void add_after(struct buf *sql, char *const *key, size_t count, const struct value *after)
+/* Where all collate by bytes, a comparison of whole keys is answered by the index. */
+static bool by_bytes(const struct store_snapshot *n, const char *table, char *const *key,
+		     size_t count)
 {
-	bool nulls = false;
-
-	for (size_t i = 0; i < count; i++)
-		nulls |= after[i].kind == VALUE_NULL;
-	buf_add_str(sql, " WHERE (");
-	if (!nulls) {
-		add_names(sql, key, count, " COLLATE BINARY");
-		buf_add_str(sql, ") > (");
-		for (size_t i = 0; i < count; i++)
-			buf_add_format(sql, "%s?%zu", i > 0 ? ", " : "", i + 1);
-		buf_add_u8(sql, ')');
-		return;
+	for (size_t i = 0; i < count; i++) {
+		if (!sql_collates_binary(n->db, table, key[i]))
+			return false;
 	}
+	return true;
+}
+
+/* NULL is before everything, and equal to itself. The first column alone once more, for the index.
+ */
+static void add_by_columns(struct buf *sql, char *const *key, size_t count,
+			   const struct value *after)
+{
+	if (after[0].kind != VALUE_NULL) {
+		add_key(sql, key, 0, ">= ?1");
+		buf_add_str(sql, " AND ");
+	}
+	buf_add_u8(sql, '(');
 	for (size_t i = 0; i < count; i++) {
 		bool null = after[i].kind == VALUE_NULL;
 
@@ -129,6 +133,26 @@ static void add_after(struct buf *sql, char *const *key, size_t count, const str
 	}
 	for (size_t i = 1; i < count; i++)
 		buf_add_str(sql, "))");
+	buf_add_u8(sql, ')');
+}
+
+static void add_after(const struct store_snapshot *n, const char *table, struct buf *sql,
+		      char *const *key, size_t count, const struct value *after)
+{
+	bool whole = by_bytes(n, table, key, count);
+
+	for (size_t i = 0; i < count; i++)
+		whole &= after[i].kind != VALUE_NULL;
+	buf_add_str(sql, " WHERE ");
+	if (!whole) {
+		add_by_columns(sql, key, count, after);
+		return;
+	}
+	buf_add_u8(sql, '(');
+	add_names(sql, key, count, "");
+	buf_add_str(sql, ") > (");
+	for (size_t i = 0; i < count; i++)
+		buf_add_format(sql, "%s?%zu", i > 0 ? ", " : "", i + 1);
 	buf_add_u8(sql, ')');
 }
 
@@ -158,7 +182,7 @@ int store_sqlite_rows(struct store_snapshot *n, const char *table, char *const *
 	buf_add_str(&sql, " FROM ");
 	sql_quote_name(table, &sql);
 	if (after != NULL)
-		add_after(&sql, key, key_count, after);
+		add_after(n, table, &sql, key, key_count, after);
 	buf_add_str(&sql, " ORDER BY ");
 	add_names(&sql, key, key_count, " COLLATE BINARY");
 	rc = sql_prepare(n->db, "store", buf_cstr(&sql), NULL, &r->statement, e);

@@ -9,6 +9,7 @@
 
 #include <stdlib.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static const char *dir;
@@ -447,6 +448,101 @@ START_TEST(test_snapshot_stands_still)
 }
 END_TEST
 
+/* The ids behind this key, in their order, as text: "3 4"; at most `most`. */
+static void rows_behind(struct store_snapshot *n, const char *table, const struct value *after,
+			int most, struct buf *out)
+{
+	char a[] = "a", b[] = "b", id[] = "id", *columns[] = { id }, *key[] = { a, b };
+	struct err e = ERR_INIT;
+	struct store_rows *rows;
+	const struct value *row;
+
+	buf_reset(out);
+	ck_assert_msg(store_sqlite.rows(n, table, columns, 1, key, 2, after, &rows, &e) == 0, "%s",
+		      e.msg);
+	for (int i = 0; i < most && store_sqlite.next(rows, &row, &e) == 1; i++)
+		buf_add_format(out, "%s%lld", out->size > 0 ? " " : "", (long long)row[0].i);
+	store_sqlite.rows_close(rows);
+}
+
+static struct value text_value(const char *s)
+{
+	return (struct value){ .kind = s != NULL ? VALUE_TEXT : VALUE_NULL,
+			       .bytes = slice_str(s != NULL ? s : "") };
+}
+
+static void check_behind(struct store_snapshot *n, const char *table, const char *a, const char *b,
+			 const char *expected)
+{
+	struct value after[2] = { text_value(a), text_value(b) };
+	struct buf out = BUF_INIT;
+
+	rows_behind(n, table, after, 100, &out);
+	ck_assert_msg(strcmp(buf_cstr(&out), expected) == 0, "%s behind %s %s: %s, not %s", table,
+		      a != NULL ? a : "NULL", b != NULL ? b : "NULL", buf_cstr(&out), expected);
+	buf_done(&out);
+}
+
+static struct view *keyed_view(void)
+{
+	struct view_files files = { 0 };
+	struct err e = ERR_INIT;
+	struct view *v;
+
+	view_files_add(&files, "view.conf", xstrdup("inputs = x\nkey.t = a, b\nkey.u = a, b"));
+	view_files_add(&files, "tables.sql",
+		       xstrdup("CREATE TABLE t (id, a TEXT, b TEXT); CREATE TABLE u (id, a TEXT "
+			       "COLLATE NOCASE, b TEXT COLLATE NOCASE); CREATE INDEX u_i ON u (a, b); CREATE "
+			       "TABLE large (id, a INTEGER, b INTEGER, PRIMARY KEY (a, b)); "
+			       "INSERT INTO t VALUES (1, NULL, NULL), (2, NULL, 'b'), (3, 'A', "
+			       "NULL), (4, 'A', 'B'), (5, 'A', 'a'), (6, 'a', 'A'), (7, 'b', ''); "
+			       "INSERT INTO u SELECT * FROM t; WITH RECURSIVE n(i) AS (SELECT 1 "
+			       "UNION ALL SELECT i + 1 FROM n WHERE i < 200000) INSERT INTO large "
+			       "SELECT i, 1, i FROM n"));
+	view_files_add(&files, "on/Put.sql", xstrdup("DELETE FROM t"));
+	ck_assert_msg(view_from_files("v", "v", &files, &v, &e) == 0, "%s", e.msg);
+	return v;
+}
+
+START_TEST(test_rows_behind_a_key)
+{
+	struct view *keyed = keyed_view();
+	struct value after[2] = { { .kind = VALUE_INT, .i = 1 }, { .kind = VALUE_INT } };
+	struct err e = ERR_INIT;
+	struct store_snapshot *n;
+	struct buf out = BUF_INIT;
+	clock_t began;
+
+	setup();
+	ck_assert_msg(store_sqlite.create(store, keyed, 3, true, &e) == 0, "%s", e.msg);
+	ck_assert_msg(store_sqlite.snapshot(store, 3, &n, &e) == 0, "%s", e.msg);
+	for (int i = 0; i < 2; i++) {
+		const char *table = i == 0 ? "t" : "u";
+
+		check_behind(n, table, NULL, NULL, "2 3 4 5 6 7");
+		check_behind(n, table, NULL, "b", "3 4 5 6 7");
+		check_behind(n, table, "A", NULL, "4 5 6 7");
+		check_behind(n, table, "A", "B", "5 6 7");
+		check_behind(n, table, "A", "Z", "5 6 7");
+		check_behind(n, table, "A", "a", "6 7");
+		check_behind(n, table, "a", "A", "7");
+		check_behind(n, table, "b", "", "");
+	}
+	/* what lies before isn't read */
+	began = clock();
+	for (int64_t i = 0; i < 500; i++) {
+		after[1].i = 199000 + i;
+		rows_behind(n, "large", after, 1, &out);
+		ck_assert_int_eq(strtoll(buf_cstr(&out), NULL, 10), 199001 + i);
+	}
+	ck_assert_int_lt((clock() - began) / CLOCKS_PER_SEC, 2);
+	buf_done(&out);
+	store_sqlite.snapshot_close(n);
+	view_free(keyed);
+	teardown();
+}
+END_TEST
+
 START_TEST(test_lease)
 {
 	struct lease_owner owner;
@@ -657,6 +753,7 @@ int main(void)
 	unit_test(s, test_damaged_version);
 	unit_test(s, test_definition_is_kept);
 	unit_test(s, test_snapshot_stands_still);
+	unit_test(s, test_rows_behind_a_key);
 	unit_test(s, test_lease);
 	unit_test(s, test_version_bad_names);
 	unit_test(s, test_version_note);
