@@ -2,7 +2,7 @@
  *
  * list and show read the topics and need no daemon: the index on <name>.position, the pieces on
  * <name>.parked. retry and drop change what is delivered, so the daemon that delivers does it. */
-#include "cli/verb.h"
+#include "cli/verb_view.h"
 
 #include "cdc/delivery/parked.h"
 #include "cdc/delivery/position_store.h"
@@ -23,7 +23,8 @@
 struct parked_verb {
 	const struct settings *settings;
 	bool json, force;
-	const char *raw;
+	const char *raw, *view, *version;
+	bool all;
 	struct registry *registry;
 	struct position_stored stored;
 };
@@ -212,6 +213,22 @@ static int act(struct parked_verb *v, const char *what, const char *id)
 	return code;
 }
 
+/* Of a view: what it could not apply. */
+static int run_view(const struct parked_verb *v, int count, char **argv)
+{
+	const char *what = count > 0 ? argv[0] : "list";
+	bool change = strcmp(what, "retry") == 0 || strcmp(what, "drop") == 0;
+
+	if (!change && strcmp(what, "show") != 0 && strcmp(what, "list") != 0)
+		return verb_usage_error(&verb_parked, "list, show, retry or drop, not '%s'", what);
+	if (strcmp(what, "list") == 0 ? count > 1 : count != (change && v->all ? 1 : 2))
+		return verb_usage_error(&verb_parked,
+					"which record? (`millrace parked list --view %s`)",
+					v->view);
+	return verb_parked_view(v->settings, what, v->view, v->version,
+				count == 2 ? argv[1] : NULL, v->json);
+}
+
 static int run(const struct settings *settings, int argc, char **argv)
 {
 	struct parked_verb v = { .settings = settings };
@@ -219,6 +236,9 @@ static int run(const struct settings *settings, int argc, char **argv)
 		{ "--json", &v.json, NULL },
 		{ "--raw", NULL, &v.raw },
 		{ "--force", &v.force, NULL },
+		{ "--all", &v.all, NULL },
+		{ "--view", NULL, &v.view },
+		{ "--version", NULL, &v.version },
 	};
 	struct err e = ERR_INIT;
 	bool change;
@@ -227,6 +247,8 @@ static int run(const struct settings *settings, int argc, char **argv)
 
 	if (count < 0)
 		return EXIT_USAGE;
+	if (v.view != NULL)
+		return run_view(&v, count, argv);
 	if (count == 0 || (count == 1 && strcmp(argv[0], "list") == 0))
 		return act(&v, "list", NULL);
 	change = strcmp(argv[0], "retry") == 0 || strcmp(argv[0], "drop") == 0;
@@ -242,11 +264,13 @@ static int run(const struct settings *settings, int argc, char **argv)
 
 const struct verb verb_parked = {
 	.name = "parked",
-	.summary = "list, show, retry or drop what could not be delivered as it is",
+	.summary = "list, show, retry or drop what could not be delivered or applied",
 	.usage =
 		"list [--json]\n"
 		"       millrace parked show ID [--raw FILE]\n"
-		"       millrace parked retry|drop ID [--force]\n\n"
+		"       millrace parked retry|drop ID [--force]\n"
+		"       millrace parked list|show ID|retry ID|drop ID --view VIEW [--version N] "
+		"[--all] [--json]\n\n"
 		"  list       what is parked, why, and since when\n"
 		"  show       the whole record as JSON\n"
 		"  --raw      its bytes, as they would stand in the topic, into a file (-: stdout)\n"
@@ -254,7 +278,11 @@ const struct verb verb_parked = {
 		"  retry      send it again, under a new seq, now that its topic takes it\n"
 		"  drop       do without it; events that wait behind it go out\n"
 		"  --force    retry: although something newer of its key was delivered;\n"
-		"             drop: of a row, whose stand-in then leads nowhere\n",
+		"             drop: of a row, whose stand-in then leads nowhere\n"
+		"  --view     what a view could not apply, instead: retry applies it and what waits "
+		"behind it,\n"
+		"             drop does without it; --all: of every record\n"
+		"  --version  of that version instead of the live one\n",
 	.run = run,
 	.needs = VERB_NEEDS_NAME,
 };

@@ -1,5 +1,6 @@
-/* verb_view.c - `millrace view test DIR`: a view's own cases, offline. */
-#include "cli/verb.h"
+/* verb_view.c - `millrace view`: test runs a view's own cases; list, show and drop are in
+ * verb_view_list.c, new in verb_view_new.c. */
+#include "cli/verb_view.h"
 
 #include "core/base/term.h"
 #include "projections/store/store_case.h"
@@ -70,24 +71,64 @@ static int test(const struct settings *settings, const char *dir)
 
 static int run(const struct settings *settings, int argc, char **argv)
 {
-	int rest = verb_options(&verb_view, argc, argv, NULL, 0);
+	static const char *const name[] = { "millrace.name", NULL };
+	struct err e = ERR_INIT;
+	struct view_new new = { 0 };
+	bool json = false, all = false;
+	const struct verb_option options[] = {
+		{ "--json", &json, NULL },         { "--all", &all, NULL },
+		{ "--table", NULL, &new.table },   { "--kind", NULL, &new.kind },
+		{ "--store", NULL, &new.store },   { "--columns", NULL, &new.columns },
+		{ "--key", NULL, &new.key },
+	};
+	int rest = verb_options(&verb_view, argc, argv, options,
+				sizeof(options) / sizeof(options[0]));
+	const char *what = rest > 0 ? argv[0] : "list";
 
 	if (rest < 0)
 		return EXIT_USAGE;
-	if (rest != 2 || strcmp(argv[0], "test") != 0)
-		return verb_usage_error(&verb_view, "write: view test DIR");
-	return test(settings, argv[1]);
+	if (strcmp(what, "test") == 0 && rest == 2)
+		return test(settings, argv[1]);
+	if (settings_require(settings, name, &e) < 0)
+		return verb_fail(&e);
+	if (strcmp(what, "list") == 0 && rest <= 1)
+		return verb_view_list(settings, json);
+	if (strcmp(what, "show") == 0 && rest == 2)
+		return verb_view_show(settings, argv[1], json);
+	if (strcmp(what, "drop") == 0 && rest == (all ? 2 : 3))
+		return verb_view_drop(settings, argv[1], all ? NULL : argv[2]);
+	if (strcmp(what, "new") == 0 && rest == 2 && new.table != NULL) {
+		new.name = argv[1];
+		return verb_view_new(settings, &new);
+	}
+	return verb_usage_error(&verb_view, "write: view list, show VIEW, drop VIEW VERSION, "
+					    "new NAME --table DB.TABLE, or test DIR");
 }
 
 const struct verb verb_view = {
 	.name = "view",
-	.summary = "run a view's own test cases, offline",
+	.summary = "list, show, begin and test views; drop a version",
 	.usage =
-		"test DIR\n\n"
+		"list [--json]\n"
+		"       millrace view show VIEW [--json]\n"
+		"       millrace view drop VIEW VERSION | --all\n"
+		"       millrace view new NAME --table DB.TABLE [--kind sql|mirror] [--store STORE]\n"
+		"                         [--columns A,B,C] [--key A]\n"
+		"       millrace view test DIR\n\n"
+		"  list   all views that any process serves: store, kind, live version, lag, verified\n"
+		"  show   its versions, with sizes, definitions, parked records and the place to read "
+		"them\n"
+		"  drop   remove a version that is not live, whatever it is doing; --all: of a view "
+		"whose folder is gone\n"
+		"  new    a folder in project.views that works: a view of one captured table, with "
+		"handlers,\n"
+		"         source.sql and a case; columns as registered, or --columns and --key\n"
+		"  test   run a view's own cases\n\n"
 		"DIR is a view folder; each case in DIR/cases/*.jsonl is run against the view's "
 		"handlers: in memory for SQLite, else in a scratch version in the view's store (-c FILE says "
 		"where that is).\n"
 		"Exit code 0: all passed; 1: some failed.\n",
 	.run = run,
-	.needs = VERB_NEEDS_NOTHING,
+	.needs = VERB_NEEDS_SETTINGS,
+	.bare = "test",
 };

@@ -118,6 +118,9 @@ void host_status(struct host *h, struct host_status *ret_status);
  * owner with free(), inputs with view_names_free(). */
 void host_describe(struct host *h, char **ret_owner, char ***ret_inputs, size_t *ret_count);
 
+/* All that there is of a view that nobody serves any more: versions, public name, state. For one
+ * whose folder is gone. ERR_CONFIG: somebody has it. */
+int host_drop_all(const struct settings *settings, const char *view, struct err *e);
 const char *host_store(const struct host *h); /* name of its store */
 const char *host_kind(struct host *h);        /* "sql", "mirror", "query"; "": not known */
 
