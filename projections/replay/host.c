@@ -244,6 +244,19 @@ static void leave_over(struct host *h, const struct store_info *info)
 	};
 }
 
+/* The version that was being made last isn't listed: a crash may have left half of it, and its
+ * number is not given again. */
+static void sweep_half_made(struct host *h, const struct store_info *infos, size_t count)
+{
+	struct err e = ERR_INIT;
+
+	for (size_t i = 0; i < count; i++)
+		if (infos[i].version == h->last_number)
+			return;
+	if (h->last_number > 0 && h->store->ops->remove(h->store, h->last_number, &e) < 0)
+		log_err(LOG_LEVEL_WARNING, "view", h->name, &e);
+}
+
 int host_open_versions(struct host *h, struct err *e)
 {
 	struct store_info *infos = NULL;
@@ -252,8 +265,10 @@ int host_open_versions(struct host *h, struct err *e)
 
 	if (rc == 0)
 		rc = h->store->ops->list(h->store, &infos, &count, e);
-	if (rc == 0)
+	if (rc == 0) {
+		sweep_half_made(h, infos, count);
 		rc = repair_states(h, infos, count, e);
+	}
 	for (size_t i = 0; i < count && rc == 0; i++) {
 		if (infos[i].state == STORE_SUPERSEDED && infos[i].superseded_us == 0)
 			infos[i].superseded_us = clock_now_us();

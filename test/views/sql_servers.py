@@ -170,7 +170,7 @@ class MysqlReader:
 
 class MysqlFamily:
     dialect = MysqlWords()
-    kinds = ("sql",)
+    kinds = ("sql", "mirror", "query")
     stays = False
     styles = ("anew", "slow", "held", "prepared", "slow")
 
