@@ -94,6 +94,9 @@ class Project:
         """Its state when no job runs any more. A strike that is still to come meanwhile happens."""
         def over():
             self.history.strike_now()
+            if not self.alive() and self.process.returncode == 3 and "belongs to process" in self.tail():
+                self.start()    # a verb that found no daemon, just when it was killed, does the work itself
+                return None
             assert self.alive(), f"the daemon has ended ({self.process.returncode}): {self.tail()}"
             state = self.state()
             return state if state and state["job"]["phase"] in OVER else None
