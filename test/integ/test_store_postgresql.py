@@ -1,11 +1,18 @@
 """Views in PostgreSQL: built, live, replayed, swapped under readers that never stop, rolled back, removed, verified."""
 import itertools
 import json
+import os
+import random
+import shutil
+import signal
+import subprocess
 import threading
 import time
 
+import psycopg
 import pytest
 
+import harness
 import postgresql
 from harness import run_sql, source_position, wait_until
 
@@ -276,5 +283,156 @@ def test_readers_never_see_a_swap(servers, database, make_setup, pg):
     swap_to(setup)
     code, said = verify(setup, "pair")
     assert code == 0, said
+    project.stop()
+    run.stop()
+
+
+def whole(pg, view="pair"):
+    """What the public name gives right now: (mark, rows), never a mixture; None: it isn't there yet."""
+    try:
+        with pg.connect("millrace") as c, c.transaction():
+            c.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            rows = c.execute(f"SELECT a.id, a.v, b.id, b.v FROM {view}.a FULL JOIN {view}.b ON a.id = b.id").fetchall()
+    except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
+        return None
+    assert all(r[0] == r[2] for r in rows) and len({r[1] for r in rows} | {r[3] for r in rows}) <= 1
+    assert rows
+    return rows[0][1], len(rows)
+
+
+def test_killed_at_random_moments(servers, database, make_setup, pg):
+    """Of build, diff, swap and drop; what is public stays whole, and in the end it equals the source."""
+    db, c = database
+    seed = int(time.time())
+    print("seed", seed)
+    chance = random.Random(seed)
+    run_sql(c, "CREATE TABLE t (id BIGINT PRIMARY KEY, n DECIMAL(12,2))", "INSERT INTO t SELECT seq, seq / 4 FROM seq_1_to_4000")
+    setup = make_setup(f"{db}.t", project__keep_applied="1s", **pg.settings())
+    keyed_view(setup, db, mark="m0")
+    run = setup.daemon("run").start()
+    setup.wait_delivered(source_position(c), run)
+    seen, last, asked = set(), None, []
+    for turn in range(1, 13):
+        project = setup.daemon("project").start()
+        if last:
+            keyed_view(setup, db, mark=f"m{turn}")
+            asked.append(subprocess.Popen([str(harness.MILLRACE), "replay", "-c", str(setup.conf), "pair", "--force"], cwd=setup.folder,
+                                          stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                          env={**os.environ, **setup.env}))
+        end = time.monotonic() + chance.uniform(0.1, 2.5)
+        while time.monotonic() < end:
+            now = whole(pg)
+            assert now or not last, "the public name is gone"
+            if now:
+                assert now[1] >= 4000 or not last, now
+                last = now
+                seen.add(now[0])
+        run_sql(c, f"UPDATE t SET n = {turn} WHERE id % 10 = {turn % 10}", f"INSERT INTO t VALUES ({10000 + turn}, 1)")
+        project.kill()
+        while asked:        # it ends, because its daemon has; or has become the view's owner itself
+            asked.pop().kill()
+        now = whole(pg)
+        assert now or not last
+    project = setup.daemon("project").start()
+    wait_until("the view", lambda: live(setup, "pair"), every=0.5)
+    keyed_view(setup, db, mark="end")
+    # a replay that was killed goes on by itself first
+    wait_until("a replay", lambda: setup.millrace("replay", "pair", "--force", timeout=240).returncode == 0, 240, every=1)
+    code, said = verify(setup, "pair")
+    assert code == 0, said
+    assert whole(pg) == ("end", 4012)
+    print("marks seen", sorted(seen))
+    wait_until("old versions to go", lambda: pg.ask("SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'pair%'") == [(2,)])
+    project.stop()
+    run.stop()
+
+
+def test_a_second_writer_fences_the_first(servers, database, make_setup, pg):
+    """Also one that was stopped in the midst of its transaction, and wakes up later."""
+    db, c = database
+    run_sql(c, "CREATE TABLE t (id BIGINT PRIMARY KEY, n DECIMAL(12,2))", "INSERT INTO t SELECT seq, seq / 4 FROM seq_1_to_100")
+    setup = make_setup(f"{db}.t", **pg.settings())
+    keyed_view(setup, db)
+    run, first = setup.daemon("run").start(), setup.daemon("project").start()
+    wait_until("the view", lambda: live(setup, "pair"), every=0.5)
+    first.process.send_signal(signal.SIGSTOP)
+    run_sql(c, "INSERT INTO t VALUES (500, 1)")
+    setup.settings["millrace.state"] = "elsewhere"      # another machine, with a lease of its own
+    setup.write()
+    (setup.folder / "elsewhere" / "views" / "pair").mkdir(parents=True)
+    (setup.folder / "elsewhere" / "views" / "pair" / "store").write_text("postgresql\n")
+    second = harness.Daemon("project", setup, "--http.listen=off")
+    setup.started.append(second)
+    second.log_path = setup.folder / "second.log"
+    second.start()
+    wait_until("the second", lambda: pg.ask("SELECT count(*) FROM pair.a") == [(101,)])
+    first.process.send_signal(signal.SIGCONT)
+    assert first.ended(60) == 7, first.log_tail()
+    assert "another process writes this version" in first.log()
+    run_sql(c, "INSERT INTO t VALUES (501, 1)")
+    wait_until("the second goes on", lambda: pg.ask("SELECT count(*) FROM pair.b") == [(102,)])
+    second.stop()
+    run.stop()
+
+
+def test_troubles_have_hints(servers, database, make_setup, pg):
+    db, c = database
+    run_sql(c, "CREATE TABLE t (id BIGINT PRIMARY KEY, n DECIMAL(12,2))", "INSERT INTO t VALUES (1, 1)")
+    setup = make_setup(f"{db}.t", **pg.settings())
+    keyed_view(setup, db)
+    run, project = setup.daemon("run").start(), setup.daemon("project").start()
+    wait_until("the view", lambda: live(setup, "pair"), every=0.5)
+
+    # the server goes away and comes back: tried again, nothing lost, nothing twice
+    pg.stop(signal.SIGQUIT)
+    run_sql(c, "INSERT INTO t VALUES (2, 2)")
+    wait_until("a warning", lambda: "postgresql 127.0.0.1" in project.log())
+    assert setup.millrace("check", "project").returncode == 5
+    pg.start()
+    wait_until("what was missed", lambda: pg.ask("SELECT count(*) FROM pair.a") == [(2,)], 120)
+
+    # another capture's view of that name
+    other = make_setup(f"{db}.t", **pg.settings())
+    keyed_view(other, db)
+    out = other.millrace("project")
+    assert out.returncode == 3 and "was made by the capture" in out.stderr and setup.name in out.stderr, out.stderr
+
+    # a schema that isn't Millrace's
+    pg.ask("CREATE SCHEMA stranger")
+    pg.ask("CREATE TABLE stranger.x (i int)")
+    keyed_view(other, db, name="stranger")
+    shutil.rmtree(other.folder / "views" / "pair")
+    (other.folder / "views" / "stranger" / "view.conf").write_text(f"owner = tests\nstore = postgresql\ninputs = {setup.topic(db + '.t')}\n")
+    other.settings["millrace.name"] = setup.name
+    other.write()
+    out = other.millrace("project")
+    assert "holds something that Millrace didn't make" in out.stderr, out.stderr
+    assert pg.ask("SELECT count(*) FROM stranger.x") == [(0,)]
+
+    # something of the user's that depends on a public view whose columns change
+    pg.ask("CREATE VIEW public.mine AS SELECT n FROM pair.a")
+    keyed_view(setup, db, mark="two", tables="CREATE TABLE a (id bigint PRIMARY KEY, v text NOT NULL, n double precision);\n"
+                                             "CREATE TABLE b (id bigint PRIMARY KEY, v text NOT NULL);\n")
+    out = setup.millrace("replay", "pair")
+    assert out.returncode == 3 and "other objects depend on it" in out.stderr, out.stdout + out.stderr
+    assert pg.ask("SELECT DISTINCT v FROM pair.a") == [("one",)]
+    pg.ask("DROP VIEW public.mine")
+
+    # a swap waits for those who read, and says for whom
+    with pg.connect("admin") as reader, reader.transaction():
+        reader.execute("SELECT count(*) FROM pair.a").fetchone()
+        swapping = threading.Thread(target=lambda: swap_to(setup, "--force"))
+        swapping.start()
+        wait_until("a swap", lambda: "swapping" in project.log().rsplit("replay of version", 2)[-1])
+        time.sleep(2)
+        with pg.connect("admin") as others:     # nobody queues behind it
+            for _ in range(20):
+                begin = time.monotonic()
+                others.execute("SELECT count(*) FROM pair.a").fetchone()
+                assert time.monotonic() - begin < 1
+        assert reader.execute("SELECT DISTINCT v FROM pair.b").fetchall() == [("one",)]
+    swapping.join()
+    assert pg.ask("SELECT DISTINCT v FROM pair.a") == [("two",)]
+
     project.stop()
     run.stop()
