@@ -288,17 +288,6 @@ static int guard_names(const struct reader *r, const char *at, struct err *e)
 	return 0;
 }
 
-/* The temporary tables in which a view of kind query gathers keys: they are the session's own. */
-static bool gathers(const struct pg_script *s)
-{
-	if (s->token_count < 3)
-		return false;
-	return strcmp(s->tokens[0].text, "create") == 0
-		       ? strcmp(s->tokens[1].text, "temp") == 0
-		       : strcmp(s->tokens[0].text, "alter") == 0 &&
-				 strncmp(s->tokens[2].text, "touched ", 8) == 0;
-}
-
 static int guard(const struct reader *r, const char *at, enum pg_script_use use, struct err *e)
 {
 	static const char *const own[] = {
@@ -324,7 +313,7 @@ static int guard(const struct reader *r, const char *at, enum pg_script_use use,
 	if (use == PG_SCRIPT_HANDLER && strcmp(first, "select") == 0)
 		return refuse(r, at, "a statement only reads",
 			      "A handler changes rows: INSERT, UPDATE or DELETE.", e);
-	if (use == PG_SCRIPT_HANDLER && !is_one_of(first, writes) && !gathers(s))
+	if (use == PG_SCRIPT_HANDLER && !is_one_of(first, writes))
 		return refuse(r, at, "a handler changes rows, and nothing else",
 			      "INSERT, UPDATE, DELETE and MERGE may stand here.", e);
 	if (use == PG_SCRIPT_TABLES && s->name_count > 0)
@@ -349,7 +338,7 @@ int pg_script_read(const char *origin, const char *script, const char *at, enum 
 	if (rc == 0 && ret_script->token_count == TOKENS_MAX)
 		rc = err_config(e, "%s:%d: a statement of more than %d words", origin,
 				line_of(&r, at), TOKENS_MAX);
-	if (rc == 0 && ret_script->token_count > 0)
+	if (rc == 0 && ret_script->token_count > 0 && use != PG_SCRIPT_OWN)
 		rc = guard(&r, at + strspn(at, " \t\r\n"), use, e);
 	ret_script->sql = xstrdup(buf_cstr(&r.sql));
 	buf_done(&r.sql);

@@ -34,8 +34,9 @@ struct pg_script {
 };
 
 enum pg_script_use {
-	PG_SCRIPT_TABLES, /* tables.sql: makes and fills tables; no parameters */
-	PG_SCRIPT_HANDLER /* on/x.sql: INSERT, UPDATE, DELETE, MERGE */
+	PG_SCRIPT_TABLES,  /* tables.sql: makes and fills tables; no parameters */
+	PG_SCRIPT_HANDLER, /* on/x.sql: INSERT, UPDATE, DELETE, MERGE */
+	PG_SCRIPT_OWN      /* Millrace's own: anything */
 };
 
 /* The statement at `at`, which points into `script` of file `origin`. ERR_CONFIG with file and

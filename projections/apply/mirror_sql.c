@@ -63,6 +63,16 @@ void mirror_create_sql(const struct view *v, const struct mirror_table *t, struc
 	buf_add_format(out, ")\n)%s;\n", d->table_end);
 }
 
+/* As a column's new value, or compared with the column itself: PostgreSQL then knows the type, and
+ * a plain parameter can be gathered with others (projections/store/bulk_postgresql.h). */
+static void put_plain(const struct view *v, const struct mirror_table *t, size_t i, struct buf *out)
+{
+	if (strcmp(v->store, "postgresql") == 0)
+		buf_add_format(out, ":p%zu", i);
+	else
+		put_parameter(v, t, i, out);
+}
+
 void mirror_upsert_sql(const struct view *v, const struct mirror_table *t, struct buf *out)
 {
 	const struct dialect *d = dialect(v);
@@ -79,7 +89,7 @@ void mirror_upsert_sql(const struct view *v, const struct mirror_table *t, struc
 	buf_add_str(out, ") VALUES (");
 	for (size_t i = 0; i < t->column_count; i++) {
 		buf_add_str(out, i > 0 ? ", " : "");
-		put_parameter(v, t, i, out);
+		put_plain(v, t, i, out);
 	}
 	buf_add_str(out, ")");
 	for (size_t i = 0; i < t->key_count; i++)
@@ -127,7 +137,12 @@ void mirror_remove_sql(const struct view *v, const struct mirror_table *t, struc
 	buf_add_str(out, "DELETE FROM ");
 	dialect_name(dialect(v), t->name, out);
 	buf_add_str(out, " WHERE ");
-	mirror_key_sql(v, t, out);
+	for (size_t i = 0; i < t->key_count; i++) {
+		buf_add_str(out, i > 0 ? " AND " : "");
+		dialect_name(dialect(v), t->columns[t->key[i]].name, out);
+		buf_add_str(out, " = ");
+		put_plain(v, t, t->key[i], out);
+	}
 }
 
 /* ---- the same question asked of the source --------------------------------------------------- */

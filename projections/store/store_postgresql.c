@@ -642,6 +642,7 @@ const struct store_ops store_postgresql = {
 	.remove = remove_version,
 	.publish = store_postgresql_publish,
 	.place = place,
+	.amend = store_postgresql_amend,
 	.learn = store_postgresql_learn,
 	.version_open = store_postgresql_version_open,
 	.version_close = store_postgresql_version_close,

@@ -62,6 +62,8 @@ int store_postgresql_info(const struct pg_result *r, size_t row, struct store_in
 extern const char store_postgresql_info_columns[];
 
 int store_postgresql_publish(struct store *s, int version, struct err *e);
+int store_postgresql_amend(struct store *s, int version, const char *sql, const char *file,
+			   const char *text, struct err *e);
 /* The version that the public name leads to; 0: none. */
 int store_postgresql_public(const struct pg_store *f, struct pg *pg, int *ret_version,
 			    struct err *e);

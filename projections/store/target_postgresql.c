@@ -1,5 +1,7 @@
 /* target_postgresql.c - handlers' statements on a PostgreSQL connection.
  *
+ * Handlers (on/x.sql) are guarded; what Millrace writes for mirrors and queries is not.
+ *
  * `:name` becomes $1, $2 ...; the server tells each parameter's type, and values are encoded for
  * it. An execution is queued, never waited for: a commit or flush tells how it went. Plain writes
  * are gathered instead (bulk_postgresql.h); before any other statement runs, what was gathered is
@@ -40,7 +42,9 @@ static int target_pg_prepare(struct target *target, const char *origin, const ch
 	struct pg_script read;
 	int rc;
 
-	if (pg_script_read(origin, script, text, PG_SCRIPT_HANDLER, &read, e) < 0)
+	if (pg_script_read(origin, script, text,
+			   strncmp(origin, "on/", 3) == 0 ? PG_SCRIPT_HANDLER : PG_SCRIPT_OWN,
+			   &read, e) < 0)
 		return -1;
 	*ret_statement = NULL;
 	if (ret_tail != NULL)

@@ -56,8 +56,7 @@ class Postgresql:
             with self.connect("admin", "postgres") as c:
                 c.execute("CREATE ROLE millrace LOGIN PASSWORD 'secret of millrace'")
                 c.execute("CREATE ROLE reader LOGIN")
-                c.execute("CREATE DATABASE views OWNER admin")
-                c.execute("GRANT CREATE ON DATABASE views TO millrace")
+            self.new_database()
         except BaseException:
             self.remove()
             raise
@@ -100,6 +99,12 @@ class Postgresql:
         with self.connect(user) as c:
             cursor = c.execute(sql, values)
             return cursor.fetchall() if cursor.description else []
+
+    def new_database(self):
+        with self.connect("admin", "postgres") as c:
+            c.execute("DROP DATABASE IF EXISTS views WITH (FORCE)")
+            c.execute("CREATE DATABASE views OWNER admin")
+            c.execute("GRANT CREATE ON DATABASE views TO millrace")
 
     def settings(self):
         """For Setup: the daemon's settings, as keyword arguments."""

@@ -20,9 +20,16 @@ pytestmark = pytest.mark.skipif(bool(postgresql.missing()), reason=postgresql.mi
 
 
 @pytest.fixture(scope="module")
-def pg():
+def cluster():
     with postgresql.postgresql() as made:
         yield made
+
+
+@pytest.fixture
+def pg(cluster):
+    """Its database is empty: tests use the same names."""
+    cluster.new_database()
+    return cluster
 
 
 def write_view(folder, files):
@@ -434,5 +441,30 @@ def test_troubles_have_hints(servers, database, make_setup, pg):
     swapping.join()
     assert pg.ask("SELECT DISTINCT v FROM pair.a") == [("two",)]
 
+    project.stop()
+    run.stop()
+
+
+def test_mirror_and_query(servers, database, make_setup, pg):
+    """Kinds that write their own SQL; a new column at the source appears in the public view."""
+    db, c = database
+    run_sql(c, "CREATE TABLE t (id BIGINT PRIMARY KEY, g INT, n DECIMAL(12,2), day DATE, at DATETIME(6), tm TIME, b VARBINARY(10))",
+            "INSERT INTO t SELECT seq, seq % 7, seq / 4, '2024-02-29', '2024-02-29 01:02:03.5', '-25:00:01', x'00ff' FROM seq_1_to_3000")
+    setup = make_setup(f"{db}.t", **pg.settings())
+    inputs = f"owner = tests\nstore = postgresql\ninputs = {setup.topic(db + '.t')}\n"
+    write_view(setup.folder / "views" / "copy", {"view.conf": inputs + "kind = mirror\n"})
+    write_view(setup.folder / "views" / "sums", {
+        "view.conf": inputs + "kind = query\nkey.sums = g\n", "query.sql": f"-- table: sums\nSELECT g, count(*) AS many, sum(n) AS n FROM t GROUP BY g\n",
+        "keys/t.sql": "SELECT :g AS g\n"})
+    run, project = setup.daemon("run").start(), setup.daemon("project").start()
+    wait_until("the views", lambda: live(setup, "copy", "sums"), every=0.5)
+    run_sql(c, "UPDATE t SET g = 99, n = NULL WHERE id < 10", "DELETE FROM t WHERE id > 2990", "UPDATE t SET id = 9000 WHERE id = 50")
+    for view in ("copy", "sums"):
+        code, said = verify(setup, view)
+        assert code == 0, said
+    run_sql(c, "ALTER TABLE t ADD COLUMN extra VARCHAR(20)", "INSERT INTO t (id, g, extra) VALUES (9001, 99, 'new')")
+    wait_until("the new column", lambda: pg.ask("SELECT count(*) FROM information_schema.columns WHERE table_schema = 'copy' AND column_name = 'extra'") == [(1,)])
+    code, said = verify(setup, "copy")
+    assert code == 0, said
     project.stop()
     run.stop()
