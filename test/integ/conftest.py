@@ -12,8 +12,8 @@ from harness import ROOT, Setup, run_sql, servers_of
 counter = itertools.count(1)
 
 # Files that take over two minutes, the longest first: begun last, they would keep one worker busy while the others are done.
-LONG = ("test_mysql_too", "test_types", "test_ddl", "test_hostile", "test_views", "test_copy", "test_faults", "test_views_random", "test_xa", "test_view_troubles",
-        "test_catalog_mode", "test_config", "test_hostile_cluster", "test_hostile_brokers", "test_mysql_newest", "test_errors", "test_takeover",
+LONG = ("test_mysql_too", "test_store_dynamodb", "test_types", "test_ddl", "test_hostile", "test_views", "test_copy", "test_faults", "test_views_random",
+        "test_xa", "test_view_troubles", "test_catalog_mode", "test_config", "test_hostile_cluster", "test_hostile_brokers", "test_mysql_newest", "test_errors", "test_takeover",
         "test_crash", "test_binlog_forms", "test_readme")
 
 

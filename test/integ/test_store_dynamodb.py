@@ -93,7 +93,8 @@ class Shop:
         for _ in range(times):
             i, dice = r.randrange(1, ids), r.random()
             if dice < 0.5:
-                run_sql(self.c, f"UPDATE item SET price = {r.choice(['NULL', r.randrange(10**9) / 1000])}, name = 'n{r.random()}' WHERE id = {i}")
+                price = r.choice(["NULL", r.randrange(10**9) / 1000])
+                run_sql(self.c, f"UPDATE item SET price = {price}, name = 'n{r.random()}' WHERE id = {i}")
             elif dice < 0.65:
                 run_sql(self.c, f"UPDATE item SET hidden = 1 - hidden WHERE id = {i}")
             elif dice < 0.75:
@@ -120,7 +121,11 @@ class Shop:
         return True
 
     def verify(self, *words, timeout=180):
-        out = wait_until("verify", lambda: (o := self.setup.millrace("verify", "shop", *words)).returncode in (0, 1) and o, timeout, every=0.5)
+        def run():
+            out = self.setup.millrace("verify", "shop", *words)
+            return out if out.returncode in (0, 1) else None
+
+        out = wait_until("verify", run, timeout, every=0.5)
         return out.returncode, out.stdout
 
     def expected(self, hidden=True):
@@ -129,7 +134,8 @@ class Shop:
         return items, {int(i): p for i, p in run_sql(self.c, "SELECT id, price FROM item WHERE price IS NOT NULL")}
 
     def found(self):
-        items = {int(i["id"]): (i.get("name"), Decimal(i["price"]) if "price" in i else None, i.get("data")) for i in self.view.scan("items")}
+        items = {int(i["id"]): (i.get("name"), Decimal(i["price"]) if "price" in i else None, i.get("data"))
+                 for i in self.view.scan("items")}
         return items, {int(i["id"]): Decimal(i["price"]) for i in self.view.scan("prices")}
 
     def same(self, hidden=True):
@@ -258,7 +264,8 @@ def test_killed_at_random_moments(shop):
                 time.sleep(shop.random.uniform(0.1, 3))
             else:
                 begin = len(shop.between.seen)
-                wait_until("requests", lambda b=begin: shop.alive(project) and len(shop.between.seen) > b + shop.random.randrange(20, 200), 60)
+                enough = begin + shop.random.randrange(20, 200)
+                wait_until("requests", lambda n=enough: shop.alive(project) and len(shop.between.seen) > n, 60)
             project.kill()
         project.start()
         wait_until("the view", lambda: shop.alive(project) and shop.public(), 120)
@@ -336,7 +343,8 @@ def test_a_service_that_throttles_loses_answers_and_cuts_connections(shop):
             return None
         counts[kind] = counts.get(kind, 0) + 1
         if kind == "conflict":
-            return (400, cancelled("TransactionConflict", "None")) if operation == "TransactWriteItems" else (400, refusal("ThrottlingException"))
+            transaction = operation == "TransactWriteItems"
+            return 400, cancelled("TransactionConflict", "None") if transaction else refusal("ThrottlingException")
         return {"throttle": (400, refusal("ProvisionedThroughputExceededException", message="slow down")),
                 "error": (500, refusal("InternalServerError"))}.get(kind, kind)
 
