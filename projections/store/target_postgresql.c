@@ -105,6 +105,14 @@ static int target_pg_flush(struct target *target, struct err *e)
 	return target_postgresql_queue(t, e) < 0 ? -1 : pg_drain(t->pg, NULL, e);
 }
 
+/* Millrace's own statements, behind what was held back. */
+static int target_pg_script(struct target *target, const char *text, struct err *e)
+{
+	struct target_postgresql *t = (struct target_postgresql *)target;
+
+	return target_postgresql_queue(t, e) < 0 ? -1 : pg_run(t->pg, text, e);
+}
+
 static const struct target_ops target_pg_ops = {
 	.prepare = target_pg_prepare,
 	.parameter_count = target_pg_parameter_count,
@@ -112,6 +120,7 @@ static const struct target_ops target_pg_ops = {
 	.execute = target_pg_execute,
 	.flush = target_pg_flush,
 	.finalize = target_pg_finalize,
+	.script = target_pg_script,
 };
 
 void target_postgresql_init(struct target_postgresql *t, struct pg *pg)
