@@ -355,3 +355,21 @@ def test_deadlocks_between_members_are_tried_again(world):
     wait_until("the sums", lambda: dict(store.ask(f'SELECT b, total FROM "{schema}".sums')) == expected, 120, every=0.3)
     assert daemon.alive() and "from the last commit" in daemon.log(), daemon.log_tail()
     assert "trying again soon" not in daemon.log().split("is live")[-1], daemon.log_tail()
+
+
+def test_whose_epoch_is_over_commits_nothing(world):
+    """The epochs of all shares are raised, as other members would: from then on no member may write rows that its position doesn't
+    cover. Each finds out at its next commit, and takes its shares again after a while."""
+    world.start()
+    wait_until("the view", world.live, 120)
+    load = Load(world.servers, world.db, 6)
+    load.start()
+    time.sleep(1)
+    world.store.ask(f'UPDATE "{world.schema()}".millrace_share SET epoch = epoch + 1')
+    time.sleep(2)
+    load.stop()
+    world.gone = list(world.processes)
+    world.processes[0].kill()
+    world.start()
+    world.check()
+    assert "another member has taken" in world.processes[0].log(), world.processes[0].log_tail()
