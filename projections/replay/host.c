@@ -315,8 +315,9 @@ int host_open(const struct host_options *options, struct host **ret_host, struct
 	pthread_condattr_destroy(&monotonic);
 	if (check_new(h, e) < 0 ||
 	    host_take_lease(h, e) < 0 ||
-	    (!h->follows && store_note(options->settings, h->name, options->store, e) < 0) ||
+	    /* a store that can't be used at all is not noted: view.conf may be wrong */
 	    options->store->open(options->settings, h->name, &h->store, e) < 0 ||
+	    (!h->follows && store_note(options->settings, h->name, options->store, e) < 0) ||
 	    (!h->follows && host_open_versions(h, e) < 0))
 		goto fail;
 	if (pthread_create(&h->keeper, NULL, h->follows ? host_follower : host_keeper, h) != 0) {
