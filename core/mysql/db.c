@@ -93,6 +93,11 @@ int db_connect(const struct db_login *login, struct db **ret_db, struct err *e)
 	if (db->mysql == NULL)
 		abort(); /* it only allocates */
 	set_options(db->mysql, login);
+	if (!local && login->grants != NULL) { /* "localhost" would mean some socket */
+		unsigned tcp = MYSQL_PROTOCOL_TCP;
+
+		mysql_options(db->mysql, MYSQL_OPT_PROTOCOL, &tcp);
+	}
 	if (mysql_real_connect(db->mysql, local ? "localhost" : db->host, db->user,
 			       login->password, NULL, local ? 0 : login->port,
 			       local ? login->socket : NULL,

@@ -173,10 +173,11 @@ static char *write_grants(const char *view, const char *user)
 			buf_add_u8(&name, '\\');
 		buf_add_u8(&name, (uint8_t)*p);
 	}
-	text = xasprintf("GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, INDEX, "
-			 "REFERENCES, LOCK TABLES, CREATE VIEW, SHOW VIEW ON `%s`.* TO '%s'@'%%'; the same ON "
-			 "`%s\\_%%`.*",
-			 buf_cstr(&name), user, buf_cstr(&name));
+	text = xasprintf(
+		"GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, INDEX, "
+		"REFERENCES, LOCK TABLES, CREATE VIEW, SHOW VIEW ON `%s`.* TO '%s'@'%%'; the same ON "
+		"`%s\\_%%`.*",
+		buf_cstr(&name), user, buf_cstr(&name));
 	buf_done(&name);
 	return text;
 }
@@ -190,6 +191,21 @@ static int require_address(const struct mydb_store *m, struct err *e)
 		return 0;
 	err_config(e, "view %s: store = %s, but %s.host is missing", m->view, m->role, m->role);
 	return err_hint(e, "Name the server that the view is to live in: [%s] host = ...", m->role);
+}
+
+/* Where the server makes all names small, VIEW_v1 would not be found again. */
+static int check_case(const struct mydb_store *m, struct db *db, struct err *e)
+{
+	int64_t lower = 0;
+
+	if (mydb_get_int(db, &lower, e, "SELECT @@lower_case_table_names") < 0)
+		return -1;
+	if (lower == 0 || strpbrk(m->view, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == NULL)
+		return 0;
+	err_config(e,
+		   "view %s: %s has lower_case_table_names = %lld, so capitals in names get lost",
+		   m->view, m->role, (long long)lower);
+	return err_hint(e, "Give the view's folder a name in small letters.");
 }
 
 static int open_store(const struct store_ops *ops, const struct settings *settings,
@@ -212,7 +228,7 @@ static int open_store(const struct store_ops *ops, const struct settings *settin
 	pthread_mutex_init(&m->lock, NULL);
 	pthread_cond_init(&m->changed, NULL);
 	rc = require_address(m, e) < 0 || mydb_connect(m, NULL, &db, e) < 0 ||
-			     mydb_refuse_source(m, db, e) < 0
+			     mydb_refuse_source(m, db, e) < 0 || check_case(m, db, e) < 0
 		     ? -1
 		     : 0;
 	db_close(db);
