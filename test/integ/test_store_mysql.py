@@ -373,7 +373,9 @@ def test_what_is_refused(shop):
     wanted = dict(setup.settings)
     source = {f"{k}.{n}": setup.settings[f"source.{n}"] for k in (store.name,) for n in ("host", "port")}
     if "mariadb" == store.name:
-        setup.settings.update({**source, "mariadb.host": "localhost"})
+        password = setup.folder / "site.password"
+        password.write_text(setup.servers.env["DATABASE_SITE_PASSWORD"])
+        setup.settings.update({**source, "mariadb.host": "localhost", "mariadb.user": setup.servers.env["DATABASE_SITE_USER"], "mariadb.password_file": str(password)})
         setup.write()
         refused(shop, "is the source", "never writes there")
     setup.settings = {**wanted, f"{other}.host": wanted[f"{store.name}.host"], f"{other}.port": wanted[f"{store.name}.port"],
