@@ -15,7 +15,7 @@
 #include "projections/apply/dialect.h"
 #include "projections/apply/view.h"
 
-#define MIRROR_EXACT "millrace_exact"
+#define MIRROR_EXACT "exact_values"
 #define MIRROR_SHAPES "shape/" /* folder of the files in a version's definition */
 
 struct mirror_column {

@@ -175,7 +175,8 @@ static char *write_grants(const char *view, const char *user)
 	}
 	text = xasprintf(
 		"GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, INDEX, "
-		"REFERENCES, LOCK TABLES, CREATE VIEW, SHOW VIEW ON `%s`.* TO '%s'@'%%'; the same ON "
+		"REFERENCES, LOCK TABLES, CREATE TEMPORARY TABLES, CREATE VIEW, SHOW VIEW "
+		"ON `%s`.* TO '%s'@'%%'; the same ON "
 		"`%s\\_%%`.*",
 		buf_cstr(&name), user, buf_cstr(&name));
 	buf_done(&name);

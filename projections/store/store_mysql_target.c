@@ -241,11 +241,33 @@ static void target_mysql_finalize(struct target_statement *s)
 	free(s);
 }
 
+/* As one packet: the connection takes many statements in one. */
+static int target_mysql_script(struct target *target, const char *text, struct err *e)
+{
+	struct target_mysql *t = (struct target_mysql *)target;
+	size_t size = strlen(text);
+	char *sql;
+	int rc;
+
+	while (size > 0 && strchr(" \n;", text[size - 1]) != NULL)
+		size--;
+	if (size == 0)
+		return 0;
+	rc = target_mysql_flush(target, e);
+	if (rc < 0)
+		return -1;
+	sql = xstrndup(text, size);
+	target_mysql_add(t, sql);
+	free(sql);
+	return target_mysql_flush(target, e);
+}
+
 static const struct target_ops target_mysql_ops = {
 	.prepare = target_mysql_prepare,
 	.parameter_count = target_mysql_parameter_count,
 	.parameter_name = target_mysql_parameter_name,
 	.execute = target_mysql_execute,
+	.script = target_mysql_script,
 	.flush = target_mysql_flush,
 	.finalize = target_mysql_finalize,
 };

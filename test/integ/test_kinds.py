@@ -77,18 +77,11 @@ def verified(setup, name, healing=False):
     return out.stdout
 
 
-@pytest.fixture
-def kinds(make_setup, database):
-    """A mirror and a query view over three tables, with rows."""
-    db, connection = database
-    number = int(time.time())
-    print("seed", number)
-    run_sql(connection, "SET sql_mode = ''", *TABLES)
-    seed(connection, number)
-    setup = make_setup(f"{db}.people, {db}.membership, {db}.grp")
-    view(setup, "copy", view_conf=f"owner = us\nkind = mirror\ninputs = {inputs(setup, db, 'people', 'membership', 'grp')}\n")
-    view(setup, "groups", view_conf=f"owner = us\nkind = query\ninputs = {inputs(setup, db, 'people', 'membership', 'grp')}\n"
-                                    "key.sizes = id\nkey.members = grp, person\n",
+def write_views(setup, db, store="sqlite"):
+    """A mirror and a query view over three tables."""
+    head = f"owner = us\nstore = {store}\ninputs = {inputs(setup, db, 'people', 'membership', 'grp')}\n"
+    view(setup, "copy", view_conf=f"{head}kind = mirror\n")
+    view(setup, "groups", view_conf=f"{head}kind = query\nkey.sizes = id\nkey.members = grp, person\n",
          query_sql=f"-- table: sizes\nSELECT g.id, g.name, COUNT(m.person) AS members, MIN(m.since) AS first, SUM(m.since) AS total\n"
                    f"FROM {db}.grp g LEFT JOIN {db}.membership m ON m.grp = g.id AND m.state = 'on'\nGROUP BY g.id, g.name;\n\n"
                    "-- table: members\nSELECT m.grp, m.person, g.name AS group_name, p.name\n"
@@ -97,6 +90,17 @@ def kinds(make_setup, database):
          keys__grp_sql="-- table: sizes\nSELECT :id\n-- table: members\nSELECT grp, person FROM membership WHERE grp = :id\n",
          keys__people_sql="-- table: members\nSELECT grp, person FROM membership WHERE person = :id\n",
          indexes_sql="CREATE INDEX by_person ON membership (person);\n")
+
+
+@pytest.fixture
+def kinds(make_setup, database):
+    db, connection = database
+    number = int(time.time())
+    print("seed", number)
+    run_sql(connection, "SET sql_mode = ''", *TABLES)
+    seed(connection, number)
+    setup = make_setup(f"{db}.people, {db}.membership, {db}.grp")
+    write_views(setup, db)
     yield setup, db, connection, random.Random(number)
 
 
