@@ -276,7 +276,8 @@ static void check_mirrors(const struct settings *settings, struct view *v,
 		finding_err(f, e.kind == ERR_RETRY ? FINDING_WARNING : FINDING_FAIL, AREA, &e);
 	else if (check_store(settings, v, f))
 		finding_add(f, FINDING_OK, AREA, NULL, "%s: %zu table%s mirrored, %zu kept",
-			    v->name, v->mirror_count, v->mirror_count == 1 ? "" : "s", v->table_count);
+			    v->name, v->mirror_count, v->mirror_count == 1 ? "" : "s",
+			    v->table_count);
 }
 
 static void check_view(const struct settings *settings, const char *name,
