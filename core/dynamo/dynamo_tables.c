@@ -64,8 +64,9 @@ static int read_attributes(const char *file, struct dynamo_table *t, const json_
 		const char *type = json_string_value(value);
 		int found = -1;
 
-		for (int i = DYNAMO_STRING; i <= DYNAMO_BINARY; i++)
-			found = type != NULL && strcmp(type, dynamo_type_name(i)) == 0 ? i : found;
+		for (int i = DYNAMO_STRING; i <= DYNAMO_BINARY && type != NULL; i++)
+			if (strcmp(type, dynamo_type_name((enum dynamo_type)i)) == 0)
+				found = i;
 		if (found < 0 || name[0] == '\0' || strlen(name) > DYNAMO_NAME_MAX) {
 			err_config(e, "%s: table %s: attribute %.100s: %s", file, t->name, name,
 				   found < 0 ? "its type is not known" : "its name is too long");

@@ -114,7 +114,8 @@ static bool table_follows(const struct look *l, const struct mydb_tokens *t, siz
 		return depth >= DEPTH_MAX || !l->odd[depth];
 	if (mydb_token_is(t, i, "USING"))
 		return !mydb_token_sign(t, i + 1, '(');
-	return l->use == MYDB_SQL_TABLES && is_one_of(t, i, in_tables);
+	/* CREATE INDEX i ON t, CREATE TABLE a LIKE b; behind a SELECT they join and compare */
+	return l->use == MYDB_SQL_TABLES && !l->reads_more && is_one_of(t, i, in_tables);
 }
 
 static bool begins_list(const struct mydb_tokens *t, size_t i)

@@ -140,6 +140,11 @@ START_TEST(test_taken)
 			       "u (a) ON DELETE CASCADE)"));
 	mydb_sql_free(read_one(MYDB_SQL_TABLES, "CREATE UNIQUE INDEX i ON t (a)"));
 	mydb_sql_free(read_one(MYDB_SQL_TABLES, "INSERT INTO t VALUES (1), (2)"));
+	mydb_sql_free(read_one(MYDB_SQL_TABLES,
+			       "INSERT INTO t SELECT a.id, b.n FROM a JOIN b ON a.id = b.id AND "
+			       "b.name LIKE a.name"));
+	mydb_sql_free(read_one(MYDB_SQL_TABLES,
+			       "CREATE TABLE t AS SELECT a.id FROM a LEFT JOIN b ON b.id = a.id"));
 }
 END_TEST
 
