@@ -89,6 +89,7 @@ static void set_choice(const char *key, const char *const *words, size_t count, 
 	for (size_t i = 0; i < count; i++) {
 		if (slice_is(slice_of(value.start, size), words[i])) {
 			*ret = (int)i;
+			buf_done(&hint);
 			return;
 		}
 		buf_add_format(&hint, "%s%s", i > 0 ? ", " : "It is one of: ", words[i]);
