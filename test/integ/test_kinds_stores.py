@@ -1,22 +1,39 @@
-"""Views of kind mirror and query in PostgreSQL: kept up, through a kill, and equal to the source."""
+"""Views of kind mirror and query in servers: kept up, through a kill, and equal to the source."""
+import os
 import random
+import tempfile
 import time
+from pathlib import Path
 
 import pytest
 
 import postgresql
-from harness import run_sql, source_position, wait_until
+from harness import run_sql, source_position, those_there, wait_until
 from test_kinds import TABLES, change, seed, verified, write_views
+from test_store_mysql import RIGHTS, Store
 from test_views import live
 
 
-@pytest.fixture(scope="module", params=["postgresql"])
+@pytest.fixture(scope="module", params=["postgresql", *those_there("mariadb:11.8", "mysql:8.0")])
 def store(request):
     """(name, settings)"""
-    if postgresql.missing():
-        pytest.skip(postgresql.missing())
-    with postgresql.postgresql() as made:
-        yield request.param, {k.replace("__", "."): str(v) for k, v in made.settings().items()}
+    if request.param == "postgresql":
+        if postgresql.missing():
+            pytest.skip(postgresql.missing())
+        with postgresql.postgresql() as made:
+            yield request.param, {k.replace("__", "."): str(v) for k, v in made.settings().items()}
+        return
+    with tempfile.TemporaryDirectory(prefix="millrace-store-") as folder:
+        os.chmod(folder, 0o755)
+        made = Store(Path(folder) / "servers", request.param)
+        admin = made.admin()
+        for view in ("copy", "groups"):
+            run_sql(admin, f"GRANT {RIGHTS} ON `{view}`.* TO views@'%'", f"GRANT {RIGHTS} ON `{view}\\_%`.* TO views@'%'")
+        admin.close()
+        try:
+            yield made.name, made.settings()
+        finally:
+            made.servers.stop()
 
 
 def test_kept_up_in_another_store(make_setup, database, store):
