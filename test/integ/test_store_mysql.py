@@ -433,11 +433,12 @@ def test_values_stay_out_of_messages(shop):
     """A record that the tables refuse: parked, with the server's reason but not its values."""
     shop.start()
     shop.wait_equal(1)
-    run_sql(shop.connection, f"REPLACE INTO {shop.db}.item VALUES (1, 'geheim', 2)")
+    run_sql(shop.connection, f"REPLACE INTO {shop.db}.item VALUES (1, 'geheim', 2), (2, 'something else', 2)")
     shop.wait_equal(1)
     with contextlib.closing(shop.store.admin()) as c:
         run_sql(c, "ALTER TABLE shop_v1.item ADD UNIQUE KEY secret (name)")
-    run_sql(shop.connection, f"REPLACE INTO {shop.db}.item VALUES (2, 'geheim', 3)")
+    # by its own key it is found first; a new row would only change the one that has the name
+    run_sql(shop.connection, f"UPDATE {shop.db}.item SET name = 'geheim' WHERE id = 2")
     wait_until("the reason", lambda: "for key" in shop.project.log() or not shop.project.alive(), 60)
     assert "geheim" not in shop.project.log()
     shop.project.kill()
