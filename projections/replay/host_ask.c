@@ -11,11 +11,26 @@
 #include <stdlib.h>
 #include <time.h>
 
+#define SWAP_WAIT_US 5000000
+
 bool host_job_runs(const struct host *h)
 {
 	return h->pending ||
 	       (h->job != HOST_NO_JOB && h->phase != HOST_DONE && h->phase != HOST_FAILED &&
 		h->phase != HOST_READY && h->phase != HOST_IDLE);
+}
+
+/* Under lock. Readers see a swap a moment before its job has ended: whoever asks for the next one
+ * then waits for that end, instead of being sent away. */
+static void await_swap(struct host *h)
+{
+	int64_t until_us = clock_monotonic_us() + SWAP_WAIT_US;
+	struct timespec t = { .tv_sec = (time_t)(until_us / 1000000),
+			      .tv_nsec = (long)(until_us % 1000000) * 1000 };
+
+	while (!h->stop && host_job_runs(h) && h->phase == HOST_SWAPPING &&
+	       clock_monotonic_us() < until_us)
+		pthread_cond_timedwait(&h->changed, &h->lock, &t);
 }
 
 static int refuse_running(const struct host *h, struct err *e)
@@ -351,6 +366,9 @@ int host_replay(struct host *h, const struct host_replay_options *options, struc
 		free(until.gtid_set);
 		return -1;
 	}
+	pthread_mutex_lock(&h->lock);
+	await_swap(h);
+	pthread_mutex_unlock(&h->lock);
 	return replay(h, view, options, &until, e);
 }
 
@@ -372,6 +390,7 @@ static int begin_swap(struct host *h, enum host_job job, enum store_state state,
 		return -1;
 	pthread_mutex_lock(&h->lock);
 	host_end_shadow(h);
+	await_swap(h);
 	v = host_find_state(h, state);
 	if (host_job_runs(h))
 		rc = refuse_running(h, e);

@@ -333,6 +333,18 @@ static int stubborn_room(struct store *s, int version, int64_t *ret_used, int64_
 	return rc;
 }
 
+static volatile bool published;
+static int64_t publish_us; /* of a store that takes its time behind what readers see */
+
+static int stubborn_publish(struct store *s, int version, struct err *e)
+{
+	int rc = store_sqlite.publish(s, version, e);
+
+	published = true;
+	clock_sleep_us(publish_us);
+	return rc;
+}
+
 static int stubborn_open(const struct settings *settings, const char *view, struct store **ret,
 			 struct err *e)
 {
@@ -355,9 +367,31 @@ static struct host *stubborn_host(void)
 	stubborn.open = stubborn_open;
 	stubborn.remove = stubborn_remove;
 	stubborn.room = stubborn_room;
+	stubborn.publish = stubborn_publish;
 	ck_assert_msg(host_open(&o, &h, &e) == 0, "%s", e.msg);
 	return h;
 }
+
+/* Readers see a new version a moment before the job has ended. Who asks then is not sent away. */
+START_TEST(test_asked_at_the_end_of_a_swap)
+{
+	struct host_replay_options o = { .force = true };
+	struct host *h;
+
+	unit_seed();
+	stock_setup();
+	stock_grow(5);
+	publish_us = 300000;
+	h = stubborn_host();
+	while (!published)
+		clock_sleep_us(1000);
+	replay(h, &o);
+	ck_assert_int_eq(stock_await(h, HOST_DONE, 2), HOST_DONE);
+	host_close(h);
+	publish_us = 0;
+	stock_teardown();
+}
+END_TEST
 
 /* Versions that can't be removed yet keep nobody from opening the view, however many they are. */
 START_TEST(test_waiting_for_removal)
@@ -730,6 +764,7 @@ int main(void)
 	unit_test_slow(s, test_parked_records_do_not_go_live, 60);
 	unit_test_slow(s, test_numbers_are_never_used_twice, 60);
 	unit_test_slow(s, test_oldest_goes_first, 60);
+	unit_test_slow(s, test_asked_at_the_end_of_a_swap, 60);
 	unit_test_slow(s, test_waiting_for_removal, 60);
 	unit_test_slow(s, test_no_room_is_told_beforehand, 60);
 	unit_test_slow(s, test_as_of, 60);
