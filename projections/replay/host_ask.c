@@ -166,21 +166,18 @@ int host_refuse_until(struct host *h, const struct worker_status *s, struct err 
 {
 	char what[400], ends[CLOCK_TEXT_SIZE], wanted[CLOCK_TEXT_SIZE];
 	const struct host_note *note;
+	bool by_gtid;
 
 	pthread_mutex_lock(&h->lock);
 	note = host_note_of(h, h->job_version);
-	if (note != NULL && note->until.gtid_set != NULL)
+	by_gtid = note != NULL && note->until.gtid_set != NULL;
+	if (by_gtid)
 		gtid_text_cut(slice_str(note->until.gtid_set), what, sizeof(what));
 	else
 		snprintf(what, sizeof(what), "%s",
 			 clock_text(note != NULL ? note->until.commit_us : 0, wanted));
 	pthread_mutex_unlock(&h->lock);
-	return refuse_future(h, what,
-			     what[0] != '\0' && strchr(what, 'T') != NULL &&
-					     strchr(what, 'Z') != NULL
-				     ? clock_text(s->commit_us, ends)
-				     : s->gtid_set,
-			     e);
+	return refuse_future(h, what, by_gtid ? s->gtid_set : clock_text(s->commit_us, ends), e);
 }
 
 int host_check_reached(struct host *h, const struct worker_status *s, struct err *e)

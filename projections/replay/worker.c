@@ -402,7 +402,7 @@ static int border(struct worker *w, struct err *e)
 
 /* ---- the loop -------------------------------------------------------------------------------- */
 
-static int flush(struct worker *w, struct err *e)
+int worker_flush(struct worker *w, struct err *e)
 {
 	struct target *t = store(w)->target(w->version);
 
@@ -415,7 +415,7 @@ static int apply_one(struct worker *w, const struct intake_item *item, struct er
 
 	return kind_apply(w->kind, &record, e) < 0 ||
 			       (w->careful_seq != 0 &&
-				(kind_settle(w->kind, e) < 0 || flush(w, e) < 0))
+				(kind_settle(w->kind, e) < 0 || worker_flush(w, e) < 0))
 		       ? err_wrap(e, "%s partition %d offset %lld (seq %lld)",
 				  w->options.view->inputs[item->topic], item->partition,
 				  (long long)item->offset, (long long)item->seq)

@@ -251,13 +251,6 @@ static bool is_asked(const struct worker_parked_ask *ask, const struct store_par
 					    ask->offset == record->offset;
 }
 
-static int flush(struct worker *w, struct err *e)
-{
-	struct target *t = store(w)->target(w->version);
-
-	return t->ops->flush(t, e);
-}
-
 static int undo(struct worker *w, struct err *e)
 {
 	return store(w)->undo != NULL ? store(w)->undo(w->version, e) : 0;
@@ -275,7 +268,7 @@ static int try_one(struct worker *w, const struct store_parked *p, struct err *w
 	if (store(w)->savepoint != NULL && store(w)->savepoint(w->version, e) < 0)
 		return -1;
 	if (kind_apply(w->kind, &record, why) == 0 && kind_settle(w->kind, why) == 0 &&
-	    flush(w, why) == 0)
+	    worker_flush(w, why) == 0)
 		return store(w)->unpark(w->version, p, e) < 0 ? -1 : 1;
 	if (why->kind != ERR_DATA) {
 		*e = *why;

@@ -78,6 +78,7 @@ int worker_park(struct worker *w, const struct intake_item *item, const char *wh
 /* Does what worker_parked_act wants; nothing is open. Says so to whoever asked. */
 int worker_act(struct worker *w, struct err *e);
 int worker_commit(struct worker *w, struct err *e); /* rows and position as they are */
+int worker_flush(struct worker *w, struct err *e); /* what the target held back has run */
 int worker_begin(struct worker *w, struct err *e);
 
 /* ---- tables that change at the source (worker_amend.c) ---- */
