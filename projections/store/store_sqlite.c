@@ -10,8 +10,9 @@
  * the old one superseded after it. A crash between is repaired by the next open, from the symlink.
  * A reader that keeps its connection stays on the old file and sees `superseded` there.
  *
- * A version is made in one transaction, so that a file either has all its bookkeeping or counts as
- * not there. While it is built nothing is synced (store_sqlite_version.c); `boot` names the
+ * A version is made as making.db and gets its name when it has all its bookkeeping: others list the
+ * folder meanwhile, and a read-only connection that meets the rollback journal of a file's first
+ * page is refused (SQLITE_READONLY_ROLLBACK). While a version is built nothing is synced (store_sqlite_version.c); `boot` names the
  * kernel's run in which that happened, because after a power cut such a file can't be trusted: it
  * is `stale`, and built again. */
 #include "projections/store/store_sqlite_priv.h"
@@ -278,6 +279,15 @@ static void sweep(const struct store_files *f, const char *name)
 	free(file);
 }
 
+static bool is_gone(const struct store_files *f, int version)
+{
+	char *path = store_sqlite_path(f, version);
+	bool gone = access(path, F_OK) < 0 && errno == ENOENT;
+
+	free(path);
+	return gone;
+}
+
 static int compare_infos(const void *a, const void *b)
 {
 	const struct store_info *x = a, *y = b;
@@ -286,12 +296,17 @@ static int compare_infos(const void *a, const void *b)
 }
 
 /* As read_info. A version that can't be read any more must not keep the live one from being served:
- * it counts as failed, and the next replay removes it. */
+ * it counts as failed, and the next replay removes it. One that was removed since the folder was
+ * read is no version. */
 static int read_listed(const struct store_files *f, int version, int live,
 		       struct store_info *ret_info, struct err *e)
 {
 	int rc = read_info(f, version, ret_info, e);
 
+	if (rc < 0 && is_gone(f, version)) {
+		err_clear(e);
+		return 0;
+	}
 	if (rc >= 0 || e->kind != ERR_FATAL)
 		return rc;
 	if (version == live)
@@ -347,10 +362,10 @@ static int list(struct store *s, struct store_info **ret_infos, size_t *ret_coun
 
 /* ---- making and removing --------------------------------------------------------------------- */
 
-static int remove_version(struct store *s, int version, struct err *e)
+/* The file first: what is beside it means nothing without it. */
+static int remove_file(const char *path, struct err *e)
 {
 	static const char *const endings[] = { "", "-wal", "-shm", "-journal" };
-	char *path = store_sqlite_path(store_files_of(s), version);
 	int rc = 0;
 
 	for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]) && rc == 0; i++) {
@@ -361,6 +376,14 @@ static int remove_version(struct store *s, int version, struct err *e)
 		free(file);
 		FAULT(view_dropped);
 	}
+	return rc;
+}
+
+static int remove_version(struct store *s, int version, struct err *e)
+{
+	char *path = store_sqlite_path(store_files_of(s), version);
+	int rc = remove_file(path, e);
+
 	free(path);
 	return rc;
 }
@@ -431,15 +454,14 @@ static int hide(const struct store_files *f, int version, struct err *e)
 	return 0;
 }
 
-static int create(struct store *s, const struct view *view, int version, bool swap, struct err *e)
+/* The file with its bookkeeping and the view's tables, and nothing of it in a WAL. */
+static int make_file(const char *path, const struct view *view, int version, bool swap,
+		     struct err *e)
 {
-	const struct store_files *f = store_files_of(s);
-	char *path = store_sqlite_path(f, version);
 	struct sql_db *db = NULL;
 	int rc = -1;
 
-	if (hide(f, version, e) < 0 || remove_version(s, version, e) < 0 ||
-	    sql_open_db(path, SQL_OPEN_CREATE, &db, e) < 0 ||
+	if (sql_open_db(path, SQL_OPEN_CREATE, &db, e) < 0 ||
 	    sql_run(db, "BEGIN IMMEDIATE", e) < 0 ||
 	    write_bookkeeping(db, view, version, swap, e) < 0)
 		goto out;
@@ -450,17 +472,34 @@ static int create(struct store *s, const struct view *view, int version, bool sw
 	if (rc == 0)
 		rc = sql_run(db, "COMMIT", e);
 	if (rc == 0)
-		rc = store_sqlite_sync(f->dir, e);
+		rc = sql_run(db, "PRAGMA wal_checkpoint(TRUNCATE)", e);
 out:
 	sql_close(db);
-	if (rc < 0) {
-		struct err ignored = ERR_INIT;
+	return rc;
+}
 
-		(void)remove_version(s, version,
-				     &ignored); /* a half-made file counts as not there anyway */
+static int create(struct store *s, const struct view *view, int version, bool swap, struct err *e)
+{
+	const struct store_files *f = store_files_of(s);
+	char *making = xasprintf("%s/making.db", f->dir);
+	char *path = store_sqlite_path(f, version);
+	struct err ignored = ERR_INIT;
+	int rc = -1;
+
+	if (hide(f, version, e) == 0 && remove_version(s, version, e) == 0 &&
+	    remove_file(making, e) == 0)
+		rc = make_file(making, view, version, swap, e);
+	if (rc == 0 && rename(making, path) < 0)
+		rc = err_fatal(e, "%s: %s", path, strerror(errno));
+	if (rc == 0)
+		rc = store_sqlite_sync(f->dir, e);
+	if (rc < 0) {
+		(void)remove_file(making, &ignored); /* the next create would, too */
+		(void)remove_version(s, version, &ignored);
 		err_wrap(e, "view %s, version %d", f->view, version);
 	}
 	free(path);
+	free(making);
 	return rc;
 }
 

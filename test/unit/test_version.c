@@ -7,6 +7,8 @@
 #include "projections/store/store.h"
 #include "test/lib/folder.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -406,6 +408,46 @@ START_TEST(test_half_made_version_counts_as_not_there)
 }
 END_TEST
 
+static void *list_often(void *arg)
+{
+	static struct err e;
+	atomic_bool *enough = arg;
+
+	while (!atomic_load(enough) && e.kind == ERR_NONE) {
+		struct store_info *infos = NULL;
+		struct store *own = NULL;
+		size_t count = 0;
+
+		if (store_sqlite.open(&settings, "v", &own, &e) == 0 &&
+		    store_sqlite.list(own, &infos, &count, &e) == 0)
+			free(infos);
+		store_sqlite.close(own);
+	}
+	return &e;
+}
+
+/* The daemon lists a view's versions, by hand and for its pages, while a job makes and removes
+ * some. */
+START_TEST(test_listed_while_made_and_removed)
+{
+	atomic_bool enough = false;
+	struct err e = ERR_INIT;
+	pthread_t thread;
+	void *said;
+
+	setup();
+	ck_assert_int_eq(pthread_create(&thread, NULL, list_often, &enough), 0);
+	for (int i = 0; i < 100; i++) {
+		create(1 + i % 3);
+		ck_assert_msg(store_sqlite.remove(store, 1 + i % 3, &e) == 0, "%s", e.msg);
+	}
+	atomic_store(&enough, true);
+	pthread_join(thread, &said);
+	ck_assert_msg(((struct err *)said)->kind == ERR_NONE, "%s", ((struct err *)said)->msg);
+	teardown();
+}
+END_TEST
+
 START_TEST(test_definition_is_kept)
 {
 	struct view_files files = { 0 };
@@ -751,6 +793,7 @@ int main(void)
 	unit_test(s, test_strange_public_name);
 	unit_test(s, test_half_made_version_counts_as_not_there);
 	unit_test(s, test_damaged_version);
+	unit_test(s, test_listed_while_made_and_removed);
 	unit_test(s, test_definition_is_kept);
 	unit_test(s, test_snapshot_stands_still);
 	unit_test(s, test_rows_behind_a_key);
