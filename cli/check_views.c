@@ -11,7 +11,7 @@
 #include "projections/apply/query.h"
 #include "projections/apply/target_dynamo.h"
 #include "projections/store/store.h"
-#include "projections/store/store_dynamo.h"
+#include "projections/store/dynamo/store_dynamo.h"
 
 #include <stdlib.h>
 #include <string.h>

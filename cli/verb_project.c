@@ -3,7 +3,7 @@
 
 #include "core/base/log.h"
 #include "core/base/stop.h"
-#include "projections/replay/project.h"
+#include "projections/host/project.h"
 
 static int run(const struct settings *settings, int argc, char **argv)
 {

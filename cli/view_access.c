@@ -10,7 +10,7 @@
 #include "core/base/stop.h"
 #include "core/http/http_client.h"
 #include "core/registry/registry.h"
-#include "projections/replay/host.h"
+#include "projections/host/host.h"
 #include "projections/store/lease.h"
 
 #include <stdlib.h>

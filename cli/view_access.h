@@ -5,8 +5,8 @@
 
 #include "core/base/buf.h"
 #include "core/base/settings.h"
-#include "projections/replay/host.h"
-#include "projections/replay/verify.h"
+#include "projections/host/host.h"
+#include "projections/verify/verify.h"
 
 #include <jansson.h>
 

@@ -8,7 +8,7 @@
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
-#include "projections/replay/worker.h"
+#include "projections/work/worker.h"
 
 #include <stdio.h>
 #include <stdlib.h>

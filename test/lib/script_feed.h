@@ -5,7 +5,7 @@
  * hold at a seq. */
 #pragma once
 
-#include "projections/replay/feed.h"
+#include "projections/work/feed.h"
 
 #include <pthread.h>
 

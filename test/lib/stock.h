@@ -5,7 +5,7 @@
  * equals its own definition applied to the history up to the seq that the version names. */
 #pragma once
 
-#include "projections/replay/host.h"
+#include "projections/host/host.h"
 #include "test/lib/script_feed.h"
 
 extern struct script stock_script;

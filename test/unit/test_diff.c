@@ -3,7 +3,7 @@
 #include "test/unit/unit.h"
 
 #include "core/base/mem.h"
-#include "projections/replay/compare.h"
+#include "projections/verify/compare.h"
 #include "test/lib/folder.h"
 
 #define KEYS 40

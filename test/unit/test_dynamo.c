@@ -3,7 +3,7 @@
 #include "test/unit/unit.h"
 
 #include "core/base/mem.h"
-#include "projections/store/store_dynamo_priv.h"
+#include "projections/store/dynamo/dynamo_priv.h"
 
 #include <string.h>
 

@@ -3,7 +3,7 @@
 #include "test/unit/unit.h"
 
 #include "core/base/mem.h"
-#include "projections/store/mydb_sql.h"
+#include "projections/store/mysql/sql.h"
 
 static struct mydb_sql *read_one(enum mydb_sql_use use, const char *text)
 {

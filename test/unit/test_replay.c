@@ -10,8 +10,8 @@
 #include "core/base/log.h"
 #include "core/base/mem.h"
 #include "core/sql/store_db.h"
-#include "projections/replay/host.h"
-#include "projections/replay/view_status.h"
+#include "projections/host/host.h"
+#include "projections/host/view_status.h"
 #include "test/lib/folder.h"
 #include "test/lib/stock.h"
 

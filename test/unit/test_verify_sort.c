@@ -3,7 +3,7 @@
 #include "test/unit/unit.h"
 
 #include "core/base/mem.h"
-#include "projections/replay/verify_sort.h"
+#include "projections/verify/verify_sort.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,0 +1,694 @@
+/* worker.c - the loop of one version, and the control that other threads have over it.
+ *
+ *   open version -> read position -> open feed there -> [ next -> apply ... border -> commit ] ->
+ * on error: close all, wait, the same again
+ *
+ * A border is the place between two source transactions: only there may the store transaction end,
+ * only there does the loop look at what other threads want. Caught up, a store transaction ends as
+ * soon as the feed has nothing more at hand; so latency is one commit, and a burst shares one. In
+ * bulk it takes WORKER_BULK_RECORDS or a time limit, because a commit costs far more than a row.
+ *
+ * When the loop ends in an error, what is complete is committed first if it can be; and each failed
+ * attempt halves the bulk, so that even a feed that breaks again and again gets somewhere. A record
+ * that can't be applied is come to a second time carefully: in store transactions of one source
+ * transaction each, and nothing is held back. So it is known which it is, and it is parked
+ * (worker_park.c), or the view stands exactly before it.
+ *
+ * Control is a handful of fields under one mutex with one condition variable for both directions:
+ * requesters set what they want and wait for `held`; the thread, when held, waits for a change.
+ * Nobody takes the mutex for longer than a copy of the status. */
+#include "projections/work/share_worker.h"
+#include "projections/work/worker_priv.h"
+
+#include "core/base/clock.h"
+#include "core/base/fault.h"
+#include "core/base/gtid.h"
+#include "core/base/log.h"
+#include "core/base/mem.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define LIVE_OPEN_US_MAX 200000 /* a live store transaction under constant load */
+#define BUILD_OPEN_US_MAX 2000000
+#define WAIT_MS 50 /* of the feed, when nothing is open: how soon a hold is seen */
+#define BUILD_COALESCE_MS 20
+#define PATIENCE_US 60000000     /* for topics that a capture which just began is still making */
+#define GROUP_COMMIT_US 5000000  /* between commits of consumer group offsets */
+#define POSITION_ONLY_US 1000000 /* between store commits that only move the position */
+
+static const char *const state_names[] = {
+	[WORKER_STARTING] = "starting", [WORKER_RUNNING] = "running", [WORKER_HELD] = "held",
+	[WORKER_RETRYING] = "retrying", [WORKER_FAILED] = "failed",   [WORKER_STOPPED] = "stopped",
+};
+
+const char *worker_state_name(enum worker_state state)
+{
+	return state_names[state];
+}
+
+static const struct feed_ops *feed(const struct worker *w)
+{
+	return w->options.source.ops;
+}
+
+static const struct store_ops *store(const struct worker *w)
+{
+	return w->options.store->ops;
+}
+
+void worker_wait_until(struct worker *w, int64_t monotonic_us)
+{
+	struct timespec t = { .tv_sec = (time_t)(monotonic_us / 1000000),
+			      .tv_nsec = (long)(monotonic_us % 1000000) * 1000 };
+
+	pthread_cond_timedwait(&w->changed, &w->lock, &t);
+}
+
+/* ---- status ---------------------------------------------------------------------------------- */
+
+static void set_state(struct worker *w, enum worker_state state, const struct err *e)
+{
+	pthread_mutex_lock(&w->lock);
+	w->status.state = state;
+	w->status.kind = e != NULL ? e->kind : ERR_NONE;
+	w->status.exit_code = e != NULL ? err_exit_code(e) : 0;
+	snprintf(w->status.message, sizeof(w->status.message), "%s", e != NULL ? e->msg : "");
+	pthread_cond_broadcast(&w->changed);
+	pthread_mutex_unlock(&w->lock);
+}
+
+/* Once a second: records a second, smoothed over the last few. */
+static void update_rate(struct worker *w, int64_t now, int64_t records)
+{
+	double rate;
+
+	if (w->rate_us == 0) {
+		w->rate_us = now;
+		w->rate_records = records;
+	}
+	if (now - w->rate_us < 500000)
+		return;
+	rate = (double)(records - w->rate_records) * 1e6 / (double)(now - w->rate_us);
+	w->status.rate = w->status.rate == 0 ? rate : w->status.rate * 0.6 + rate * 0.4;
+	if (w->status.rate < 0.05)
+		w->status.rate = 0;
+	w->rate_us = now;
+	w->rate_records = records;
+}
+
+/* Near enough to the end that the rest takes less than half a second, by the rate so far. Under
+ * steady traffic the very end may never be seen: group commits arrive faster than anybody looks.
+ * With the lock held. */
+static bool is_caught_up(const struct worker *w, const struct intake_end *end, int64_t seq)
+{
+	return end->commits_behind <= 1 ||
+	       (end->seen && (double)(end->seq - seq) <= w->status.rate / 2);
+}
+
+/* With the lock held. What doesn't fit is left out, with dots. */
+void worker_name_reconciling(struct worker_status *s, const struct intake_reconciling *tables,
+			     size_t count)
+{
+	char since[CLOCK_TEXT_SIZE];
+	size_t used = 0;
+
+	s->reconciling[0] = '\0';
+	s->reconciling_since_us = 0;
+	for (size_t i = 0; i < count; i++) {
+		size_t room = sizeof(s->reconciling) - used;
+		int n = snprintf(s->reconciling + used, room, "%s%s", i > 0 ? ", " : "",
+				 tables[i].table);
+
+		if (s->reconciling_since_us == 0 || tables[i].since_us < s->reconciling_since_us)
+			s->reconciling_since_us = tables[i].since_us;
+		if (n < 0 || (size_t)n + sizeof(", ...") > room) {
+			snprintf(s->reconciling + used, room, "%s", used > 0 ? ", ..." : "...");
+			break;
+		}
+		used += (size_t)n;
+	}
+	s->notice[0] = '\0';
+	if (count == 0)
+		return;
+	clock_text(s->reconciling_since_us, since);
+	snprintf(s->notice, sizeof(s->notice),
+		 "reconciling since %s: may differ from the source in %s", since, s->reconciling);
+}
+
+/* What the last store commit made true. */
+static void publish_status(struct worker *w, bool committed)
+{
+	const struct intake_position *p = feed(w)->position(w->feed);
+	const char *const *copying = feed(w)->copying(w->feed);
+	const struct intake_reconciling *reconciling;
+	struct handlers_counts counts;
+	struct intake_slowest slowest;
+	struct intake_end end;
+	size_t reconciling_count;
+
+	reconciling = feed(w)->reconciling(w->feed, &reconciling_count);
+	feed(w)->delivered(w->feed, &end);
+	feed(w)->slowest(w->feed, &slowest);
+	kind_count(w->kind, &counts);
+	pthread_mutex_lock(&w->lock);
+	if (committed) {
+		w->status.seq = p->seq;
+		w->status.commit_us = p->commit_us;
+		w->status.bytes_total = p->bytes_total;
+		w->status.transactions_total = p->transactions_total;
+		gtid_text_cut(slice_str(p->gtid_set != NULL ? p->gtid_set : ""), w->status.gtid_set,
+			      sizeof(w->status.gtid_set));
+	}
+	w->status.records = w->records_base + feed(w)->records(w->feed);
+	w->status.records_total = w->records_base + feed(w)->records_total(w->feed);
+	if (w->status.records_total < w->status.records)
+		w->status.records_total = w->status.records;
+	w->status.delivered = end;
+	w->status.slowest = slowest;
+	w->status.caught_up = is_caught_up(w, &end, p->seq);
+	w->status.copying = copying != NULL && copying[0] != NULL;
+	worker_name_reconciling(&w->status, reconciling, reconciling_count);
+	w->status.ignored = counts.ignored;
+	w->status.inexact = counts.inexact;
+	update_rate(w, clock_monotonic_us(), w->status.records);
+	pthread_mutex_unlock(&w->lock);
+}
+
+void worker_status(struct worker *w, struct worker_status *ret_status)
+{
+	if (w->shared != NULL) {
+		share_worker_status(w->shared, ret_status);
+		return;
+	}
+	pthread_mutex_lock(&w->lock);
+	*ret_status = w->status;
+	pthread_mutex_unlock(&w->lock);
+}
+
+/* Up to `seq` a record can't be applied: the next attempt comes to it carefully; but not twice. */
+static void look_again(struct worker *w, int64_t seq)
+{
+	w->again = w->careful_seq == 0;
+	if (w->again)
+		w->careful_seq = seq;
+}
+
+/* ---- store transactions ---------------------------------------------------------------------- */
+
+int worker_begin(struct worker *w, struct err *e)
+{
+	if (w->open)
+		return 0;
+	if (store(w)->begin(w->version, e) < 0)
+		return -1;
+	w->open = true;
+	w->open_us = clock_monotonic_us();
+	w->open_records = 0;
+	return 0;
+}
+
+static bool same_gtid(const struct worker *w, const char *gtid_set)
+{
+	return w->marked_gtid != NULL && strcmp(w->marked_gtid, gtid_set) == 0;
+}
+
+/* gtid_set: NULL while nothing is open. */
+static void set_marked_gtid(struct worker *w, const char *gtid_set)
+{
+	pthread_mutex_lock(&w->lock);
+	free(w->marked_gtid);
+	w->marked_gtid = gtid_set != NULL ? xstrdup(gtid_set) : NULL;
+	free(w->read_gtid);
+	w->read_gtid = NULL;
+	pthread_mutex_unlock(&w->lock);
+}
+
+int worker_commit(struct worker *w, struct err *e)
+{
+	const struct intake_position *p = feed(w)->position(w->feed);
+	const char *gtid_set = p->gtid_set != NULL ? p->gtid_set : "";
+	struct store_mark mark = { .seq = p->seq, .commit_us = p->commit_us, .gtid_set = gtid_set };
+
+	if (worker_begin(w, e) < 0)
+		return -1;
+	if (kind_settle(w->kind, e) < 0) {
+		if (e->kind == ERR_DATA)
+			look_again(w, p->seq);
+		return -1;
+	}
+	buf_reset(&w->position);
+	intake_position_write(p, &w->position);
+	mark.position = buf_slice(&w->position);
+	w->open = false; /* commit ends it either way */
+	if (store(w)->commit(w->version, &mark, e) < 0) {
+		if (e->kind == ERR_DATA) /* of a statement that was held back: which one? */
+			look_again(w, p->seq);
+		return -1;
+	}
+	if (!same_gtid(w, gtid_set))
+		set_marked_gtid(w, gtid_set);
+	w->marked_seq = p->seq;
+	w->mark_us = clock_monotonic_us();
+	publish_status(w, true);
+	pthread_mutex_lock(&w->lock);
+	w->status.commits++;
+	pthread_mutex_unlock(&w->lock);
+	backoff_reset(&w->backoff);
+	if (w->careful_seq == 0)
+		w->bulk = w->bulk * 2 < WORKER_BULK_RECORDS ? w->bulk * 2 : WORKER_BULK_RECORDS;
+	if (w->group != NULL && w->mark_us - w->group_us > GROUP_COMMIT_US) {
+		feed(w)->commit_offsets(w->feed);
+		w->group_us = w->mark_us;
+	}
+	return 0;
+}
+
+/* The stored position is behind what was read without a row of ours (other tables' transactions).
+ */
+static bool position_moved(const struct worker *w)
+{
+	const struct intake_position *p = feed(w)->position(w->feed);
+
+	return p->seq != w->marked_seq || !same_gtid(w, p->gtid_set != NULL ? p->gtid_set : "");
+}
+
+static bool store_transaction_full(const struct worker *w)
+{
+	int64_t limit = w->built ? LIVE_OPEN_US_MAX : BUILD_OPEN_US_MAX;
+
+	return w->open_records >= w->bulk || clock_monotonic_us() - w->open_us > limit;
+}
+
+/* ---- borders: what other threads want -------------------------------------------------------- */
+
+/* The source transaction that comes next lies behind the target: between commit records a position
+ * lacks what was not captured, so it may never hold the target itself. */
+static bool next_is_beyond(struct worker *w)
+{
+	const char *next = feed(w)->next_gtid(w->feed);
+
+	/* a chunk of a first copy has no GTID */
+	return next != NULL && gtid_is_id(slice_str(next)) &&
+	       !gtid_set_has(&w->target_gtid, slice_str(next));
+}
+
+static bool gtid_reached(struct worker *w)
+{
+	const struct intake_position *p = feed(w)->position(w->feed);
+	struct gtid_set at = GTID_SET_INIT;
+	struct err ignored = ERR_INIT;
+	bool reached = gtid_set_parse(slice_str(p->gtid_set != NULL ? p->gtid_set : ""), &at,
+				      &ignored) == 0 &&
+		       gtid_set_contains_set(&at, &w->target_gtid);
+
+	gtid_set_done(&at);
+	return reached || next_is_beyond(w);
+}
+
+/* Under lock. */
+static bool target_reached(struct worker *w)
+{
+	switch (w->target) {
+	case TARGET_NONE:
+		return true;
+	case TARGET_SEQ:
+		return feed(w)->position(w->feed)->seq >= w->target_seq;
+	case TARGET_GTID:
+		return gtid_reached(w);
+	}
+	return true;
+}
+
+void worker_let_go(struct worker *w, bool lost)
+{
+	w->want_hold = false;
+	w->held = false;
+	w->hold_lost = lost;
+	w->target = TARGET_NONE;
+	pthread_cond_broadcast(&w->changed);
+}
+
+/* Under lock, everything committed: stays here until it is released, sent on, stopped or asked to
+ * finish. */
+static void stand(struct worker *w)
+{
+	w->held = true;
+	w->target = TARGET_NONE;
+	w->hold_until_us = clock_monotonic_us() + w->hold_limit_us;
+	w->status.state = WORKER_HELD;
+	pthread_cond_broadcast(&w->changed);
+	while (!w->stop && !w->want_finish && !w->want_act && w->want_hold && w->held) {
+		worker_wait_until(w, w->hold_until_us);
+		if (w->want_hold && clock_monotonic_us() >= w->hold_until_us)
+			worker_let_go(w, true);
+	}
+	w->status.state = WORKER_RUNNING;
+}
+
+static int finish_build(struct worker *w)
+{
+	struct err e = ERR_INIT;
+	int rc = store(w)->finish(w->version, w->options.view->after_build_sql, &e);
+
+	if (rc == 0)
+		rc = kind_built(w->kind, &e);
+	pthread_mutex_lock(&w->lock);
+	w->want_finish = false;
+	w->finish_rc = rc;
+	w->finish_err = e;
+	w->built = w->status.built = rc == 0 || w->built;
+	pthread_cond_broadcast(&w->changed);
+	pthread_mutex_unlock(&w->lock);
+	return rc;
+}
+
+/* At a border. Returns 1 to go on, 0 to stop, -1 on error. */
+static int border(struct worker *w, struct err *e)
+{
+	bool stop, hold, finish, act, until;
+
+	for (;;) {
+		pthread_mutex_lock(&w->lock);
+		stop = w->stop;
+		finish = w->want_finish;
+		act = w->want_act;
+		until = worker_until_reached(w);
+		hold = w->want_hold && !w->held && target_reached(w);
+		if ((hold || w->held || until) && !w->open && !position_moved(w) && !stop &&
+		    !finish && !act) {
+			if (until)
+				worker_rest(w);
+			else
+				stand(w);
+			pthread_mutex_unlock(&w->lock);
+			continue;
+		}
+		pthread_mutex_unlock(&w->lock);
+		if (!stop && !hold && !finish && !act && !until)
+			return 1;
+		if ((w->open || position_moved(w)) && worker_commit(w, e) < 0)
+			return -1;
+		if (stop)
+			return 0;
+		if (act && worker_act(w, e) < 0)
+			return -1;
+		if (finish && finish_build(w) < 0) {
+			*e = w->finish_err;
+			return -1;
+		}
+	}
+}
+
+/* ---- the loop -------------------------------------------------------------------------------- */
+
+int worker_flush(struct worker *w, struct err *e)
+{
+	struct target *t = store(w)->target(w->version);
+
+	return t->ops->flush(t, e);
+}
+
+static int apply_one(struct worker *w, const struct intake_item *item, struct err *e)
+{
+	struct handlers_record record = { item->topic, item->schema_id, item->value };
+
+	return kind_apply(w->kind, &record, e) < 0 ||
+			       (w->careful_seq != 0 &&
+				(kind_settle(w->kind, e) < 0 || worker_flush(w, e) < 0))
+		       ? err_wrap(e, "%s partition %d offset %lld (seq %lld)",
+				  w->options.view->inputs[item->topic], item->partition,
+				  (long long)item->offset, (long long)item->seq)
+		       : 0;
+}
+
+/* What failed without anybody knowing for sure what it left behind is come to once more; what
+ * failed carefully is parked, where that is done. */
+static int apply_failed(struct worker *w, const struct intake_item *item, struct err *e)
+{
+	struct err why = *e;
+
+	if (e->kind != ERR_DATA)
+		return -1;
+	if (w->careful_seq == 0) {
+		look_again(w, item->seq);
+		return -1;
+	}
+	if (!worker_parks(w))
+		return -1;
+	err_clear(e);
+	if (store(w)->undo != NULL && store(w)->undo(w->version, e) < 0)
+		return -1;
+	w->careful_seq = item->seq + WORKER_CAREFUL_SEQS; /* one often comes with others */
+	return worker_park(w, item, why.msg, e);
+}
+
+static int apply(struct worker *w, const struct intake_item *item, struct err *e)
+{
+	if (worker_begin(w, e) < 0)
+		return -1;
+	w->inside = true;
+	w->open_records++;
+	if (item->seq > w->careful_seq)
+		w->careful_seq = 0;
+	if (worker_waits(w, item))
+		return worker_park(w, item, NULL, e);
+	if (w->careful_seq != 0 && worker_parks(w) && store(w)->savepoint != NULL &&
+	    store(w)->savepoint(w->version, e) < 0)
+		return -1;
+	if (apply_one(w, item, e) < 0)
+		return apply_failed(w, item, e);
+	FAULT(applied);
+	return 0;
+}
+
+/* Nothing is open: what was read is applied, though the store hears of it a little later. */
+static void note_read(struct worker *w)
+{
+	const struct intake_position *p = feed(w)->position(w->feed);
+	const char *known = w->read_gtid != NULL ? w->read_gtid : w->marked_gtid;
+
+	if (w->open || p->gtid_set == NULL || known == NULL || strcmp(known, p->gtid_set) == 0)
+		return;
+	pthread_mutex_lock(&w->lock);
+	free(w->read_gtid);
+	w->read_gtid = xstrdup(p->gtid_set);
+	pthread_mutex_unlock(&w->lock);
+}
+
+static int idle(struct worker *w, struct err *e)
+{
+	if (w->inside) /* the rest of a source transaction is on its way: its store transaction
+			  stays open */
+		return 1;
+	if (w->open ? worker_commit(w, e) < 0
+		    : position_moved(w) && clock_monotonic_us() - w->mark_us > POSITION_ONLY_US &&
+			      worker_commit(w, e) < 0)
+		return -1;
+	publish_status(w, false);
+	note_read(w);
+	return border(w, e);
+}
+
+static bool stopping(struct worker *w)
+{
+	bool stop;
+
+	pthread_mutex_lock(&w->lock);
+	stop = w->stop;
+	pthread_mutex_unlock(&w->lock);
+	return stop;
+}
+
+/* Of the source, inside a store transaction. */
+static int end_of_transaction(struct worker *w, struct err *e)
+{
+	if (store(w)->border != NULL && store(w)->border(w->version, e) < 0)
+		return -1;
+	return store_transaction_full(w) ? worker_commit(w, e) : 0;
+}
+
+static int loop(struct worker *w, struct err *e)
+{
+	int64_t idle_us = clock_monotonic_us();
+	int go = 1;
+
+	while (go == 1) {
+		int timeout_ms = !w->open || w->inside ? WAIT_MS : w->built ? 0 : BUILD_COALESCE_MS;
+		struct intake_item item;
+
+		if (feed(w)->next(w->feed, timeout_ms, &item, e) < 0)
+			return -1;
+		switch (item.kind) {
+		case INTAKE_RECORD:
+			/* only now may it be known that the target lies before it */
+			if (!w->inside && (go = border(w, e)) != 1)
+				break;
+			go = apply(w, &item, e) < 0 ? -1 : 1;
+			worker_pace(w);
+			break;
+		case INTAKE_TRANSACTION:
+			w->inside = false;
+			if (w->open && end_of_transaction(w, e) < 0)
+				return -1;
+			if (!w->open && clock_monotonic_us() - idle_us > 500000) {
+				idle_us = clock_monotonic_us(); /* only other tables' transactions:
+								   still move the position */
+				go = idle(w, e);
+				break;
+			}
+			go = border(w, e);
+			break;
+		case INTAKE_IDLE:
+			go = w->inside && stopping(w) ? 0 : idle(w, e);
+			break;
+		}
+	}
+	return go;
+}
+
+static int read_schema(void *context, int32_t id, const char **ret_text, struct err *e)
+{
+	struct worker *w = context;
+
+	return feed(w)->schema(w->options.source.context, id, ret_text, e);
+}
+
+static int read_parked(void *context, struct slice reference, int64_t seq, struct buf *ret_value,
+		       struct err *e)
+{
+	struct worker *w = context;
+
+	return feed(w)->parked(w->options.source.context, reference, seq, ret_value, e);
+}
+
+/* The feed; a mistake in its inputs counts as one only after a while. */
+static int open_source(struct worker *w, const struct intake_options *o, struct err *e)
+{
+	int rc = feed(w)->open(w->options.source.context, o, &w->feed, e);
+
+	if (rc < 0 && e->kind == ERR_CONFIG && clock_monotonic_us() - w->started_us < PATIENCE_US)
+		e->kind = ERR_RETRY;
+	return rc;
+}
+
+static int open_feed(struct worker *w, struct err *e)
+{
+	struct intake_options o = {
+		.topics = (const char *const *)w->options.view->inputs,
+		.topic_count = w->options.view->input_count,
+		.group = w->group,
+		.memory = w->options.memory,
+	};
+	struct intake_position from;
+	char *text = NULL;
+	int rc;
+
+	if (store(w)->position(w->version, &text, e) < 0)
+		return -1;
+	if (text == NULL)
+		return open_source(w, &o, e);
+	rc = intake_position_read(slice_str(text), &from, e);
+	free(text);
+	if (rc < 0)
+		return err_wrap(e, "stored position");
+	o.from = &from;
+	rc = open_source(w, &o, e);
+	intake_position_done(&from);
+	return rc;
+}
+
+static void close_all(struct worker *w)
+{
+	if (w->open)
+		store(w)->rollback(w->version);
+	w->open = w->inside = false;
+	kind_close(w->kind);
+	if (w->feed != NULL) {
+		w->records_base += feed(w)->records(w->feed);
+		feed(w)->close(w->feed);
+	}
+	store(w)->version_close(w->version);
+	worker_park_close(w);
+	w->kind = NULL;
+	w->feed = NULL;
+	w->version = NULL;
+	set_marked_gtid(w, NULL);
+	w->rate_us = 0;
+}
+
+static int attempt(struct worker *w, struct err *e)
+{
+	struct kind_options k = { .handlers = { .view = w->view,
+						.schema = read_schema,
+						.parked = read_parked,
+						.context = w },
+				  .built = w->built };
+	const struct intake_position *p;
+	int rc = -1;
+
+	if (store(w)->version_open(w->options.store, w->options.version, &w->version, e) < 0 ||
+	    open_feed(w, e) < 0 || worker_park_open(w, e) < 0 || worker_until_open(w, e) < 0)
+		goto out;
+	k.handlers.target = store(w)->target(w->version);
+	if (kind_open(&k, &w->kind, e) < 0)
+		goto out;
+	p = feed(w)->position(w->feed);
+	w->marked_seq = p->seq;
+	set_marked_gtid(w, p->gtid_set != NULL ? p->gtid_set : "");
+	worker_pace_begin(&w->pace, w->options.share);
+	publish_status(w, true);
+	set_state(w, WORKER_RUNNING, NULL);
+	rc = loop(w, e);
+	if (rc < 0 && e->kind == ERR_RETRY && w->open && !w->inside)
+		(void)worker_commit(w, &(struct err)ERR_INIT); /* else it is applied again */
+out:
+	if (rc < 0)
+		worker_note_wants(w);
+	close_all(w);
+	return rc;
+}
+
+static void back_off(struct worker *w, const struct err *e)
+{
+	int64_t wait_ms = backoff_next_ms(&w->backoff),
+		until = clock_monotonic_us() + wait_ms * 1000;
+
+	log_err(w->backoff.tries > 1 ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, w->area,
+		"trying again soon", e);
+	set_state(w, WORKER_RETRYING, e);
+	pthread_mutex_lock(&w->lock);
+	if (w->held) /* what was held can't be promised any more */
+		worker_let_go(w, true);
+	while (!w->stop && clock_monotonic_us() < until)
+		worker_wait_until(w, until);
+	pthread_mutex_unlock(&w->lock);
+}
+
+void *worker_run(void *context)
+{
+	struct worker *w = context;
+
+	while (!stopping(w)) {
+		struct err e = ERR_INIT;
+
+		if (attempt(w, &e) == 0)
+			break;
+		w->bulk = w->bulk > 1 ? w->bulk / 2 : 1;
+		if (w->again) {
+			w->again = false;
+			w->bulk = 1;
+			continue;
+		}
+		if (worker_wants_columns(w) && worker_add_columns(w, &e) == 0)
+			continue;
+		if (e.kind != ERR_RETRY) {
+			log_err(LOG_LEVEL_ERROR, w->area, "stopped", &e);
+			set_state(w, WORKER_FAILED, &e);
+			return NULL;
+		}
+		back_off(w, &e);
+	}
+	set_state(w, WORKER_STOPPED, NULL);
+	return NULL;
+}
