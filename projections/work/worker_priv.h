@@ -53,7 +53,7 @@ struct worker {
 	/* A record could not be applied: until behind it each one is flushed by itself; 0: not */
 	int64_t careful_seq;
 	bool again; /* the attempt ended so that records are come to once more, carefully */
-	struct worker_waiting *waiting; /* keys that have parked records: worker_park.c */
+	struct parking *parking; /* keys that have parked records: worker_park.c */
 	struct worker_pace pace;
 	struct gtid_set until_gtid, until_passed;
 	int64_t group_us, mark_us, rate_us, rate_records;

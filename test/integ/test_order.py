@@ -44,10 +44,10 @@ class InPostgresql:
 
 class InMariadb:
     """A server of its own: the source's is refused."""
-    name = "mariadb"
+    name, kind = "mariadb", "mariadb:10.11"
 
     def __init__(self, folder):
-        self.server = Servers(folder / "servers", database="mariadb:10.11", kafka=False)
+        self.server = Servers(folder / "servers", database=self.kind, kafka=False)
         self.password = folder / "password"
         self.password.write_text("s3cret\n")
         self.password.chmod(0o600)
@@ -56,8 +56,8 @@ class InMariadb:
 
     def settings(self):
         env = self.server.env
-        return {"mariadb__host": env["DATABASE_HOST"], "mariadb__port": env["DATABASE_PORT"], "mariadb__user": "views",
-                "mariadb__password_file": str(self.password)}
+        return {f"{self.name}__host": env["DATABASE_HOST"], f"{self.name}__port": env["DATABASE_PORT"], f"{self.name}__user": "views",
+                f"{self.name}__password_file": str(self.password)}
 
     def ask(self, sql):
         return run_sql(self.connection, sql.replace('"', "`"))
@@ -73,7 +73,11 @@ class InMariadb:
     new = "VALUES({})"
 
 
-@pytest.fixture(scope="module", params=[InPostgresql, InMariadb], ids=lambda kind: kind.name)
+class InMysql(InMariadb):
+    name, kind = "mysql", "mysql:8.0"
+
+
+@pytest.fixture(scope="module", params=[InPostgresql, InMariadb, InMysql], ids=lambda kind: kind.name)
 def store(request):
     if request.param is InPostgresql and pg.missing():
         pytest.fail(pg.missing())
