@@ -406,6 +406,15 @@ bool sql_column_origin(const struct sql_statement *s, int column, const char **r
 	return *ret_table != NULL && *ret_column != NULL;
 }
 
+int sql_step_row(struct sql_statement *s, struct value *values, size_t count, struct err *e)
+{
+	int rc = sql_step(s, e);
+
+	for (size_t i = 0; i < count && rc == 1; i++)
+		sql_column(s, (int)i, &values[i]);
+	return rc;
+}
+
 void sql_column(const struct sql_statement *s, int column, struct value *ret_value)
 {
 	struct value v = { .kind = VALUE_NULL };

@@ -58,8 +58,10 @@ bool sql_column_origin(const struct sql_statement *s, int column, const char **r
 		       const char **ret_column);
 void sql_column(const struct sql_statement *s, int column,
 		struct value *ret_value); /* valid until the next step */
-int64_t sql_changes(struct sql_db *db);   /* rows changed by the last INSERT, UPDATE or DELETE that
-					     ran to its end */
+/* As sql_step(); of a row also its first `count` columns, valid until the next step. */
+int sql_step_row(struct sql_statement *s, struct value *values, size_t count, struct err *e);
+int64_t sql_changes(struct sql_db *db); /* rows changed by the last INSERT, UPDATE or DELETE that
+					   ran to its end */
 /* Does a column of a table compare text by its bytes? */
 bool sql_collates_binary(struct sql_db *db, const char *table, const char *column);
 int sql_get_int(struct sql_db *db, const char *sql, int64_t *ret_value, struct err *e);

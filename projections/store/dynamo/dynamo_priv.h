@@ -49,18 +49,43 @@ int store_dynamo_get(struct store_dynamo *s, const char *label, const char *afte
 int store_dynamo_each(struct store_dynamo *s, const char *prefix, const char *const *names,
 		      int (*each)(void *context, const struct dynamo_node *item, struct err *e),
 		      void *context, struct err *e);
+/* Writes an item: its attributes, without the braces. */
+int store_dynamo_put_item(struct store_dynamo *s, const struct buf *item, struct err *e);
+
+/* ---- versions and where they stand (dynamo/list.c, public.c) ---- */
 void store_dynamo_info(const struct dynamo_node *version, const struct dynamo_node *position,
 		       struct store_info *ret_info);
-/* The tables that the version was made with. */
+int store_dynamo_list(struct store *s, struct store_info **ret_infos, size_t *ret_count,
+		      struct err *e);
+int store_dynamo_set_state(struct store *s, int version, enum store_state state, bool swap,
+			   struct err *e);
+int store_dynamo_publish(struct store *s, int version, struct err *e);
+
+/* ---- the files that a version was built with (dynamo/definition.c) ---- */
+size_t store_dynamo_definition_pieces(const struct view_files *files);
+/* ERR_CONFIG: it is too large. */
+int store_dynamo_check_definition(const struct view_files *files, struct err *e);
+int store_dynamo_put_definition(struct store_dynamo *s, const char *label,
+				const struct view_files *files, struct err *e);
 int store_dynamo_definition(struct store *s, int version, struct view_files *ret_files,
 			    struct err *e);
+/* The tables that the version was made with. */
 int store_dynamo_tables(struct store_dynamo *s, int version, struct dynamo_tables **ret_tables,
 			struct err *e);
 
+/* ---- tables of the service (dynamo/tables.c) ---- */
+/* Asks for the table; may_exist: one that is there already is ours. */
+int store_dynamo_make_table(struct store_dynamo *s, const struct dynamo_table *t, const char *name,
+			    bool may_exist, struct err *e);
+int store_dynamo_await_table(struct store_dynamo *s, const char *name, struct err *e);
+/* Gone when it returns 0, also if it never was there. */
+int store_dynamo_remove_table(struct store_dynamo *s, const char *name, struct err *e);
+int store_dynamo_make_book(struct store_dynamo *s, struct err *e);
+
+/* ---- making and removing a version (dynamo/make.c) ---- */
 int store_dynamo_create(struct store *s, const struct view *view, int version, bool swap,
 			struct err *e);
 int store_dynamo_remove(struct store *s, int version, struct err *e);
-int store_dynamo_make_book(struct store_dynamo *s, struct err *e);
 
 /* ---- items on their way (dynamo/batch.c) ---- */
 struct batch_cell {
@@ -102,7 +127,7 @@ void batch_add(struct batch *b, const struct batch *from, const struct change *c
 void batch_write(const struct batch *b, const struct dynamo_tables *tables, char *const *names,
 		 struct buf *out);
 
-/* ---- a version that is written (dynamo/version.c) ---- */
+/* ---- a version that is written (dynamo/version.c, fence.c, clear.c) ---- */
 int store_dynamo_version_open(struct store *s, int version, struct store_version **ret_version,
 			      struct err *e);
 void store_dynamo_version_close(struct store_version *v);
@@ -129,7 +154,7 @@ int store_dynamo_parked(struct store *s, int version,
 			bool (*each)(void *context, const struct store_parked *record),
 			void *context, struct err *e);
 
-/* ---- a version that is read (dynamo/read.c) ---- */
+/* ---- a version that is read (dynamo/copy.c, read.c) ---- */
 int store_dynamo_snapshot(struct store *s, int version, struct store_snapshot **ret_snapshot,
 			  struct err *e);
 void store_dynamo_snapshot_close(struct store_snapshot *n);

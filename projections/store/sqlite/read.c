@@ -200,14 +200,8 @@ int store_sqlite_rows(struct store_snapshot *n, const char *table, char *const *
 
 int store_sqlite_next(struct store_rows *r, const struct value **ret_values, struct err *e)
 {
-	int rc = sql_step(r->statement, e);
-
-	if (rc != 1)
-		return rc;
-	for (size_t i = 0; i < r->count; i++)
-		sql_column(r->statement, (int)i, &r->values[i]);
 	*ret_values = r->values;
-	return 1;
+	return sql_step_row(r->statement, r->values, r->count, e);
 }
 
 void store_sqlite_rows_close(struct store_rows *r)
