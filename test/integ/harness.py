@@ -131,6 +131,19 @@ def source_position(connection):
     return gtid_set(run_sql(connection, f"SELECT @@GLOBAL.{variable}")[0][0])
 
 
+def purge_binlogs(connection):
+    """All but the one that the server writes now. It keeps, with no more than a warning, what a dump thread still reads: that of a
+    capture that has ended notices so only when it next sends something."""
+    run_sql(connection, "FLUSH BINARY LOGS")
+    last = run_sql(connection, "SHOW BINARY LOGS")[-1][0]
+
+    def purged():
+        run_sql(connection, f"PURGE BINARY LOGS TO '{last}'")
+        return [row[0] for row in run_sql(connection, "SHOW BINARY LOGS")][0] == last
+
+    wait_until(f"the purge of all before {last}", purged, 120, 0.2)
+
+
 class Reader:
     """Reads topics as any consumer would."""
 

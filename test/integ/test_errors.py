@@ -4,7 +4,7 @@ import socket
 import pytest
 
 from fold import compare
-from harness import run_sql, source_position, wait_until
+from harness import purge_binlogs, run_sql, source_position
 
 CONFIG, UNREACHABLE, PURGED = 3, 5, 8
 
@@ -117,14 +117,8 @@ def test_purged_binlog_says_from_where(servers, table, make_setup):
     run = setup.daemon("run").start()
     setup.wait_delivered(source_position(table[1]), run)
     run.stop()
-    run_sql(table[1], f"INSERT INTO {table[0]}.t VALUES (2, 'b')", "FLUSH BINARY LOGS")
-    last = run_sql(table[1], "SHOW MASTER STATUS")[0][0]
-
-    def purged():  # the server keeps what an old dump thread may still be reading
-        run_sql(table[1], f"PURGE BINARY LOGS TO '{last}'")
-        return len(run_sql(table[1], "SHOW BINARY LOGS")) == 1
-
-    wait_until("the purge", purged)
+    run_sql(table[1], f"INSERT INTO {table[0]}.t VALUES (2, 'b')")
+    purge_binlogs(table[1])
     ends_with(setup, PURGED)
 
 

@@ -9,7 +9,7 @@ import pymysql
 import pytest
 
 from fold import compare
-from harness import ROOT, Servers, Setup, run_sql, source_position, wait_until
+from harness import ROOT, Servers, Setup, purge_binlogs, run_sql, source_position, wait_until
 
 CONFIG, PURGED = 3, 8
 
@@ -257,15 +257,9 @@ def test_a_purged_source_says_from_where_to_where_and_the_copy_heals(world):
     stood = source_position(connection)[0]
     run.stop()
     insert(connection, "unseen")
-    run_sql(connection, "UPDATE shop.t SET v = 'changed' WHERE id = 2", "DELETE FROM shop.u WHERE id = 1", "FLUSH BINARY LOGS")
+    run_sql(connection, "UPDATE shop.t SET v = 'changed' WHERE id = 2", "DELETE FROM shop.u WHERE id = 1")
     oldest = source_position(connection)[0]
-    last = run_sql(connection, "SHOW MASTER STATUS")[0][0]
-
-    def purged():
-        run_sql(connection, f"PURGE BINARY LOGS TO '{last}'")
-        return len(run_sql(connection, "SHOW BINARY LOGS")) == 1
-
-    wait_until("the purge", purged)
+    purge_binlogs(connection)
     out = setup.millrace("run")
     assert out.returncode == PURGED, out.stderr
     assert f"0-11-{stood}" in out.stderr and f"0-11-{oldest}" in out.stderr and "source.lost=reconcile" in out.stderr, out.stderr
