@@ -19,8 +19,8 @@
  *   TEXT       text        TEXT in UTF-8; CHAR(n) without blanks at its end; by bytes (COLLATE "C",
  *                          uuid, inet and whatever else prints as text       utf8mb4_nopad_bin)
  *   BYTES      bytes       BYTES                                             by bytes
- *   JSON       json        TEXT as the store prints it: whoever compares     (no key)
- *                          takes blanks away and orders members
+ *   JSON       json        TEXT as the store prints it; normal_equal()       (no key)
+ *                          compares what it says (normal_json.h)
  *   ANY        any         what has no declared type (DynamoDB): numbers as  NUMBER, TEXT, BYTES
  *                          NUMBER, strings as TEXT, binary as BYTES, true
  *                          and false as INT. Text that reads as a number is
@@ -38,6 +38,7 @@
 
 #include "core/value/value.h"
 #include "projections/apply/view.h"
+#include "projections/store/normal_json.h"
 
 enum normal_class {
 	NORMAL_NUMBER,
@@ -78,6 +79,8 @@ static inline bool normal_equal(enum normal_class c, const struct value *a, cons
 		return a->i == b->i;
 	if (c == NORMAL_LOOSE && (a->kind == VALUE_TEXT) != (b->kind == VALUE_TEXT))
 		return normal_loose_equal(a, b);
+	if (c == NORMAL_JSON && a->kind == VALUE_TEXT && b->kind == VALUE_TEXT)
+		return normal_json_equal(a->bytes, b->bytes);
 	return normal_compare(c, a, b) == 0;
 }
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import ROOT, Servers, run_sql, wait_until
+from harness import ROOT, Servers, run_sql, those_there, wait_until
 from test_projection import COLUMNS, ROWS, TYPES
 from test_verify import counts, verify
 
@@ -20,7 +20,7 @@ class MysqlStore:
     """A server for views, not the source. {} stands for a parameter where a type has to be made of it."""
     types = {"id": "INT", "part": "VARCHAR(20) COLLATE {bin}", "i": "BIGINT", "u": "BIGINT UNSIGNED", "d": "DECIMAL(10,2)", "f": "FLOAT", "g": "DOUBLE",
              "t": "TIME(3)", "at": "DATETIME(6)", "ts": "DATETIME(6)", "day": "DATE", "b": "VARBINARY(20)", "n": "BINARY(6)", "y": "YEAR", "a": "BIGINT", "fee": "DECIMAL(10,2)",
-             "e": "ENUM('a','B')", "bit8": "VARBINARY(1)", "bit1": "TINYINT(1)"}
+             "e": "ENUM('a','B')", "bit8": "VARBINARY(1)", "bit1": "TINYINT(1)", "j": "JSON"}
     text = "VARCHAR(40) COLLATE {bin}"
     moment = "TIMESTAMPADD(MICROSECOND, {}, '1970-01-01')"
     made_of = {"t": "SEC_TO_TIME({} * 0.000001)", "at": moment, "ts": moment, "day": "DATE_ADD('1970-01-01', INTERVAL {} DAY)"}
@@ -61,11 +61,11 @@ class PostgresqlStore:
     name = "postgresql"
     types = {"id": "integer", "part": 'text COLLATE "C"', "i": "bigint", "u": "numeric(20,0)", "d": "numeric(10,2)", "f": "real", "g": "double precision",
              "t": "interval", "at": "timestamp(6)", "ts": "timestamp(6) with time zone", "day": "date", "c": "char(10)", "b": "bytea", "n": "bytea",
-             "y": "smallint", "a": "bigint", "fee": "numeric(10,2)", "bit8": "bytea", "bit1": "boolean"}
+             "y": "smallint", "a": "bigint", "fee": "numeric(10,2)", "bit8": "bytea", "bit1": "boolean", "j": "jsonb"}
     after = " + CAST({} AS bigint) / 86400000000 * INTERVAL '1 day' + CAST({} AS bigint) % 86400000000 * INTERVAL '1 microsecond'"
     made_of = {"t": "CAST({} AS bigint) / 1000000 * INTERVAL '1 second' + CAST({} AS bigint) % 1000000 * INTERVAL '1 microsecond'",
                "at": "TIMESTAMP '1970-01-01'" + after, "ts": "TIMESTAMP WITH TIME ZONE '1970-01-01 00:00:00+00'" + after,
-               "day": "DATE '1970-01-01' + CAST({} AS integer)", "bit1": "CAST({} AS integer) <> 0"}
+               "day": "DATE '1970-01-01' + CAST({} AS integer)", "bit1": "CAST({} AS integer) <> 0", "j": "CAST({} AS jsonb)"}
     planted = {"i": "-6", "u": "18446744073709551614", "d": "1.51", "f": "0.25", "g": "g * CAST('1.0000000000000002' AS double precision)",
                "t": "t - INTERVAL '1 microsecond'", "at": "at - INTERVAL '1 microsecond'", "ts": "ts + INTERVAL '1 microsecond'", "day": "day - 1",
                "c": "'ab'", "v": "'text '", "x": "'Grösse'", "b": "'\\x0001ff01'", "n": "'\\x010000000002'", "y": "2000", "e": "'a'", "s": "'p'",
@@ -90,14 +90,11 @@ class PostgresqlStore:
         self.server.stop()
 
 
-STORES = {"mariadb": lambda folder: MysqlStore(folder, "mariadb:10.11"), "postgresql": PostgresqlStore}
-
-
-@pytest.fixture(scope="module", params=STORES)
+@pytest.fixture(scope="module", params=["postgresql", *those_there("mariadb:10.11", "mysql:8.0")])
 def store(request):
     with tempfile.TemporaryDirectory(prefix="millrace-store-") as folder:
         os.chmod(folder, 0o755)
-        made = STORES[request.param](Path(folder))
+        made = PostgresqlStore(Path(folder)) if request.param == "postgresql" else MysqlStore(Path(folder), request.param)
         yield made
         made.stop()
 
@@ -156,6 +153,27 @@ def test_planted_in_each_class(database, make_setup, store):
     store.run(f"UPDATE {t} SET part = 'A ' WHERE id = 1 AND part = 'A'")
     result = verify(setup, code=1, view="planted")
     assert counts(result) == [2, 2, 0], result
+    project.stop()
+    run.stop()
+
+
+def test_documents_by_value(database, make_setup, store):
+    """What a store does to a document when it takes or prints it is no difference; what it says is one."""
+    db, connection = database
+    run_sql(connection, "CREATE TABLE t (id INT PRIMARY KEY, j JSON) CHARACTER SET utf8mb4",
+            r"""INSERT INTO t VALUES (1, '{ "name" : "Gr\\u00fc\\u00dfe" ,"b":[1.50, 2e2,{"y":1,"x":null}],"a":"\\/\\"" }'),
+ (2, '[9007199254740993, 18446744073709551615, true]'), (3, '{"aa":1,"b":2,"aa":3}'), (4, 'null'), (5, NULL), (6, '"text "')""")
+    setup = make_setup(f"{db}.t", **{f"{store.name}__{k}": v for k, v in store.settings().items()})
+    write_view(setup, store, db, "documents", ["id", "j"], ["id"])
+    run, project = begin(setup)
+    result = verify(setup, code=0, view="documents")
+    assert result["rows"] == 6, result
+    for number, planted in ((1, '{"name": "Grüße", "b": [1.5, 200, {"y": 1}], "a": "/\\""}'), (2, "[9007199254740992, 18446744073709551615, true]"),
+                            (3, '{"aa": 1, "b": 2}'), (4, '"null"'), (5, "null"), (6, '"text"')):
+        text = planted.replace("\\", "\\\\") if store.name != "postgresql" else planted
+        store.run(f"UPDATE documents_v1.kept SET j = '{text}' WHERE id = {number}")
+        result = verify(setup, code=1, view="documents")
+        assert counts(result) == [0, 0, number] and result["compare"]["tables"][0]["changed_columns"] == {"j": number}, (planted, result)
     project.stop()
     run.stop()
 

@@ -1,10 +1,12 @@
-/* test_normal.c - decimals in normal form and the order of keys, against a plain model; what class
- * a declared type has. */
+/* test_normal.c - decimals in normal form and the order of keys, against a plain model; JSON by
+ * what it says; what class a declared type has. */
 #include "test/unit/unit.h"
 
+#include "core/base/mem.h"
 #include "projections/store/normal.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 static struct value number(const char *text, struct buf *scratch)
 {
@@ -169,6 +171,116 @@ START_TEST(test_classes)
 }
 END_TEST
 
+/* ---- JSON ------------------------------------------------------------------------------------ */
+
+static bool same_json(const char *a, const char *b)
+{
+	struct value x = text(a), y = text(b);
+	bool same = normal_equal(NORMAL_JSON, &x, &y);
+
+	ck_assert(normal_equal(NORMAL_JSON, &y, &x) == same);
+	return same;
+}
+
+START_TEST(test_json_by_value)
+{
+	static const char *const same[][2] = {
+		{ "{\"a\":1,\"b\":[1,2]}", " { \"b\" : [ 1 , 2 ] ,\n\t\"a\" : 1 } " },
+		{ "{\"a\":{\"y\":1,\"x\":2},\"b\":3}", "{\"b\":3,\"a\":{\"x\":2,\"y\":1}}" },
+		{ "{\"a\":1,\"a\":2}", "{\"a\":2}" },
+		{ "{\"b\":0,\"a\":1,\"c\":5,\"a\":2}", "{\"a\":2,\"b\":0,\"c\":5}" },
+		{ "{\"\\u0061\":1,\"a\":2}", "{\"a\":2}" },
+		{ "[1.50,-0,1e2,0.001]", "[1.5,0,100,1E-3]" },
+		{ "1e20", "100000000000000000000" },
+		{ "\"\\u00e9\\ud83d\\ude00\"", "\"\xc3\xa9\xf0\x9f\x98\x80\"" },
+		{ "\"\\/\\u000a\\u0022\\u005C\"", "\"/\\n\\\"\\\\\"" },
+		{ "[]", "[ ]" },
+		{ "{}", "{ }" },
+		{ "[{},[],\"\",null,true,false]", "[ {} , [] , \"\" , null , true , false ]" },
+		{ "no json", "no json" },
+	};
+	static const char *const different[][2] = {
+		{ "9007199254740993", "9007199254740992" },
+		{ "18446744073709551615", "18446744073709551614" },
+		{ "0.1", "0.10000000000000001" },
+		{ "[1,2]", "[2,1]" },
+		{ "[1,2]", "[12]" },
+		{ "[[1],2]", "[1,[2]]" },
+		{ "[1]", "1" },
+		{ "1", "\"1\"" },
+		{ "{\"a\":1}", "{\"a\":\"1\"}" },
+		{ "{\"a\":1}", "{\"A\":1}" },
+		{ "{\"a\":1}", "[\"a\",1]" },
+		{ "{\"a\":1}", "{\"a\":1,\"b\":null}" },
+		{ "{\"a\":1,\"a\":2}", "{\"a\":1}" },
+		{ "{}", "[]" },
+		{ "{\"a\":{\"b\":1}}", "{\"a\":{},\"b\":1}" },
+		{ "[\"a,b\"]", "[\"a\",\"b\"]" },
+		{ "[\"a\\\"\",\"b\"]", "[\"a\",\"\\\"b\"]" },
+		{ "\"a\\\\n\"", "\"a\\n\"" },
+		{ "\"\\ud83d\"", "\"\\ude00\"" },
+		{ "true", "false" },
+		{ "null", "\"null\"" },
+		{ "\"a\"", "\"a \"" },
+		{ "no json", "no  json" },
+	};
+
+	for (size_t i = 0; i < sizeof(same) / sizeof(same[0]); i++)
+		ck_assert_msg(same_json(same[i][0], same[i][1]), "%s", same[i][0]);
+	for (size_t i = 0; i < sizeof(different) / sizeof(different[0]); i++)
+		ck_assert_msg(!same_json(different[i][0], different[i][1]), "%s", different[i][0]);
+}
+END_TEST
+
+START_TEST(test_no_json)
+{
+	static const char *const none[] = {
+		"",           " ",     "{",     "[",       "[1",      "[1,",
+		"[1,]",       "[,1]",  "[1 2]", "{\"a\"}", "{\"a\":", "{\"a\":1",
+		"{\"a\":1,}", "{a:1}", "{1:1}", "\"a",     "\"\\",    "\"\\x\"",
+		"\"\\u12\"",  "tru",   "nulls", "1.",      "-",       "1e",
+		".5",         "1 2",   "[1]]",  "{}}",     "+1",      "\"\\ud83d\\u\"",
+	};
+	struct buf out = BUF_INIT;
+	char deep[2 * NORMAL_JSON_DEPTH_MAX + 3];
+
+	buf_add_str(&out, "kept");
+	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++) {
+		ck_assert_msg(!normal_json(slice_str(none[i]), &out), "%s", none[i]);
+		ck_assert(slice_equal(buf_slice(&out), slice_str("kept")));
+	}
+	for (int depth = NORMAL_JSON_DEPTH_MAX; depth <= NORMAL_JSON_DEPTH_MAX + 1; depth++) {
+		memset(deep, '[', (size_t)depth);
+		memset(deep + depth, ']', (size_t)depth);
+		ck_assert_int_eq(normal_json(slice_of(deep, 2 * (size_t)depth), &out),
+				 depth == NORMAL_JSON_DEPTH_MAX);
+	}
+	buf_done(&out);
+}
+END_TEST
+
+/* Any byte changed, or the text cut: never a read behind its end (the sanitizers look), never
+ * another answer for the same bytes. */
+START_TEST(test_json_damaged)
+{
+	static const char text[] = "{\"a\": [1.5e1, \"\\u00e9\\n\", {\"b\": null}], \"c\": -0.10}";
+	uint8_t bytes[sizeof(text)];
+
+	unit_seed();
+	for (int i = 0; i < 20000; i++) {
+		size_t size = 1 + unit_random_below(sizeof(text) - 1);
+		uint8_t *copy = xmalloc(size);
+
+		memcpy(bytes, text, sizeof(text));
+		bytes[unit_random_below(sizeof(text) - 1)] = (uint8_t)unit_random_below(256);
+		memcpy(copy, bytes, size);
+		ck_assert(normal_json_equal(slice_of(copy, size), slice_of(bytes, size)));
+		(void)normal_json_equal(slice_of(copy, size), slice_str(text));
+		free(copy);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("normal");
@@ -177,5 +289,8 @@ int main(void)
 	unit_test(s, test_order_of_decimals);
 	unit_test(s, test_order_by_class);
 	unit_test(s, test_classes);
+	unit_test(s, test_json_by_value);
+	unit_test(s, test_no_json);
+	unit_test(s, test_json_damaged);
 	return unit_run(s);
 }
