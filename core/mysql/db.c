@@ -48,6 +48,19 @@ static void set_tls(MYSQL *mysql, const struct db_login *login)
 		mysql_options(mysql, MYSQL_OPT_SSL_CA, login->tls_ca);
 }
 
+/* The library goes on in the clear with a server that has no TLS, unless it shall verify it. */
+static int check_tls(const struct db *db, const struct db_login *login, struct err *e)
+{
+	if (strcmp(login->tls, "off") == 0 || mysql_get_ssl_cipher(db->mysql) != NULL)
+		return 0;
+	err_config(e, "%s %s has no TLS, and %s.tls = %s asks for it", db->role, db->where,
+		   db->role, login->tls);
+	return err_hint(e,
+			"Give the server a certificate, or set %s.tls = off where nobody else "
+			"can listen.",
+			db->role);
+}
+
 static void set_options(MYSQL *mysql, const struct db_login *login)
 {
 	unsigned connect_s = seconds(login->connect_ms);
@@ -103,6 +116,10 @@ int db_connect(const struct db_login *login, struct db **ret_db, struct err *e)
 			       local ? login->socket : NULL,
 			       login->grants != NULL ? CLIENT_FOUND_ROWS : 0) == NULL) {
 		db_failed(db, "connect to", e);
+		db_close(db);
+		return -1;
+	}
+	if (check_tls(db, login, e) < 0) {
 		db_close(db);
 		return -1;
 	}

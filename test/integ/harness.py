@@ -225,11 +225,11 @@ def faults_build():
     return ROOT / "build" / "faults" / "millrace"
 
 
-def with_fault_points(setup, run):
-    """The daemon as a build with fault points; what can be armed."""
+def with_fault_points(setup, run, *points):
+    """The daemon as a build with fault points; what can be armed: points, or those of capture."""
     sys.path.insert(0, str(ROOT / "test" / "fault"))
     from process import Slots
-    slots = Slots(setup.folder / "points")
+    slots = Slots(setup.folder / "points", points) if points else Slots(setup.folder / "points")
     run.binary, setup.env["MILLRACE_FAULT_FILE"] = faults_build(), str(slots.path)
     return slots
 

@@ -14,14 +14,27 @@ from process import Slots, free_port
 # where it can be made to stop itself (core/base/fault.h), by what it is at
 POINTS = {
     "live": ("applied", "view_rows", "view_position", "view_committed"),
-    "build": ("view_creating", "view_created", "applied", "view_rows", "view_position", "view_committed", "view_built", "view_finished"),
+    "build": ("view_created", "applied", "view_rows", "view_position", "view_committed", "view_built", "view_finished"),
     "diff": ("view_diffing", "view_ready"),
-    "swap": ("view_held", "view_naming", "view_named", "view_published"),
-    "drop": ("view_dropping", "view_dropped"),
+    "swap": ("view_held", "view_published"),
+    "drop": ("view_dropping",),
 }
+# and those inside of a store
+POINTS_IN = {
+    "sqlite": {"build": ("view_creating",), "swap": ("view_naming", "view_named"), "drop": ("view_dropped",)},
+    "postgresql": {"build": ("view_create", "view_finish"), "swap": ("view_swap", "view_swap_views", "view_swapped"),
+                   "drop": ("view_remove", "view_remove_schema", "view_removed")},
+    "mariadb": {"build": ("view_index",), "swap": ("view_swap_gate", "view_swap_views", "view_swapped")},
+}
+POINTS_IN["mysql"] = POINTS_IN["mariadb"]
 WINDOW_OF = {point: window for window, points in POINTS.items() for point in points if window != "build"} | \
             {point: "build" for point in POINTS["build"] if point not in POINTS["live"]}
+WINDOW_OF.update({point: window for windows in POINTS_IN.values() for window, points in windows.items() for point in points})
 OVER = ("idle", "done", "failed", "ready")
+
+
+def points_of(store, window):
+    return (*POINTS[window], *POINTS_IN.get(store, {}).get(window, ()))
 
 
 class Refused(Exception):
@@ -38,7 +51,7 @@ class Project:
     def lay_points(self):
         """Those of the next start, which may be armed before it."""
         self.starts += 1
-        self.slots = Slots(self.history.folder / f"project{self.starts}.points", [p for window in POINTS.values() for p in window])
+        self.slots = Slots(self.history.folder / f"project{self.starts}.points", sorted({p for window in POINTS for p in points_of(self.history.store.name, window)}))
 
     def start(self):
         self.lay_points()

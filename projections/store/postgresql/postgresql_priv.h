@@ -56,11 +56,22 @@ int store_postgresql_ours(struct pg_store *f, struct pg *pg, const char *schema,
 int store_postgresql_fenced(const char *where, struct err *e);
 int64_t store_postgresql_epoch(struct pg_store *f, int version); /* 0: not taken */
 void store_postgresql_set_epoch(struct pg_store *f, int version, int64_t epoch);
+/* The last statement named a schema or table that isn't there: somebody has dropped it. */
+bool store_postgresql_gone(const struct pg *pg);
 /* Ends what may be open, whatever comes of it. */
 void store_postgresql_undo_all(struct pg *pg);
 int store_postgresql_info(const struct pg_result *r, size_t row, struct store_info *ret_info);
 extern const char store_postgresql_info_columns[];
 
+int store_postgresql_list(struct store *s, struct store_info **ret_infos, size_t *ret_count,
+			  struct err *e);
+int store_postgresql_create(struct store *s, const struct view *view, int version, bool swap,
+			    struct err *e);
+int store_postgresql_definition(struct store *s, int version, struct view_files *ret_files,
+				struct err *e);
+int store_postgresql_set_state(struct store *s, int version, enum store_state state, bool swap,
+			       struct err *e);
+int store_postgresql_remove(struct store *s, int version, struct err *e);
 int store_postgresql_publish(struct store *s, int version, struct err *e);
 int store_postgresql_amend(struct store *s, int version, const char *sql, const char *file,
 			   const char *text, struct err *e);
