@@ -287,6 +287,23 @@ static int apply(struct handlers *h, const struct handlers_record *record, bool 
 	return handlers_execute(&plan->event, h->options.target, e);
 }
 
+int handlers_empties(struct handlers *h, const struct handlers_record *record, struct err *e)
+{
+	const struct value *op;
+	struct plan *plan;
+
+	if (record->value.data == NULL)
+		return 0;
+	if (plan_for(h, record, &plan, e) < 0)
+		return -1;
+	if (!plan->handled || !plan->is_row)
+		return 0;
+	if (decode_run(plan->decode, record->value, &h->scratch, plan->values, e) < 0)
+		return -1;
+	op = &plan->values[plan->op];
+	return op->kind == VALUE_TEXT && op->bytes.size == 1 && op->bytes.data[0] == 't';
+}
+
 int handlers_apply(struct handlers *h, const struct handlers_record *record, struct err *e)
 {
 	return record->value.data == NULL ? 0 : apply(h, record, false, e);

@@ -29,8 +29,9 @@ typedef int (*handlers_schema_fn)(void *context, int32_t schema_id, const char *
 typedef int (*handlers_parked_fn)(void *context, struct slice reference, int64_t seq,
 				  struct buf *ret_value, struct err *e);
 
-/* A table was emptied at `seq`, and its handler comes next. 1: run it; 0: it has been run already
- * (by another member, order = partition), pass over; -1. */
+/* A table was emptied at `seq`, and what the view does about it comes next: its handler, or
+ * the mirrored table is cleared. 1: go on; 0: it has been done already (by another member,
+ * order = partition), pass over; -1. Not called where the view does nothing about it. */
 typedef int (*handlers_truncate_fn)(void *context, size_t topic, int64_t seq, struct err *e);
 
 struct handlers_options {
@@ -38,7 +39,7 @@ struct handlers_options {
 	struct target *target;   /* statements live in it: free the handlers first */
 	handlers_schema_fn schema;
 	handlers_parked_fn parked; /* NULL: a stand-in is ERR_DATA */
-	handlers_truncate_fn truncate; /* NULL: always run */
+	handlers_truncate_fn truncate; /* NULL: always go on */
 	void *context;
 };
 
@@ -61,6 +62,8 @@ void handlers_free(struct handlers *h); /* NULL is fine */
  * handler names a parameter that the schema doesn't have. ERR_DATA: the record can't be decoded,
  * lacks a column that the handler reads, or is refused by the tables. */
 int handlers_apply(struct handlers *h, const struct handlers_record *record, struct err *e);
+/* The record says that its table was emptied at once (op t): 1 or 0. -1: it can't be read. */
+int handlers_empties(struct handlers *h, const struct handlers_record *record, struct err *e);
 void handlers_count(const struct handlers *h, struct handlers_counts *ret_counts);
 /* Record types seen without a handler, in order of appearance; owned by h. */
 const char *const *handlers_ignored(const struct handlers *h, size_t *ret_count);

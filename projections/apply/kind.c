@@ -41,6 +41,12 @@ int kind_apply(struct kind *k, const struct handlers_record *record, struct err 
 				 : handlers_apply(k->handlers, record, e);
 }
 
+int kind_empties(struct kind *k, const struct handlers_record *record, struct err *e)
+{
+	return k->mirror != NULL ? mirror_empties(k->mirror, record, e)
+				 : handlers_empties(k->handlers, record, e);
+}
+
 enum kind_wants kind_wants(const struct kind *k)
 {
 	return k->mirror != NULL ? k->mirror->wants : KIND_NOTHING;

@@ -36,6 +36,8 @@ void kind_close(struct kind *k); /* NULL is fine; before the target goes */
  * says so, the error is no fault of the record: the transaction is rolled back, what is wanted is
  * done, and reading begins again at the stored position. */
 int kind_apply(struct kind *k, const struct handlers_record *record, struct err *e);
+/* handlers_empties() of any kind; kind_wants() as behind kind_apply(). */
+int kind_empties(struct kind *k, const struct handlers_record *record, struct err *e);
 enum kind_wants kind_wants(const struct kind *k);
 /* For KIND_COLUMNS: statements that add the columns, and the file of the definition that then
  * describes the table. Owned by k. */

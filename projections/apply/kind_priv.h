@@ -63,6 +63,7 @@ int mirror_open(const struct kind_options *options, struct mirror **ret_mirror, 
 void mirror_close(struct mirror *m);
 int mirror_built(struct mirror *m, struct err *e);
 int mirror_apply(struct mirror *m, const struct handlers_record *record, struct err *e);
+int mirror_empties(struct mirror *m, const struct handlers_record *record, struct err *e);
 int mirror_run_fields(struct mirror *m, enum view_on on, const char *name,
 		      const struct handlers_field *fields, size_t count, bool *ret_found,
 		      struct err *e);

@@ -436,13 +436,18 @@ static int apply_decoded(struct mirror *m, struct mirror_plan *p, struct err *e)
 			    after = image_of(p, p->after_image, p->after);
 	int64_t seq = p->seq >= 0 ? p->values[p->seq].i : 0;
 	enum mirror_op op = MIRROR_PUT;
+	int rc;
 
 	if (operation(&p->values[p->op], &op, e) < 0)
 		return -1;
 	if (op == MIRROR_CLEAR && seq != 0 && seq == p->cleared_seq)
 		return 0; /* the same record, in another partition */
-	if (op == MIRROR_CLEAR)
+	if (op == MIRROR_CLEAR) {
 		p->cleared_seq = seq;
+		if (m->options.truncate != NULL &&
+		    (rc = m->options.truncate(m->options.context, p->topic, seq, e)) <= 0)
+			return rc;
+	}
 	m->counts.applied++;
 	if (op != MIRROR_CLEAR &&
 	    (p->print != NULL || is_text(p, p->absent) || is_text(p, p->exact)))
@@ -494,6 +499,20 @@ static int apply(struct mirror *m, const struct handlers_record *record, bool wh
 		return whole ? err_data(e, "a parked record that is itself a stand-in")
 			     : apply_parked(m, record, p, e);
 	return apply_decoded(m, p, e);
+}
+
+int mirror_empties(struct mirror *m, const struct handlers_record *record, struct err *e)
+{
+	enum mirror_op op = MIRROR_PUT;
+	struct mirror_plan *p;
+
+	if (record->value.data == NULL)
+		return 0;
+	if (plan_for(m, record, &p, e) < 0 ||
+	    decode_run(p->decode, record->value, &m->scratch, p->values, e) < 0 ||
+	    operation(&p->values[p->op], &op, e) < 0)
+		return -1;
+	return op == MIRROR_CLEAR;
 }
 
 int mirror_apply(struct mirror *m, const struct handlers_record *record, struct err *e)

@@ -2,10 +2,16 @@
  *
  *   record -> its key waits already? -> parked behind it
  *          -> applied carefully (savepoint, flush) -> ERR_DATA: taken back, parked, and on
+ *          -> its table was emptied -> what is parked of that table is parked no longer
  *
  * Which keys wait is held in memory, a set read from the store when the version is opened; while it
  * is empty nothing is asked of it. A key is topic and key bytes; records without a key (a table
  * without primary key) count as one key, since their order matters as much.
+ *
+ * A record that says that its table was emptied (TRUNCATE, DROP) has no key, and concerns all of
+ * them: it waits behind nobody, and is never parked, since nothing that follows could be applied
+ * then. Rows that are parked are gone at the source, too: applied later, they would stand in a
+ * table that was emptied after them.
  *
  * Trying again goes key by key, in the order of the records, with the same care; it moves no
  * position. A record of which a part failed leaves nothing behind, where the store can take it
@@ -19,9 +25,16 @@
 #include <stdlib.h>
 #include <uthash.h>
 
+struct spot {
+	int64_t offset, seq;
+	int32_t partition;
+	bool behind;
+};
+
 struct waiting {
 	UT_hash_handle hh;
-	int64_t count;
+	struct spot *records; /* also those of the open store transaction; by seq */
+	size_t count, room;
 	size_t size; /* of the bytes that follow: topic number, whether there is a key, the key */
 	uint8_t bytes[];
 };
@@ -59,9 +72,9 @@ static struct waiting *find(struct parking *p, size_t topic, struct slice key)
 	return found;
 }
 
-static void add(struct parking *p, size_t topic, struct slice key, bool behind)
+static void add(struct parking *p, size_t topic, const struct store_parked *record)
 {
-	struct waiting *k = find(p, topic, key);
+	struct waiting *k = find(p, topic, record->key);
 
 	if (k == NULL) {
 		k = xcalloc(1, sizeof(*k) + p->key.size);
@@ -69,9 +82,26 @@ static void add(struct parking *p, size_t topic, struct slice key, bool behind)
 		memcpy(k->bytes, p->key.data, k->size);
 		HASH_ADD(hh, p->keys, bytes, k->size, k);
 	}
-	k->count++;
+	if (k->count == k->room) {
+		k->room = k->room > 0 ? k->room * 2 : 4;
+		k->records = xrealloc(k->records, k->room * sizeof(*k->records));
+	}
+	k->records[k->count++] = (struct spot){ .offset = record->offset,
+						.seq = record->seq,
+						.partition = record->partition,
+						.behind = record->behind };
 	p->count++;
-	p->behind += behind;
+	p->behind += record->behind;
+}
+
+static void drop_key(struct parking *p, struct waiting *k)
+{
+	for (size_t i = 0; i < k->count; i++)
+		p->behind -= k->records[i].behind;
+	p->count -= (int64_t)k->count;
+	HASH_DEL(p->keys, k);
+	free(k->records);
+	free(k);
 }
 
 void parking_close(struct parking *p)
@@ -81,10 +111,7 @@ void parking_close(struct parking *p)
 	if (p == NULL)
 		return;
 	HASH_ITER(hh, p->keys, k, next)
-	{
-		HASH_DEL(p->keys, k);
-		free(k);
-	}
+		drop_key(p, k);
 	buf_done(&p->key);
 	free(p);
 }
@@ -111,7 +138,7 @@ static bool note(void *context, const struct store_parked *record)
 	struct parking *p = context;
 
 	if (is_mine(p, record))
-		add(p, topic_number(p, record->topic), record->key, record->behind);
+		add(p, topic_number(p, record->topic), record);
 	return true;
 }
 
@@ -160,6 +187,21 @@ static int refuse_more(const struct parking *p, const char *why, struct err *e)
 		p->place.view->name, p->place.view->name);
 }
 
+/* It comes again, and waits behind nobody but itself: a store may keep a record ahead of the
+ * position (DynamoDB, when there are many), and the writer was killed between. */
+static bool is_kept(struct parking *p, const struct intake_item *item)
+{
+	const struct waiting *k = find(p, item->topic, item->key);
+
+	for (size_t i = k != NULL ? k->count : 0; i > 0 && item->seq <= k->records[i - 1].seq;
+	     i--) {
+		if (k->records[i - 1].partition == item->partition &&
+		    k->records[i - 1].offset == item->offset)
+			return true;
+	}
+	return false;
+}
+
 int parking_add(struct parking *p, const struct intake_item *item, const char *why, struct err *e)
 {
 	struct store_parked record = {
@@ -175,17 +217,66 @@ int parking_add(struct parking *p, const struct intake_item *item, const char *w
 		.reason = why != NULL ? why : "an earlier record of its key is parked",
 	};
 
+	if (why == NULL && is_kept(p, item))
+		return 0;
 	if (p->count + p->others >= p->place.max)
 		return refuse_more(p, why, e);
 	if (store(p)->park(p->place.writer, &record, e) < 0)
 		return -1;
-	add(p, item->topic, item->key, record.behind);
+	add(p, item->topic, &record);
 	/* the first ones each, then one of many: a wrong definition fails for all */
 	if (why != NULL && (p->count <= 10 || p->count % 1000 == 0))
 		log_warning(
 			"view",
 			"%s: version %d: a record is parked (`millrace parked list --view %s`): %s",
 			p->place.view->name, p->place.version, p->place.view->name, why);
+	return 0;
+}
+
+/* ---- a table that was emptied ---------------------------------------------------------------- */
+
+static size_t topic_of(const struct waiting *k)
+{
+	uint32_t number;
+
+	memcpy(&number, k->bytes, sizeof(number));
+	return number;
+}
+
+static int unpark_all(struct parking *p, const struct waiting *k, const char *topic, struct err *e)
+{
+	for (size_t i = 0; i < k->count; i++) {
+		struct store_parked record = { .topic = topic,
+					       .partition = k->records[i].partition,
+					       .offset = k->records[i].offset,
+					       .seq = k->records[i].seq };
+
+		if (store(p)->unpark(p->place.writer, &record, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int parking_emptied(struct parking *p, size_t topic, int64_t seq, struct err *e)
+{
+	const char *name = p->place.view->inputs[topic];
+	int64_t before = p->count;
+	struct waiting *k, *next;
+
+	HASH_ITER(hh, p->keys, k, next)
+	{
+		if (topic_of(k) != topic)
+			continue;
+		if (unpark_all(p, k, name, e) < 0)
+			return -1;
+		drop_key(p, k);
+	}
+	if (p->count < before)
+		log_warning("view",
+			    "%s: version %d: %s was emptied (TRUNCATE or DROP, seq %lld): %lld "
+			    "parked records of it are dropped, as their rows are gone",
+			    p->place.view->name, p->place.version, name, (long long)seq,
+			    (long long)(before - p->count));
 	return 0;
 }
 

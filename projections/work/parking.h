@@ -31,11 +31,15 @@ void parking_close(struct parking *p); /* NULL is fine */
 void parking_count(const struct parking *p, int64_t *ret_parked, int64_t *ret_behind);
 /* Records that others keep for the same version: they count for `max`. */
 void parking_set_others(struct parking *p, int64_t others);
-/* One with its key is parked already. */
+/* One with its key is parked already. Not to be asked for records that say that their table was
+ * emptied: they have no key, and wait for nobody. */
 bool parking_waits(struct parking *p, const struct intake_item *item);
 /* Inside the store transaction. why NULL: it is behind another one. ERR_DATA: too many are parked
  * already. */
 int parking_add(struct parking *p, const struct intake_item *item, const char *why, struct err *e);
+/* Inside the store transaction: the table of that topic was emptied at `seq`; what is parked of it,
+ * by this parking, is dropped. */
+int parking_emptied(struct parking *p, size_t topic, int64_t seq, struct err *e);
 /* Inside a store transaction that holds nothing yet: does what is asked (worker_parked_act), key by
  * key in the order of their records. *ret_applied: how many are parked no longer. On error the
  * transaction is to be rolled back. Afterwards, either way, the parking is to be opened anew. */

@@ -434,6 +434,8 @@ static int apply_failed(struct worker *w, const struct intake_item *item, struct
 		look_again(w, item->seq);
 		return -1;
 	}
+	if (w->emptying)
+		return worker_emptied_failed(w, e);
 	if (!worker_parks(w))
 		return -1;
 	err_clear(e);
@@ -445,14 +447,18 @@ static int apply_failed(struct worker *w, const struct intake_item *item, struct
 
 static int apply(struct worker *w, const struct intake_item *item, struct err *e)
 {
+	int waits;
+
 	if (worker_begin(w, e) < 0)
 		return -1;
 	w->inside = true;
 	w->open_records++;
 	if (item->seq > w->careful_seq)
 		w->careful_seq = 0;
-	if (worker_waits(w, item))
-		return worker_park(w, item, NULL, e);
+	w->emptying = false;
+	waits = worker_waits(w, item, e);
+	if (waits != 0)
+		return waits < 0 ? -1 : worker_park(w, item, NULL, e);
 	if (w->careful_seq != 0 && worker_parks(w) && store(w)->savepoint != NULL &&
 	    store(w)->savepoint(w->version, e) < 0)
 		return -1;
@@ -622,6 +628,7 @@ static int attempt(struct worker *w, struct err *e)
 	struct kind_options k = { .handlers = { .view = w->view,
 						.schema = read_schema,
 						.parked = read_parked,
+						.truncate = worker_emptied,
 						.context = w },
 				  .built = w->built };
 	const struct intake_position *p;

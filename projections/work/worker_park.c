@@ -58,9 +58,48 @@ void worker_park_close(struct worker *w)
 	w->parking = NULL;
 }
 
-bool worker_waits(struct worker *w, const struct intake_item *item)
+static int empties(struct worker *w, const struct intake_item *item, struct err *e)
 {
-	return parking_waits(w->parking, item);
+	struct handlers_record record = { item->topic, item->schema_id, item->value };
+	int rc = kind_empties(w->kind, &record, e);
+
+	if (rc < 0 && e->kind == ERR_DATA && kind_wants(w->kind) == KIND_NOTHING) {
+		err_clear(e); /* not to be read: it waits like any other */
+		rc = 0;
+	}
+	return rc;
+}
+
+int worker_waits(struct worker *w, const struct intake_item *item, struct err *e)
+{
+	int rc;
+
+	if (!parking_waits(w->parking, item))
+		return 0;
+	if (item->key.data != NULL)
+		return 1;
+	rc = empties(w, item, e);
+	return rc < 0 ? -1 : !rc;
+}
+
+int worker_emptied(void *context, size_t topic, int64_t seq, struct err *e)
+{
+	struct worker *w = context;
+
+	w->emptying = true;
+	if (parking_emptied(w->parking, topic, seq, e) < 0)
+		return -1;
+	publish(w);
+	return 1;
+}
+
+int worker_emptied_failed(const struct worker *w, struct err *e)
+{
+	return err_hint(e,
+			"The table could not be emptied in the view, so nothing that follows can "
+			"be applied. Mend the view's handler on/....truncate.sql, then run "
+			"`millrace replay %s`.",
+			w->options.view->name);
 }
 
 int worker_park(struct worker *w, const struct intake_item *item, const char *why, struct err *e)

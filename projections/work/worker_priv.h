@@ -52,6 +52,7 @@ struct worker {
 	int64_t bulk;       /* records of one store transaction, at most about */
 	/* A record could not be applied: until behind it each one is flushed by itself; 0: not */
 	int64_t careful_seq;
+	bool emptying; /* the record that is being applied empties its table */
 	bool again; /* the attempt ended so that records are come to once more, carefully */
 	struct parking *parking; /* keys that have parked records: worker_park.c */
 	struct worker_pace pace;
@@ -71,10 +72,15 @@ void *worker_run(void *context); /* the thread */
 int worker_park_open(struct worker *w, struct err *e);
 void worker_park_close(struct worker *w);
 bool worker_parks(const struct worker *w); /* rather than stop */
-/* One with its key is parked already. */
-bool worker_waits(struct worker *w, const struct intake_item *item);
+/* 1: one with its key is parked already, and it must wait; 0; -1. */
+int worker_waits(struct worker *w, const struct intake_item *item, struct err *e);
 /* Inside the store transaction. why NULL: it is behind another one. */
 int worker_park(struct worker *w, const struct intake_item *item, const char *why, struct err *e);
+/* handlers_truncate_fn; the context is the worker. What is parked of the table is dropped in the
+ * open store transaction. */
+int worker_emptied(void *context, size_t topic, int64_t seq, struct err *e);
+/* That failed, or what the view does about it. -1. */
+int worker_emptied_failed(const struct worker *w, struct err *e);
 /* Does what worker_parked_act wants; nothing is open. Says so to whoever asked. */
 int worker_act(struct worker *w, struct err *e);
 int worker_commit(struct worker *w, struct err *e); /* rows and position as they are */

@@ -141,8 +141,10 @@ int store_dynamo_finish(struct store_version *v, const char *after_build_sql, st
 
 const char *store_dynamo_version_label(const struct store_version *v);
 struct store_dynamo *store_dynamo_version_store(const struct store_version *v);
-/* An action (behind its comma) that goes with the position; or at once, behind the fence. */
-int store_dynamo_also(struct store_version *v, const struct buf *action, struct err *e);
+/* An action (behind its comma) on `item` of the bookkeeping that goes with the position; or at
+ * once, behind the fence. */
+int store_dynamo_also(struct store_version *v, const char *item, const struct buf *action,
+		      struct err *e);
 int store_dynamo_now(struct store_version *v, const struct buf *action, struct err *e);
 int store_dynamo_savepoint(struct store_version *v, struct err *e);
 int store_dynamo_undo(struct store_version *v, struct err *e);

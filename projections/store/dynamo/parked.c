@@ -96,7 +96,7 @@ int store_dynamo_park(struct store_version *v, const struct store_parked *r, str
 		rc = err_fatal(e, "%s partition %d offset %" PRId64 ": too large to be parked",
 			       r->topic, r->partition, r->offset);
 	else
-		rc = put_pieces(v, r, pieces, e) < 0 ? -1 : store_dynamo_also(v, &action, e);
+		rc = put_pieces(v, r, pieces, e) < 0 ? -1 : store_dynamo_also(v, label, &action, e);
 	buf_done(&action);
 	free(label);
 	return rc;
@@ -113,7 +113,7 @@ int store_dynamo_unpark(struct store_version *v, const struct store_parked *r, s
 		       store_dynamo_version_store(v)->book);
 	store_dynamo_key(&action, label, "");
 	buf_add_str(&action, "}}");
-	rc = store_dynamo_also(v, &action, e);
+	rc = store_dynamo_also(v, label, &action, e);
 	buf_done(&action);
 	free(label);
 	return rc;

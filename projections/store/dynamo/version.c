@@ -229,12 +229,24 @@ int store_dynamo_now(struct store_version *v, const struct buf *action, struct e
 	return rc;
 }
 
+/* A transaction of the service may touch an item once. */
+static bool also_has(const struct store_version *v, const char *item)
+{
+	char *key = xasprintf("\"item\":{\"S\":\"%s\"}", item);
+	bool has = memmem(v->also.data, v->also.size, key, strlen(key)) != NULL;
+
+	free(key);
+	return has;
+}
+
 /* Many of them in one store transaction are rare: the first ones go ahead of the position then,
  * and are written once more if it does not follow. */
-int store_dynamo_also(struct store_version *v, const struct buf *action, struct err *e)
+int store_dynamo_also(struct store_version *v, const char *item, const struct buf *action,
+		      struct err *e)
 {
 	if (v->also_count > 0 &&
-	    (v->also_count == ALSO_MAX || v->also.size + action->size > DYNAMO_REQUEST_MAX / 2)) {
+	    (v->also_count == ALSO_MAX || v->also.size + action->size > DYNAMO_REQUEST_MAX / 2 ||
+	     also_has(v, item))) {
 		if (store_dynamo_now(v, &v->also, e) < 0)
 			return -1;
 		buf_reset(&v->also);

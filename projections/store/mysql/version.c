@@ -264,7 +264,9 @@ int store_mysql_commit(struct store_version *v, const struct store_mark *mark, s
 
 int store_mysql_savepoint(struct store_version *v, struct err *e)
 {
-	return db_run(v->db, "SAVEPOINT millrace", e);
+	/* START TRANSACTION may still wait to be sent, and outside of it there is none */
+	target_mysql_add(&v->target, "SAVEPOINT millrace");
+	return v->target.target.ops->flush(&v->target.target, e);
 }
 
 int store_mysql_undo(struct store_version *v, struct err *e)
