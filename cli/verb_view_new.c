@@ -3,182 +3,36 @@
  * Columns and key are those of the table's registered schema; --columns and --key say them where
  * capture has not begun. The case writes one row and takes it away again, so `view test` passes at
  * once. What stands there already is never overwritten. */
-#include "cli/verb_view.h"
+#include "cli/view_new.h"
 
-#include "core/avro/schema.h"
 #include "core/base/mem.h"
-#include "core/registry/registry.h"
 #include "projections/apply/view.h"
 #include "projections/store/store.h"
 
 #include <errno.h>
 #include <stdlib.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-enum form { FORM_NUMBER, FORM_REAL, FORM_TEXT, FORM_BYTES };
-
-struct new_column {
-	char *name;
-	enum form form;
-	bool key;
-};
-
-struct folder {
-	const struct view_new *asked;
-	char *dir, *topic;
-	const char *table; /* behind the dot */
-	bool mysql;
-	struct new_column *columns;
-	size_t count;
-};
 
 bool verb_view_there(const char *path)
 {
 	return access(path, F_OK) == 0;
 }
 
-/* ---- columns --------------------------------------------------------------------------------- */
-
-static struct new_column *find(struct folder *f, const char *name)
+static bool is_kind(const struct new_folder *f, const char *kind)
 {
-	for (size_t i = 0; i < f->count; i++) {
-		if (strcmp(f->columns[i].name, name) == 0)
-			return &f->columns[i];
-	}
-	return NULL;
+	return strcmp(f->asked->kind, kind) == 0;
 }
 
-static void add(struct folder *f, const char *name, size_t size, enum form form)
+static bool is_dynamo(const struct new_folder *f)
 {
-	f->columns = xrealloc(f->columns, (f->count + 1) * sizeof(*f->columns));
-	f->columns[f->count++] = (struct new_column){ .name = xstrndup(name, size), .form = form };
-}
-
-static enum form form_of(const struct schema *s)
-{
-	for (size_t i = 0; s->type == SCHEMA_UNION && i < s->count; i++) {
-		if (s->branches[i]->type != SCHEMA_NULL)
-			return form_of(s->branches[i]);
-	}
-	if (s->logical != NULL && strcmp(s->logical, "decimal") == 0)
-		return FORM_REAL;
-	if (s->type == SCHEMA_INT || s->type == SCHEMA_LONG || s->type == SCHEMA_BOOLEAN)
-		return FORM_NUMBER;
-	if (s->type == SCHEMA_FLOAT || s->type == SCHEMA_DOUBLE)
-		return FORM_REAL;
-	return s->type == SCHEMA_BYTES ? FORM_BYTES : FORM_TEXT;
-}
-
-/* The record inside a field that is one, or null. */
-static const struct schema *record_in(const struct schema *root, const char *field)
-{
-	const struct schema *s = root;
-
-	for (size_t i = 0; field != NULL && i < root->count; i++) {
-		if (strcmp(root->fields[i].name, field) == 0)
-			s = root->fields[i].schema;
-	}
-	for (size_t i = 0; s->type == SCHEMA_UNION && i < s->count; i++) {
-		if (s->branches[i]->type == SCHEMA_RECORD)
-			return s->branches[i];
-	}
-	return s->type == SCHEMA_RECORD && (field == NULL || s != root) ? s : NULL;
-}
-
-/* 1: read; 0: nothing is registered. */
-static int read_subject(struct registry *r, const char *topic, const char *ending,
-			struct schema **ret_schema, struct err *e)
-{
-	char *subject = xasprintf("%s-%s", topic, ending);
-	struct registry_schema found;
-	int rc = registry_latest(r, subject, &found, e);
-
-	if (rc == 1)
-		rc = schema_parse(slice_str(found.text), ret_schema, e) < 0 ? -1 : 1;
-	free(subject);
-	return rc;
-}
-
-static int read_registered(struct folder *f, const struct settings *settings, struct err *e)
-{
-	struct schema *row = NULL, *key = NULL;
-	struct registry *r = NULL;
-	const struct schema *after;
-	int rc = registry_open(settings, false, &r, e);
-
-	if (rc == 0)
-		rc = read_subject(r, f->topic, "value", &row, e);
-	after = rc == 1 ? record_in(row, "after") : NULL;
-	for (size_t i = 0; after != NULL && i < after->count; i++)
-		add(f, after->fields[i].name, strlen(after->fields[i].name),
-		    form_of(after->fields[i].schema));
-	if (after != NULL && (rc = read_subject(r, f->topic, "key", &key, e)) == 1) {
-		const struct schema *k = record_in(key, NULL);
-
-		for (size_t i = 0; k != NULL && i < k->count; i++) {
-			struct new_column *c = find(f, k->fields[i].name);
-
-			if (c != NULL)
-				c->key = true;
-		}
-	}
-	schema_free(row);
-	schema_free(key);
-	registry_close(r);
-	return rc < 0 ? -1 : 0;
-}
-
-static void read_list(const char *list, struct folder *f, bool key)
-{
-	while (list != NULL && *list != '\0') {
-		size_t size = strcspn(list, ",");
-		char *name = xstrndup(list, size);
-		struct new_column *c = find(f, name);
-
-		if (key && c != NULL)
-			c->key = true;
-		else if (c == NULL)
-			add(f, list, size, key ? FORM_NUMBER : FORM_TEXT);
-		if (key && c == NULL)
-			f->columns[f->count - 1].key = true;
-		free(name);
-		list += size + (list[size] == ',');
-	}
-}
-
-static int read_columns(struct folder *f, const struct settings *settings, struct err *e)
-{
-	bool has_key = false;
-
-	if (f->asked->columns != NULL)
-		read_list(f->asked->columns, f, false);
-	else if (read_registered(f, settings, e) < 0)
-		return -1;
-	if (f->count == 0) {
-		err_config(e, "no schema is registered for %s", f->topic);
-		return err_hint(e,
-				"Start `millrace run` with %s in capture.tables, or name its "
-				"columns: --columns A,B,C --key A.",
-				f->asked->table);
-	}
-	if (f->asked->key != NULL) {
-		for (size_t i = 0; i < f->count; i++)
-			f->columns[i].key = false;
-		read_list(f->asked->key, f, true);
-	}
-	for (size_t i = 0; i < f->count; i++)
-		has_key |= f->columns[i].key;
-	if (!has_key) {
-		err_config(e, "table %s has no key", f->asked->table);
-		return err_hint(e, "Say which columns tell its rows apart: --key A,B.");
-	}
-	return 0;
+	return strcmp(f->asked->store, store_dynamo.name) == 0;
 }
 
 /* ---- files ----------------------------------------------------------------------------------- */
 
-static int write_file(const struct folder *f, const char *name, struct buf *take, struct err *e)
+static int write_file(const struct new_folder *f, const char *name, struct buf *take, struct err *e)
 {
 	char *path = xasprintf("%s/%s", f->dir, name);
 	FILE *file = fopen(path, "wxe");
@@ -193,121 +47,63 @@ static int write_file(const struct folder *f, const char *name, struct buf *take
 	return rc;
 }
 
-static void add_name(const struct folder *f, const char *name, struct buf *out)
+/* "on/DB.TABLE.insert.sql" and the like. */
+static int write_named(const struct new_folder *f, const char *format, const char *table,
+		       const char *op, const char *ending, struct buf *take, struct err *e)
 {
-	if (f->mysql)
-		buf_add_format(out, "`%s`", name);
-	else
-		sql_quote_name(name, out);
+	char *name = xasprintf("%s/%s%s%s", format, table, op, ending);
+	int rc = write_file(f, name, take, e);
+
+	free(name);
+	return rc;
 }
 
-/* seq, gtid and at are of the record; a column that is called so has another parameter. */
-static void add_parameter(const char *name, struct buf *out)
+static int write_handlers(const struct new_folder *f, struct err *e)
 {
-	bool taken = strcmp(name, "seq") == 0 || strcmp(name, "gtid") == 0 ||
-		     strcmp(name, "at") == 0;
+	bool json = is_dynamo(f);
+	static const char *const operations[] = { ".insert", ".update", ".delete", ".truncate" };
+	int rc = 0;
 
-	buf_add_format(out, ":%s%s", taken ? "value_" : "", name);
+	for (size_t i = 0; i < sizeof(operations) / sizeof(operations[0]) && rc == 0; i++) {
+		struct buf text = BUF_INIT;
+
+		if (i < 2)
+			(json ? view_new_put_json : view_new_put_sql)(f, &text);
+		else
+			(json ? view_new_delete_json : view_new_delete_sql)(f, i == 3, &text);
+		rc = write_named(f, "on", f->asked->table, operations[i], json ? ".json" : ".sql",
+				 &text, e);
+	}
+	return rc;
 }
 
-static const char *type_of(const struct folder *f, const struct new_column *c)
+/* SQLite keeps a decimal as text. */
+static const char *sample_of(const struct new_folder *f, const struct new_column *c)
 {
-	bool sqlite = strcmp(f->asked->store, "sqlite") == 0;
-
 	switch (c->form) {
 	case FORM_NUMBER:
-		return sqlite ? "INTEGER" : "BIGINT";
 	case FORM_REAL:
-		return sqlite ? "NUMERIC" : f->mysql ? "DECIMAL(65,10)" : "NUMERIC";
+		return "1";
+	case FORM_DECIMAL:
+		return strcmp(f->asked->store, store_sqlite.name) == 0 ? "\"1\"" : "1";
 	case FORM_TEXT:
-		return f->mysql && c->key ? "VARCHAR(255)" : f->mysql ? "LONGTEXT" : "TEXT";
 	case FORM_BYTES:
-		return sqlite ? "BLOB" : f->mysql ? "LONGBLOB" : "BYTEA";
+		return "\"a\"";
 	}
-	return "TEXT";
+	return "null";
 }
 
-static void add_key(const struct folder *f, const char *between, bool conditions, struct buf *out)
+/* JSON has no bytes; only SQLite takes text in their place. Mirrored tables are tried there. */
+static bool has_case(const struct new_folder *f)
 {
-	bool first = true;
+	bool bytes = false;
 
-	for (size_t i = 0; i < f->count; i++) {
-		if (!f->columns[i].key)
-			continue;
-		buf_add_str(out, first ? "" : between);
-		add_name(f, f->columns[i].name, out);
-		if (conditions) {
-			buf_add_str(out, " = ");
-			add_parameter(f->columns[i].name, out);
-		}
-		first = false;
-	}
+	for (size_t i = 0; i < f->count; i++)
+		bytes |= f->columns[i].key && f->columns[i].form == FORM_BYTES;
+	return !bytes || !is_kind(f, "sql") || strcmp(f->asked->store, store_sqlite.name) == 0;
 }
 
-static void tables_sql(const struct folder *f, struct buf *out)
-{
-	buf_add_str(out, "CREATE TABLE ");
-	add_name(f, f->table, out);
-	buf_add_str(out, " (\n");
-	for (size_t i = 0; i < f->count; i++) {
-		buf_add_str(out, "  ");
-		add_name(f, f->columns[i].name, out);
-		buf_add_format(out, " %s%s,\n", type_of(f, &f->columns[i]),
-			       f->columns[i].key ? " NOT NULL" : "");
-	}
-	buf_add_str(out, "  PRIMARY KEY (");
-	add_key(f, ", ", false, out);
-	buf_add_str(out, ")\n);\n");
-}
-
-/* An insert that may find the row: a row that was copied comes once more when it is reconciled. */
-static void put_sql(const struct folder *f, struct buf *out)
-{
-	bool first = true;
-
-	buf_add_str(out, "INSERT INTO ");
-	add_name(f, f->table, out);
-	buf_add_str(out, " (");
-	for (size_t i = 0; i < f->count; i++) {
-		buf_add_str(out, i > 0 ? ", " : "");
-		add_name(f, f->columns[i].name, out);
-	}
-	buf_add_str(out, ")\nVALUES (");
-	for (size_t i = 0; i < f->count; i++) {
-		buf_add_str(out, i > 0 ? ", " : "");
-		add_parameter(f->columns[i].name, out);
-	}
-	buf_add_str(out, ")\n");
-	if (f->mysql) {
-		buf_add_str(out, "ON DUPLICATE KEY UPDATE ");
-	} else {
-		buf_add_str(out, "ON CONFLICT (");
-		add_key(f, ", ", false, out);
-		buf_add_str(out, ") DO UPDATE SET ");
-	}
-	for (size_t i = 0; i < f->count; i++) {
-		buf_add_str(out, first ? "" : ", ");
-		add_name(f, f->columns[i].name, out);
-		buf_add_str(out, f->mysql ? " = VALUES(" : " = excluded.");
-		add_name(f, f->columns[i].name, out);
-		buf_add_str(out, f->mysql ? ")" : "");
-		first = false;
-	}
-	buf_add_str(out, ";\n");
-}
-
-static void delete_sql(const struct folder *f, bool all, struct buf *out)
-{
-	buf_add_str(out, "DELETE FROM ");
-	add_name(f, f->table, out);
-	if (!all) {
-		buf_add_str(out, " WHERE ");
-		add_key(f, " AND ", true, out);
-	}
-	buf_add_str(out, ";\n");
-}
-
-static void sample_row(const struct folder *f, bool key_only, struct buf *out)
+static void sample_row(const struct new_folder *f, bool key_only, struct buf *out)
 {
 	bool first = true;
 
@@ -318,15 +114,13 @@ static void sample_row(const struct folder *f, bool key_only, struct buf *out)
 		if (key_only && !c->key)
 			continue;
 		buf_add_format(out, "%s\"%s\": %s", first ? "" : ", ", c->name,
-			       !c->key                                          ? "null"
-			       : c->form == FORM_NUMBER || c->form == FORM_REAL ? "1"
-										: "\"a\"");
+			       c->key ? sample_of(f, c) : "null");
 		first = false;
 	}
 	buf_add_u8(out, '}');
 }
 
-static void cases(const struct folder *f, struct buf *out)
+static void cases(const struct new_folder *f, struct buf *out)
 {
 	buf_add_format(out,
 		       "{\"case\": \"a row comes and goes\"}\n{\"row\": \"%s\", \"op\": \"c\", "
@@ -340,72 +134,84 @@ static void cases(const struct folder *f, struct buf *out)
 	buf_add_format(out, "}\n{\"expect\": \"%s\", \"rows\": []}\n", f->table);
 }
 
-static void source_sql(const struct folder *f, struct buf *out)
-{
-	buf_add_format(out, "-- table: %s\nSELECT ", f->table);
-	for (size_t i = 0; i < f->count; i++)
-		buf_add_format(out, "%s`%s`", i > 0 ? ", " : "", f->columns[i].name);
-	buf_add_format(out, " FROM %s\n", f->asked->table);
-}
-
-static void view_conf(const struct folder *f, struct buf *out)
+static void view_conf(const struct new_folder *f, struct buf *out)
 {
 	buf_add_format(out,
 		       "; Rows of %s.\nowner  = \ndoc    = rows of %s\nstore  = %s\nkind   = %s\n"
 		       "inputs = %s\n",
 		       f->asked->table, f->asked->table, f->asked->store, f->asked->kind, f->topic);
+	for (size_t i = 0, n = 0; i < f->count && is_kind(f, "query"); i++) {
+		if (!f->columns[i].key)
+			continue;
+		if (n++ == 0)
+			buf_add_format(out, "key.%s = ", f->table);
+		buf_add_format(out, "%s%s", n > 1 ? ", " : "", f->columns[i].name);
+	}
+	buf_add_str(out, is_kind(f, "query") ? "\n" : "");
 }
 
-static int write_handler(const struct folder *f, const char *op, struct buf *take, struct err *e)
+static int write_cases(const struct new_folder *f, struct err *e)
 {
-	char *name = xasprintf("on/%s.%s.sql", f->asked->table, op);
-	int rc = write_file(f, name, take, e);
+	struct buf text = BUF_INIT;
 
-	free(name);
-	return rc;
-}
-
-static int write_sql_kind(const struct folder *f, struct err *e)
-{
-	struct buf tables = BUF_INIT, put = BUF_INIT, again = BUF_INIT, gone = BUF_INIT,
-		   all = BUF_INIT, source = BUF_INIT, text = BUF_INIT;
-
-	tables_sql(f, &tables);
-	put_sql(f, &put);
-	put_sql(f, &again);
-	delete_sql(f, false, &gone);
-	delete_sql(f, true, &all);
-	source_sql(f, &source);
+	if (!has_case(f))
+		return 0;
 	cases(f, &text);
-	/* each takes its text; the first that fails says why, those behind it then are not there */
-	return write_file(f, "tables.sql", &tables, e) < 0 ||
-			       write_handler(f, "insert", &put, e) < 0 ||
-			       write_handler(f, "update", &again, e) < 0 ||
-			       write_handler(f, "delete", &gone, e) < 0 ||
-			       write_handler(f, "truncate", &all, e) < 0 ||
-			       write_file(f, "source.sql", &source, e) < 0 ||
-			       write_file(f, "cases/first.jsonl", &text, e) < 0
-		       ? -1
-		       : 0;
+	return write_file(f, "cases/first.jsonl", &text, e);
 }
 
-/* A mirror needs no SQL; its case needs to know what the source's table looks like. */
-static int write_mirror_kind(const struct folder *f, struct err *e)
+static int write_sql_kind(const struct new_folder *f, struct err *e)
 {
-	struct buf tables = BUF_INIT, text = BUF_INIT;
-	struct buf plain = BUF_INIT;
+	struct buf tables = BUF_INIT, source = BUF_INIT;
+	int rc;
 
-	tables_sql(f, &tables);
-	buf_add_str(&plain, buf_cstr(&tables));
-	buf_done(&tables);
-	cases(f, &text);
-	return write_file(f, "cases/tables.sql", &plain, e) < 0 ||
-			       write_file(f, "cases/first.jsonl", &text, e) < 0
-		       ? -1
-		       : 0;
+	if (is_dynamo(f)) {
+		view_new_tables_json(f, &tables);
+		rc = write_file(f, "tables.json", &tables, e);
+	} else {
+		view_new_tables_sql(f, f->table, &tables);
+		rc = write_file(f, "tables.sql", &tables, e);
+	}
+	if (rc < 0 || write_handlers(f, e) < 0)
+		return -1;
+	view_new_source_sql(f, &source);
+	return write_file(f, "source.sql", &source, e);
 }
 
-static int make_folder(const struct folder *f, const char *below, struct err *e)
+/* What the cases of mirrored tables are told about the source. */
+static int write_source_tables(const struct new_folder *f, struct err *e)
+{
+	struct buf text = BUF_INIT;
+
+	view_new_tables_sql(f, f->source, &text);
+	return write_file(f, "cases/tables.sql", &text, e);
+}
+
+static int write_query_kind(const struct new_folder *f, struct err *e)
+{
+	struct buf query = BUF_INIT, keys = BUF_INIT, source = BUF_INIT;
+
+	view_new_query_sql(f, &query);
+	if (write_file(f, "query.sql", &query, e) < 0)
+		return -1;
+	view_new_keys_sql(f, &keys);
+	if (write_named(f, "keys", f->source, "", ".sql", &keys, e) < 0 ||
+	    write_source_tables(f, e) < 0)
+		return -1;
+	if (strcmp(f->asked->store, "postgresql") != 0)
+		return 0;
+	view_new_source_sql(f, &source); /* its quotes are not the source's */
+	return write_file(f, "source.sql", &source, e);
+}
+
+static int write_kind(const struct new_folder *f, struct err *e)
+{
+	if (is_kind(f, "mirror"))
+		return write_source_tables(f, e);
+	return is_kind(f, "query") ? write_query_kind(f, e) : write_sql_kind(f, e);
+}
+
+static int make_folder(const struct new_folder *f, const char *below, struct err *e)
 {
 	char *path = xasprintf("%s%s", f->dir, below);
 	int rc = 0;
@@ -416,24 +222,25 @@ static int make_folder(const struct folder *f, const char *below, struct err *e)
 	return rc;
 }
 
-static int make(struct folder *f, const struct settings *settings, struct err *e)
+static int make(struct new_folder *f, const struct settings *settings, struct err *e)
 {
-	bool mirror = strcmp(f->asked->kind, "mirror") == 0;
 	struct buf conf = BUF_INIT;
 
 	if (verb_view_there(f->dir)) {
 		err_config(e, "%s is there already", f->dir);
 		return err_hint(e, "Nothing was written. Give another name.");
 	}
-	if (read_columns(f, settings, e) < 0)
+	if (view_new_columns(f, settings, e) < 0 ||
+	    (is_dynamo(f) && view_new_check_dynamo(f, e) < 0))
 		return -1;
 	(void)mkdir(settings->project_views_dir, 0755); /* what is wrong says the next one */
 	if (make_folder(f, "", e) < 0 || make_folder(f, "/cases", e) < 0 ||
-	    (!mirror && make_folder(f, "/on", e) < 0))
+	    (is_kind(f, "sql") && make_folder(f, "/on", e) < 0) ||
+	    (is_kind(f, "query") && make_folder(f, "/keys", e) < 0))
 		return -1;
 	view_conf(f, &conf);
-	return write_file(f, "view.conf", &conf, e) < 0 ||
-			       (mirror ? write_mirror_kind(f, e) : write_sql_kind(f, e)) < 0
+	return write_file(f, "view.conf", &conf, e) < 0 || write_kind(f, e) < 0 ||
+			       write_cases(f, e) < 0
 		       ? -1
 		       : 0;
 }
@@ -448,15 +255,38 @@ static int check(const struct view_new *asked, struct err *e)
 		return err_config(e, "not a name for a view: '%s'", asked->name);
 	if (strchr(asked->table, '.') == NULL)
 		return err_config(e, "--table is DB.TABLE, not '%s'", asked->table);
-	if (strcmp(asked->kind, "sql") != 0 && strcmp(asked->kind, "mirror") != 0)
-		return err_config(e, "--kind is sql or mirror, not '%s'", asked->kind);
-	return store_named(asked->store, &ops, e);
+	if (strcmp(asked->kind, "sql") != 0 && strcmp(asked->kind, "mirror") != 0 &&
+	    strcmp(asked->kind, "query") != 0)
+		return err_config(e, "--kind is sql, mirror or query, not '%s'", asked->kind);
+	if (store_named(asked->store, &ops, e) < 0)
+		return -1;
+	if (ops == &store_dynamo && strcmp(asked->kind, "sql") != 0) {
+		err_config(e, "a view of kind %s can't live in DynamoDB, which has no SELECT",
+			   asked->kind);
+		return err_hint(e,
+				"Leave --kind out, for item templates; or give another --store.");
+	}
+	return 0;
+}
+
+/* The tables of kind query stand beside those that they are made of: they can't have their names.
+ */
+static char *table_name(const struct view_new *asked, const char *source)
+{
+	char *name;
+
+	if (strcmp(asked->kind, "query") != 0)
+		return xstrdup(source);
+	name = xasprintf("%s%s", asked->name, strcasecmp(asked->name, source) == 0 ? "_rows" : "");
+	for (char *p = name; *p != '\0'; p++)
+		*p = *p == '-' ? '_' : *p;
+	return name;
 }
 
 int verb_view_new(const struct settings *settings, const struct view_new *given)
 {
 	struct view_new asked = *given;
-	struct folder f = { .asked = &asked };
+	struct new_folder f = { .asked = &asked };
 	struct err e = ERR_INIT;
 	int rc;
 
@@ -464,7 +294,8 @@ int verb_view_new(const struct settings *settings, const struct view_new *given)
 	asked.store = given->store != NULL ? given->store : "sqlite";
 	rc = check(&asked, &e);
 	if (rc == 0) {
-		f.table = strchr(asked.table, '.') + 1;
+		f.source = strchr(asked.table, '.') + 1;
+		f.table = table_name(&asked, f.source);
 		f.mysql = strcmp(asked.store, "mariadb") == 0 || strcmp(asked.store, "mysql") == 0;
 		f.dir = xasprintf("%s/%s", settings->project_views_dir, asked.name);
 		f.topic = xasprintf("%s.%s", settings->name, asked.table);
@@ -475,8 +306,12 @@ int verb_view_new(const struct settings *settings, const struct view_new *given)
 	free(f.columns);
 	if (rc == 0)
 		printf("%s: a view of %s; try it with `millrace view test %s`, then start "
-		       "`millrace project %s`\n",
-		       f.dir, asked.table, f.dir, asked.name);
+		       "`millrace project %s`\n%s",
+		       f.dir, asked.table, f.dir, asked.name,
+		       has_case(&f)
+			       ? ""
+			       : "Its key holds bytes, which no case can write: there is none.\n");
+	free(f.table);
 	free(f.dir);
 	free(f.topic);
 	return rc < 0 ? verb_fail(&e) : EXIT_OK;

@@ -83,7 +83,7 @@ static int read_key(const char *file, const struct dynamo_table *t, const char *
 		    const json_t *list, struct dynamo_key *key, struct err *e)
 {
 	key->count = json_array_size(list);
-	if (key->count < 1 || key->count > 2) {
+	if (key->count < 1 || key->count > DYNAMO_KEY_MAX) {
 		err_config(e, "%s: table %s: %s: it takes one or two attributes", file, t->name,
 			   what);
 		return err_hint(e, "Write [\"PARTITION KEY\"] or [\"PARTITION KEY\", \"SORT "

@@ -13,11 +13,12 @@
 
 #define DYNAMO_TABLES_MAX 50
 #define DYNAMO_ATTRIBUTES_MAX 200
+#define DYNAMO_KEY_MAX 2      /* attributes */
 #define DYNAMO_INDEXES_MAX 20 /* the service's own limit */
 #define DYNAMO_NAME_MAX 100   /* of a table or index, in the view; of an attribute */
 
 struct dynamo_key {
-	size_t attributes[2]; /* numbers; partition key first */
+	size_t attributes[DYNAMO_KEY_MAX]; /* numbers; partition key first */
 	size_t count;
 };
 

@@ -27,7 +27,7 @@ def store(request):
         os.chmod(folder, 0o755)
         made = Store(Path(folder) / "servers", request.param)
         admin = made.admin()
-        for view in ("copy", "groups"):
+        for view in ("copy", "groups", "fresh", "asked"):
             run_sql(admin, f"GRANT {RIGHTS} ON `{view}`.* TO views@'%'", f"GRANT {RIGHTS} ON `{view}\\_%`.* TO views@'%'")
         admin.close()
         try:
@@ -63,5 +63,29 @@ def test_kept_up_in_another_store(make_setup, database, store):
     setup.wait_delivered(source_position(connection), run)
     out = wait_until("the new column", lambda: "city" in (o := setup.millrace("verify", "copy", "--json")).stdout and o, every=1, timeout=120)
     assert out.returncode == 0, out.stdout
+    project.stop()
+    run.stop()
+
+
+def test_a_new_view_runs_as_it_is_in_another_store(make_setup, database, store):
+    (name, settings), (db, connection) = store, database
+    run_sql(connection, "CREATE TABLE Thing (id BIGINT UNSIGNED, part VARCHAR(9), at DATETIME(6), d DECIMAL(30,20), r DOUBLE, b VARBINARY(9), "
+            "`order` INT, PRIMARY KEY (id, part))",
+            "INSERT INTO Thing SELECT seq, seq % 3, NOW(6), seq / 7, 1 / seq, UNHEX('00FF'), seq FROM seq_1_to_300")
+    setup = make_setup(f"{db}.Thing")
+    setup.settings.update(settings)
+    setup.write()
+    run = setup.daemon("run").start()
+    setup.wait_delivered(source_position(connection), run)
+    for view, kind in (("fresh", "sql"), ("asked", "query")):
+        out = setup.millrace("view", "new", view, "--table", f"{db}.Thing", "--kind", kind, "--store", name)
+        assert out.returncode == 0, out.stderr
+        tried = setup.millrace("view", "test", f"views/{view}")
+        assert tried.returncode == 0 and "1 passed, 0 failed" in tried.stdout, tried.stdout + tried.stderr
+    project = setup.daemon("project").start()
+    wait_until("the views", lambda: live(setup, "fresh", "asked"), every=0.5, timeout=120)
+    run_sql(connection, "UPDATE Thing SET d = 0, `order` = 8 WHERE id < 9", "DELETE FROM Thing WHERE id > 200")
+    setup.wait_delivered(source_position(connection), run)
+    print(verified(setup, "fresh"), verified(setup, "asked"))
     project.stop()
     run.stop()

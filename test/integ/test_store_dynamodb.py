@@ -484,6 +484,42 @@ def test_a_source_transaction_is_written_whole(shop):
     run.stop()
 
 
+def test_a_new_view_runs_as_it_is(shop):
+    """The skeleton of item templates: its case passes, it is built and verified."""
+    run_sql(shop.c, "CREATE TABLE booking (id BIGINT UNSIGNED, place VARCHAR(20), at DATETIME(6), fee DECIMAL(20,4), day DATE, note LONGBLOB, ratio DOUBLE, "
+            "PRIMARY KEY (place, id))",
+            "INSERT INTO booking SELECT 18446744073709551615 - seq, CONCAT('p', seq % 3), NOW(6), seq / 7, '2024-02-29', UNHEX('00FF'), 1 / seq FROM seq_1_to_200",
+            "INSERT INTO booking (place, id) VALUES ('p9', 1)", "CREATE TABLE wide (a INT, b INT, c INT, PRIMARY KEY (a, b, c))", "INSERT INTO wide VALUES (1, 2, 3)")
+    shop.setup.settings["capture.tables"] += f", {shop.name}.booking, {shop.name}.wide"
+    shop.setup.write()
+    shop.insert(1)
+    run = shop.setup.daemon("run").start()
+    shop.setup.wait_delivered(source_position(shop.c), run)
+    out = shop.setup.millrace("view", "new", "wide", "--table", f"{shop.name}.wide", "--store", "dynamodb")
+    assert out.returncode == 3 and "--key" in out.stderr and not (shop.setup.folder / "views" / "wide").exists(), out.stderr
+    out = shop.setup.millrace("view", "new", "bookings", "--table", f"{shop.name}.booking", "--store", "dynamodb")
+    assert out.returncode == 0, out.stderr
+    out = shop.setup.millrace("view", "test", "views/bookings")
+    assert out.returncode == 0 and "1 passed, 0 failed" in out.stdout, out.stdout + out.stderr
+    project = shop.setup.daemon("project", "bookings").start()
+
+    def verify():
+        out = shop.setup.millrace("verify", "bookings")
+        return out if out.returncode in (0, 1) else None
+
+    out = wait_until("verify", lambda: shop.alive(project) and verify(), 180, every=0.5)
+    assert out.returncode == 0 and "201" in out.stdout, out.stdout
+    run_sql(shop.c, "UPDATE booking SET fee = NULL, note = '' WHERE place = 'p1'", "UPDATE booking SET place = 'moved' WHERE place = 'p2'",
+            "DELETE FROM booking WHERE place = 'p0'")
+    out = wait_until("verify again", verify, 180, every=0.5)
+    assert out.returncode == 0, out.stdout
+    run_sql(shop.c, "TRUNCATE booking", "INSERT INTO booking (place, id) VALUES ('p', 5)")
+    out = wait_until("verify again", verify, 180, every=0.5)
+    assert out.returncode == 0 and [i["id"] for i in View(shop.service, "bookings", f"{shop.name}-").scan("booking")] == ["5"], out.stdout
+    project.stop()
+    run.stop()
+
+
 def test_versions_of_another_millrace_are_refused(shop):
     shop.insert(1, 2)
     run, project = shop.start()

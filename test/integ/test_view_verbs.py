@@ -28,27 +28,30 @@ def refused(out, *words):
 def test_a_new_view_runs_as_it_is(database, make_setup):
     """Columns and key as registered; its case passes, and what it shows equals the source."""
     db, connection = database
-    run_sql(connection, "CREATE TABLE t (id INT, part VARCHAR(9), at DATETIME(6), d DECIMAL(9,2), PRIMARY KEY (part, id))",
-            "INSERT INTO t SELECT seq, seq % 3, NOW(6), seq / 7 FROM seq_1_to_500")
+    run_sql(connection, "CREATE TABLE t (id INT, part VARCHAR(9), at DATETIME(6), d DECIMAL(25,2), big BIGINT UNSIGNED, r DOUBLE, spot GEOMETRY, "
+            "PRIMARY KEY (part, id))", "INSERT INTO t SELECT seq, seq % 3, NOW(6), 12345678901234567890 + seq / 7, 18446744073709551615 - seq, 1 / seq, "
+            "POINT(seq, 1) FROM seq_1_to_500")
     setup = make_setup(f"{db}.t")
     run = setup.daemon("run").start()
     setup.wait_delivered(source_position(connection), run)
     refused(setup.millrace("view", "new", "copy", "--table", f"{db}.missing"), "no schema is registered")
-    for kind in ("sql", "mirror"):
+    kinds = ("sql", "mirror", "query")
+    for kind in kinds:
         out = setup.millrace("view", "new", kind, "--table", f"{db}.t", "--kind", kind)
         assert out.returncode == 0, out.stderr
         tried = subprocess.run([str(MILLRACE), "view", "test", f"views/{kind}"], cwd=setup.folder, capture_output=True, text=True)
         assert tried.returncode == 0 and "1 passed, 0 failed" in tried.stdout, tried.stdout + tried.stderr
     refused(setup.millrace("view", "new", "sql", "--table", f"{db}.t"), "is there already")
+    refused(setup.millrace("view", "new", "other", "--table", f"{db}.t", "--kind", "query", "--store", "dynamodb"), "no SELECT")
     project = setup.daemon("project").start()
-    for kind in ("sql", "mirror"):
+    for kind in kinds:
         out = wait_until(f"verify {kind}", lambda: (lambda o: o if o.returncode in (0, 1) else None)(setup.millrace("verify", kind)), 90)
         assert out.returncode == 0, out.stdout + out.stderr
     run_sql(connection, "UPDATE t SET d = 0 WHERE id < 9", "DELETE FROM t WHERE id > 400")
-    assert setup.millrace("verify", "sql").returncode == 0
+    assert all(setup.millrace("verify", kind).returncode == 0 for kind in kinds)
     listed = json.loads(setup.millrace("view", "list", "--json").stdout)
     assert [(v["name"], v["store"], v["view_kind"], v["state"]) for v in listed] == [
-        ("mirror", "sqlite", "mirror", "live"), ("sql", "sqlite", "sql", "live")]
+        ("mirror", "sqlite", "mirror", "live"), ("query", "sqlite", "query", "live"), ("sql", "sqlite", "sql", "live")]
     assert "mirror" in setup.millrace("view", "list").stdout
     project.stop()
     run.stop()

@@ -179,7 +179,7 @@ class History:
 
     # ---- steps
 
-    def verb(self, *words, timeout=240):
+    def verb(self, *words, timeout=600):
         """A command to its end, while what is to strike strikes: (exit code, what it said)."""
         path = self.folder / "verb.out"
         with open(path, "wb") as out:

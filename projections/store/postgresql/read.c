@@ -173,8 +173,10 @@ static bool by_value(uint32_t type)
 		type != PG_NAME && type != PG_JSON);
 }
 
+/* Of the table: a bare name in ORDER BY would be the column of the answer, a numeric as text. */
 static void add_key(const char *name, uint32_t type, struct buf *sql)
 {
+	buf_add_str(sql, "t.");
 	pg_quote_name(name, sql);
 	if (!by_value(type))
 		buf_add_str(sql, type == PG_TEXT || type == PG_VARCHAR ? " COLLATE \"C\""
@@ -297,6 +299,7 @@ static int make_question(const struct store_snapshot *n, const char *table, char
 	}
 	buf_add_str(sql, " FROM ");
 	pg_quote_name(table, sql);
+	buf_add_str(sql, " t");
 	if (rc == 0 && after != NULL)
 		(nulls ? add_after : add_after_row)(columns, count, key, key_count, after, sql);
 	for (size_t i = 0; i < key_count && rc == 0; i++) {

@@ -1,0 +1,52 @@
+/* view_new.h - between the parts of `millrace view new`: what is asked for, and the texts of the
+ * folder. */
+#ifndef CLI_VIEW_NEW_H
+#define CLI_VIEW_NEW_H
+
+#include "cli/verb_view.h"
+
+#include "core/base/buf.h"
+
+enum new_form { FORM_NUMBER, FORM_DECIMAL, FORM_REAL, FORM_TEXT, FORM_BYTES };
+
+struct new_column {
+	char *name;
+	enum new_form form;
+	int precision, scale; /* of a decimal */
+	bool key;
+};
+
+struct new_folder {
+	const struct view_new *asked;
+	char *dir, *topic;
+	char *table;        /* what the view calls it; malloced */
+	const char *source; /* the source's table, behind the dot */
+	bool mysql;         /* the store speaks MariaDB's and MySQL's SQL */
+	struct new_column *columns;
+	size_t count;
+};
+
+/* Fills columns, each with what it holds and whether it is part of the key (view_new_columns.c). */
+int view_new_columns(struct new_folder *f, const struct settings *settings, struct err *e);
+
+/* ---- SQL (view_new_sql.c); all append ---- */
+/* CREATE TABLE of that name; of any dialect, SQLite understands it. */
+void view_new_tables_sql(const struct new_folder *f, const char *table, struct buf *out);
+void view_new_put_sql(const struct new_folder *f, struct buf *out);
+void view_new_delete_sql(const struct new_folder *f, bool all, struct buf *out);
+/* In the source's words. */
+void view_new_source_sql(const struct new_folder *f, struct buf *out);
+/* In the store's. */
+void view_new_query_sql(const struct new_folder *f, struct buf *out);
+void view_new_keys_sql(const struct new_folder *f, struct buf *out);
+/* :name of a handler: seq, gtid and at are the record's own. */
+void view_new_parameter(const char *name, struct buf *out);
+
+/* ---- DynamoDB (view_new_dynamo.c); all append ---- */
+/* ERR_CONFIG: the key can't be one of DynamoDB's. */
+int view_new_check_dynamo(const struct new_folder *f, struct err *e);
+void view_new_tables_json(const struct new_folder *f, struct buf *out);
+void view_new_put_json(const struct new_folder *f, struct buf *out);
+void view_new_delete_json(const struct new_folder *f, bool all, struct buf *out);
+
+#endif
