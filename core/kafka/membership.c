@@ -55,8 +55,9 @@ struct membership {
 
 	/* the thread's own */
 	bool decided; /* the brokers have answered once */
+	bool given;   /* by their last answer the partition is ours */
 	int looks, unknown;
-	int64_t looked_us;
+	int64_t looked_us, alone_us; /* when the group was last asked, and found to be ours alone */
 };
 
 static void set_holds(struct membership *m, bool holds)
@@ -198,6 +199,8 @@ static bool ask(struct membership *m, bool *ret_listed, bool *ret_alone)
 	}
 	if (list != NULL)
 		rd_kafka_group_list_destroy(list);
+	if (*ret_alone)
+		m->alone_us = m->looked_us;
 	return whole;
 }
 
@@ -218,16 +221,35 @@ static void look(struct membership *m)
 		set_holds(m, true);
 }
 
-/* As long as we stand by: does the group know us? librdkafka keeps to the address of a coordinator
- * that has come back under another one, and would stand by for ever. Others are told the right one.
- */
-static void watch(struct membership *m)
+/* The brokers have given the partition to someone else. That may be a process that was killed while
+ * it waited to join: it counts as joined, and its session is only now beginning to end. */
+static bool is_given_to_the_dead(struct membership *m)
 {
 	bool listed, alone;
 
-	if (atomic_load(&m->holds) || clock_monotonic_us() - m->looked_us < WATCH_EVERY_US)
+	if (!atomic_load(&m->holds) || atomic_load(&m->stopping))
+		return false;
+	(void)ask(m, &listed, &alone);
+	return alone;
+}
+
+/* As long as we stand by: does the group know us? librdkafka keeps to the address of a coordinator
+ * that has come back under another one, and would stand by for ever. Others are told the right one.
+ * As long as we hold what the dead were given: is there still nobody else? */
+static void watch(struct membership *m)
+{
+	bool holds = atomic_load(&m->holds), whole, listed, alone;
+
+	if ((holds && (m->given || !m->decided)) ||
+	    clock_monotonic_us() - m->looked_us < WATCH_EVERY_US)
 		return;
-	if (!ask(m, &listed, &alone))
+	whole = ask(m, &listed, &alone);
+	if (holds) {
+		if (!alone && (whole || m->looked_us - m->alone_us > SESSION_MS * 1000LL))
+			set_holds(m, false);
+		return;
+	}
+	if (!whole)
 		return;
 	m->unknown = listed ? 0 : m->unknown + 1;
 	if (m->unknown == UNKNOWN_MAX)
@@ -282,8 +304,10 @@ static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code,
 		error = rd_kafka_incremental_assign(rk, partitions);
 		(void)rd_kafka_pause_partitions(rk, partitions); /* else the topic is fetched */
 		m->decided = true;
-		set_holds(m, is_assigned(m));
+		m->given = is_assigned(m);
+		set_holds(m, m->given || is_given_to_the_dead(m));
 	} else {
+		m->given = false;
 		set_holds(m, false); /* before anyone else can have it */
 		error = rd_kafka_incremental_unassign(rk, partitions);
 	}

@@ -11,8 +11,10 @@
  * Starting does not wait for the session of a predecessor that is known to be dead: until the
  * brokers have decided for the first time, a member holds the partition as well when it is alone in
  * the group, or when all the others were processes of this machine (same host name, same address as
- * the brokers see it, same pid namespace) that are gone. That is a guess about the group, not about
- * who may write: the fence of the transactional.id decides that. */
+ * the brokers see it, same pid namespace) that are gone. It goes on doing so when the brokers then
+ * give the partition to one of those, which they do when it was killed while it waited to join;
+ * until it hears of somebody else, or for six seconds of nobody. That is a guess about the group,
+ * not about who may write: the fence of the transactional.id decides that. */
 #ifndef CORE_KAFKA_MEMBERSHIP_H
 #define CORE_KAFKA_MEMBERSHIP_H
 

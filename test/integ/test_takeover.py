@@ -6,7 +6,8 @@ import time
 import urllib.request
 
 import pytest
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, ConsumerGroupState, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from fold import compare
 from harness import run_sql, source_position, wait_until
@@ -196,6 +197,31 @@ def test_a_killed_leader_alone_goes_on_at_once(database, make_setup):
     assert time.monotonic() - begun < 6, run.log_tail()
     check(setup, db, connection, run)
     assert "standing by" not in run.log()
+    run.stop()
+
+
+def test_the_dead_are_given_nothing(servers, database, make_setup):
+    """Killed while they wait to join, they count as joined, and the brokers may give one of them the partition. Who lives goes on."""
+    db, connection = database
+    run_sql(connection, "CREATE TABLE t (id INT PRIMARY KEY AUTO_INCREMENT, v VARCHAR(10))")
+    setup = make_setup(f"{db}.t")
+    admin = AdminClient({"bootstrap.servers": servers.bootstrap})
+    group = f"{setup.name}.leader"
+
+    def members():
+        found = admin.describe_consumer_groups([group])[group].result(60)
+        return found.state == ConsumerGroupState.STABLE and len(found.members)
+
+    run = instance(setup, 1).start()
+    wait_until("it streams", lambda: streams(run))
+    wait_until("it is a member", lambda: members() == 1)
+    for _ in range(3):      # of those that are dead, one decides who gets it
+        run.kill()
+        run.start()
+        wait_until("it streams", lambda: streams(run))
+    wait_until("it alone is a member", lambda: members() == 1, 90, 0.3)
+    check(setup, db, connection, run)
+    assert "another instance leads" not in run.log(), run.log()
     run.stop()
 
 
