@@ -108,7 +108,7 @@ programs := $(if $(wildcard cli/main.c),$(B)/millrace) $(if $(load_sources),$(B)
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all help units replays fuzzers benches demo check test fuzz sanitize servers faults faults-prove views views-prove types types-prove lint format bench bench-stores memory install clean golden-update FORCE
+.PHONY: all help units replays fuzzers benches demo check test test-long fuzz sanitize servers faults faults-prove views views-prove types types-prove lint format bench bench-stores memory install clean golden-update FORCE
 
 all: $(lib) $(programs) ## build everything that gets installed (the default)
 
@@ -134,6 +134,9 @@ check: ## unit tests, golden files, layers and lint: seconds, no servers
 
 test: ## everything, with real servers; ends with 'N passed, N failed'; DATABASE=mysql:9.7: the suites that run on any
 	@MAKEFLAGS= DATABASE= scripts/test $(if $(DATABASE),--database '$(DATABASE)')
+
+test-long: ## what make test leaves out and names: minutes each, of what it tests in small or on another server
+	@MAKEFLAGS= DATABASE= scripts/test --long
 
 servers: ## fetch every database that Millrace is tested with, about 0.5 GB; then a table of them
 	@scripts/setup --servers

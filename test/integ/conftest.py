@@ -11,10 +11,15 @@ from harness import ROOT, Setup, run_sql, servers_of
 
 counter = itertools.count(1)
 
-# Files that take over two minutes, the longest first: begun last, they would keep one worker busy while the others are done.
-LONG = ("test_mysql_too", "test_store_dynamodb", "test_types", "test_ddl", "test_hostile", "test_views", "test_copy", "test_faults", "test_views_random",
-        "test_xa", "test_view_troubles", "test_catalog_mode", "test_config", "test_hostile_cluster", "test_hostile_brokers", "test_mysql_newest", "test_errors", "test_takeover",
-        "test_crash", "test_binlog_forms", "test_readme")
+# Files that take over a minute, the longest first: begun last, they would keep one worker busy while the others are done.
+LONG = ("test_hostile", "test_copy", "test_store_dynamodb", "test_order", "test_mysql_too", "test_store_mysql", "test_catalog_mode", "test_hostile_brokers",
+        "test_config", "test_ddl", "test_views_random", "test_mysql", "test_hostile_cluster", "test_binlog_forms", "test_takeover", "test_verify", "test_memory",
+        "test_types", "test_parked", "test_faults", "test_views", "test_reconcile", "test_mysql_newest", "test_store_postgresql", "test_delivery",
+        "test_rollback", "test_crash", "test_failover", "test_verify_stores", "test_readme", "test_view_troubles")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "long: minutes, of what is also tested in small or on another server; make test leaves it to make test-long")
 
 
 def pytest_collection_modifyitems(items):

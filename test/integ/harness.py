@@ -1,12 +1,6 @@
-"""What the suites share: real servers, the daemons under test, and an independent reader of what they deliver.
-
-The reader knows nothing of Millrace's own code: it reads topics with a Kafka client from PyPI (read_committed), takes the
-schemas from the `_schemas` topic and decodes with fastavro.
-"""
+"""What the suites share: real servers, the daemons under test, and (reader.py) an independent reader of what they deliver."""
 import contextlib
 import fcntl
-import io
-import json
 import os
 import shlex
 import signal
@@ -17,13 +11,12 @@ import tempfile
 import time
 from pathlib import Path
 
-import fastavro
 import pymysql
 import pytest
-from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 from dialect import translate
 from gtids import contains, gtid_set
+from reader import Reader, Schemas
 
 ROOT = Path(__file__).resolve().parents[2]
 MILLRACE = Path(os.environ.get("MILLRACE", ROOT / "build" / "millrace"))
@@ -86,6 +79,7 @@ class Servers:
 
     def stop(self):
         self.script("remove", self.folder)
+        Schemas.forget(getattr(self, "bootstrap", None))
 
 
 def run_sql(connection, *statements):
@@ -142,78 +136,6 @@ def purge_binlogs(connection):
         return [row[0] for row in run_sql(connection, "SHOW BINARY LOGS")][0] == last
 
     wait_until(f"the purge of all before {last}", purged, 120, 0.2)
-
-
-class Reader:
-    """Reads topics as any consumer would."""
-
-    def __init__(self, bootstrap):
-        self.bootstrap = bootstrap
-        self.schemas, self.schemas_topic = {}, "_schemas"
-
-    def consumer(self, **more):
-        return Consumer({"bootstrap.servers": self.bootstrap, "group.id": "independent-reader", "enable.auto.commit": False,
-                         "isolation.level": "read_committed", "enable.partition.eof": True,
-                         "auto.offset.reset": "error", "fetch.wait.max.ms": 20, **more})
-
-    def topics(self, prefix=""):
-        c = self.consumer()
-        try:
-            found = c.list_topics(timeout=60).topics  # may be ten thousand
-            return {name: len(t.partitions) for name, t in found.items() if name.startswith(prefix)}
-        finally:
-            c.close()
-
-    def messages(self, topic, offsets=None, lowest=0):
-        """All committed messages of a topic, in the order of each partition; offsets: {partition: first offset}; lowest: where
-        the others begin (OFFSET_BEGINNING: where the topic has lost its beginning)."""
-        partitions = self.topics().get(topic, 0)
-        return self.to_the_end([TopicPartition(topic, p, (offsets or {}).get(p, lowest)) for p in range(partitions)])
-
-    def to_the_end(self, partitions):
-        """All committed messages of these partitions, any number of topics."""
-        c = self.consumer()
-        try:
-            c.assign(partitions)
-            open_ones, out = {(p.topic, p.partition) for p in partitions}, []
-            quiet_since = time.monotonic()
-            while open_ones:
-                for m in c.consume(2000, 0.2):
-                    quiet_since = time.monotonic()
-                    if m.error() is None:
-                        out.append(m)
-                    elif m.error().code() == KafkaError._PARTITION_EOF:
-                        open_ones.discard((m.topic(), m.partition()))
-                    else:
-                        raise AssertionError(f"{m.topic()}: {m.error()}")
-                assert time.monotonic() - quiet_since < 90, f"no end of {sorted(open_ones)} within 90 s of silence"
-            return out
-        finally:
-            c.close()
-
-    def schema(self, schema_id):
-        if schema_id not in self.schemas:
-            for m in self.messages(self.schemas_topic):
-                key, value = json.loads(m.key()), json.loads(m.value()) if m.value() else None
-                if key.get("keytype") == "SCHEMA" and value:
-                    self.schemas.setdefault(value["id"], fastavro.parse_schema(json.loads(value["schema"]), {}))
-        return self.schemas[schema_id]
-
-    def decode(self, data):
-        """(full record name, value) of Confluent-framed bytes."""
-        if data is None:
-            return None, None
-        assert data[0] == 0, "not in Confluent wire format"
-        schema = self.schema(int.from_bytes(data[1:5], "big"))
-        stream = io.BytesIO(data[5:])
-        value = fastavro.schemaless_reader(stream, schema)
-        assert stream.read() == b"", "bytes left over behind the record"
-        return schema["name"], value
-
-    def records(self, topic, lowest=0):
-        """[(partition, offset, key, record name, value)]"""
-        return [(m.partition(), m.offset(), self.decode(m.key())[1], *self.decode(m.value()))
-                for m in self.messages(topic, lowest=lowest)]
 
 
 def faults_build():
@@ -365,6 +287,7 @@ class Setup:
     def kill_all(self):
         for d in self.started:
             d.kill()
+        self.reader.close()
 
     def topic(self, table):
         return f"{self.name}.{table}"
@@ -377,16 +300,12 @@ class Setup:
 
     def wait_delivered(self, position, daemon, timeout=90):
         """Until the commits topic says that everything up to `position` is delivered and no copy is under way."""
-        state = {"offset": 0}
-
-        def there():
+        topic, last, end = f"{self.name}.commits", None, time.monotonic() + timeout
+        for messages in self.reader.follow(topic):
+            for m in messages:
+                last = None if m is None else with_lists(last, self.reader.decode(m.value())[1])
+            if last and not last["copying"] and contains(gtid_set(last["gtid_set"]), position):
+                return True
             assert daemon.alive(), f"{daemon.verb} ended: {daemon.log_tail()}"
-            if f"{self.name}.commits" not in self.reader.topics(self.name):
-                return False
-            for m in self.reader.messages(f"{self.name}.commits", {0: state["offset"]}):
-                state["offset"] = m.offset() + 1
-                state["last"] = with_lists(state.get("last"), self.reader.decode(m.value())[1])
-            last = state.get("last")
-            return last and not last["copying"] and contains(gtid_set(last["gtid_set"]), position)
-
-        return wait_until(f"delivery of {position}", there, timeout, every=0.2)
+            assert time.monotonic() < end, f"delivery of {position}: not within {timeout:.0f} s"
+        return False

@@ -274,13 +274,22 @@ def test_rate_and_load(servers, database, make_setup):
 
     setup = make_setup(f"{db}.t", copy__max_load=2)
     sleepers = [servers.connect() for _ in range(5)]
-    threads = [threading.Thread(target=run_sql, args=(s, "SELECT SLEEP(40)")) for s in sleepers]
+
+    def sleep(session):
+        try:
+            run_sql(session, "SELECT SLEEP(600)")
+        except pymysql.err.OperationalError:        # killed below
+            pass
+
+    threads = [threading.Thread(target=sleep, args=(s,)) for s in sleepers]
     for t in threads:
         t.start()
     run = setup.daemon("run").start()
     wait_until("the pause", lambda: "paused: " in run.log())
     wait_until("the reason in lag", lambda: "copy.max_load" in setup.millrace("lag").stdout)
-    for t in threads:
+    assert setup.commits()[-1]["copying"], run.log_tail()
+    for s, t in zip(sleepers, threads):
+        run_sql(connection, f"KILL {s.thread_id()}")
         t.join()
     setup.wait_delivered(source_position(connection), run)
     run.stop()

@@ -30,7 +30,7 @@ def moment(servers, database):
         return "t" not in [name for name, *_ in listed]
 
     def make(what):
-        made.append(Moment(servers, db, lambda n: STATEMENTS[what], hidden))
+        made.append(Moment(servers, db, lambda n: ([], STATEMENTS[what][0], STATEMENTS[what][1:]), hidden))
         return made[-1]
 
     yield make

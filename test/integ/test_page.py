@@ -37,7 +37,7 @@ def get(url):
 def test_both_daemons_serve_health_metrics_and_the_page(site, browse):
     setup = site.setup
     run, project = setup.daemon("run").start(), setup.daemon("project").start()
-    load = site.start_load(seconds=45, rate=100)
+    load = site.start_load(seconds=20, rate=100)
     wait_until("the views", lambda: live(setup, "group_members", "member_groups"), every=0.5)
     for verb in ("run", "project"):
         base = f"http://{setup.http[verb]}"

@@ -15,7 +15,8 @@ from report import Report           # noqa: E402
 VALUES = 40
 
 
-@pytest.mark.parametrize("database", ["mysql:8.0", "mysql:9.7", "mariadb:10.11", "mariadb:11.8"])
+@pytest.mark.parametrize("database", [pytest.param("mysql:8.0", marks=pytest.mark.long), "mysql:9.7", "mariadb:10.11",
+                                      pytest.param("mariadb:11.8", marks=pytest.mark.long)])
 def test_every_type(servers, tmp_path, database):
     seed = int(time.time())
     options = matrix.arguments(["--seed", str(seed), "--values", str(VALUES), "--sampled"])
