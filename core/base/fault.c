@@ -92,7 +92,7 @@ void fault_pass(struct fault_slot **slot, const char *name)
 					 __ATOMIC_RELAXED))
 		return;
 	__atomic_store_n(&slots[0].armed, (uint64_t)(*slot - slots), __ATOMIC_RELEASE);
-	(void)kill(getpid(), SIGSTOP);
+	(void)raise(SIGSTOP); /* this thread, so that it does not go on a while */
 }
 
 #endif

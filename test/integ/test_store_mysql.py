@@ -14,7 +14,7 @@ from pathlib import Path
 import pymysql
 import pytest
 
-from harness import ROOT, Servers, run_sql, source_position, those_there, wait_until
+from harness import ROOT, Servers, run_sql, source_position, those_there, wait_until, with_fault_points
 
 RIGHTS = "SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, INDEX, REFERENCES, LOCK TABLES, CREATE TEMPORARY TABLES, CREATE VIEW, SHOW VIEW"
 
@@ -327,6 +327,76 @@ def test_kill_at_any_moment(shop):
                 with contextlib.closing(shop.store.admin()) as c:
                     live_mark = run_sql(c, "SELECT MAX(mark) FROM shop.item")[0][0]
             shop.wait_equal(live_mark, factor=live_mark)
+    shop.stop()
+
+
+class Copier(threading.Thread):
+    """Makes and removes a version's database all the time, in the order in which a daemon does."""
+
+    def __init__(self, store, version):
+        super().__init__(daemon=True)
+        self.store, self.name, self.version, self.ended, self.rounds, self.failure = store, f"shop_v{version}", version, threading.Event(), 0, None
+
+    def run(self):
+        try:
+            with contextlib.closing(self.store.admin()) as c:
+                while not self.ended.is_set():
+                    run_sql(c, f"CREATE DATABASE {self.name}")
+                    for table in ("millrace_view", "millrace_position", "item"):
+                        run_sql(c, f"CREATE TABLE {self.name}.{table} LIKE shop_v1.{table}", f"INSERT INTO {self.name}.{table} SELECT * FROM shop_v1.{table}")
+                    run_sql(c, f"UPDATE {self.name}.millrace_view SET version = {self.version}, state = 'superseded', superseded_us = 1", f"DROP DATABASE {self.name}")
+                    self.rounds += 1
+        except Exception as failure:
+            self.failure = failure
+
+    def end(self):
+        self.ended.set()
+        self.join(60)
+        if self.failure:
+            raise self.failure
+
+
+def test_listed_while_versions_come_and_go(shop):
+    """A database that goes between being seen and being read is no version, and no error."""
+    shop.start()
+    copiers = [Copier(shop.store, version) for version in (7, 8, 9)]
+    for copier in copiers:
+        copier.start()
+    end, lists = time.monotonic() + 6, 0
+    while time.monotonic() < end or (lists < 40 and time.monotonic() < end + 60):
+        out = shop.setup.millrace("parked", "list", "--view", "shop")    # it asks the store for its versions
+        lists += 1
+        assert out.returncode == 0, out.stdout + out.stderr
+    for copier in copiers:
+        copier.end()
+    print(lists, "lists,", [c.rounds for c in copiers], "rounds")
+    assert shop.project.alive(), shop.project.log_tail()
+    shop.stop()
+
+
+def test_kill_within_a_removal(shop):
+    """The version is gone for everybody at once; what is left of it goes when a daemon owns the view again."""
+    project = shop.setup.daemon("project")
+    slots = with_fault_points(shop.setup, project)
+    write_view(shop.setup, shop.db, shop.store, 1)
+    shop.run, shop.project = shop.setup.daemon("run").start(), project.start()
+    shop.wait_live()
+    write_view(shop.setup, shop.db, shop.store, 2)
+    shop.replay()
+    slots.arm("view_dropped", 1)
+    asked = subprocess.Popen([str(ROOT / "build" / "millrace"), "view", "drop", "shop", "1", "-c", str(shop.setup.conf)], cwd=shop.setup.folder,
+                             env={**os.environ, **shop.setup.env}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_until("the middle of the removal", lambda: slots.stopped_at() == "view_dropped", 60)
+    project.kill()
+    asked.kill()
+    asked.wait()
+    with contextlib.closing(shop.store.admin()) as c:
+        assert run_sql(c, "SELECT whole FROM shop_v1.millrace_view") == ((0,),)
+        slots.disarm("view_dropped")
+        project.start()
+        wait_until("the end of the removal", lambda: not run_sql(c, "SHOW DATABASES LIKE 'shop\\_v1'"), 60, every=0.2)
+    assert shop.version() == 2
+    shop.wait_equal(2)
     shop.stop()
 
 

@@ -24,7 +24,7 @@ POINTS_IN = {
     "sqlite": {"build": ("view_creating",), "swap": ("view_naming", "view_named"), "drop": ("view_dropped",)},
     "postgresql": {"build": ("view_create", "view_finish"), "swap": ("view_swap", "view_swap_views", "view_swapped"),
                    "drop": ("view_remove", "view_remove_schema", "view_removed")},
-    "mariadb": {"build": ("view_index",), "swap": ("view_swap_gate", "view_swap_views", "view_swapped")},
+    "mariadb": {"build": ("view_creating", "view_index"), "swap": ("view_naming", "view_swap_gate", "view_named"), "drop": ("view_dropped",)},
 }
 POINTS_IN["mysql"] = POINTS_IN["mariadb"]
 WINDOW_OF = {point: window for window, points in POINTS.items() for point in points if window != "build"} | \

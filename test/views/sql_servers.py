@@ -211,8 +211,8 @@ class MysqlFamily:
         return {int(n.rpartition("_v")[2]) for (n,) in names if n.rpartition("_v")[2].isdigit()}
 
     def live(self, history):
-        if not self.ask("SELECT 1 FROM information_schema.VIEWS WHERE TABLE_SCHEMA = %s AND TABLE_NAME = 'tick'", history.view):
-            return 0
+        if not self.ask("SELECT 1 FROM information_schema.VIEWS WHERE TABLE_SCHEMA = %s AND TABLE_NAME = 'millrace_view'", history.view):
+            return 0    # the first version's tables appear one by one, this one last
         return int(self.ask(f"SELECT version FROM `{history.view}`.millrace_view")[0][0])
 
     def end(self, history):

@@ -66,6 +66,9 @@ int mydb_info(const struct mydb_store *m, struct db *db, int version, struct sto
 	      struct err *e);
 int mydb_infos(struct mydb_store *m, struct db *db, struct store_info **ret_infos,
 	       size_t *ret_count, struct err *e);
+/* Numbers of all databases VIEW_v1 ..., whatever they hold. Caller frees. */
+int mydb_numbers(const struct mydb_store *m, struct db *db, int **ret_numbers, size_t *ret_count,
+		 struct err *e);
 int mydb_set_state(struct db *db, const char *database, enum store_state state, bool swap,
 		   struct err *e);
 /* The tables that tables.sql made, by name. */
@@ -75,17 +78,41 @@ int mydb_tables(struct db *db, const char *database, char ***ret_names, size_t *
 /* ---- mysql/make.c ---- */
 int store_mysql_create(struct store *s, const struct view *view, int version, bool swap,
 		       struct err *e);
-int store_mysql_remove(struct store *s, int version, struct err *e);
-void mydb_leaver_stop(struct mydb_store *m);
+/* The statements of tables.sql. What the server says of one is a mistake in that file, unless it
+ * heals or is a matter of rights. */
+int mydb_run_tables(struct db *db, const char *script, struct err *e);
+
+/* ---- mysql/learn.c ---- */
 int store_mysql_learn(struct store *s, int version, bool try, struct view *v, struct err *e);
+
+/* ---- mysql/remove.c ---- */
+#define MYDB_DROP_TRIES 5
+
+int store_mysql_remove(struct store *s, int version, struct err *e);
+/* 1: the database is there and ours to remove; 0: not there. ERR_CONFIG: it is somebody else's. */
+int mydb_look_at(const struct mydb_store *m, struct db *db, const char *database, struct err *e);
+/* Tables and database; `other`: as db_store_run_within() needs it. */
+int mydb_drop(struct db *db, struct db *other, const char *database, struct err *e);
+/* With some patience for readers. ERR_RETRY: somebody still reads. */
+int mydb_drop_patiently(const struct mydb_store *m, const char *database, int tries, struct err *e);
+/* The thread that removes what is still read has nothing to do with this version any more. */
+void mydb_no_longer_leaving(struct mydb_store *m, int version);
+/* What removals that were broken off have left goes later. For whoever has the view's lease, while
+ * no version is made. */
+int mydb_remove_left(struct mydb_store *m, struct db *db, struct err *e);
+void mydb_leaver_stop(struct mydb_store *m);
 
 /* ---- mysql/public.c ---- */
 /* The version that the public name leads to; 0: none. */
 int mydb_live(const struct mydb_store *m, struct db *db, int *ret_version, struct err *e);
 int store_mysql_publish(struct store *s, int version, struct err *e);
-/* The public name is whole, and nothing is left of a swap that was broken off. For whoever has
- * the view's lease. */
-int mydb_mend(struct mydb_store *m, struct db *db, int live, struct err *e);
+/* The public name is whole, with all columns that the live version has, and nothing is left of a
+ * swap that was broken off. For whoever has the view's lease. */
+int mydb_mend(struct mydb_store *m, int live, struct err *e);
+
+/* ---- mysql/amend.c ---- */
+int store_mysql_amend(struct store *s, int version, const char *sql, const char *file,
+		      const char *text, struct err *e);
 
 /* ---- mysql/target.c ---- */
 #define MYSQL_RUNS_MAX 16

@@ -173,12 +173,11 @@ static char *write_grants(const char *view, const char *user)
 			buf_add_u8(&name, '\\');
 		buf_add_u8(&name, (uint8_t)*p);
 	}
-	text = xasprintf(
-		"GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, INDEX, "
-		"REFERENCES, LOCK TABLES, CREATE TEMPORARY TABLES, CREATE VIEW, SHOW VIEW "
-		"ON `%s`.* TO '%s'@'%%'; the same ON "
-		"`%s\\_%%`.*",
-		buf_cstr(&name), user, buf_cstr(&name));
+	text = xasprintf("GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, INDEX, "
+			 "REFERENCES, LOCK TABLES, CREATE TEMPORARY TABLES, CREATE VIEW, SHOW VIEW "
+			 "ON `%s`.* TO '%s'@'%%'; the same ON "
+			 "`%s\\_%%`.*",
+			 buf_cstr(&name), user, buf_cstr(&name));
 	buf_done(&name);
 	return text;
 }
@@ -300,7 +299,7 @@ static int64_t number_of(struct slice text)
 	return strtoll(digits, NULL, 10);
 }
 
-enum { INFO_COLUMNS = 13 };
+enum { INFO_COLUMNS = 13, INFO_TRIES = 10, NO_SUCH_DATABASE = 1049, NO_SUCH_TABLE = 1146 };
 
 static int read_info(const struct mydb_store *m, const char *database, const struct slice *row,
 		     struct store_info *ret_info, struct err *e)
@@ -325,30 +324,48 @@ static int read_info(const struct mydb_store *m, const char *database, const str
 	return 1;
 }
 
-int mydb_info(const struct mydb_store *m, struct db *db, int version, struct store_info *ret_info,
-	      struct err *e)
+static int ask_info(const struct mydb_store *m, struct db *db, const char *database,
+		    struct store_info *ret_info, struct err *e)
 {
-	char *database = mydb_database(m, version), *quoted = mydb_quoted(database), *sql;
+	char *quoted = mydb_quoted(database), *sql;
 	struct db_result *r = NULL;
 	const struct slice *row;
-	bool has = false;
-	int rc = has_bookkeeping(db, database, &has, e);
+	int rc;
 
-	if (rc < 0 || !has)
-		goto out;
 	sql = xasprintf("SELECT v.millrace, v.view_name, v.whole, v.version, v.state, "
 			"v.definition, v.made_us, v.superseded_us, v.built, v.swap, p.seq, "
 			"p.commit_us, p.gtid_set FROM %s.millrace_view v JOIN "
 			"%s.millrace_position p ON p.id = v.id",
 			quoted, quoted);
 	rc = db_query(db, sql, &r, e);
-	free(sql);
 	if (rc == 0 && (rc = db_next(r, &row, e)) == 1)
 		rc = db_column_count(r) == INFO_COLUMNS ? read_info(m, database, row, ret_info, e)
 							: 0;
 	db_result_free(r);
-out:
+	free(sql);
 	free(quoted);
+	return rc;
+}
+
+/* Others make and remove versions meanwhile: a table that went since it was seen is looked for
+ * again. */
+int mydb_info(const struct mydb_store *m, struct db *db, int version, struct store_info *ret_info,
+	      struct err *e)
+{
+	char *database = mydb_database(m, version);
+	bool has = true;
+	int rc = 0;
+
+	for (int i = 0; i < INFO_TRIES && has; i++) {
+		err_clear(e);
+		rc = has_bookkeeping(db, database, &has, e);
+		if (rc < 0 || !has)
+			break;
+		rc = ask_info(m, db, database, ret_info, e);
+		if (rc >= 0 || (db_error_number(db) != NO_SUCH_DATABASE &&
+				db_error_number(db) != NO_SUCH_TABLE))
+			break;
+	}
 	free(database);
 	return rc;
 }
@@ -374,10 +391,9 @@ static int version_of(const struct mydb_store *m, const char *database)
 	return *end == '\0' && n <= VERSION_MAX ? (int)n : 0;
 }
 
-int mydb_infos(struct mydb_store *m, struct db *db, struct store_info **ret_infos,
-	       size_t *ret_count, struct err *e)
+int mydb_numbers(const struct mydb_store *m, struct db *db, int **ret_numbers, size_t *ret_count,
+		 struct err *e)
 {
-	struct store_info *infos = NULL;
 	char **names = NULL, *prefix = xasprintf("%s_v", m->view), *quoted = mydb_literal(prefix);
 	size_t count = 0, name_count = 0;
 	int rc = mydb_get_names(db, &names, &name_count, e,
@@ -385,24 +401,39 @@ int mydb_infos(struct mydb_store *m, struct db *db, struct store_info **ret_info
 				"LEFT(SCHEMA_NAME, CHAR_LENGTH(%s)) = %s",
 				quoted, quoted);
 
-	for (size_t i = 0; i < name_count && rc >= 0; i++) {
-		int version = version_of(m, names[i]);
-		struct store_info info;
-
-		if (version == 0 || (rc = mydb_info(m, db, version, &info, e)) != 1)
-			continue;
-		infos = xrealloc(infos, (count + 1) * sizeof(*infos));
-		infos[count++] = info;
-	}
-	view_names_free(names, name_count);
 	free(quoted);
 	free(prefix);
+	if (rc < 0)
+		return -1;
+	*ret_numbers = xcalloc(name_count + 1, sizeof(int));
+	for (size_t i = 0; i < name_count; i++)
+		if (version_of(m, names[i]) != 0)
+			(*ret_numbers)[count++] = version_of(m, names[i]);
+	*ret_count = count;
+	view_names_free(names, name_count);
+	return 0;
+}
+
+int mydb_infos(struct mydb_store *m, struct db *db, struct store_info **ret_infos,
+	       size_t *ret_count, struct err *e)
+{
+	struct store_info *infos;
+	size_t count = 0, number_count = 0;
+	int *numbers = NULL, rc = mydb_numbers(m, db, &numbers, &number_count, e);
+
+	if (rc < 0)
+		return -1;
+	infos = xcalloc(number_count + 1, sizeof(*infos));
+	for (size_t i = 0; i < number_count && rc >= 0; i++) {
+		rc = mydb_info(m, db, numbers[i], &infos[count], e);
+		count += rc == 1;
+	}
+	free(numbers);
 	if (rc < 0) {
 		free(infos);
 		return -1;
 	}
-	if (count > 0)
-		qsort(infos, count, sizeof(*infos), compare_infos);
+	qsort(infos, count, sizeof(*infos), compare_infos);
 	*ret_infos = infos;
 	*ret_count = count;
 	return 0;
@@ -492,7 +523,7 @@ static int set_state(struct store *s, int version, enum store_state state, bool 
 		rc = mydb_live(m, db, &live, e);
 	/* said at the start of whoever owns the view, of what was found to be live */
 	if (rc == 0 && state == STORE_LIVE && live == version)
-		rc = mydb_mend(m, db, live, e);
+		rc = mydb_mend(m, live, e) < 0 ? -1 : mydb_remove_left(m, db, e);
 	db_close(db);
 	free(database);
 	return rc;
@@ -501,17 +532,18 @@ static int set_state(struct store *s, int version, enum store_state state, bool 
 #define STORE_MYSQL_OPS                                                                           \
 	.close = close_store, .list = list, .create = store_mysql_create,                         \
 	.definition = definition, .set_state = set_state, .remove = store_mysql_remove,           \
-	.publish = store_mysql_publish, .place = place, .learn = store_mysql_learn,               \
-	.version_open = store_mysql_version_open, .version_close = store_mysql_version_close,     \
-	.target = store_mysql_target, .position = store_mysql_position,                           \
-	.begin = store_mysql_begin, .commit = store_mysql_commit,                                 \
-	.rollback = store_mysql_rollback, .finish = store_mysql_finish,                           \
-	.snapshot = store_mysql_snapshot, .snapshot_close = store_mysql_snapshot_close,           \
-	.snapshot_info = store_mysql_snapshot_info, .columns = store_mysql_columns,               \
-	.rows = store_mysql_rows, .next = store_mysql_next, .rows_close = store_mysql_rows_close, \
-	.row_count = store_mysql_row_count, .shares = &store_mysql_shares,                        \
-	.park = store_mysql_park, .unpark = store_mysql_unpark, .parked = store_mysql_parked,     \
-	.savepoint = store_mysql_savepoint, .undo = store_mysql_undo, .room = store_mysql_room
+	.publish = store_mysql_publish, .place = place, .amend = store_mysql_amend,               \
+	.learn = store_mysql_learn, .version_open = store_mysql_version_open,                     \
+	.version_close = store_mysql_version_close, .target = store_mysql_target,                 \
+	.position = store_mysql_position, .begin = store_mysql_begin,                             \
+	.commit = store_mysql_commit, .rollback = store_mysql_rollback,                           \
+	.finish = store_mysql_finish, .snapshot = store_mysql_snapshot,                           \
+	.snapshot_close = store_mysql_snapshot_close, .snapshot_info = store_mysql_snapshot_info, \
+	.columns = store_mysql_columns, .rows = store_mysql_rows, .next = store_mysql_next,       \
+	.rows_close = store_mysql_rows_close, .row_count = store_mysql_row_count,                 \
+	.shares = &store_mysql_shares, .park = store_mysql_park, .unpark = store_mysql_unpark,    \
+	.parked = store_mysql_parked, .savepoint = store_mysql_savepoint,                         \
+	.undo = store_mysql_undo, .room = store_mysql_room
 
 const struct store_ops store_mariadb = { .name = "mariadb", .open = open_mariadb, STORE_MYSQL_OPS };
 const struct store_ops store_mysql = { .name = "mysql", .open = open_mysql, STORE_MYSQL_OPS };
