@@ -16,6 +16,11 @@ struct mirror_statement {
 
 #define HAS_COLUMN ((size_t)1 << 32)
 
+struct mirror_list { /* statements of a script of our own */
+	struct target_statement **items;
+	size_t count;
+};
+
 struct mirror_rows {
 	const struct mirror_table *table;
 	struct mirror_statement upsert, partial, remove, clear;
@@ -34,8 +39,8 @@ struct mirror {
 	const struct view *view;
 	struct target *target;
 	struct mirror_rows *rows; /* per mirrored table */
-	struct target_statement **settle, **fill;
-	size_t settle_count, fill_count;
+	struct mirror_list *settle; /* per query */
+	struct mirror_list fill;
 	bool built;          /* the build has ended */
 	bool tracking;       /* keys are noted */
 	bool touched, whole; /* some keys were; everything must be computed */

@@ -103,7 +103,7 @@ static void add_part(const struct view *v, struct mirror_table *t, const struct 
 	if (!whole)
 		buf_add_format(&leaf, ".%s", ends[part]);
 	dialect_type(dialect_of(v->store), c, part, key, &type);
-	m->name = whole ? xstrdup(c->name) : xasprintf("%s_%s", c->name, ends[part]);
+	m->name = mirror_part_name(t->shape, c->name, part);
 	m->leaf = xstrdup(buf_cstr(&leaf));
 	m->type = xstrdup(buf_cstr(&type));
 	m->of = c;
@@ -119,7 +119,7 @@ static void add_exact(const struct view *v, struct mirror_table *t)
 	if (dialect_of(v->store)->loose)
 		return;
 	m = add_column(t);
-	m->name = xstrdup(MIRROR_EXACT);
+	m->name = mirror_exact_name(t->shape);
 	m->leaf = xstrdup("");
 	m->type = xstrdup(dialect_of(v->store)->key_bytes_max > 0 ? "LONGTEXT" : "text");
 }

@@ -8,7 +8,8 @@
  *
  * Where a store's columns have strict types, each table has one column more, MIRROR_EXACT: JSON
  * text, {"column": "exact text"}, for values that the column's type can't hold (a zero date); NULL
- * in all other rows. */
+ * in all other rows. Its name has underscores behind it where the source has a column of the name
+ * already. */
 #ifndef PROJECTIONS_APPLY_MIRROR_H
 #define PROJECTIONS_APPLY_MIRROR_H
 
@@ -40,6 +41,11 @@ struct mirror_table {
 void mirror_table_done(struct mirror_table *t);
 /* Finds by the name in the store; NULL: there is none. */
 const struct mirror_table *mirror_find(const struct view *v, const char *name);
+
+/* Names of the columns that aren't the source's own (mallocs): those of a GEOMETRY, g_srid and
+ * g_wkb, and MIRROR_EXACT. */
+char *mirror_part_name(const struct shape *s, const char *column, enum dialect_part part);
+char *mirror_exact_name(const struct shape *s);
 
 /* What has happened to a table between two shapes. */
 enum mirror_change {

@@ -82,13 +82,12 @@ int mirror_prepare(struct mirror *m, struct err *e)
 	return 0;
 }
 
-static void finalize_list(struct mirror *m, struct target_statement ***list, size_t *count)
+static void finalize_list(struct mirror *m, struct mirror_list *list)
 {
-	for (size_t i = 0; i < *count; i++)
-		m->target->ops->finalize((*list)[i]);
-	free(*list);
-	*list = NULL;
-	*count = 0;
+	for (size_t i = 0; i < list->count; i++)
+		m->target->ops->finalize(list->items[i]);
+	free(list->items);
+	*list = (struct mirror_list){ 0 };
 }
 
 void mirror_finalize(struct mirror *m)
@@ -105,13 +104,15 @@ void mirror_finalize(struct mirror *m)
 		free(r->touch);
 	}
 	free(m->rows);
-	finalize_list(m, &m->settle, &m->settle_count);
-	finalize_list(m, &m->fill, &m->fill_count);
+	for (size_t q = 0; m->settle != NULL && q < m->view->query_count; q++)
+		finalize_list(m, &m->settle[q]);
+	free(m->settle);
+	m->settle = NULL;
+	finalize_list(m, &m->fill);
 }
 
 /* Every statement of a script of our own, prepared. */
-static int prepare_list(struct mirror *m, struct buf *sql, struct target_statement ***list,
-			size_t *count, struct err *e)
+static int prepare_list(struct mirror *m, struct buf *sql, struct mirror_list *list, struct err *e)
 {
 	const char *text = buf_cstr(sql), *at = text;
 
@@ -122,8 +123,9 @@ static int prepare_list(struct mirror *m, struct buf *sql, struct target_stateme
 			return err_wrap(e, "view %s", m->view->name);
 		if (s == NULL)
 			break;
-		*list = xrealloc(*list, (*count + 1) * sizeof(struct target_statement *));
-		(*list)[(*count)++] = s;
+		list->items = xrealloc(list->items,
+				       (list->count + 1) * sizeof(struct target_statement *));
+		list->items[list->count++] = s;
 	}
 	buf_reset(sql);
 	return 0;
@@ -164,13 +166,14 @@ int mirror_track(struct mirror *m, struct err *e)
 		query_open_sql(m->view, &m->view->queries[q], &sql);
 		rc = run_script(m, &sql, e);
 	}
+	m->settle = xcalloc(m->view->query_count + 1, sizeof(*m->settle));
 	for (size_t q = 0; q < m->view->query_count && rc == 0; q++) {
 		query_settle_sql(m->view, &m->view->queries[q], &sql);
-		rc = prepare_list(m, &sql, &m->settle, &m->settle_count, e);
+		rc = prepare_list(m, &sql, &m->settle[q], e);
 	}
 	for (size_t q = 0; q < m->view->query_count && rc == 0; q++) {
 		query_fill_sql(m->view, &m->view->queries[q], &sql);
-		rc = prepare_list(m, &sql, &m->fill, &m->fill_count, e);
+		rc = prepare_list(m, &sql, &m->fill, e);
 	}
 	if (rc == 0)
 		rc = prepare_touch(m, &sql, e);
@@ -329,15 +332,37 @@ int mirror_row(struct mirror *m, struct mirror_rows *r, enum mirror_op op,
 
 /* ---- settling -------------------------------------------------------------------------------- */
 
-static int run_list(struct mirror *m, struct target_statement **list, size_t count, struct err *e)
+static int run_list(struct mirror *m, const struct mirror_list *list, struct err *e)
 {
 	static const struct value *const none[1];
 
-	for (size_t i = 0; i < count; i++) {
-		if (m->target->ops->execute(list[i], none, e) < 0)
+	for (size_t i = 0; i < list->count; i++) {
+		if (m->target->ops->execute(list->items[i], none, e) < 0)
 			return err_wrap(e, "query.sql");
 	}
 	return 0;
+}
+
+static int settle_query(struct mirror *m, size_t number, struct err *e)
+{
+	const struct view_query *q = &m->view->queries[number];
+	struct buf sql = BUF_INIT;
+	int64_t touched = INT64_MAX;
+	int rc = 0;
+
+	if (query_one_by_one(m->view, q)) {
+		query_touched_sql(m->view, q, &sql);
+		rc = m->target->ops->number(m->target, buf_cstr(&sql), &touched, e);
+		buf_reset(&sql);
+	}
+	if (rc == 0 && touched <= QUERY_ONE_BY_ONE_MAX) {
+		query_settle_each_sql(m->view, q, touched, &sql);
+		rc = run_script(m, &sql, e);
+	} else if (rc == 0) {
+		rc = run_list(m, &m->settle[number], e);
+	}
+	buf_done(&sql);
+	return rc;
 }
 
 int mirror_settle(struct mirror *m, struct err *e)
@@ -350,9 +375,10 @@ int mirror_settle(struct mirror *m, struct err *e)
 			query_forget_sql(m->view, &m->view->queries[q], &sql);
 		rc = m->touched ? run_script(m, &sql, e) : 0;
 		if (rc == 0)
-			rc = run_list(m, m->fill, m->fill_count, e);
+			rc = run_list(m, &m->fill, e);
 	} else if (m->touched) {
-		rc = run_list(m, m->settle, m->settle_count, e);
+		for (size_t q = 0; q < m->view->query_count && rc == 0; q++)
+			rc = settle_query(m, q, e);
 	}
 	buf_done(&sql);
 	m->touched = m->whole = false;

@@ -93,6 +93,13 @@ void query_touch_sql(const struct view *v, const struct view_query *q, size_t mi
 		     struct buf *out);
 /* Computes the touched keys again, and forgets them. */
 void query_settle_sql(const struct view *v, const struct view_query *q, struct buf *out);
+/* Must few keys be computed one by one, because the store would compute all of the view to find
+ * them together? How many were touched, and the statements for so many: as query_settle_sql. */
+#define QUERY_ONE_BY_ONE_MAX 1000 /* more are worth reading everything once */
+bool query_one_by_one(const struct view *v, const struct view_query *q);
+void query_touched_sql(const struct view *v, const struct view_query *q, struct buf *out);
+void query_settle_each_sql(const struct view *v, const struct view_query *q, int64_t touched,
+			   struct buf *out);
 /* Forgets them only. */
 void query_forget_sql(const struct view *v, const struct view_query *q, struct buf *out);
 /* One key's rows, with parameters for the key: what `check` asks the store to explain. */

@@ -6,12 +6,20 @@
  *               the touched keys have a trigger: deleting one computes its rows, with the key as a
  *               constant. One statement deletes them all
  *   postgresql  takes an outer value into a LATERAL subquery that isn't flattened (OFFSET 0)
- *   mysql       joins; MariaDB's and MySQL's optimizers split the grouped SELECT by the key
+ *   mariadb     joins: its optimizer splits a grouped SELECT by the key (LATERAL DERIVED). It
+ *               splits no UNION; there a user variable is a constant that goes into each part
+ *   mysql       splits nothing, but takes constants into groups and unions; so user variables,
+ *               key by key. Where a constant doesn't reach (a WITH, LEFT JOIN to a grouped
+ *               subquery) the SELECT is computed whole each time: docs/VIEWS.md
+ *
+ * The old rows are found by the key's own index in all of them, by a join that begins with the
+ * touched keys: `IN (SELECT ...)` reads the whole table in MariaDB before 11.1, and may in others.
  *
  * What a keys/ file calls :column is asked of the mirrored row itself, by its primary key: so the
  * same statement serves before a change and behind it, whatever the record holds. */
 #include "projections/apply/query.h"
 
+#include <inttypes.h>
 #include <string.h>
 #include <strings.h>
 
@@ -252,18 +260,35 @@ void query_forget_sql(const struct view *v, const struct view_query *q, struct b
 	buf_add_str(out, ";\n");
 }
 
+/* The rows of all touched keys, as they were. */
+static void put_delete_touched(const struct view *v, const struct view_query *q, struct buf *out)
+{
+	if (is_mysql(v)) {
+		buf_add_str(out, "DELETE w FROM ");
+		put_touched(v, q, out);
+		buf_add_str(out, " t STRAIGHT_JOIN ");
+		dialect_name(dialect(v), q->table, out);
+		buf_add_str(out, " w ON ");
+		put_equal(v, q, "w", "t", out);
+		buf_add_str(out, ";\n");
+		return;
+	}
+	buf_add_str(out, "DELETE FROM ");
+	dialect_name(dialect(v), q->table, out);
+	buf_add_str(out, " WHERE ctid = ANY (ARRAY (SELECT x.ctid FROM ");
+	put_touched(v, q, out);
+	buf_add_str(out, " t CROSS JOIN LATERAL (SELECT w.ctid FROM ");
+	dialect_name(dialect(v), q->table, out);
+	buf_add_str(out, " w WHERE ");
+	put_equal(v, q, "w", "t", out);
+	buf_add_str(out, " OFFSET 0) x));\n");
+}
+
 void query_settle_sql(const struct view *v, const struct view_query *q, struct buf *out)
 {
 	if (!is_sqlite(v)) {
-		buf_add_str(out, "DELETE FROM ");
-		dialect_name(dialect(v), q->table, out);
-		buf_add_str(out, " WHERE (");
-		put_key(v, q, out);
-		buf_add_str(out, ") IN (SELECT ");
-		put_key(v, q, out);
-		buf_add_str(out, " FROM ");
-		put_touched(v, q, out);
-		buf_add_str(out, ");\nINSERT INTO ");
+		put_delete_touched(v, q, out);
+		buf_add_str(out, "INSERT INTO ");
 		dialect_name(dialect(v), q->table, out);
 		buf_add_str(out, is_mysql(v) ? " SELECT q.* FROM " : " SELECT x.* FROM ");
 		put_touched(v, q, out);
@@ -278,6 +303,68 @@ void query_settle_sql(const struct view *v, const struct view_query *q, struct b
 	buf_add_str(out, "DELETE FROM ");
 	put_touched(v, q, out);
 	buf_add_str(out, ";\n");
+}
+
+/* ---- one by one ------------------------------------------------------------------------------ */
+
+static bool is_union(const struct view_query *q)
+{
+	static const char *const words[] = { "union", "except", "intersect" };
+	const char *at = q->text, *end = at + strlen(at);
+	struct query_token t;
+
+	while ((t = query_next(&at, end)).kind != QUERY_END) {
+		for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+			if (query_word_is(t, words[i]))
+				return true;
+		}
+	}
+	return false;
+}
+
+bool query_one_by_one(const struct view *v, const struct view_query *q)
+{
+	return is_mysql(v) && (strcmp(v->store, "mysql") == 0 || is_union(q));
+}
+
+void query_touched_sql(const struct view *v, const struct view_query *q, struct buf *out)
+{
+	buf_add_str(out, "SELECT COUNT(*) FROM ");
+	put_touched(v, q, out);
+}
+
+/* Into @millrace_k0 ...: they have the columns' own types and collations. */
+static void put_pick(const struct view *v, const struct view_query *q, int64_t number,
+		     struct buf *out)
+{
+	buf_add_str(out, "SELECT ");
+	put_key(v, q, out);
+	for (size_t i = 0; i < q->key_count; i++)
+		buf_add_format(out, "%s@millrace_k%zu", i > 0 ? ", " : " INTO ", i);
+	buf_add_str(out, " FROM ");
+	put_touched(v, q, out);
+	buf_add_str(out, " ORDER BY ");
+	put_key(v, q, out);
+	buf_add_format(out, " LIMIT %" PRId64 ", 1;\n", number);
+}
+
+void query_settle_each_sql(const struct view *v, const struct view_query *q, int64_t touched,
+			   struct buf *out)
+{
+	put_delete_touched(v, q, out);
+	for (int64_t n = 0; n < touched; n++) {
+		put_pick(v, q, n, out);
+		buf_add_str(out, "INSERT INTO ");
+		dialect_name(dialect(v), q->table, out);
+		buf_add_format(out, " SELECT q.* FROM (\n%s\n) q WHERE ", q->text);
+		for (size_t i = 0; i < q->key_count; i++) {
+			buf_add_str(out, i > 0 ? " AND q." : "q.");
+			dialect_name(dialect(v), q->key[i], out);
+			buf_add_format(out, " = @millrace_k%zu", i);
+		}
+		buf_add_str(out, ";\n");
+	}
+	query_forget_sql(v, q, out);
 }
 
 void query_one_key_sql(const struct view *v, const struct view_query *q, struct buf *out)

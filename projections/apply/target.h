@@ -33,6 +33,9 @@ struct target_ops {
 	/* Runs statements of Millrace's own, at once and behind what was held back; they may make
 	 * temporary tables, which last as long as the target. */
 	int (*script)(struct target *t, const char *text, struct err *e);
+	/* The whole number that a SELECT of Millrace's own gives, behind what was held back. NULL
+	 * where query_one_by_one() never asks for it. */
+	int (*number)(struct target *t, const char *sql, int64_t *ret_number, struct err *e);
 	/* What was held back has run when this returns 0. */
 	int (*flush)(struct target *t, struct err *e);
 	void (*finalize)(struct target_statement *s);

@@ -2,6 +2,7 @@
 import json
 import os
 import random
+import shutil
 import tempfile
 import threading
 import time
@@ -20,23 +21,23 @@ from test_views import live
 
 @pytest.fixture(scope="module", params=["postgresql", *those_there("mariadb:11.8", "mysql:8.0")])
 def store(request):
-    """(name, settings)"""
+    """(name, settings, what asks it as its administrator)"""
     if request.param == "postgresql":
         if postgresql.missing():
             pytest.skip(postgresql.missing())
         with postgresql.postgresql() as made:
-            yield request.param, {k.replace("__", "."): str(v) for k, v in made.settings().items()}
+            yield request.param, {k.replace("__", "."): str(v) for k, v in made.settings().items()}, made.ask
         return
     with tempfile.TemporaryDirectory(prefix="millrace-store-") as folder:
         os.chmod(folder, 0o755)
         made = Store(Path(folder) / "servers", request.param)
         admin = made.admin()
-        for view in ("copy", "groups", "fresh", "asked"):
+        for view in ("copy", "groups", "fresh", "asked", "large"):
             run_sql(admin, f"GRANT {RIGHTS} ON `{view}`.* TO views@'%'", f"GRANT {RIGHTS} ON `{view}\\_%`.* TO views@'%'")
-        admin.close()
         try:
-            yield made.name, made.settings()
+            yield made.name, made.settings(), lambda sql: run_sql(admin, sql)
         finally:
+            admin.close()
             made.servers.stop()
 
 
@@ -92,7 +93,7 @@ class Watcher(threading.Thread):
 
 
 def test_kept_up_in_another_store(make_setup, database, store):
-    (name, settings), (db, connection) = store, database
+    (name, settings, _), (db, connection) = store, database
     number = int(time.time())
     print("seed", number)
     r = random.Random(number)
@@ -129,7 +130,7 @@ def test_kept_up_in_another_store(make_setup, database, store):
 
 
 def test_a_new_view_runs_as_it_is_in_another_store(make_setup, database, store):
-    (name, settings), (db, connection) = store, database
+    (name, settings, _), (db, connection) = store, database
     run_sql(connection, "CREATE TABLE Thing (id BIGINT UNSIGNED, part VARCHAR(9), at DATETIME(6), d DECIMAL(30,20), r DOUBLE, b VARBINARY(9), "
             "`order` INT, PRIMARY KEY (id, part))",
             "INSERT INTO Thing SELECT seq, seq % 3, NOW(6), seq / 7, 1 / seq, UNHEX('00FF'), seq FROM seq_1_to_300")
@@ -148,5 +149,55 @@ def test_a_new_view_runs_as_it_is_in_another_store(make_setup, database, store):
     run_sql(connection, "UPDATE Thing SET d = 0, `order` = 8 WHERE id < 9", "DELETE FROM Thing WHERE id > 200")
     setup.wait_delivered(source_position(connection), run)
     print(verified(setup, "fresh"), verified(setup, "asked"))
+    project.stop()
+    run.stop()
+
+
+def rows_read(name, ask):
+    """By the whole server: it serves nothing but the view."""
+    if name == "postgresql":
+        return int(ask("SELECT SUM(seq_tup_read + idx_tup_fetch) FROM pg_stat_user_tables")[0][0])
+    return sum(int(n) for _, n in ask("SHOW GLOBAL STATUS LIKE 'Handler_read%'"))
+
+
+def rows_changed(name, ask):
+    """PostgreSQL counts a session's rows some seconds later, and in one go: reads are counted when these are. The others count at once."""
+    return int(ask("SELECT SUM(n_tup_ins + n_tup_upd) FROM pg_stat_user_tables WHERE relname = 'membership'")[0][0]) if name == "postgresql" else 0
+
+
+def test_a_change_reads_what_it_touches(make_setup, database, store):
+    """The touched keys reach into the SELECT, down to the indexes, in joins, groups and unions: a change costs some rows, not tables. (A hundred
+    or so, and what the server reads to answer for itself.)"""
+    (name, settings, ask), (db, connection) = store, database
+    many, groups, rounds = 20000, 2000, 12
+    run_sql(connection, "SET sql_mode = ''", *TABLES, f"INSERT INTO people (id, name) SELECT seq, CONCAT('n', seq) FROM seq_1_to_{many}",
+            f"INSERT INTO grp SELECT seq, CONCAT('g', seq) FROM seq_1_to_{groups}",
+            f"INSERT INTO membership SELECT 1 + seq % {groups}, seq, 1, 'on' FROM seq_1_to_{many}")
+    setup = make_setup(f"{db}.people, {db}.membership, {db}.grp")
+    setup.settings.update(settings)
+    setup.write()
+    write_views(setup, db, name)
+    shutil.rmtree(setup.folder / "views" / "copy")
+    folder = (setup.folder / "views" / "groups").rename(setup.folder / "views" / "large")
+    for path, more in (("view.conf", "key.everyone = kind, id\n"), ("keys/people.sql", "-- table: everyone\nSELECT 'p', :id\n"),
+                       ("keys/grp.sql", "-- table: everyone\nSELECT 'g', :id\n"),
+                       ("query.sql", ";\n-- table: everyone\nSELECT 'p' AS kind, id, name FROM people UNION ALL SELECT 'g', id, name FROM grp\n")):
+        (folder / path).write_text((folder / path).read_text() + more)
+    run, project = setup.daemon("run").start(), setup.daemon("project").start()
+    wait_until("the view", lambda: live(setup, "large"), every=0.5, timeout=180)
+    if name == "postgresql":
+        ask("VACUUM ANALYZE")
+    wait_until("the build is counted", lambda: name != "postgresql" or rows_changed(name, ask) >= many, every=0.5, timeout=60)
+    before, changed = rows_read(name, ask), rows_changed(name, ask)
+    public = "large.sizes" if name == "postgresql" else "`large`.sizes"
+    for i in range(1, rounds + 1):      # one at a time: many changes that are settled together would cost no more than one
+        run_sql(connection, "BEGIN", f"UPDATE membership SET since = {i + 1} WHERE person = {i * 7}", f"UPDATE people SET name = 'm{i}' WHERE id = {i}",
+                f"UPDATE grp SET name = 'h{i}' WHERE id = {i}", "COMMIT")
+        wait_until("the change", lambda: ask(f"SELECT name FROM {public} WHERE id = {i}")[0][0] == f"h{i}", every=0.1, timeout=120)
+    wait_until("the changes are counted", lambda: name != "postgresql" or rows_changed(name, ask) >= changed + rounds, every=0.5, timeout=60)
+    each = (rows_read(name, ask) - before) / rounds
+    print(name, each, "rows read for a change")
+    assert 0 < each < many / 4, each
+    print(verified(setup, "large"))
     project.stop()
     run.stop()

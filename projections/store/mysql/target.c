@@ -262,12 +262,21 @@ static int target_mysql_script(struct target *target, const char *text, struct e
 	return target_mysql_flush(target, e);
 }
 
+static int target_mysql_number(struct target *target, const char *sql, int64_t *ret_number,
+			       struct err *e)
+{
+	if (target_mysql_flush(target, e) < 0)
+		return -1;
+	return mydb_get_int(target_of(target)->db, ret_number, e, "%s", sql);
+}
+
 static const struct target_ops target_mysql_ops = {
 	.prepare = target_mysql_prepare,
 	.parameter_count = target_mysql_parameter_count,
 	.parameter_name = target_mysql_parameter_name,
 	.execute = target_mysql_execute,
 	.script = target_mysql_script,
+	.number = target_mysql_number,
 	.flush = target_mysql_flush,
 	.finalize = target_mysql_finalize,
 };
