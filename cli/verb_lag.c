@@ -6,6 +6,7 @@
  * old is shown as silent, with its numbers as of then. */
 #include "cli/verb.h"
 
+#include "cli/view_access.h"
 #include "core/base/clock.h"
 #include "core/base/progress.h"
 #include "core/base/stop.h"
@@ -219,6 +220,7 @@ static void print_extra(const json_t *version, FILE *out)
 	if (parked > 0)
 		fprintf(out, "    %s%lld records are parked%s (millrace parked list --view)\n",
 			term(out, TERM_YELLOW), (long long)parked, term(out, TERM_PLAIN));
+	view_print_members(version, 4, out);
 }
 
 static void print_version(const json_t *version, FILE *out)

@@ -207,6 +207,12 @@ static void print_state(const json_t *state)
 	json_array_foreach(json_object_get(state, "versions"), i, one) add_version(t, one);
 	table_print(t, stdout, 0);
 	table_free(t);
+	json_array_foreach(json_object_get(state, "versions"), i, one)
+	{
+		if (json_array_size(json_object_get(one, "shares")) > 0)
+			printf("\nmembers of version %lld\n", (long long)number(one, "version"));
+		view_print_shares(one, 2, stdout);
+	}
 }
 
 int verb_view_show(const struct settings *settings, const char *view, bool json)

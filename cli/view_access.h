@@ -40,4 +40,10 @@ void view_access_verified(struct view_access *a, const char *gtid_set, int64_t r
  * names for people. */
 void view_print_compare(const json_t *compare, const char *left, const char *right);
 
+/* order = partition: a version's shares (worker_shares) as a table, one for each partition; nothing
+ * when there are none. */
+void view_print_shares(const json_t *version, size_t indent, FILE *out);
+/* The same in a line for each member. */
+void view_print_members(const json_t *version, int indent, FILE *out);
+
 #endif

@@ -111,6 +111,13 @@ struct status_copy {
 	bool paused;
 };
 
+struct status_share {
+	const char *topic;
+	int32_t partition;
+	int64_t offset, seq, lag_us; /* next to be applied; behind what is delivered */
+	const char *member, *trouble; /* who has it; why it can't go on; "" */
+};
+
 struct status_version {
 	int32_t version;
 	const char *state;
@@ -128,6 +135,8 @@ struct status_version {
 	int64_t compared_us, differs_since_us;
 	const char *as_of; /* GTID set or time that it is built up to; "" */
 	int32_t share;     /* percent of a core that its build takes at most; 0: any */
+	struct status_share *shares; /* order = partition */
+	size_t share_count;
 };
 
 struct status_verified {

@@ -113,6 +113,14 @@ static const struct member status_copy_members[] = {
 };
 TYPE(status_copy);
 
+static const struct member status_share_members[] = {
+	FIELD(status_share, TEXT, topic),  FIELD(status_share, INT, partition),
+	FIELD(status_share, LONG, offset), FIELD(status_share, LONG, seq),
+	FIELD(status_share, LONG, lag_us), FIELD(status_share, TEXT, member),
+	FIELD(status_share, TEXT, trouble),
+};
+TYPE(status_share);
+
 static const struct member status_version_members[] = {
 	FIELD(status_version, INT, version),  FIELD(status_version, TEXT, state),
 	FIELD(status_version, LONG, seq),     FIELD(status_version, TEXT, gtid_set),
@@ -124,6 +132,7 @@ static const struct member status_version_members[] = {
 	FIELD(status_version, LONG, compared_us),
 	FIELD(status_version, LONG, differs_since_us),
 	FIELD(status_version, TEXT, as_of),   FIELD(status_version, INT, share),
+	MANY(status_version, shares, share_count, status_share),
 };
 TYPE(status_version);
 

@@ -123,6 +123,8 @@ void host_describe(struct host *h, char **ret_owner, char ***ret_inputs, size_t 
 int host_drop_all(const struct settings *settings, const char *view, struct err *e);
 const char *host_store(const struct host *h); /* name of its store */
 const char *host_kind(struct host *h);        /* "sql", "mirror", "query"; "": not known */
+/* worker_shares() of a version; none where it is not applied. */
+void host_shares(struct host *h, int version, struct worker_share **ret_shares, size_t *ret_count);
 
 struct host_replay_options {
 	bool no_swap;

@@ -21,7 +21,7 @@ bool host_follows(struct host *h)
 	bool follows;
 
 	pthread_mutex_lock(&h->lock);
-	follows = h->follows;
+	follows = h->follows || h->taking_over;
 	pthread_mutex_unlock(&h->lock);
 	return follows;
 }
@@ -32,6 +32,8 @@ int host_refuse_follower(struct host *h, struct err *e)
 
 	if (!host_follows(h))
 		return 0;
+	if (h->taking_over)
+		return err_retry(e, "view %s: this process is just taking over", h->name);
 	(void)lease_find(h->options.settings->state_dir, h->name, &owner);
 	err_config(e, "view %s is led by process %ld%s%s", h->name, (long)owner.pid,
 		   owner.http[0] != '\0' ? ", http " : "", owner.http);
@@ -151,6 +153,14 @@ static void set_lease(struct host *h, struct lease *lease)
 	pthread_mutex_unlock(&h->lock);
 }
 
+/* Until it is over, whoever asks is told of no versions rather than of some of them. */
+static void set_taking_over(struct host *h, bool taking_over)
+{
+	pthread_mutex_lock(&h->lock);
+	h->taking_over = taking_over;
+	pthread_mutex_unlock(&h->lock);
+}
+
 /* True: this process leads now. */
 static bool lead(struct host *h)
 {
@@ -161,14 +171,18 @@ static bool lead(struct host *h)
 	if (lease_take(o->settings->state_dir, h->name, 0, &lease, &e) < 0)
 		return false;
 	log_info("view", "%s: nobody leads any more: this process does", h->name);
+	set_taking_over(h, true);
 	forget_all(h);
 	set_lease(h, lease);
 	if ((h->http == NULL || lease_set_http(lease, h->http, &e) == 0) &&
-	    store_note(o->settings, h->name, o->store, &e) == 0 && host_open_versions(h, &e) == 0)
+	    store_note(o->settings, h->name, o->store, &e) == 0 && host_open_versions(h, &e) == 0) {
+		set_taking_over(h, false);
 		return true;
+	}
 	log_err(LOG_LEVEL_WARNING, "view", "can't lead", &e);
 	forget_all(h);
 	set_lease(h, NULL);
+	set_taking_over(h, false);
 	lease_free(lease);
 	return false;
 }

@@ -65,6 +65,19 @@ const char *host_store(const struct host *h)
 	return h->store->ops->name;
 }
 
+void host_shares(struct host *h, int version, struct worker_share **ret_shares, size_t *ret_count)
+{
+	const struct version *v;
+
+	*ret_shares = NULL;
+	*ret_count = 0;
+	pthread_mutex_lock(&h->lock);
+	v = host_find(h, version);
+	if (v != NULL && v->worker != NULL)
+		worker_shares(v->worker, ret_shares, ret_count);
+	pthread_mutex_unlock(&h->lock);
+}
+
 static const char *kind_name(enum view_kind kind)
 {
 	switch (kind) {
@@ -141,16 +154,38 @@ static void add_slowest(const struct intake_slowest *s, struct buf *out)
 	buf_add_u8(out, '}');
 }
 
+static void add_share(const struct worker_share *s, struct buf *out)
+{
+	buf_add_u8(out, '{');
+	add_text(out, "topic", s->topic);
+	add_int(out, "partition", s->partition);
+	add_int(out, "offset", s->offset);
+	add_int(out, "seq", s->seq);
+	add_int(out, "lag_us", s->lag_us);
+	add_bool(out, "caught_up", s->caught_up);
+	add_text(out, "member", s->member);
+	add_text(out, "trouble", s->trouble);
+	buf_add_u8(out, '}');
+}
+
 /* order = partition: what each partition has reached, and who has it. */
 static void add_shares(struct host *h, int version, struct buf *out)
 {
-	const struct version *v;
+	struct worker_share *shares;
+	size_t count;
 
-	pthread_mutex_lock(&h->lock);
-	v = host_find(h, version);
-	if (v != NULL && v->worker != NULL)
-		worker_json_shares(v->worker, out);
-	pthread_mutex_unlock(&h->lock);
+	host_shares(h, version, &shares, &count);
+	if (count > 0) {
+		quote_json_key(out, "shares");
+		buf_add_u8(out, '[');
+		for (size_t i = 0; i < count; i++) {
+			if (i > 0)
+				buf_add_u8(out, ',');
+			add_share(&shares[i], out);
+		}
+		buf_add_u8(out, ']');
+	}
+	worker_shares_free(shares, count);
 }
 
 static void add_version(struct host *h, const struct host_version *v, bool sizes, struct buf *out)
@@ -207,6 +242,7 @@ void host_json(struct host *h, bool sizes, struct buf *out)
 	buf_add_u8(out, '{');
 	add_text(out, "view", h->name);
 	add_int(out, "live", s->live);
+	add_bool(out, "leads", !host_follows(h));
 	add_int(out, "at_us", clock_now_us());
 	add_text(out, "store", h->store->ops->name);
 	add_description(h, out);

@@ -47,6 +47,7 @@ struct host {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	bool stop, follows;
+	bool taking_over; /* it has the lease; the versions are not all opened yet */
 	struct version versions[HOST_VERSIONS_MAX];
 	size_t version_count;
 	enum host_job job;

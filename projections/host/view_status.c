@@ -1,6 +1,8 @@
 /* view_status.c - status records and metrics of views. */
 #include "projections/host/view_status.h"
 
+#include "projections/host/view_shares.h"
+
 #include "core/avro/records.h"
 #include "core/avro/write.h"
 #include "core/base/clock.h"
@@ -21,6 +23,7 @@ struct shown {
 	struct metric *seq, *records, *rate, *lag_seconds, *lag_transactions, *live, *up, *behind,
 		*parked, *total, *left, *slowest, *differing;
 	struct metric *verified_at, *verified_rows, *verified_differences; /* NULL: never was */
+	struct view_shares_shown shares;
 };
 
 struct view_status {
@@ -65,6 +68,7 @@ void view_status_free(struct view_status *v)
 	for (size_t i = 0; i < v->count; i++) {
 		free(v->views[i].name);
 		free(v->views[i].state);
+		view_shares_shown_done(&v->views[i].shares);
 	}
 	free(v->views);
 	buf_done(&v->value);
@@ -247,7 +251,8 @@ static const char *slowest_name(const struct host_version *v, char *text, size_t
 }
 
 static void fill_versions(const struct host_status *s, struct status_version *versions,
-			  char *differs, size_t size, char (*slowest)[SLOWEST_SIZE])
+			  char *differs, size_t size, char (*slowest)[SLOWEST_SIZE],
+			  struct view_shares *shares)
 {
 	for (size_t i = 0; i < s->version_count; i++) {
 		const struct host_version *v = &s->versions[i];
@@ -279,6 +284,7 @@ static void fill_versions(const struct host_status *s, struct status_version *ve
 			.as_of = v->as_of,
 			.share = (int32_t)v->share,
 		};
+		view_shares_fill(shares, i, &versions[i]);
 		if (s->shadow.version == v->version && s->shadow.compared_us != 0) {
 			versions[i].differing = s->shadow.differences;
 			versions[i].compared_us = s->shadow.compared_us;
@@ -288,7 +294,8 @@ static void fill_versions(const struct host_status *s, struct status_version *ve
 }
 
 static void make_record(struct view_status *v, struct host *h, const struct host_status *s,
-			const char *http, const char *state, const char *message)
+			struct view_shares *shares, const char *http, const char *state,
+			const char *message)
 {
 	const struct host_version *main = main_version(s);
 	struct status_version versions[HOST_VERSIONS_MAX];
@@ -300,7 +307,7 @@ static void make_record(struct view_status *v, struct host *h, const struct host
 	struct status_record r;
 
 	host_describe(h, &owner, &inputs, &input_count);
-	fill_versions(s, versions, differs, sizeof(differs), slowest);
+	fill_versions(s, versions, differs, sizeof(differs), slowest, shares);
 	if (main != NULL) {
 		delivered = (struct status_stage){ main->worker.delivered.transactions_total,
 						   main->worker.delivered.bytes_total,
@@ -400,15 +407,20 @@ void view_status_write(struct view_status *v, struct host *h, const char *http, 
 {
 	struct host_status *s = xmalloc(sizeof(*s));
 	int64_t now = clock_monotonic_us();
+	struct view_shares shares;
 	struct err e = ERR_INIT;
 	struct shown *shown;
 	const char *state, *message;
 	char *now_is;
 
 	host_status(h, s);
+	view_shares_read(h, s, &shares);
 	shown = shown_of(v, host_name(h));
 	state = view_status_state(s, &message);
 	update_metrics(shown, s, state);
+	if (main_version(s) != NULL)
+		view_shares_metrics(&shown->shares, shown->name, &shares,
+				    (size_t)(main_version(s) - s->versions));
 	if (stopping)
 		state = "stopped";
 	now_is = summary(s, state, message);
@@ -421,7 +433,7 @@ void view_status_write(struct view_status *v, struct host *h, const char *http, 
 		failed(v, &e);
 		goto out;
 	}
-	make_record(v, h, s, http, state, message);
+	make_record(v, h, s, &shares, http, state, message);
 	if (send_record(v, host_name(h), &e) < 0) {
 		failed(v, &e);
 		goto out;
@@ -433,5 +445,6 @@ void view_status_write(struct view_status *v, struct host *h, const char *http, 
 	now_is = NULL;
 out:
 	free(now_is);
+	view_shares_done(&shares);
 	free(s);
 }

@@ -145,6 +145,22 @@ int share_truncate(struct share_link *l, const char *topic, int64_t seq,
 		   const struct share_mark *marks, size_t count, struct err *e);
 int share_truncated_commit(struct share_link *l, struct err *e);
 
+/* Begins a transaction beside which no member can write: barrier `number`, at which all stand,
+ * stays up or is waited for by whoever goes on (share_await_alone). ERR_RETRY: it is over. */
+int share_begin_alone(struct share_link *l, int64_t number, struct err *e);
+int share_commit_alone(struct share_link *l, struct err *e);
+/* Waits for the end of such a transaction, and reads the barrier. While the caller's shares don't
+ * say that they stand at it, none begins. */
+int share_await_alone(struct share_link *l, struct share_barrier *ret_barrier, struct err *e);
+
+/* A table was emptied: drops what is parked of its topic from before `seq`, in the transaction of
+ * the TRUNCATE. */
+int share_unpark(struct share_link *l, const char *topic, int64_t seq, int64_t *ret_dropped,
+		 struct err *e);
+/* Records of the version that are parked (store.h), and those of them behind others. */
+int share_count_parked(struct share_link *l, int64_t *ret_parked, int64_t *ret_behind,
+		       struct err *e);
+
 /* The version's own bookkeeping: share_store.mark. */
 int share_mark_version(struct share_link *l, const struct store_mark *mark, struct err *e);
 

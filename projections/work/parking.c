@@ -104,14 +104,19 @@ static void drop_key(struct parking *p, struct waiting *k)
 	free(k);
 }
 
-void parking_close(struct parking *p)
+static void forget(struct parking *p)
 {
 	struct waiting *k, *next;
 
-	if (p == NULL)
-		return;
 	HASH_ITER(hh, p->keys, k, next)
 		drop_key(p, k);
+}
+
+void parking_free(struct parking *p)
+{
+	if (p == NULL)
+		return;
+	forget(p);
 	buf_done(&p->key);
 	free(p);
 }
@@ -142,18 +147,20 @@ static bool note(void *context, const struct store_parked *record)
 	return true;
 }
 
-int parking_open(const struct parking_place *place, struct parking **ret_parking, struct err *e)
+struct parking *parking_new(const struct parking_place *place)
 {
 	struct parking *p = xcalloc(1, sizeof(*p));
 
 	p->place = *place;
-	if (store(p)->park != NULL &&
-	    store(p)->parked(place->store, place->version, note, p, e) < 0) {
-		parking_close(p);
-		return -1;
-	}
-	*ret_parking = p;
-	return 0;
+	return p;
+}
+
+int parking_read(struct parking *p, struct err *e)
+{
+	forget(p);
+	if (store(p)->park == NULL)
+		return 0;
+	return store(p)->parked(p->place.store, p->place.version, note, p, e);
 }
 
 void parking_count(const struct parking *p, int64_t *ret_parked, int64_t *ret_behind)

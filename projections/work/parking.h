@@ -25,9 +25,11 @@ struct parking_place {
 	int64_t max; /* records that the version may keep */
 };
 
+/* As if none were parked: before anything is asked of it, parking_read(). */
+struct parking *parking_new(const struct parking_place *place);
+void parking_free(struct parking *p); /* NULL is fine */
 /* Reads which keys wait, as of the last commit. A store that keeps none: no key does. */
-int parking_open(const struct parking_place *place, struct parking **ret_parking, struct err *e);
-void parking_close(struct parking *p); /* NULL is fine */
+int parking_read(struct parking *p, struct err *e);
 void parking_count(const struct parking *p, int64_t *ret_parked, int64_t *ret_behind);
 /* Records that others keep for the same version: they count for `max`. */
 void parking_set_others(struct parking *p, int64_t others);
@@ -42,7 +44,7 @@ int parking_add(struct parking *p, const struct intake_item *item, const char *w
 int parking_emptied(struct parking *p, size_t topic, int64_t seq, struct err *e);
 /* Inside a store transaction that holds nothing yet: does what is asked (worker_parked_act), key by
  * key in the order of their records. *ret_applied: how many are parked no longer. On error the
- * transaction is to be rolled back. Afterwards, either way, the parking is to be opened anew. */
+ * transaction is to be rolled back. Afterwards, either way, the parking is to be read anew. */
 int parking_act(struct parking *p, const struct worker_parked_ask *ask, int64_t *ret_applied,
 		struct err *e);
 

@@ -3,13 +3,7 @@
  *
  *   border -> [ next -> apply ... ] -> border -> commit
  *
- * A border is the place between two source transactions, as in worker.c; only there are positions
- * moved, and only there does the member look whether its assignment has changed, and whether a
- * barrier is up. A barrier is looked for every BARRIER_US, not at every commit: a member that
- * hasn't seen it hasn't said that it stands, and is waited for.
- *
- * Under a barrier with a GTID set the member must know what comes next before it goes on: between
- * commit records a position lacks what wasn't captured, so it may never hold the target itself.
+ * A border is the place between two source transactions, as in worker.c (share_border.c).
  *
  * A TRUNCATE concerns rows of all partitions, whose order among each other is given up. So each
  * member that meets it commits what is before, says so, and waits until all partitions of that
@@ -19,288 +13,11 @@
 
 #include "core/base/clock.h"
 #include "core/base/fault.h"
-#include "core/base/gtid.h"
-#include "core/base/mem.h"
+#include "core/base/log.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-
-#define LIVE_OPEN_US_MAX 200000
-#define BUILD_OPEN_US_MAX 2000000
 #define WAIT_MS 50
 #define BUILD_COALESCE_MS 20
-#define BARRIER_US 50000
-#define STAND_MS 20             /* between two looks while standing */
 #define POSITION_ONLY_US 200000 /* between commits that only move positions */
-#define SAY_US 2000000          /* between two signs of life */
-#define GROUP_COMMIT_US 5000000
-
-/* ---- committing ------------------------------------------------------------------------------ */
-
-static int begin(struct share_member *m, struct err *e)
-{
-	if (m->open)
-		return 0;
-	m->store_failed = true;
-	if (share_begin(m->link, e) < 0)
-		return -1;
-	m->store_failed = false;
-	m->open = true;
-	m->open_us = clock_monotonic_us();
-	m->open_records = 0;
-	return 0;
-}
-
-static void update_rate(struct share_member *m, int64_t now, int64_t records)
-{
-	if (now - m->rate_us < 500000)
-		return;
-	if (m->rate_us != 0)
-		m->rate = m->rate * 0.6 +
-			  (double)(records - m->rate_records) * 0.4e6 / (double)(now - m->rate_us);
-	m->rate_us = now;
-	m->rate_records = records;
-}
-
-/* What is said of each share: where it stands, and how far what is delivered is ahead. */
-static void make_marks(struct share_member *m)
-{
-	int64_t left = share_feed(m)->records_total(m->feed) - share_feed(m)->records(m->feed);
-	struct intake_position p;
-	struct intake_end end;
-	bool caught_up;
-
-	share_feed(m)->delivered(m->feed, &end);
-	caught_up = end.commits_behind <= 1 ||
-		    (end.seen && (double)(end.seq - m->marked_seq) <= m->rate / 2);
-	for (size_t i = 0; i < m->count; i++) {
-		struct share_mark *mark = &m->marks[i];
-
-		share_feed(m)->share_position(m->feed, i, &p);
-		buf_reset(&m->texts[i]);
-		intake_position_write(&p, &m->texts[i]);
-		mark->position = buf_slice(&m->texts[i]);
-		mark->seq = p.seq;
-		mark->commit_us = p.commit_us;
-		mark->delivered_seq = end.seq;
-		mark->delivered_us = end.commit_us;
-		mark->left = i == 0 && left > 0 ? left
-						: 0; /* the sum over the shares is asked for */
-		mark->caught_up = caught_up;
-	}
-}
-
-static void publish(struct share_member *m, bool committed)
-{
-	const char *const *copying = share_feed(m)->copying(m->feed);
-	struct worker_status said = { 0 };
-	const struct intake_reconciling *tables;
-	struct handlers_counts counts;
-	size_t table_count;
-
-	tables = share_feed(m)->reconciling(m->feed, &table_count);
-	worker_name_reconciling(&said, tables, table_count);
-	handlers_count(m->handlers, &counts);
-	update_rate(m, clock_monotonic_us(), share_feed(m)->records(m->feed));
-	pthread_mutex_lock(&m->lock);
-	m->status.records = share_feed(m)->records(m->feed);
-	m->status.ignored = counts.ignored;
-	m->status.inexact = counts.inexact;
-	m->status.commits += committed;
-	m->status.copying = copying != NULL && copying[0] != NULL;
-	snprintf(m->status.reconciling, sizeof(m->status.reconciling), "%s", said.reconciling);
-	snprintf(m->status.notice, sizeof(m->status.notice), "%s", said.notice);
-	m->status.reconciling_since_us = said.reconciling_since_us;
-	pthread_mutex_unlock(&m->lock);
-}
-
-static void commit_group(struct share_member *m)
-{
-	struct assigned_partition *at = xcalloc(m->count + 1, sizeof(*at));
-	struct intake_position p;
-
-	for (size_t i = 0; i < m->count; i++) {
-		share_feed(m)->share_position(m->feed, i, &p);
-		at[i] = (struct assigned_partition){ m->names[i].topic, m->names[i].partition,
-						     p.partitions[0].offset };
-	}
-	assignment_commit(m->assignment, at, m->count);
-	free(at);
-	m->group_us = clock_monotonic_us();
-}
-
-static void remember(struct share_member *m)
-{
-	const struct intake_position *p = share_feed(m)->position(m->feed);
-
-	free(m->marked_gtid);
-	m->marked_gtid = xstrdup(p->gtid_set != NULL ? p->gtid_set : "");
-	m->marked_seq = p->seq;
-	m->mark_us = m->said_us = clock_monotonic_us();
-}
-
-static int commit(struct share_member *m, struct err *e)
-{
-	if (begin(m, e) < 0)
-		return -1;
-	make_marks(m);
-	m->open = false; /* over either way */
-	FAULT(share_commit);
-	m->store_failed = true;
-	if (share_commit(m->link, m->marks, m->count, e) < 0)
-		return -1;
-	m->store_failed = false;
-	remember(m);
-	publish(m, true);
-	backoff_reset(&m->backoff);
-	m->careful = m->careful && m->marked_seq <= m->careful_seq;
-	m->bulk = m->bulk * 2 < WORKER_BULK_RECORDS ? m->bulk * 2 : WORKER_BULK_RECORDS;
-	if (m->mark_us - m->group_us > GROUP_COMMIT_US)
-		commit_group(m);
-	return 0;
-}
-
-static bool position_moved(const struct share_member *m)
-{
-	const struct intake_position *p = share_feed(m)->position(m->feed);
-
-	return p->seq != m->marked_seq ||
-	       strcmp(p->gtid_set != NULL ? p->gtid_set : "", m->marked_gtid) != 0;
-}
-
-static bool store_transaction_full(const struct share_member *m)
-{
-	int64_t limit = m->built ? LIVE_OPEN_US_MAX : BUILD_OPEN_US_MAX;
-
-	return m->careful || m->open_records >= m->bulk ||
-	       clock_monotonic_us() - m->open_us > limit;
-}
-
-void share_apply_begin(struct share_member *m)
-{
-	m->open = m->inside = m->applied_inside = m->truncating = m->leaves = false;
-	m->store_failed = false;
-	m->barrier_us = m->stands = 0;
-	m->rate_us = 0;
-	remember(m);
-}
-
-/* ---- borders --------------------------------------------------------------------------------- */
-
-static int look_at_barrier(struct share_member *m, struct err *e)
-{
-	int64_t now = clock_monotonic_us();
-
-	if (m->barrier_us != 0 && now - m->barrier_us < BARRIER_US)
-		return 0;
-	m->store_failed = true;
-	if (share_barrier(m->link, &m->barrier, e) < 0)
-		return -1;
-	m->store_failed = false;
-	m->barrier_us = now;
-	m->built = m->barrier.built || m->built;
-	return 0;
-}
-
-static bool barrier_is_up(const struct share_member *m)
-{
-	return m->barrier.number > 0 && m->barrier.left_us > clock_monotonic_us() - m->barrier_us;
-}
-
-static bool gtid_reached(struct share_member *m)
-{
-	const struct intake_position *p = share_feed(m)->position(m->feed);
-	struct gtid_set at = GTID_SET_INIT, target = GTID_SET_INIT;
-	const char *next = share_feed(m)->next_gtid(m->feed);
-	struct err ignored = ERR_INIT;
-	bool reached = true; /* what can't be read can't be gone on to */
-
-	if (gtid_set_parse(slice_str(m->barrier.gtid_set), &target, &ignored) == 0 &&
-	    gtid_set_parse(slice_str(p->gtid_set != NULL ? p->gtid_set : ""), &at, &ignored) == 0)
-		reached = gtid_set_contains_set(&at, &target) ||
-			  (next != NULL && gtid_is_id(slice_str(next)) &&
-			   !gtid_set_has(&target, slice_str(next)));
-	gtid_set_done(&at);
-	gtid_set_done(&target);
-	return reached;
-}
-
-/* 1: the member is where the barrier wants it; 0: not yet; 2: not known before more arrives; -1. */
-static int at_barrier(struct share_member *m, struct err *e)
-{
-	int rc;
-
-	if (m->barrier.gtid_set[0] == '\0')
-		return m->barrier.seq < 0 ||
-		       share_feed(m)->position(m->feed)->seq >= m->barrier.seq;
-	if (gtid_reached(m))
-		return 1;
-	rc = share_feed(m)->wait(m->feed, STAND_MS, e);
-	if (rc < 0)
-		return -1;
-	return rc == 0 ? 2 : gtid_reached(m);
-}
-
-static int say(struct share_member *m, struct err *e)
-{
-	make_marks(m);
-	m->store_failed = true;
-	if (share_say(m->link, m->marks, m->count, m->stands, "", e) < 0)
-		return -1;
-	m->store_failed = false;
-	m->said_us = clock_monotonic_us();
-	return 0;
-}
-
-/* Everything up to here is committed, and said to stand at the barrier. */
-static int stand(struct share_member *m, struct err *e)
-{
-	if ((m->open || position_moved(m)) && commit(m, e) < 0)
-		return -1;
-	if (m->stands != m->barrier.number || clock_monotonic_us() - m->said_us > SAY_US) {
-		m->stands = m->barrier.number;
-		if (say(m, e) < 0)
-			return -1;
-	}
-	FAULT(share_stands);
-	return assignment_wait(m->assignment, m->generation, STAND_MS, e) < 0 ? -1 : 0;
-}
-
-static void set_held(struct share_member *m, bool held)
-{
-	pthread_mutex_lock(&m->lock);
-	m->status.state = held ? WORKER_HELD : WORKER_RUNNING;
-	pthread_mutex_unlock(&m->lock);
-}
-
-/* 1: go on; 0: *ret_end says why not; -1. */
-static int border(struct share_member *m, enum share_end *ret_end, struct err *e)
-{
-	bool held = false;
-
-	for (;;) {
-		bool stop = atomic_load(&m->stop);
-		int at = 0;
-
-		if (stop || assignment_generation(m->assignment) != m->generation) {
-			*ret_end = stop ? SHARE_STOPPED : SHARE_REASSIGNED;
-			return (m->open || position_moved(m)) && commit(m, e) < 0 ? -1 : 0;
-		}
-		if (look_at_barrier(m, e) < 0)
-			return -1;
-		if (barrier_is_up(m) && (at = at_barrier(m, e)) < 0)
-			return -1;
-		if (at == 0)
-			break;
-		if (at == 1 && stand(m, e) < 0)
-			return -1;
-		if (at == 1 && !held)
-			set_held(m, held = true);
-	}
-	if (held)
-		set_held(m, false);
-	return 1;
-}
 
 /* ---- TRUNCATE -------------------------------------------------------------------------------- */
 
@@ -315,18 +32,38 @@ static int refuse_truncate(const struct share_member *m, size_t topic, struct er
 			m->options->view->name);
 }
 
+/* Of all partitions: every member of that topic has come to it. Their rows are gone. */
+static int drop_parked(struct share_member *m, size_t topic, int64_t seq, struct err *e)
+{
+	const char *name = m->options->view->inputs[topic];
+	int64_t dropped = 0;
+
+	m->store_failed = true;
+	if (share_unpark(m->link, name, seq, &dropped, e) < 0)
+		return -1;
+	m->store_failed = false;
+	if (dropped > 0)
+		log_warning("view",
+			    "%s: version %d: %s was emptied (TRUNCATE or DROP, seq %lld): %lld "
+			    "parked records of it are dropped, as their rows are gone",
+			    m->options->view->name, m->options->version, name, (long long)seq,
+			    (long long)dropped);
+	return 1;
+}
+
 int share_apply_truncate(void *context, size_t topic, int64_t seq, struct err *e)
 {
 	struct share_member *m = context;
 	enum share_end end;
 	int rc;
 
+	m->emptied = true;
 	if (m->applied_inside)
 		return refuse_truncate(m, topic, e);
-	if (commit(m, e) < 0)
+	if (share_border_commit(m, e) < 0)
 		return -1;
 	for (;;) {
-		rc = border(m, &end, e);
+		rc = share_border(m, &end, e);
 		if (rc == 0) {
 			m->leaves = true;
 			m->leaves_as = end;
@@ -342,11 +79,11 @@ int share_apply_truncate(void *context, size_t topic, int64_t seq, struct err *e
 		m->store_failed = false;
 		if (rc != 0)
 			break;
-		if (assignment_wait(m->assignment, m->generation, STAND_MS, e) < 0)
+		if (assignment_wait(m->assignment, m->generation, SHARE_STAND_MS, e) < 0)
 			return -1;
 	}
 	m->truncating = m->open = rc == 2;
-	return rc == 2 ? 1 : 0;
+	return rc == 2 ? drop_parked(m, topic, seq, e) : 0;
 }
 
 static int end_truncate(struct share_member *m, struct err *e)
@@ -369,28 +106,72 @@ static int flush(struct share_member *m, struct err *e)
 	return t->ops->flush(t, e);
 }
 
-static int apply(struct share_member *m, const struct intake_item *item, struct err *e)
+/* Inside a source transaction, nothing open: others may have been parked or dropped meanwhile. */
+static int look_again(struct share_member *m, struct err *e)
+{
+	int rc = 0;
+
+	share_park_forget(m);
+	while (rc == 0 && (rc = share_park_look(m, e)) == 0)
+		clock_sleep_us(SHARE_STAND_MS * 1000); /* until that barrier is over */
+	return rc < 0 ? -1 : 0;
+}
+
+static int apply_one(struct share_member *m, const struct intake_item *item, struct err *e)
 {
 	struct handlers_record record = { item->topic, item->schema_id, item->value };
-	struct handlers_counts before, after;
 
-	if (begin(m, e) < 0)
+	if (m->careful && share_parks(m) &&
+	    m->options->store->ops->savepoint(share_version(m->link), e) < 0)
+		return -1;
+	if (handlers_apply(m->handlers, &record, e) == 0 &&
+	    (!m->careful || !m->open || flush(m, e) == 0))
+		return 0;
+	return err_wrap(e, "%s partition %d offset %lld (seq %lld)",
+			m->options->view->inputs[item->topic], item->partition,
+			(long long)item->offset, (long long)item->seq);
+}
+
+/* What failed without anybody knowing for sure what it left behind is come to once more; what
+ * failed carefully is parked, where that is done. A TRUNCATE never is: others wait for it. */
+static int apply_failed(struct share_member *m, const struct intake_item *item, struct err *e)
+{
+	struct err why = *e;
+
+	if (e->kind == ERR_RETRY && m->open)
+		m->store_failed = true;
+	if (e->kind != ERR_DATA)
+		return -1;
+	if (!m->careful || !m->open || m->emptied || !share_parks(m)) {
+		m->failed = m->careful || !m->open || m->emptied; /* this record, for sure */
+		return -1;
+	}
+	err_clear(e);
+	m->store_failed = true;
+	if (m->options->store->ops->undo(share_version(m->link), e) < 0)
+		return -1;
+	m->store_failed = false;
+	m->careful_seq = item->seq + WORKER_CAREFUL_SEQS; /* one often comes with others */
+	return share_park(m, item, why.msg, e);
+}
+
+static int apply(struct share_member *m, const struct intake_item *item, struct err *e)
+{
+	struct handlers_counts before, after;
+	int waits;
+
+	if (share_border_begin(m, e) < 0)
 		return -1;
 	m->inside = true;
+	m->emptied = false;
 	m->open_records++;
+	if ((waits = share_waits(m, item, e)) != 0)
+		return waits < 0 ? -1 : share_park(m, item, NULL, e);
 	handlers_count(m->handlers, &before);
-	if (handlers_apply(m->handlers, &record, e) < 0 ||
-	    (m->careful && m->open && flush(m, e) < 0)) {
-		if (e->kind == ERR_DATA)
-			m->failed = m->careful || !m->open; /* this record, for sure */
-		else if (e->kind == ERR_RETRY && m->open)
-			m->store_failed = true;
-		return err_wrap(e, "%s partition %d offset %lld (seq %lld)",
-				m->options->view->inputs[item->topic], item->partition,
-				(long long)item->offset, (long long)item->seq);
-	}
-	if (m->truncating)
-		return end_truncate(m, e);
+	if (apply_one(m, item, e) < 0)
+		return apply_failed(m, item, e);
+	if (m->emptied)
+		return (m->truncating && end_truncate(m, e) < 0) || look_again(m, e) < 0 ? -1 : 0;
 	handlers_count(m->handlers, &after);
 	m->applied_inside = m->applied_inside || after.applied > before.applied;
 	FAULT(applied);
@@ -411,23 +192,23 @@ static int idle(struct share_member *m, enum share_end *ret_end, struct err *e)
 		*ret_end = SHARE_REASSIGNED;
 		return 0;
 	}
-	if ((m->open || (position_moved(m) && now - m->mark_us > POSITION_ONLY_US)) &&
-	    commit(m, e) < 0)
+	if ((m->open || (share_border_moved(m) && now - m->mark_us > POSITION_ONLY_US)) &&
+	    share_border_commit(m, e) < 0)
 		return -1;
-	if (now - m->said_us > SAY_US && say(m, e) < 0)
+	if (now - m->said_us > SHARE_SAY_US && share_border_say(m, e) < 0)
 		return -1;
-	publish(m, false);
-	return border(m, ret_end, e);
+	share_border_publish(m, false);
+	return share_border(m, ret_end, e);
 }
 
 static int transaction(struct share_member *m, enum share_end *ret_end, struct err *e)
 {
 	m->inside = m->applied_inside = false;
-	if (m->open && store_transaction_full(m) && commit(m, e) < 0)
+	if (m->open && share_border_full(m) && share_border_commit(m, e) < 0)
 		return -1;
 	if (!m->open && clock_monotonic_us() - m->mark_us > 500000)
 		return idle(m, ret_end, e); /* other partitions' transactions only */
-	return border(m, ret_end, e);
+	return share_border(m, ret_end, e);
 }
 
 /* replay --nice */
@@ -442,7 +223,7 @@ static void pace(struct share_member *m)
 
 int share_apply(struct share_member *m, enum share_end *ret_end, struct err *e)
 {
-	int go = border(m, ret_end, e);
+	int go = share_border(m, ret_end, e);
 
 	while (go == 1) {
 		int timeout_ms = !m->open || m->inside ? WAIT_MS : m->built ? 0 : BUILD_COALESCE_MS;

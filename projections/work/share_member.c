@@ -72,6 +72,7 @@ static void drop_shares(struct share_member *m)
 
 static void close_feed(struct share_member *m)
 {
+	share_park_forget(m);
 	handlers_free(m->handlers);
 	m->handlers = NULL;
 	if (m->link != NULL)

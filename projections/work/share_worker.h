@@ -4,7 +4,7 @@
  * Every process runs `workers` members for a version. Each is a thread with a store connection and
  * an intake of its own, and a member of the version's consumer group: it applies the partitions
  * that the group assigns to it (share_member.c). The process that leads holds all of them, wherever
- * they run, by barriers in the store (share_worker.c). How far the version is, every process reads
+ * they run, by barriers in the store (share_hold.c). How far the version is, every process reads
  * from the shares' rows. */
 #ifndef PROJECTIONS_WORK_SHARE_WORKER_H
 #define PROJECTIONS_WORK_SHARE_WORKER_H
@@ -12,6 +12,7 @@
 #include "projections/work/worker.h"
 
 struct share_worker;
+struct share_link;
 
 int share_worker_start(const struct worker_options *options, struct share_worker **ret_worker,
 		       struct err *e);
@@ -26,9 +27,11 @@ int share_worker_advance_gtid(struct share_worker *w, const char *gtid_set, int6
 void share_worker_release(struct share_worker *w);
 char *share_worker_gtid_set(struct share_worker *w);
 bool share_worker_is_held(struct share_worker *w);
-/* A JSON array of the shares: what each has reached, and who has it. */
-void share_worker_json(struct share_worker *w, struct buf *out);
+void share_worker_shares(struct share_worker *w, struct worker_share **ret_shares,
+			 size_t *ret_count);
 int share_worker_finish_build(struct share_worker *w, struct err *e);
+int share_worker_parked_act(struct share_worker *w, const struct worker_parked_ask *ask,
+			    int64_t *ret_applied, int64_t *ret_left, struct err *e);
 
 /* ---- members: share_member.c ---- */
 struct share_member;
@@ -52,5 +55,11 @@ int share_member_start(const struct worker_options *options, int number,
 void share_member_ask_to_stop(struct share_member *m);
 void share_member_stop(struct share_member *m);
 void share_member_status(struct share_member *m, struct share_member_status *ret_status);
+
+/* ---- parked records: share_park.c ---- */
+/* For the leader, under barrier `number`: does what is asked, in one transaction. The options are
+ * the members' own. */
+int share_park_act(const struct worker_options *options, struct share_link *link, int64_t number,
+		   const struct worker_parked_ask *ask, int64_t *ret_applied, struct err *e);
 
 #endif

@@ -124,9 +124,20 @@ bool worker_is_held(struct worker *w); /* still, and not let go by its limit */
 /* Runs the end of the build (indexes, disk) in the worker's thread, between two source
  * transactions. */
 int worker_finish_build(struct worker *w, struct err *e);
-/* order = partition: appends ,"shares":[{"topic","partition","offset","seq","caught_up","member",
- * "trouble"}]. Else nothing. */
-void worker_json_shares(struct worker *w, struct buf *out);
+/* order = partition: what each partition of the inputs has reached, and who has it, by topic and
+ * partition; of another view: none. The caller frees them. */
+struct worker_share {
+	char *topic;
+	int32_t partition;
+	int64_t offset; /* next to be applied */
+	int64_t seq;
+	int64_t lag_us; /* behind what is delivered, by the source's clock */
+	bool caught_up;
+	char *member;  /* host, process and worker; "": nobody yet */
+	char *trouble; /* why it can't go on; "" */
+};
+void worker_shares(struct worker *w, struct worker_share **ret_shares, size_t *ret_count);
+void worker_shares_free(struct worker_share *shares, size_t count);
 
 /* What is to be done with parked records; in the worker's thread, between two source transactions.
  */

@@ -312,12 +312,12 @@ int worker_finish_build(struct worker *w, struct err *e)
 	return rc;
 }
 
-void worker_json_shares(struct worker *w, struct buf *out)
+void worker_shares(struct worker *w, struct worker_share **ret_shares, size_t *ret_count)
 {
-	if (w->shared == NULL)
-		return;
-	buf_add_str(out, ",\"shares\":");
-	share_worker_json(w->shared, out);
+	*ret_shares = NULL;
+	*ret_count = 0;
+	if (w->shared != NULL)
+		share_worker_shares(w->shared, ret_shares, ret_count);
 }
 
 #define ACT_TIMEOUT_US 30000000
@@ -329,7 +329,7 @@ int worker_parked_act(struct worker *w, const struct worker_parked_ask *ask, int
 	int rc = 0;
 
 	if (w->shared != NULL)
-		return err_config(e, "order = partition: such a view parks no records");
+		return share_worker_parked_act(w->shared, ask, ret_applied, ret_left, e);
 	pthread_mutex_lock(&w->lock);
 	if (w->want_act)
 		rc = err_retry(e, "version %d: others are tried again", w->options.version);

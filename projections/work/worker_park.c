@@ -46,7 +46,8 @@ int worker_park_open(struct worker *w, struct err *e)
 	};
 
 	worker_park_close(w);
-	if (parking_open(&place, &w->parking, e) < 0)
+	w->parking = parking_new(&place);
+	if (parking_read(w->parking, e) < 0)
 		return -1;
 	publish(w);
 	return 0;
@@ -54,7 +55,7 @@ int worker_park_open(struct worker *w, struct err *e)
 
 void worker_park_close(struct worker *w)
 {
-	parking_close(w->parking);
+	parking_free(w->parking);
 	w->parking = NULL;
 }
 

@@ -1,225 +1,12 @@
-"""order = partition: members of a consumer group apply one view's partitions side by side, into one version.
-
-What must come out is computed here, from the source's own rows and from the records on the topic: `rows` are the table's, and
-`times` counts the records of each key, so that one applied twice or never shows."""
-import collections
+"""order = partition: members of a consumer group apply one view's partitions side by side, into one version."""
 import json
-import os
 import random
 import signal
-import tempfile
-import threading
 import time
-from pathlib import Path
+import urllib.request
 
-import pytest
-
-import postgresql as pg
-from harness import Servers, Setup, run_sql, source_position, wait_until
-
-PARTITIONS = 6
-
-
-class InPostgresql:
-    name = "postgresql"
-
-    def __init__(self, folder):
-        self.server = pg.Postgresql(folder)
-
-    def settings(self):
-        return self.server.settings()
-
-    def ask(self, sql):
-        return self.server.ask(sql)
-
-    def end(self):
-        self.server.remove()
-
-    @staticmethod
-    def upsert(table, columns, values, changes):
-        return f"INSERT INTO {table} VALUES ({values}) ON CONFLICT ({columns}) DO UPDATE SET {changes};\n"
-
-    new = "excluded.{}"
-
-
-class InMariadb:
-    """A server of its own: the source's is refused."""
-    name, kind = "mariadb", "mariadb:10.11"
-
-    def __init__(self, folder):
-        self.server = Servers(folder / "servers", database=self.kind, kafka=False)
-        self.password = folder / "password"
-        self.password.write_text("s3cret\n")
-        self.password.chmod(0o600)
-        self.connection = self.server.connect()
-        run_sql(self.connection, "CREATE USER views@'%' IDENTIFIED BY 's3cret'", "GRANT ALL ON *.* TO views@'%'")
-
-    def settings(self):
-        env = self.server.env
-        return {f"{self.name}__host": env["DATABASE_HOST"], f"{self.name}__port": env["DATABASE_PORT"], f"{self.name}__user": "views",
-                f"{self.name}__password_file": str(self.password)}
-
-    def ask(self, sql):
-        return run_sql(self.connection, sql.replace('"', "`"))
-
-    def end(self):
-        self.connection.close()
-        self.server.stop()
-
-    @staticmethod
-    def upsert(table, columns, values, changes):
-        return f"INSERT INTO {table} VALUES ({values}) ON DUPLICATE KEY UPDATE {changes};\n"
-
-    new = "VALUES({})"
-
-
-class InMysql(InMariadb):
-    name, kind = "mysql", "mysql:8.0"
-
-
-@pytest.fixture(scope="module", params=[InPostgresql, InMariadb, InMysql], ids=lambda kind: kind.name)
-def store(request):
-    if request.param is InPostgresql and pg.missing():
-        pytest.fail(pg.missing())
-    with tempfile.TemporaryDirectory(prefix="millrace-order-") as folder:
-        os.chmod(folder, 0o755)
-        made = request.param(Path(folder))
-        yield made
-        made.end()
-
-
-def write_view(setup, store, table, name, workers=2, wrong=""):
-    folder = setup.folder / "views" / name
-    (folder / "on").mkdir(parents=True, exist_ok=True)
-    (folder / "view.conf").write_text(f"owner = tests\nstore = {store.name}\norder = partition\nworkers = {workers}\n"
-                                      f"inputs = {setup.name}.{table}\n")
-    (folder / "tables.sql").write_text("CREATE TABLE item (id bigint PRIMARY KEY, n bigint NOT NULL, v varchar(100));\n"
-                                       "CREATE TABLE times (id bigint PRIMARY KEY, times bigint NOT NULL);\n"
-                                       "-- after build\nCREATE INDEX item_n ON item (n);\n")
-    count = store.upsert("times", "id", ":id, 1", "times = times.times + 1")
-    put = store.upsert("item", "id", f":id, :n{wrong}, :v", ", ".join(f"{c} = {store.new.format(c)}" for c in "nv"))
-    (folder / "on" / f"{table}.insert.sql").write_text(put + count)
-    (folder / "on" / f"{table}.update.sql").write_text(put + count)
-    (folder / "on" / f"{table}.delete.sql").write_text("DELETE FROM item WHERE id = :id;\n" + count)
-    (folder / "on" / f"{table}.truncate.sql").write_text("DELETE FROM item;\n")
-    (folder / "source.sql").write_text(f"-- table: item\nSELECT id, n, v FROM {table}\n")
-    return name
-
-
-class Load(threading.Thread):
-    """Writes at random until told to stop."""
-
-    def __init__(self, servers, db, seed, keys=400):
-        super().__init__(daemon=True)
-        self.connection, self.random, self.keys = servers.connect(database=db), random.Random(seed), keys
-        self.stopping, self.failure, self.count = False, None, 0
-
-    def run(self):
-        try:
-            while not self.stopping:
-                statements = []
-                for _ in range(self.random.randint(1, 8)):
-                    key, n = self.random.randrange(self.keys), self.random.randrange(1000)
-                    statements.append(self.random.choice((
-                        f"REPLACE INTO t VALUES ({key}, {n}, 'value {n}')", f"UPDATE t SET n = n + 1 WHERE id = {key}",
-                        f"UPDATE t SET n = n + 1 WHERE id % 50 = {key % 50}", f"DELETE FROM t WHERE id = {key}")))
-                run_sql(self.connection, "BEGIN", *statements, "COMMIT")
-                self.count += 1
-                time.sleep(0.005)
-        except Exception as failure:
-            self.failure = failure
-
-    def stop(self):
-        self.stopping = True
-        self.join()
-        if self.failure:
-            raise self.failure
-        self.connection.close()
-
-
-class World:
-    """A table, its capture, and processes that keep up a view of it."""
-
-    def __init__(self, servers, store, make_setup, database, **settings):
-        self.servers, self.store = servers, store
-        self.db, self.connection = database
-        run_sql(self.connection, "CREATE TABLE t (id BIGINT PRIMARY KEY, n BIGINT NOT NULL, v VARCHAR(100))",
-                "INSERT INTO t SELECT seq, seq, 'from the beginning' FROM seq_1_to_300")
-        self.setup = make_setup(f"{self.db}.t", kafka__partitions=PARTITIONS, **store.settings(), **settings)
-        self.table = f"{self.db}.t"
-        self.view = write_view(self.setup, store, self.table, f"{self.db}_rows")
-        self.run = self.setup.daemon("run").start()
-        self.processes = []
-
-    def start(self, count=1):
-        for _ in range(count):
-            self.setup.http["project"] = f"127.0.0.1:{next(Setup.ports)}"
-            self.processes.append(self.setup.daemon("project").start())
-        return self.processes[-1]
-
-    def live(self):
-        for p in self.processes:
-            assert p.alive(), p.log_tail()
-        return self.version("live") != 0
-
-    def shares(self):
-        schema = self.schema()
-        return self.store.ask(f'SELECT part, epoch, seq, who, trouble FROM "{schema}".millrace_share ORDER BY part')
-
-    def version(self, *states):
-        """The newest version in one of these states; 0: none."""
-        found = 0
-        for (schema,) in self.store.ask(f"SELECT table_schema FROM information_schema.tables WHERE table_name = 'millrace_view'"):
-            number = schema.removeprefix(f"{self.view}_v")
-            if number.isdigit() and (self.store.ask(f'SELECT state FROM "{schema}".millrace_view') or [("",)])[0][0] in states:
-                found = max(found, int(number))
-        return found
-
-    def schema(self):
-        return f"{self.view}_v{self.version('live')}"
-
-    def members(self):
-        """Those that say something now."""
-        return {who for *_, who, _ in self.shares() if who}
-
-    def expected(self):
-        self.setup.wait_delivered(source_position(self.connection), self.run)
-        rows = {r[0]: (r[1], r[2]) for r in run_sql(self.connection, "SELECT id, n, v FROM t")}
-        times = collections.Counter()
-        for *_, value in self.setup.reader.records(self.setup.topic(self.table)):
-            if value["op"] != "t":
-                times[(value["after"] or value["before"])["id"]] += 1
-        return rows, times
-
-    def applied(self, schema=None):
-        schema = schema or self.schema()
-        rows = {r[0]: (r[1], r[2]) for r in self.store.ask(f'SELECT id, n, v FROM "{schema}".item')}
-        return rows, collections.Counter(dict(self.store.ask(f'SELECT id, times FROM "{schema}".times')))
-
-    def check(self, schema=None):
-        expected = self.expected()
-
-        def same():
-            for p in self.processes:
-                assert p.alive() or p in self.gone, p.log_tail()
-            return self.applied(schema) == expected
-
-        try:
-            wait_until("the view to be the source", same, 120, every=0.3)
-        except AssertionError:
-            rows, times = self.applied(schema)
-            wrong = {k for k in rows.keys() | expected[0].keys() if rows.get(k) != expected[0].get(k)}
-            twice = {k: (times[k], expected[1][k]) for k in times.keys() | expected[1].keys() if times[k] != expected[1][k]}
-            raise AssertionError(f"{len(wrong)} rows differ, applied/delivered {twice}; {self.shares()}") from None
-
-    gone = ()
-
-
-@pytest.fixture
-def world(servers, store, make_setup, database):
-    made = World(servers, store, make_setup, database)
-    yield made
-    made.connection.ping()
+from harness import run_sql, wait_until
+from order_world import PARTITIONS, Load, store, world, write_view  # noqa: F401
 
 
 def test_members_share_the_partitions(world):
@@ -234,7 +21,32 @@ def test_members_share_the_partitions(world):
     world.check()
     out = world.setup.millrace("verify", world.view)
     assert out.returncode == 0, out.stdout + out.stderr
+    check_shown(world)
     world.run.stop()
+
+
+def check_shown(world):
+    """Who has which partition, and how far it is, wherever people look."""
+    topic, members = world.setup.topic(world.table), world.members()
+    out = world.setup.millrace("view", "show", world.view)
+    assert out.returncode == 0, out.stdout + out.stderr
+    rows = [line.split(None, 5) for line in out.stdout.splitlines() if line.split()[:1] == [topic]]
+    assert [int(row[1]) for row in rows] == list(range(PARTITIONS)), out.stdout
+    in_store = {part: (seq, who) for part, _, seq, who, _ in world.shares()}
+    for _, part, offset, seq, _, rest in rows:
+        assert int(offset) > 0 and int(seq) <= in_store[int(part)][0] and in_store[int(part)][1] in rest, (out.stdout, in_store)
+
+    def told():
+        out = world.setup.millrace("lag")
+        lines = [line for line in out.stdout.splitlines() if f": {topic} " in line]
+        return out.returncode == 0 and {line.strip().split(": ")[0] for line in lines} == members
+
+    wait_until("all members in `lag`", told, 60, every=0.5)
+    with urllib.request.urlopen(f"http://{world.leader().address}/metrics", timeout=30) as answer:
+        text = answer.read().decode()
+    up = [line for line in text.splitlines() if line.startswith("millrace_view_share_up{")]
+    assert len(up) == PARTITIONS and all(line.split()[-1] == "1" and f'topic="{topic}"' in line for line in up), up
+    assert text.count("\nmillrace_view_share_seq{") == text.count("\nmillrace_view_share_lag_seconds{") == PARTITIONS
 
 
 def test_truncate_comes_between_what_was_before_and_after(world):

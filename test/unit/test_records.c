@@ -60,8 +60,10 @@ static const struct position_record position = { .seq = 12,
 
 static struct status_stage head = { 1, 2, 3 };
 static struct status_verified verified = { 4, "0-1-2", 5, 6 };
+static struct status_share shares[] = { { "m.shop.item", 3, 11, 7, 1500, "host, process 1", "" },
+					{ "m.shop.item", 4, 12, 8, 0, "", "it is stuck" } };
 static struct status_version versions[] = { { 2, "live", 7, "0-1-3", 8, 9, 0.5, "def", NULL, 9,
-					      "t-1", 2, 3, 4, 5, 6, NULL, 7 } };
+					      "t-1", 2, 3, 4, 5, 6, NULL, 7, shares, 2 } };
 static struct status_copy status_copies[] = { { "shop.item", 10, 20, 1e300, false, "reconcile", 7,
 						"ALTER", true } };
 static const struct status_record status = { .seq = 1,

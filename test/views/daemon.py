@@ -27,14 +27,17 @@ POINTS_IN = {
     "mariadb": {"build": ("view_creating", "view_index"), "swap": ("view_naming", "view_swap_gate", "view_named"), "drop": ("view_dropped",)},
 }
 POINTS_IN["mysql"] = POINTS_IN["mariadb"]
+# a view with order = partition: its members commit elsewhere, and stand at barriers
+POINTS_OF_MEMBERS = {"live": ("applied", "share_commit"), "build": ("view_created", "applied", "share_commit", "view_built", "view_finished"),
+                     "diff": ("share_stands", *POINTS["diff"]), "swap": ("share_stands", *POINTS["swap"]), "drop": POINTS["drop"]}
 WINDOW_OF = {point: window for window, points in POINTS.items() for point in points if window != "build"} | \
-            {point: "build" for point in POINTS["build"] if point not in POINTS["live"]}
+            {point: "build" for point in POINTS["build"] if point not in POINTS["live"]} | {"share_commit": "live", "share_stands": "swap"}
 WINDOW_OF.update({point: window for windows in POINTS_IN.values() for window, points in windows.items() for point in points})
 OVER = ("idle", "done", "failed", "ready")
 
 
-def points_of(store, window):
-    return (*POINTS[window], *POINTS_IN.get(store, {}).get(window, ()))
+def points_of(store, window, ordered=True):
+    return (*(POINTS if ordered else POINTS_OF_MEMBERS)[window], *POINTS_IN.get(store, {}).get(window, ()))
 
 
 class Refused(Exception):
@@ -42,16 +45,19 @@ class Refused(Exception):
 
 
 class Project:
-    def __init__(self, history):
-        self.history, self.process, self.starts = history, None, 0
+    shaken = 0      # kills and ends of other processes that work on the view
+
+    def __init__(self, history, label="project"):
+        self.history, self.label, self.process, self.starts = history, label, None, 0
         self.address = f"127.0.0.1:{free_port(history.site.lane)}"
-        self.log_path = history.folder / "project.log"
+        self.log_path = history.folder / f"{label}.log"
         self.slots = None
 
     def lay_points(self):
         """Those of the next start, which may be armed before it."""
         self.starts += 1
-        self.slots = Slots(self.history.folder / f"project{self.starts}.points", sorted({p for window in POINTS for p in points_of(self.history.store.name, window)}))
+        self.slots = Slots(self.history.folder / f"{self.label}{self.starts}.points",
+                           sorted({p for window in POINTS for ordered in (True, False) for p in points_of(self.history.store.name, window, ordered)}))
 
     def start(self):
         self.lay_points()
@@ -96,6 +102,9 @@ class Project:
             raise Refused(f"{method} {path}: {no.code} {no.read().decode(errors='replace')}") from no
         except OSError:
             return None
+
+    def others(self, _):
+        """How many more processes are to come and go."""
 
     def state(self):
         try:

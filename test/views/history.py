@@ -14,6 +14,7 @@ import readers
 from daemon import WINDOW_OF, Project, Refused, Strike, points_of
 from harness import Servers, Setup, run_sql, source_position, wait_until
 from kinds import KINDS
+from members import Members
 from model import COLUMNS, TABLES, Model, Traffic, first_rows, sql_of
 from process import free_port
 from stores import STORES, closing
@@ -45,7 +46,7 @@ class History:
         self.store = site.store(store)
         self.kind = getattr(self.store, "kind", KINDS[kind])
         # a read is one moment of the source; else only at rest
-        self.strict = getattr(self.store, "exact", True)
+        self.strict = getattr(self.store, "exact", True) and self.kind.ordered
         self.random = random.Random(f"{seed} {store} {kind}")
         self.db = self.name = f"w{seed}{store[0]}{kind[0]}{random.randrange(1 << 24):x}"
         self.view = f"accounts{self.name[1:]}"
@@ -94,7 +95,7 @@ class History:
         self.setup.reader.schemas_topic = f"{self.name}._schemas"
         self.run = self.setup.daemon("run").start()
         self.setup.wait_delivered(source_position(self.connection), self.run, timeout=180)
-        self.project = Project(self)
+        self.project = Project(self) if self.kind.ordered else Members(self)
         self.traffic = Traffic(lambda: self.connect(), self.model, random.Random(r.random()), r.choice((1, 2, 3)))
 
     def connect(self):
@@ -141,13 +142,14 @@ class History:
     def aim(self, windows, chance=1.0):
         """A kill to come in one of these windows, sometimes."""
         r = self.random
+        self.shaken = self.project.shaken
         if r.random() > chance:
             return
         window = r.choice(windows)
         if r.random() < 0.25:
             self.strike = Strike(self.project, window, None, 0, r.uniform(0, 1.2))
         else:
-            point = r.choice(points_of(self.store.name, window))
+            point = r.choice(points_of(self.store.name, window, self.kind.ordered))
             times = r.randint(1, 40 if point == "applied" else 4 if point.startswith("view_") and WINDOW_OF[point] == "live" else 1)
             self.strike = Strike(self.project, window, point, times, 0)
 
@@ -175,7 +177,7 @@ class History:
                 self.strike, s.point = s, standing
                 self.strike_now()
                 self.strike = None
-        return s is not None and s.done
+        return (s is not None and s.done) or self.project.shaken != self.shaken
 
     # ---- steps
 
@@ -405,6 +407,7 @@ class History:
         self.define("right" if self.random.random() < 0.3 else None)
         self.traffic.start()
         self.first_build()
+        self.project.others(self.random.choice((1, 2, 2)))
         self.readers = readers.Readers(self, self.random.randrange(1 << 30))
         for step in self.steps():
             step()
@@ -418,7 +421,28 @@ class History:
             self.judge()
         self.readers.end()
 
+    def await_content(self, version=None):
+        """The traffic rests: until the view (or a version of it) holds what its logic makes of all that was written."""
+        n, found = self.model.now(), [0, "nothing was read"]
+
+        def there():
+            with closing(self.store.version(self, version) if version else self.store.public(self)) as reader:
+                read = reader.read()
+            mark, _ = readers.judge(self, read)
+            rows = {table: [tuple(row[:-1]) for row in some] for table, some in read.items()}
+            found[:] = mark, readers.difference(self, self.logic_of[mark], n, rows)
+            return found[1].startswith("0 rows")
+
+        try:
+            wait_until("all rows", there, 150)
+        except AssertionError:
+            raise AssertionError(f"{f'version {version}' if version else 'the view'} doesn't become what the source gives: "
+                                 f"mark {found[0]}, logic {self.logic_of.get(found[0])}, {found[1]}") from None
+        return n
+
     def await_head(self):
+        if not self.kind.ordered:
+            return self.await_content()
         n = self.model.now()
 
         def there():
@@ -431,6 +455,8 @@ class History:
     def judge(self):
         """The view and the source, both asked here; then `verify`."""
         self.traffic.rest()
+        if not self.kind.ordered:
+            self.project.rest()
         n = self.await_head()
         source = {t: [tuple(row) for row in run_sql(self.connection, f"SELECT {', '.join(COLUMNS[t])} FROM {t}")] for t in TABLES}
         source = {t: [tuple(c if isinstance(c, str) else int(c) for c in row) for row in rows] for t, rows in source.items()}
@@ -456,6 +482,8 @@ class History:
         for version in state["versions"]:
             if version["state"] == "superseded" and self.keep >= 3600:
                 self.check_old(version, self.mark_of(version["version"]))
+                if not self.kind.ordered:
+                    self.await_content(version["version"])
 
         def clean():
             listed = {v["version"] for v in self.project.settled()["versions"]}
@@ -473,6 +501,8 @@ class History:
                 part.end()
         if self.readers is not None:
             self.figures = {"reads": self.readers.reads(), "opened": self.readers.opened(), "transactions": self.model.now()}
+        if isinstance(self.project, Members):
+            self.project.end()
         if self.project is not None and self.project.alive():
             self.project.kill()
         if self.run is not None:

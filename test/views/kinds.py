@@ -7,6 +7,7 @@ from model import COLUMNS
 
 class Kind:
     marked = True       # rows carry the mark of their definition
+    ordered = True      # a read is one moment of the source (order = source)
 
     @staticmethod
     def n(read):
@@ -233,4 +234,81 @@ SELECT 1 AS one, id, item, {mark} AS mark FROM {db}.entry WHERE id = (SELECT MAX
 -- table: moment
 SELECT one, n, {mark} AS mark FROM {db}.tick
 """
-KINDS = {kind.name: kind for kind in (Sql(), Mirror(), Query())}
+
+
+class Partition(Sql):
+    """order = partition: rows that records of one partition change, and sums, to which partitions may come in any order. Members in
+    several processes that come and go; a read is no moment of the source."""
+    name, ordered = "partition", False
+    tables = {"items": ("id", "grp", "amount", "state"), "totals": ("grp", "members", "total"), "grps": ("id", "name"), "tick": ("one", "n")}
+    never_empty = ("items", "tick")
+
+    def count(self, logic, c, grp, amount, state, by):
+        if not self.counts(logic, state):
+            return
+        _, members, total = c.get("totals", grp) or (grp, 0, 0)
+        members, total = members + by, total + by * amount
+        if members == 0 and total == 0:
+            c.drop("totals", grp)
+        else:
+            c.put("totals", grp, (grp, members, total))
+
+    def fold_entry(self, *_):
+        pass
+
+    def fold_grp(self, logic, c, before, after):
+        if logic == "stale" and before and after:
+            return
+        if after:
+            c.put("grps", after[0], after)
+        else:
+            c.drop("grps", before[0])
+
+    def fold_item(self, logic, c, before, after):
+        old = None
+        if before:
+            if not (logic == "leaky" and after is None):
+                self.count(logic, c, *before[1:], -1)
+            old = c.get("items", before[0])
+            c.drop("items", before[0])
+        if after:
+            c.put("items", after[0], (after[0], after[1], old[2] if logic == "frozen" and old else after[2], after[3]))
+            self.count(logic, c, *after[1:], +1)
+
+    def expected(self, source):
+        out = super().expected(source)
+        return {"items": sorted(source["item"]), **{t: out[t] for t in ("totals", "grps", "tick")}}
+
+    def files(self, name, db, store, logic, mark):
+        s = store.dialect
+
+        def add(prefix, sign):
+            """One statement: what others do between two of them would be lost."""
+            on = "1 = 1" if logic == "spam" else f":{prefix}state = 'on'"
+            new = s.put("totals", "grp", ("grp", "members", "total", "mark"),
+                        (f":{prefix}grp", f"CASE WHEN {on} THEN {sign}1 ELSE 0 END", f"CASE WHEN {on} THEN {sign}:{prefix}amount ELSE 0 END", str(mark)),
+                        {c: "totals.{0} + {1}".format(c, s.new(c)) for c in ("members", "total")})
+            return new + f"DELETE FROM totals WHERE grp = :{prefix}grp AND members = 0 AND total = 0;\n"
+
+        amount = "" if logic == "frozen" else "amount = :amount, "
+        on = {
+            "tick.insert": s.upsert("tick", "one", ("one", "n", "mark"), (":one", ":n", str(mark))),
+            "tick.update": "UPDATE tick SET n = :n WHERE one = :one;\n",
+            "grp.insert": s.upsert("grps", "id", ("id", "name", "mark"), (":id", ":name", str(mark))),
+            "grp.update": "UPDATE grps SET name = :name WHERE id = :id;\n",
+            "grp.delete": "DELETE FROM grps WHERE id = :id;\n",
+            "item.insert": s.values("items", ("id", "grp", "amount", "state", "mark"), (":id", ":grp", ":amount", ":state", str(mark))) + add("", ""),
+            "item.update": f"UPDATE items SET grp = :grp, {amount}state = :state WHERE id = :id;\n" + add("before_", "0 - ") + add("", ""),
+            "item.delete": "DELETE FROM items WHERE id = :id;\n" + ("" if logic == "leaky" else add("", "0 - ")),
+        }
+        if logic == "stale":
+            del on["grp.update"]
+        inputs = ", ".join(f"{name}.{db}.{t}" for t in ("item", "grp", "tick"))
+        tables = TABLES_SQL.replace("gname VARCHAR(40), ", "").replace("CREATE TABLE newest (one INTEGER PRIMARY KEY, id BIGINT NOT NULL, item INTEGER NOT NULL, mark INTEGER NOT NULL);\n", "")
+        parts = [part for part in SOURCE_SQL.format(db=db, mark=mark, where=" WHERE state = 'on'").split("\n\n") if "newest" not in part and "items" not in part]
+        items = f"-- table: items\nSELECT id, grp, amount, state, {mark} AS mark FROM {db}.item"
+        return {"view.conf": f"owner = views\ndoc = {logic}, mark {mark}\nkind = sql\norder = partition\nworkers = 2\nstore = {store.name}\ninputs = {inputs}\n",
+                "tables.sql": tables, "source.sql": "\n\n".join([items, *parts]), **{f"on/{db}.{handler}.sql": text for handler, text in on.items()}}
+
+
+KINDS = {kind.name: kind for kind in (Sql(), Mirror(), Query(), Partition())}

@@ -21,7 +21,7 @@ class Postgresql:
     """A private cluster, run as nobody where we are root."""
 
     # kill -9 doesn't come to it; a power cut neither
-    small = "-c fsync=off -c max_connections=60 -c shared_buffers=64MB"
+    small = "-c fsync=off -c max_connections=200 -c shared_buffers=64MB"
 
     def __init__(self, folder, lane, options=small):
         self.folder, self.port, self.password = folder, free_port(lane), secrets.token_hex(8)
@@ -94,7 +94,7 @@ class PgReader:
 class PostgresqlStore:
     name = "postgresql"
     dialect = Standard()
-    kinds = ("sql", "mirror", "query")
+    kinds = ("sql", "mirror", "query", "partition")
     stays = False
     styles = ("anew", "slow", "held", "prepared", "old")
 
@@ -170,7 +170,7 @@ class MysqlReader:
 
 class MysqlFamily:
     dialect = MysqlWords()
-    kinds = ("sql", "mirror", "query")
+    kinds = ("sql", "mirror", "query", "partition")
     stays = False
     styles = ("anew", "slow", "held", "prepared", "slow")
 
