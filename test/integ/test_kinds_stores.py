@@ -42,7 +42,7 @@ def store(request):
 
 
 def reader(store, view):
-    name, settings = store
+    name, settings, _ = store
     if name == "postgresql":
         return psycopg.connect(host=settings["postgresql.host"], port=settings["postgresql.port"], user=settings["postgresql.user"],
                                password=Path(settings["postgresql.password_file"]).read_text().strip(), dbname=settings["postgresql.database"],
