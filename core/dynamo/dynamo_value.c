@@ -171,12 +171,12 @@ bool dynamo_number_sort(struct slice text, struct buf *out)
 	size_t at = out->size;
 	unsigned biased;
 
-	if (!n.good || n.exponent < -10000 || n.exponent > 10000)
-		return false;
-	if (n.digits == 0) {
+	if (n.good && n.digits == 0) { /* whatever its exponent */
 		buf_add_u8(out, 1);
 		return true;
 	}
+	if (!n.good || n.exponent < -10000 || n.exponent > 10000)
+		return false;
 	biased = (unsigned)(n.exponent + 20000);
 	buf_add_u8(out, 2);
 	buf_add_u8(out, (uint8_t)(biased >> 8));

@@ -249,18 +249,42 @@ static bool go_on(void *context, int64_t rows)
 	return !stop;
 }
 
+struct standing {
+	struct host *host;
+	const struct host_pair *pair;
+};
+
+/* Each is sent on to where it stands, and stands from now on. */
+static int still_stand(void *context, struct err *e)
+{
+	const struct standing *s = context;
+	struct worker *both[] = { s->pair->new, s->pair->live };
+
+	if (!go_on(s->host, 0))
+		return err_retry(e, "stopped");
+	for (size_t i = 0; i < 2 && both[i] != NULL; i++) {
+		struct worker_status status;
+
+		worker_status(both[i], &status);
+		if (worker_advance_seq(both[i], status.seq, ADVANCE_TIMEOUT_MS, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 int host_snapshots(struct host *h, int version, int live, struct store_snapshot **ret_old,
 		   struct store_snapshot **ret_new, bool *ret_apart, struct err *e)
 {
-	const struct store_ops *ops = h->store->ops;
 	struct host_pair p;
+	struct standing standing = { h, &p };
+	const struct store_still still = { still_stand, &standing };
 	int rc;
 
 	if (hold_both(h, version, live, &p, e) < 0)
 		return -1;
-	rc = ops->snapshot(h->store, live, ret_old, e);
+	rc = store_snapshot(h->store, live, &still, ret_old, e);
 	if (rc == 0)
-		rc = ops->snapshot(h->store, version, ret_new, e);
+		rc = store_snapshot(h->store, version, &still, ret_new, e);
 	if (rc == 0 && (!worker_is_held(p.new) || (p.live != NULL && !worker_is_held(p.live))))
 		rc = err_retry(e, "the hold was lost");
 	release(&p);

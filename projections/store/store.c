@@ -144,6 +144,33 @@ int store_note(const struct settings *settings, const char *view, const struct s
 	return rc;
 }
 
+/* ---- a version as it is ---------------------------------------------------------------------- */
+
+int store_snapshot(struct store *s, int version, const struct store_still *still,
+		   struct store_snapshot **ret_snapshot, struct err *e)
+{
+	return s->ops->snapshot_slow != NULL
+		       ? s->ops->snapshot_slow(s, version, still, ret_snapshot, e)
+		       : s->ops->snapshot(s, version, ret_snapshot, e);
+}
+
+int store_info_of(struct store *s, int version, struct store_info *ret_info, struct err *e)
+{
+	struct store_info *infos;
+	size_t count;
+	bool found = false;
+
+	if (s->ops->list(s, &infos, &count, e) < 0)
+		return -1;
+	for (size_t i = 0; i < count && !found; i++) {
+		found = infos[i].version == version;
+		if (found)
+			*ret_info = infos[i];
+	}
+	free(infos);
+	return found ? 0 : err_config(e, "there is no version %d", version);
+}
+
 /* ---- what a version was built with ----------------------------------------------------------- */
 
 int store_view(struct store *s, const char *name, int version, struct view **ret_view,

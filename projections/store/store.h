@@ -77,6 +77,13 @@ struct store_snapshot;
 struct store_rows;
 struct share_store;
 
+/* What is asked while a snapshot is taken, by the thread that takes it: whoever holds the version
+ * holds it on. -1: give up. */
+struct store_still {
+	int (*ask)(void *context, struct err *e);
+	void *context;
+};
+
 struct store_ops {
 	const char *name; /* as in view.conf */
 	/* A snapshot sees what is written later: whoever needs one moment holds the version while
@@ -136,6 +143,11 @@ struct store_ops {
 	/* The rows as they are now, for as long as the snapshot is open. Any thread. */
 	int (*snapshot)(struct store *s, int version, struct store_snapshot **ret_snapshot,
 			struct err *e);
+	/* For a store whose snapshot takes as long as reading all rows does: calls `still` every
+	 * few seconds meanwhile, and ends with its error. NULL: snapshot() is done at once. Through
+	 * store_snapshot(). */
+	int (*snapshot_slow)(struct store *s, int version, const struct store_still *still,
+			     struct store_snapshot **ret_snapshot, struct err *e);
 	void (*snapshot_close)(struct store_snapshot *n);
 	void (*snapshot_info)(const struct store_snapshot *n, struct store_info *ret_info);
 	/* Names of a table's columns, in order; count 0: there is no such table. Free with
@@ -185,6 +197,11 @@ extern const struct store_ops store_sqlite;
 extern const struct store_ops store_dynamo;
 extern const struct store_ops store_mariadb, store_mysql;
 extern const struct store_ops store_postgresql;
+
+int store_snapshot(struct store *s, int version, const struct store_still *still,
+		   struct store_snapshot **ret_snapshot, struct err *e);
+/* One of those listed; ERR_CONFIG: there is no such version. Reads no rows, as a snapshot may. */
+int store_info_of(struct store *s, int version, struct store_info *ret_info, struct err *e);
 
 /* The store of that name; ERR_CONFIG names those there are. */
 int store_named(const char *name, const struct store_ops **ret_ops, struct err *e);

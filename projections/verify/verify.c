@@ -105,6 +105,22 @@ static int hold(struct run *r, char **ret_gtid_set, struct err *e)
 	return 0;
 }
 
+struct standing {
+	struct run *run;
+	const char *gtid_set;
+};
+
+/* Sent on to where it stands, the version stands from now on. */
+static int still_stands(void *context, struct err *e)
+{
+	const struct standing *s = context;
+	const struct verify_control *control = &s->run->o->control;
+
+	if (!go_on(s->run, 0))
+		return err_retry(e, "stopped");
+	return control->advance(control->context, s->gtid_set, e);
+}
+
 /* Both at one position; the view moves on when this returns. */
 static int take_pair(struct run *r, char **ret_gtid_set, struct err *e)
 {
@@ -117,7 +133,10 @@ static int take_pair(struct run *r, char **ret_gtid_set, struct err *e)
 		return -1;
 	if (verify_snapshot(r->o->settings, r->db, held_at, &gtid_set, e) == 0 &&
 	    control->advance(control->context, gtid_set, e) == 0)
-		rc = ops->snapshot(r->o->store, r->o->version, &r->snapshot, e);
+		rc = store_snapshot(r->o->store, r->o->version,
+				    &(struct store_still){ still_stands,
+							   &(struct standing){ r, gtid_set } },
+				    &r->snapshot, e);
 	/* still held: else the snapshot may be of a later position */
 	if (rc == 0 && control->advance(control->context, gtid_set, e) < 0) {
 		ops->snapshot_close(r->snapshot);

@@ -39,16 +39,13 @@ int worker_start(const struct worker_options *options, struct worker **ret_worke
 		return start_shared(options, ret_worker, e);
 
 	struct worker *w = xcalloc(1, sizeof(*w));
-	struct store_snapshot *snapshot;
 	struct store_info info;
 	pthread_condattr_t monotonic;
 
-	if (options->store->ops->snapshot(options->store, options->version, &snapshot, e) < 0) {
+	if (store_info_of(options->store, options->version, &info, e) < 0) {
 		free(w);
 		return -1;
 	}
-	options->store->ops->snapshot_info(snapshot, &info);
-	options->store->ops->snapshot_close(snapshot);
 	w->options = *options;
 	w->view = options->view;
 	w->group = options->group != NULL ? xstrdup(options->group) : NULL;

@@ -484,6 +484,51 @@ def test_a_source_transaction_is_written_whole(shop):
     run.stop()
 
 
+def test_verify_of_what_takes_long_to_read_while_it_is_written_to(shop):
+    """Longer than a hold lasts by itself (20 s): whoever reads holds on. And a daemon that starts reads no items."""
+    shop.setup.settings["dynamodb.timeout"] = "60s"
+    shop.setup.write()
+    shop.insert(*range(1, 400))
+    run, project = shop.start()
+    scans, slow, writing = [], 12.0, threading.Event()
+
+    def trouble(operation, body):
+        if operation == "Scan" and b"shop.v" in body:
+            scans.append(body)
+            time.sleep(slow)
+
+    def write():
+        shop.c = shop.setup.servers.connect()
+        run_sql(shop.c, f"USE {shop.name}")
+        while not writing.is_set():
+            shop.change(3)
+            time.sleep(0.1)
+
+    first, thread = shop.c, threading.Thread(target=write)
+    thread.start()
+    try:
+        shop.between.trouble = trouble
+        begun = time.monotonic()
+        out = shop.setup.millrace("verify", "shop", timeout=180)
+        took = time.monotonic() - begun
+        assert out.returncode == 0 and took > 20 and len(scans) == 8, f"{took:.0f} s, {len(scans)} scans: {out.stdout[-300:]} {out.stderr}"
+        project.stop()
+        del scans[:]
+        project.start()
+        begin = len(shop.between.seen)
+        wait_until("requests", lambda: shop.alive(project) and len(shop.between.seen) > begin + 50, 60)
+        assert not scans
+    finally:
+        shop.between.trouble = None
+        writing.set()
+        thread.join(60)
+        shop.c.close()
+        shop.c = first
+    wait_until("what the source has", lambda: shop.alive(project) and shop.same(), 60)
+    project.stop()
+    run.stop()
+
+
 def test_a_new_view_runs_as_it_is(shop):
     """The skeleton of item templates: its case passes, it is built and verified."""
     run_sql(shop.c, "CREATE TABLE booking (id BIGINT UNSIGNED, place VARCHAR(20), at DATETIME(6), fee DECIMAL(20,4), day DATE, note LONGBLOB, ratio DOUBLE, "

@@ -4,19 +4,21 @@
  * Position and fences are read, at once, before and after the copying. Every write moves a fence:
  * so if they are the same, nothing was written between, and the copy is exact; else it is
  * ERR_RETRY. Whoever wants a snapshot of a version that is being written holds its worker until it
- * has one.
+ * has one, and is asked for it every ASK_US: a hold that nobody renews ends by itself.
  *
  * Each table is scanned in SEGMENTS parts side by side, with consistent reads. A row of the file is
  * the table's attributes, and its key once more as bytes that sort as keys do (normal.h): so
  * rows are there in their order, whatever order they came in. */
 #include "projections/store/dynamo/copy_priv.h"
 
+#include "core/base/clock.h"
 #include "core/base/mem.h"
 #include "projections/store/normal.h"
 
 #include <stdlib.h>
 
 #define SEGMENTS 4
+#define ASK_US 3000000
 
 void store_dynamo_snapshot_close(struct store_snapshot *n)
 {
@@ -160,6 +162,22 @@ void copy_sorter_done(struct copy_sorter *s)
 	buf_done(&s->sort[1]);
 }
 
+/* Who has the version stand still meanwhile (store.h). */
+struct asking {
+	const struct store_still *still; /* NULL: nobody */
+	int64_t asked_us;
+};
+
+static int ask_still(struct asking *a, struct err *e)
+{
+	int64_t now = clock_monotonic_us();
+
+	if (a->still == NULL || now - a->asked_us < ASK_US)
+		return 0;
+	a->asked_us = now;
+	return a->still->ask(a->still->context, e);
+}
+
 struct copy {
 	const struct dynamo_table *table;
 	const char *name; /* in the service */
@@ -167,6 +185,7 @@ struct copy {
 	struct copy_sorter sorter;
 	struct value *values;
 	struct buf scratch;
+	struct asking *asking;
 	struct buf bodies[SEGMENTS]; /* empty: the segment is at its end */
 };
 
@@ -235,7 +254,7 @@ static int copy_pages(struct copy *c, struct err *e)
 		for (int i = 0; i < SEGMENTS; i++) {
 			if (c->bodies[i].size == 0)
 				continue;
-			if (take_page(c, i, e) < 0)
+			if (take_page(c, i, e) < 0 || ask_still(c->asking, e) < 0)
 				return -1;
 			more = true;
 		}
@@ -244,12 +263,15 @@ static int copy_pages(struct copy *c, struct err *e)
 }
 
 static int copy_table(struct store_dynamo *s, const char *label, struct dynamo *client,
-		      struct store_snapshot *n, const struct dynamo_table *t, struct err *e)
+		      struct store_snapshot *n, const struct dynamo_table *t, struct asking *asking,
+		      struct err *e)
 {
 	char *name = store_dynamo_table(s, label, t->name);
-	struct copy c = {
-		.table = t, .name = name, .client = client, .sorter = { .table = t, .key = t->key }
-	};
+	struct copy c = { .table = t,
+			  .name = name,
+			  .client = client,
+			  .asking = asking,
+			  .sorter = { .table = t, .key = t->key } };
 	int rc = copy_make_table(n->db, t, "", &c.sorter.insert, e);
 
 	c.values = xcalloc(t->attribute_count + 1, sizeof(*c.values));
@@ -278,14 +300,14 @@ static int open_temporary(struct sql_db **ret_db, struct err *e)
 }
 
 static int copy_all(struct store_dynamo *s, const char *label, struct dynamo *client,
-		    struct store_snapshot *n, struct err *e)
+		    struct store_snapshot *n, struct asking *asking, struct err *e)
 {
 	struct buf before = BUF_INIT, after = BUF_INIT;
 	struct store_info ignored;
 	int rc = read_marks(s, label, &n->info, &before, e);
 
 	for (size_t i = 0; i < n->tables->count && rc == 0; i++)
-		rc = copy_table(s, label, client, n, &n->tables->items[i], e);
+		rc = copy_table(s, label, client, n, &n->tables->items[i], asking, e);
 	if (rc == 0)
 		rc = read_marks(s, label, &ignored, &after, e);
 	if (rc == 0 &&
@@ -296,9 +318,16 @@ static int copy_all(struct store_dynamo *s, const char *label, struct dynamo *cl
 	return rc;
 }
 
-int store_dynamo_snapshot(struct store *store, int version, struct store_snapshot **ret_snapshot,
+int store_dynamo_snapshot(struct store *s, int version, struct store_snapshot **ret_snapshot,
 			  struct err *e)
 {
+	return store_dynamo_snapshot_slow(s, version, NULL, ret_snapshot, e);
+}
+
+int store_dynamo_snapshot_slow(struct store *store, int version, const struct store_still *still,
+			       struct store_snapshot **ret_snapshot, struct err *e)
+{
+	struct asking asking = { .still = still, .asked_us = clock_monotonic_us() };
 	struct store_dynamo *s = store_dynamo_of(store);
 	struct store_snapshot *n = xcalloc(1, sizeof(*n));
 	char *label = store_dynamo_label(version);
@@ -307,7 +336,7 @@ int store_dynamo_snapshot(struct store *store, int version, struct store_snapsho
 
 	if (store_dynamo_tables(s, version, &n->tables, e) == 0 &&
 	    dynamo_new(s->settings, &client, e) == 0 && open_temporary(&n->db, e) == 0)
-		rc = copy_all(s, label, client, n, e);
+		rc = copy_all(s, label, client, n, &asking, e);
 	n->info.version = version;
 	dynamo_free(client);
 	free(label);

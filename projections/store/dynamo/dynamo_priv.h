@@ -159,6 +159,8 @@ int store_dynamo_parked(struct store *s, int version,
 /* ---- a version that is read (dynamo/copy.c, read.c) ---- */
 int store_dynamo_snapshot(struct store *s, int version, struct store_snapshot **ret_snapshot,
 			  struct err *e);
+int store_dynamo_snapshot_slow(struct store *s, int version, const struct store_still *still,
+			       struct store_snapshot **ret_snapshot, struct err *e);
 void store_dynamo_snapshot_close(struct store_snapshot *n);
 void store_dynamo_snapshot_info(const struct store_snapshot *n, struct store_info *ret_info);
 int store_dynamo_columns(struct store_snapshot *n, const char *table, char ***ret_names,

@@ -277,6 +277,7 @@ const struct store_ops store_dynamo = {
 	.border = store_dynamo_border,
 	.finish = store_dynamo_finish,
 	.snapshot = store_dynamo_snapshot,
+	.snapshot_slow = store_dynamo_snapshot_slow,
 	.snapshot_close = store_dynamo_snapshot_close,
 	.snapshot_info = store_dynamo_snapshot_info,
 	.columns = store_dynamo_columns,
