@@ -205,6 +205,7 @@ static const struct {
 	{ "sys_guid", true, OF_CHANCE },
 	{ "gen_random_uuid", true, OF_CHANCE },
 	{ "nextval", true, OF_CHANCE },
+	{ "tablesample", false, OF_CHANCE },
 	{ "now", true, OF_TIME },
 	{ "sysdate", true, OF_TIME },
 	{ "curdate", true, OF_TIME },
@@ -232,7 +233,16 @@ static const struct {
 	{ "row_count", true, OF_SESSION },
 	{ "current_user", false, OF_SESSION },
 	{ "session_user", false, OF_SESSION },
+	{ "system_user", true, OF_SESSION },
+	{ "user", true, OF_SESSION },
+	{ "current_role", false, OF_SESSION },
+	{ "current_schema", false, OF_SESSION },
+	{ "database", true, OF_SESSION },
+	{ "schema", true, OF_SESSION },
+	{ "pg_backend_pid", true, OF_SESSION },
 	{ "limit", false, OF_OTHERS },
+	{ "offset", false, OF_OTHERS },
+	{ "rownum", true, OF_ORDER },
 	{ "fetch", false, OF_OTHERS },
 	{ "over", true, OF_ORDER },
 	{ "recursive", false,
@@ -249,8 +259,30 @@ static bool call_follows(const char *at, const char *end)
 	return t.kind == QUERY_OTHER && *t.start == '(';
 }
 
+/* SQLite's functions of time, asked for no time: it is the present one then. */
+static bool asks_for_now(struct query_token t, const char *at, const char *end)
+{
+	static const char *const words[] = { "date", "time", "datetime", "julianday" };
+	struct query_token behind;
+	bool is = false;
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		is |= query_word_is(t, words[i]);
+	if (!is || !call_follows(at, end))
+		return false;
+	while (query_next(&at, end).kind == QUERY_SPACE)
+		continue;
+	while ((behind = query_next(&at, end)).kind == QUERY_SPACE)
+		continue;
+	return behind.kind == QUERY_OTHER && *behind.start == ')';
+}
+
 static const char *refuse_token(struct query_token t, const char *at, const char *end)
 {
+	if (t.kind == QUERY_OTHER && *t.start == '@' && at < end && (is_name(*at) || *at == '@'))
+		return OF_SESSION; /* a variable of MySQL's; a space tells PostgreSQL's operator */
+	if (asks_for_now(t, at, end))
+		return OF_TIME;
 	if (t.kind == QUERY_PARAMETER || (t.kind == QUERY_OTHER && *t.start == '?'))
 		return "it has a parameter";
 	if (t.kind == QUERY_OTHER && *t.start == ';')

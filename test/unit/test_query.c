@@ -177,7 +177,8 @@ static void run(enum view_on on, size_t table, const struct handlers_field *fiel
 	bool found = false;
 
 	ck_assert_msg(kind_run_fields(kind, on, shapes[table].name, fields, count, &found, &e) ==
-			      0 && found,
+				      0 &&
+			      found,
 		      "%s", e.msg);
 }
 
@@ -287,7 +288,10 @@ static const struct {
 	  "its answer changes with time" },
 	{ { "", "id", "SELECT id, date('now') AS t FROM a WHERE %s", { "" }, { NULL } },
 	  "its answer changes with time" },
-	{ { "", "id", "SELECT id, row_number() OVER (ORDER BY k) AS r FROM a WHERE %s", { "" },
+	{ { "",
+	    "id",
+	    "SELECT id, row_number() OVER (ORDER BY k) AS r FROM a WHERE %s",
+	    { "" },
 	    { NULL } },
 	  "OVER can't be kept up: its numbers depend on the rows around" },
 	{ { "", "id", "SELECT id FROM a WHERE k = :x AND %s", { "" }, { NULL } },
@@ -307,6 +311,26 @@ static const struct {
 	{ { "", "id", "SELECT a.id FROM a WHERE %s", { "" }, { "SELECT\n :idd" } },
 	  "keys/a.sql:2: :idd is not a column of d.a" },
 	{ { "", "id", "DELETE FROM a WHERE %s", { "" }, { NULL } }, "not a SELECT" },
+	{ { "",
+	    "id",
+	    "SELECT id FROM a WHERE %s;\n-- table: V\nSELECT id FROM a",
+	    { "" },
+	    { NULL } },
+	  "query.sql:4: table V has two SELECTs" },
+	{ { "",
+	    "id",
+	    "SELECT id FROM a WHERE %s;\n-- table: b\nSELECT id FROM a",
+	    { "" },
+	    { NULL } },
+	  "query.sql:4: table b: a table that the view reads is called so" },
+	{ { "",
+	    "id",
+	    "SELECT id FROM a WHERE %s;\n-- table: w\nSELECT id FROM a",
+	    { "" },
+	    { NULL } },
+	  "view.conf: table w has no key" },
+	{ { "", "id", "SELECT a.id FROM a WHERE %s", { "" }, { "DELETE FROM a WHERE id = :id" } },
+	  "keys/a.sql:1: not a SELECT" },
 };
 
 START_TEST(test_refused)
@@ -318,6 +342,103 @@ START_TEST(test_refused)
 		ck_assert_msg(view == NULL, "case %zu is taken", i);
 		ck_assert_msg(e.kind == ERR_CONFIG && strstr(e.msg, bad[i].says) != NULL,
 			      "case %zu: '%s' is not in: %s", i, bad[i].says, e.msg);
+	}
+}
+END_TEST
+
+/* Every word that is refused, as it stands in a SELECT, and the reason's beginning. */
+static const struct {
+	const char *text, *says;
+} words[] = {
+	{ "SELECT random ( )", "its answer differs" },
+	{ "SELECT RANDOMBLOB(4)", "its answer differs" },
+	{ "SELECT rand()", "its answer differs" },
+	{ "SELECT random_bytes(4)", "its answer differs" },
+	{ "SELECT uuid()", "its answer differs" },
+	{ "SELECT uuid_short()", "its answer differs" },
+	{ "SELECT sys_guid()", "its answer differs" },
+	{ "SELECT gen_random_uuid()", "its answer differs" },
+	{ "SELECT nextval('s')", "its answer differs" },
+	{ "SELECT id FROM a TABLESAMPLE SYSTEM (10)", "its answer differs" },
+	{ "SELECT now()", "its answer changes with time" },
+	{ "SELECT sysdate()", "its answer changes with time" },
+	{ "SELECT curdate()", "its answer changes with time" },
+	{ "SELECT curtime()", "its answer changes with time" },
+	{ "SELECT utc_date", "its answer changes with time" },
+	{ "SELECT utc_time", "its answer changes with time" },
+	{ "SELECT utc_timestamp(6)", "its answer changes with time" },
+	{ "SELECT current_date", "its answer changes with time" },
+	{ "SELECT current_time", "its answer changes with time" },
+	{ "SELECT current_timestamp", "its answer changes with time" },
+	{ "SELECT localtime", "its answer changes with time" },
+	{ "SELECT localtimestamp", "its answer changes with time" },
+	{ "SELECT unix_timestamp()", "its answer changes with time" },
+	{ "SELECT clock_timestamp()", "its answer changes with time" },
+	{ "SELECT statement_timestamp()", "its answer changes with time" },
+	{ "SELECT transaction_timestamp()", "its answer changes with time" },
+	{ "SELECT timeofday()", "its answer changes with time" },
+	{ "SELECT unixepoch()", "its answer changes with time" },
+	{ "SELECT strftime('%s', 'NOW')", "its answer changes with time" },
+	{ "SELECT date ( )", "its answer changes with time" },
+	{ "SELECT time()", "its answer changes with time" },
+	{ "SELECT datetime()", "its answer changes with time" },
+	{ "SELECT julianday()", "its answer changes with time" },
+	{ "SELECT last_insert_rowid()", "its answer depends on the session" },
+	{ "SELECT last_insert_id()", "its answer depends on the session" },
+	{ "SELECT changes()", "its answer depends on the session" },
+	{ "SELECT total_changes()", "its answer depends on the session" },
+	{ "SELECT connection_id()", "its answer depends on the session" },
+	{ "SELECT found_rows()", "its answer depends on the session" },
+	{ "SELECT row_count()", "its answer depends on the session" },
+	{ "SELECT current_user", "its answer depends on the session" },
+	{ "SELECT session_user", "its answer depends on the session" },
+	{ "SELECT system_user()", "its answer depends on the session" },
+	{ "SELECT user()", "its answer depends on the session" },
+	{ "SELECT current_role", "its answer depends on the session" },
+	{ "SELECT current_schema", "its answer depends on the session" },
+	{ "SELECT database()", "its answer depends on the session" },
+	{ "SELECT schema()", "its answer depends on the session" },
+	{ "SELECT pg_backend_pid()", "its answer depends on the session" },
+	{ "SELECT @n := @n + 1", "its answer depends on the session" },
+	{ "SELECT @@hostname", "its answer depends on the session" },
+	{ "SELECT id FROM a LIMIT 1", "which rows it keeps" },
+	{ "SELECT id FROM a ORDER BY id OFFSET 1", "which rows it keeps" },
+	{ "SELECT id FROM a FETCH FIRST ROW ONLY", "which rows it keeps" },
+	{ "SELECT rownum() FROM a", "its numbers depend" },
+	{ "SELECT count(*) OVER () FROM a", "its numbers depend" },
+	{ "SELECT count(*) OVER w FROM a WINDOW w AS ()", "its numbers depend" },
+	{ "WITH RECURSIVE t AS (SELECT 1) SELECT * FROM t", "it follows rows" },
+	{ "SELECT id FROM a WHERE id = :id", "it has a parameter" },
+	{ "SELECT id FROM a WHERE id = ?", "it has a parameter" },
+	{ "SELECT 1; SELECT 2", "it has more than one statement" },
+};
+
+static const char *const fine[] = {
+	"SELECT now, random, uuid, user, schema, changes, over FROM a",
+	"SELECT a.limit, a.current_date, a.window FROM a",
+	"SELECT \"limit\", `offset` FROM a",
+	"SELECT 'limit now() ; ? :x', 'now or later' FROM a",
+	"SELECT id /* LIMIT 1 ; */ FROM a -- OFFSET now()",
+	"SELECT date(at), time(at), datetime ( at ), julianday(at) FROM a",
+	"SELECT x::text, y @> z, @ w FROM a",
+	"SELECT 'it''s', 'limit' FROM a",
+	"SELECT limited, my_limit, offsets FROM a",
+};
+
+START_TEST(test_words)
+{
+	const char *at, *why;
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		why = query_refuse(words[i].text, &at);
+		ck_assert_msg(why != NULL &&
+				      strncmp(why, words[i].says, strlen(words[i].says)) == 0,
+			      "%s: %s", words[i].text, why != NULL ? why : "taken");
+		ck_assert(at > words[i].text && at < words[i].text + strlen(words[i].text));
+	}
+	for (size_t i = 0; i < sizeof(fine) / sizeof(fine[0]); i++) {
+		why = query_refuse(fine[i], &at);
+		ck_assert_msg(why == NULL, "%s: %s", fine[i], why);
 	}
 }
 END_TEST
@@ -352,6 +473,49 @@ START_TEST(test_null_keys_are_left_out)
 }
 END_TEST
 
+/* ---- rows of the mirrored tables themselves -------------------------------------------------- */
+
+static const struct family plain = {
+	"", "id", "SELECT id, k, s FROM a WHERE %s", { "1" }, { "SELECT :id" }
+};
+
+static void run_bad(enum view_on on, const struct handlers_field *fields, size_t n,
+		    const char *says)
+{
+	struct err e = ERR_INIT;
+	bool found;
+
+	ck_assert_int_lt(kind_run_fields(kind, on, "d.a", fields, n, &found, &e), 0);
+	ck_assert_msg(e.kind == ERR_DATA && strstr(e.msg, says) != NULL, "'%s' is not in: %s", says,
+		      e.msg);
+}
+
+START_TEST(test_gaps_and_rows_that_are_none)
+{
+	struct value p = { .kind = VALUE_TEXT, .bytes = slice_str("p") };
+	struct handlers_field row[] = { { "after.id", number(1) },
+					{ "after.k", number(2) },
+					{ "after.s", p } };
+	struct handlers_field change[] = { { "before.id", number(1) },
+					   { "after.id", number(1) },
+					   { "after.k", number(3) } };
+	struct handlers_field no_key[] = { { "after.id", { .kind = VALUE_NULL } },
+					   { "after.k", number(2) },
+					   { "after.s", p } };
+	struct err e = ERR_INIT;
+
+	open_view(&plain, "1");
+	run(VIEW_ON_INSERT, 0, row, 3);
+	run(VIEW_ON_UPDATE, 0, change, 3);
+	ck_assert_int_eq(kind_settle(kind, &e), 0);
+	ck_assert_int_eq(count("SELECT count(*) FROM a WHERE id = 1 AND k = 3 AND s = 'p'", ""), 1);
+	ck_assert_int_eq(count("SELECT count(*) FROM v WHERE id = 1 AND k = 3 AND s = 'p'", ""), 1);
+	run_bad(VIEW_ON_INSERT, no_key, 3, "table d.a: a row without id, which is of the key");
+	ck_assert_int_eq(count("SELECT count(*) FROM a", ""), 1);
+	close_view();
+}
+END_TEST
+
 int main(void)
 {
 	TCase *t = tcase_create("query");
@@ -360,7 +524,9 @@ int main(void)
 	tcase_set_timeout(t, 300);
 	tcase_add_test(t, test_kept_up_equals_computed);
 	tcase_add_test(t, test_refused);
+	tcase_add_test(t, test_words);
 	tcase_add_test(t, test_null_keys_are_left_out);
+	tcase_add_test(t, test_gaps_and_rows_that_are_none);
 	suite_add_tcase(s, t);
 	return unit_run(s);
 }
