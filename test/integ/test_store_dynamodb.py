@@ -433,6 +433,68 @@ def test_an_item_that_is_too_large_is_parked_and_the_others_go_on(shop):
     run.stop()
 
 
+def test_poison_stops_a_replay_and_a_fixed_definition_takes_it(shop):
+    shop.insert(*range(1, 60))
+    run, project = shop.start()
+    run_sql(shop.c, "UPDATE item SET data = REPEAT('x', 600000) WHERE id = 8", "INSERT INTO item VALUES (500, 'last', 1, 0, NULL)")
+    wait_until("the last one", lambda: shop.alive(project) and shop.view.get("items", id=500), 60)
+    listed = json.loads(shop.setup.millrace("parked", "list", "--view", "shop", "--json").stdout)
+    assert len(listed) == 1 and "409600" in listed[0]["reason"] and shop.verify()[0] == 1
+    out = shop.setup.millrace("parked", "retry", listed[0]["id"], "--view", "shop")
+    assert out.returncode == 0 and "1 still parked" in out.stdout, out.stdout + out.stderr
+    out = shop.setup.millrace("replay", "shop", "--force")
+    assert out.returncode == 4 and "409600" in out.stderr and "live version is untouched" in out.stderr, out.stdout + out.stderr
+    assert "xxxx" not in out.stderr + project.log() and shop.public()[0] == 1
+    tables, on = json.loads(json.dumps(TABLES)), json.loads(json.dumps(handlers()).replace(', "data": ":data"', ""))
+    del tables["items"]["attributes"]["data"]
+    shop.define(on)
+    (shop.setup.folder / "views" / "shop" / "tables.json").write_text(json.dumps(tables))
+    source = shop.setup.folder / "views" / "shop" / "source.sql"
+    source.write_text(source.read_text().replace(", data FROM", " FROM"))
+    out = shop.setup.millrace("replay", "shop")
+    assert out.returncode == 0, out.stdout + out.stderr
+    assert shop.verify()[0] == 0 and "data" not in shop.view.get("items", id=8)
+    assert json.loads(shop.setup.millrace("parked", "list", "--view", "shop", "--json").stdout) == []
+    project.stop()
+    run.stop()
+
+
+def test_a_removal_that_was_broken_off_is_finished(shop):
+    """Killed between the two tables of a version; and those who list versions meanwhile go on."""
+    shop.setup.settings["project.keep_applied"] = "1s"
+    shop.setup.write()
+    shop.insert(*range(1, 60))
+    run, project = shop.start()
+    deletes = []
+
+    def trouble(operation, body):
+        if operation == "DeleteTable" and b"shop.v1." in body:
+            deletes.append(body)
+            return "hold" if len(deletes) > 1 else None
+
+    shop.between.trouble = trouble
+    out = shop.setup.millrace("replay", "shop", "--force")
+    assert out.returncode == 0, out.stdout + out.stderr
+    wait_until("the second table", lambda: len(deletes) > 1, 60)
+
+    def left():
+        items = [i["item"]["S"] for i in shop.service.scan(TableName=shop.view.book, ConsistentRead=True)["Items"]]
+        return [i for i in items if i.partition("/")[0] == "v1"] + [t for t in shop.service.list_tables()["TableNames"] if t.startswith(f"{shop.name}-shop.v1.")]
+
+    assert len([n for n in left() if "shop.v1." in n]) == 1 and "v1" in left()
+    for words in (("parked", "list", "--view", "shop"), ("verify", "shop")):
+        out = shop.setup.millrace(*words)
+        assert out.returncode == 0, out.stdout + out.stderr
+    project.kill()
+    shop.between.trouble = None
+    project.start()
+    wait_until("nothing left", lambda: shop.alive(project) and not left(), 60)
+    shown = json.loads(shop.setup.millrace("view", "show", "shop", "--json").stdout)
+    assert [v["version"] for v in shown["versions"]] == [2] and shop.verify()[0] == 0
+    project.stop()
+    run.stop()
+
+
 def test_large_transactions_and_a_table_emptied_at_once(shop):
     shop.insert(*range(1, 1200))
     run, project = shop.start()

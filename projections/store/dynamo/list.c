@@ -87,6 +87,10 @@ static int take_item(void *context, const struct dynamo_node *item, struct err *
 		return 0;
 	}
 	store_dynamo_info(item, NULL, &info);
+	if (dynamo_int(item, "removing") != 0) { /* and a crash came between: its time is over */
+		info.state = STORE_SUPERSEDED;
+		info.superseded_us = 1;
+	}
 	info.version = version;
 	info.seq = to->seq;
 	info.commit_us = to->commit_us;
@@ -179,10 +183,11 @@ int store_dynamo_list(struct store *store, struct store_info **ret_infos, size_t
 {
 	struct store_dynamo *s = store_dynamo_of(store);
 	/* of definitions and parked records everything but their names stays there */
-	static const char *const names[] = { "item", "whole",         "version",  "state",
-					     "swap", "superseded_us", "made_us",  "built",
-					     "seq",  "fingerprint",   "gtid_set", "commit_us",
-					     NULL };
+	static const char *const names[] = { "item",        "whole",    "version",
+					     "state",       "swap",     "superseded_us",
+					     "made_us",     "built",    "seq",
+					     "fingerprint", "gtid_set", "commit_us",
+					     "removing",    NULL };
 	struct listing l = { 0 };
 
 	if (store_dynamo_each(s, "", names, take_item, &l, e) < 0) {

@@ -2,7 +2,7 @@
  *
  * A version's item is written first, with the names of its tables, and is `whole` last; removing
  * goes the other way. So whatever a crash leaves behind is named by an item, and is removed by the
- * next attempt of that number, or as a failed version. */
+ * next attempt of that number, or by whoever lists it as superseded long ago. */
 #include "projections/store/dynamo/dynamo_priv.h"
 
 #include "core/base/clock.h"
@@ -92,8 +92,8 @@ static int remove_items(struct store_dynamo *s, const char *label, struct err *e
 	return rc == 0 ? delete_item(s, label, "", e) : -1;
 }
 
-/* From here on it is a failed one, whatever happens: never live, and to be removed. */
-static int mark_failed(struct store_dynamo *s, const char *label, struct err *e)
+/* From here on it is to be removed, whatever happens, and never live: list.c. */
+static int mark_removing(struct store_dynamo *s, const char *label, struct err *e)
 {
 	struct dynamo_answer answer;
 	struct buf body = BUF_INIT;
@@ -101,11 +101,13 @@ static int mark_failed(struct store_dynamo *s, const char *label, struct err *e)
 
 	buf_add_format(&body, "{\"TableName\":\"%s\",", s->book);
 	store_dynamo_key(&body, label, "");
-	buf_add_str(&body, ",\"UpdateExpression\":\"SET #s = :s, #b = :b\","
-			   "\"ExpressionAttributeNames\":{\"#s\":\"state\",\"#b\":\"built\"},"
+	buf_add_str(&body, ",\"UpdateExpression\":\"SET #s = :s, #b = :b, #r = :r\","
+			   "\"ExpressionAttributeNames\":{\"#s\":\"state\",\"#b\":\"built\","
+			   "\"#r\":\"removing\"},"
 			   "\"ExpressionAttributeValues\":{");
 	store_dynamo_add_text(&body, ":s", slice_str(store_state_name(STORE_FAILED)));
 	store_dynamo_add_int(&body, ":b", 0);
+	store_dynamo_add_int(&body, ":r", 1);
 	buf_add_str(&body, "}}");
 	rc = store_dynamo_ask(s, "UpdateItem", &body, &answer, e);
 	dynamo_answer_done(&answer);
@@ -123,7 +125,7 @@ int store_dynamo_remove(struct store *store, int version, struct err *e)
 
 	if (rc == 0 && item != NULL) {
 		tables = dynamo_get(dynamo_get(item, "tables"), "L");
-		rc = mark_failed(s, label, e);
+		rc = mark_removing(s, label, e);
 		for (size_t i = 0; i < dynamo_count(tables) && rc == 0; i++) {
 			struct slice text = dynamo_text(dynamo_get(dynamo_at(tables, i), "S"));
 			char *plain = xstrndup((const char *)text.data, text.size);
