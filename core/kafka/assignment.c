@@ -28,8 +28,6 @@
 #define WATCH_EVERY_US 2000000
 #define WATCH_TIMEOUT_MS 1000
 #define UNKNOWN_MAX 5
-#define LEAVE_US 500000
-#define LEAVE_POLL_MS 20
 
 struct assignment {
 	struct kafka_client client; /* first: the library's opaque points to it */
@@ -40,7 +38,6 @@ struct assignment {
 	bool started;
 	atomic_bool stopping, answered; /* answered: assigned once, be it nothing */
 	_Atomic int64_t generation;
-	struct assignment *next; /* abandoned ones */
 
 	pthread_mutex_t lock; /* of what follows */
 	pthread_cond_t changed;
@@ -288,33 +285,6 @@ int assignment_open(const struct settings *settings, const char *group, const ch
 	return 0;
 }
 
-/* Keeps a handle that can't be destroyed reachable for leak checkers: it has left its group, or
- * does so once it is answered. */
-static void abandon(struct assignment *a)
-{
-	static struct assignment *abandoned;
-	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-
-	pthread_mutex_lock(&lock);
-	a->next = abandoned;
-	abandoned = a;
-	pthread_mutex_unlock(&lock);
-}
-
-static void leave_unanswered(struct assignment *a)
-{
-	rd_kafka_queue_t *queue = rd_kafka_queue_new(a->client.rk);
-	rd_kafka_error_t *error = rd_kafka_consumer_close_queue(a->client.rk, queue);
-	int64_t until = clock_monotonic_us() + LEAVE_US;
-
-	if (error == NULL)
-		while (!rd_kafka_consumer_closed(a->client.rk) && clock_monotonic_us() < until)
-			(void)rd_kafka_queue_poll_callback(queue, LEAVE_POLL_MS);
-	else
-		rd_kafka_error_destroy(error); /* it is closing already */
-	rd_kafka_queue_destroy(queue);
-}
-
 void assignment_close(struct assignment *a)
 {
 	if (a == NULL)
@@ -325,15 +295,10 @@ void assignment_close(struct assignment *a)
 	pthread_mutex_unlock(&a->lock);
 	if (a->started)
 		pthread_join(a->thread, NULL);
-	if (a->client.rk != NULL) {
-		if (a->started && !atomic_load(&a->answered))
-			leave_unanswered(a);
-		else
-			(void)rd_kafka_consumer_close(a->client.rk);
-		if (a->started && !atomic_load(&a->answered)) {
-			abandon(a);
-			return;
-		}
+	if (a->started && !kafka_group_leave(&a->client, &a->answered, a))
+		return;
+	if (!a->started && a->client.rk != NULL) {
+		(void)rd_kafka_consumer_close(a->client.rk);
 		kafka_client_done(&a->client);
 	}
 	pthread_cond_destroy(&a->changed);

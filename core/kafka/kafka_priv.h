@@ -10,6 +10,7 @@
 #include <librdkafka/rdkafka.h>
 #include <pthread.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 
 enum kafka_role { KAFKA_PRODUCER, KAFKA_CONSUMER, KAFKA_ADMIN };
 
@@ -41,6 +42,12 @@ int kafka_client_start(struct kafka_client *client, const struct settings *setti
 		       rd_kafka_conf_t *conf, enum kafka_role role, struct err *e);
 /* Destroys the handle. The owner has destroyed topics and queues before. */
 void kafka_client_done(struct kafka_client *client);
+
+/* For a member of a consumer group that has joined, its thread being over: leaves the group and
+ * destroys the handle. `answered`: it has been given partitions, or none; callbacks set it. False:
+ * it never was, and then the handle can't be destroyed: `owner`, which holds it and what its
+ * callbacks use, must not be freed (group_leave.c). */
+bool kafka_group_leave(struct kafka_client *client, const atomic_bool *answered, void *owner);
 
 /* Forgets the last connection problem: the brokers have answered. */
 void kafka_client_healthy(struct kafka_client *client);

@@ -36,8 +36,6 @@
 #define LOOKS_MAX 100
 #define WATCH_EVERY_US 2000000
 #define UNKNOWN_MAX 5
-#define LEAVE_US 500000 /* longest wait for a join that the brokers have not answered yet */
-#define LEAVE_POLL_MS 20
 
 struct membership {
 	struct kafka_client client; /* first: the library's opaque points to it */
@@ -47,7 +45,6 @@ struct membership {
 	pthread_t thread;
 	bool started;
 	atomic_bool stopping, holds, assigned; /* assigned: once, be it nothing */
-	struct membership *next;               /* abandoned ones */
 
 	pthread_mutex_t lock; /* of what follows */
 	pthread_cond_t changed;
@@ -393,39 +390,6 @@ int membership_open(const struct settings *settings, const char *group, const ch
 	return 0;
 }
 
-/* librdkafka before 2.3 aborts the process (assertion on the assignor's state) when a member is
- * destroyed that joined with cooperative-sticky and never got an assignment. Such a handle is left
- * alone: it has left its group, or does so once it is answered, and a process makes one at most
- * each time it begins to stand by. */
-static void abandon(struct membership *m)
-{
-	static struct membership *abandoned; /* keeps them reachable for leak checkers */
-	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-
-	pthread_mutex_lock(&lock);
-	m->next = abandoned;
-	abandoned = m;
-	pthread_mutex_unlock(&lock);
-}
-
-/* A join is answered when all members have joined anew, or the session of those that don't is over:
- * after a kill that takes seconds, and the broker takes nothing else on that connection, so nor our
- * leave. Nobody waits for that: without an assignment there is nothing to hand over. What is begun
- * here goes on while the process lives; when it ends, its own session ends by itself. */
-static void leave_unanswered(struct membership *m)
-{
-	rd_kafka_queue_t *queue = rd_kafka_queue_new(m->client.rk);
-	rd_kafka_error_t *error = rd_kafka_consumer_close_queue(m->client.rk, queue);
-	int64_t until = clock_monotonic_us() + LEAVE_US;
-
-	if (error == NULL)
-		while (!rd_kafka_consumer_closed(m->client.rk) && clock_monotonic_us() < until)
-			(void)rd_kafka_queue_poll_callback(queue, LEAVE_POLL_MS);
-	else
-		rd_kafka_error_destroy(error); /* it is closing already */
-	rd_kafka_queue_destroy(queue);
-}
-
 void membership_close(struct membership *m)
 {
 	if (m == NULL)
@@ -433,15 +397,10 @@ void membership_close(struct membership *m)
 	atomic_store(&m->stopping, true);
 	if (m->started)
 		pthread_join(m->thread, NULL);
-	if (m->client.rk != NULL) {
-		if (m->started && !atomic_load(&m->assigned))
-			leave_unanswered(m);
-		else /* the session ends by itself else */
-			(void)rd_kafka_consumer_close(m->client.rk);
-		if (m->started && !atomic_load(&m->assigned)) {
-			abandon(m);
-			return;
-		}
+	if (m->started && !kafka_group_leave(&m->client, &m->assigned, m))
+		return;
+	if (!m->started && m->client.rk != NULL) {
+		(void)rd_kafka_consumer_close(m->client.rk);
 		kafka_client_done(&m->client);
 	}
 	pthread_cond_destroy(&m->changed);

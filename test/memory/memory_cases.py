@@ -9,6 +9,7 @@ import time
 from pymysql.constants import CLIENT
 
 from memory_world import CAPTURE_MB, WORKER_MB, Failed, Peak, Result, Sum, Topic, check_seqs, run_sql, wait_until
+from postgresql import Postgresql
 
 MB = 1 << 20
 
@@ -311,11 +312,11 @@ def copy_wide(w):
 
 # ---- projections -------------------------------------------------------------------------------------------------
 
-def view(setup, db, columns, types):
+def view(setup, db, columns, types, conf=""):
     """A view that is the table: one row topic, one table."""
     folder = setup.folder / "views" / "copy"
     (folder / "on").mkdir(parents=True)
-    (folder / "view.conf").write_text(f"owner = tests\ninputs = {setup.name}.{db}.t\n")
+    (folder / "view.conf").write_text(f"owner = tests\ninputs = {setup.name}.{db}.t\n{conf}")
     (folder / "tables.sql").write_text(f"CREATE TABLE rows ({', '.join(f'{c} {t}' for c, t in zip(columns, types))}, PRIMARY KEY (id));\n")
     put = f"INSERT INTO rows VALUES ({', '.join(':' + c for c in columns)})"
     others = ", ".join(f"{c} = excluded.{c}" for c in columns[1:])
@@ -326,13 +327,15 @@ def view(setup, db, columns, types):
     (folder / "source.sql").write_text(f"-- table: rows\nSELECT {', '.join(columns)} FROM {db}.t\n")
 
 
-def applied(setup, sql, expected, project, timeout=600):
-    """Until the live view gives this answer."""
+def applied(setup, sql, expected, project, timeout=600, ask=None):
+    """Until the live view gives this answer. ask: in another store than SQLite."""
     path = setup.folder / "state" / "copy.db"
 
     def there():
         if not project.alive():
             raise Failed(f"project ended: {project.log_tail()}")
+        if ask:
+            return ask(sql) == expected
         if not path.exists():
             return False
         connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=30)
@@ -366,14 +369,14 @@ def run_views(w, setup, connection, what, sql, expected):
             Result(what, "project", mb, w.worker_mb, f"{expected[0]:,} rows, built, replayed, verified")]
 
 
-def view_partitions(w):
-    """A view over 64 partitions, one of them with a quarter of all records."""
+def many_partitions(w, make_view, **settings):
+    """A table in 64 partitions, one of which has a quarter of all records, and a view of it."""
     db, connection = w.database()
     rows, updates = int(1_000_000 * w.scale), int(200_000 * w.scale)
-    setup = w.setup(f"{db}.t", kafka__partitions=64)
+    setup = w.setup(f"{db}.t", kafka__partitions=64, **settings)
     run_sql(connection, "CREATE TABLE t (id INT PRIMARY KEY, n INT NOT NULL, v VARCHAR(300))",
             "INSERT INTO t VALUES (0, 0, 'this row changes all the time')")
-    view(setup, db, ["id", "n", "v"], ["INTEGER", "INTEGER", "TEXT"])
+    make_view(setup, db)
     step = max(1, rows // 1000)
     for at in range(1, rows + 1, step):
         run_sql(connection, f"INSERT INTO t SELECT seq, seq % 1000, REPEAT(MD5(seq), 6) FROM seq_{at}_to_{min(at + step - 1, rows)}")
@@ -387,7 +390,54 @@ def view_partitions(w):
     setup.settings["source.start"] = "earliest"
     setup.write()
     expected = (rows + 1, int(run_sql(connection, "SELECT SUM(n) FROM t")[0][0]))
+    return setup, connection, expected
+
+
+def view_partitions(w):
+    """A view over 64 partitions, one of them with a quarter of all records."""
+    setup, connection, expected = many_partitions(w, lambda setup, db: view(setup, db, ["id", "n", "v"], ["INTEGER", "INTEGER", "TEXT"]))
     return run_views(w, setup, connection, "view over 64 partitions", "SELECT COUNT(*), SUM(n) FROM rows", expected)
+
+
+def view_members(w):
+    """The same with order = partition in PostgreSQL: two processes with two members each."""
+    store = Postgresql()
+    try:
+        setup, connection, expected = many_partitions(
+            w, lambda setup, db: view(setup, db, ["id", "n", "v"], ["INTEGER", "INTEGER", "TEXT"], "store = postgresql\norder = partition\nworkers = 2\n"),
+            **store.settings())
+        return run_members(w, setup, connection, store, expected)
+    finally:
+        store.remove()
+
+
+def run_members(w, setup, connection, store, expected):
+    """As run_views: the peaks of two daemons, of which one leads."""
+    def ask(sql):
+        found = store.ask("SELECT 1 FROM pg_views WHERE schemaname = 'copy' AND viewname = 'rows'")
+        return tuple(int(n) for n in store.ask(sql)[0]) if found else None
+
+    run = setup.daemon("run").start()
+    w.delivered(setup, run, connection, 900)
+    run.stop()
+    projects = []
+    for _ in range(2):
+        setup.http["project"] = f"127.0.0.1:{next(setup.ports)}"
+        projects.append(setup.daemon("project").start())
+    peaks, sql = [Peak(p) for p in projects], 'SELECT COUNT(*), SUM(n) FROM "copy".rows'
+    applied(setup, sql, expected, projects[0], ask=ask)
+    out = setup.millrace("replay", "copy", "--force", timeout=900)
+    if out.returncode != 0:
+        raise Failed(f"replay: {out.stdout}{out.stderr}")
+    applied(setup, sql, expected, projects[0], ask=ask)
+    out = setup.millrace("verify", "copy", timeout=900)
+    if out.returncode != 0:
+        raise Failed(f"verify: {out.stdout}{out.stderr}")
+    mbs = [peak.done() for peak in peaks]
+    for project in projects:
+        project.stop()
+    return [Result(f"view, two processes: {what}", "project", mb, w.worker_mb, f"{expected[0]:,} rows, 64 partitions, 2 members, built, replayed, verified")
+            for what, mb in zip(("one", "the other"), mbs)]
 
 
 def view_transaction(w):
@@ -431,6 +481,7 @@ CASES = {
     "copy-large": copy_large,
     "copy-wide": copy_wide,
     "view-partitions": view_partitions,
+    "view-members": view_members,
     "view-transaction": view_transaction,
     "view-large-rows": view_large_rows,
 }

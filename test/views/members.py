@@ -2,6 +2,7 @@
 all the time. Whoever leads is asked."""
 import contextlib
 import random
+import signal
 import threading
 
 from daemon import Project, Refused
@@ -26,7 +27,7 @@ class Members(Project):
 
     def churn(self):
         try:
-            while not self.ended.wait(self.random.uniform(0.3, 3)):
+            while not self.ended.wait(self.random.uniform(1, 8)):
                 self.once()
         except Exception as failure:
             self.history.wrong(f"the other processes: {failure}")
@@ -51,14 +52,15 @@ class Members(Project):
         self.history.note(f"{one.label} is {'killed' if kill else 'stopped'}")
         with self.lock:
             self.more.remove(one)
+        self.shaken += 1
         if kill:
             one.kill()
         else:
             code = one.stop()
-            self.history.check(code == 0, f"SIGTERM ended {one.label} with {code}: {one.tail()}")
+            young = code == -signal.SIGTERM and not one.log()       # it had not come to say what is to be done then
+            self.history.check(code == 0 or young, f"SIGTERM ended {one.label} with {code}: {one.tail()}")
         if kill:
             self.history.kills.append("member: any time")
-        self.shaken += 1
 
     def rest(self):
         """None comes or goes any more."""
