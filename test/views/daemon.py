@@ -26,7 +26,7 @@ POINTS_IN = {
                    "drop": ("view_remove", "view_remove_schema", "view_removed")},
     "mariadb": {"build": ("view_creating", "view_index"), "swap": ("view_naming", "view_swap_gate", "view_named"), "drop": ("view_dropped",)},
 }
-POINTS_IN["mysql"] = POINTS_IN["mariadb"]
+POINTS_IN.update(mysql=POINTS_IN["mariadb"], dynamodb=POINTS_IN["sqlite"])
 # a view with order = partition: its members commit elsewhere, and stand at barriers
 POINTS_OF_MEMBERS = {"live": ("applied", "share_commit"), "build": ("view_created", "applied", "share_commit", "view_built", "view_finished"),
                      "diff": ("share_stands", *POINTS["diff"]), "swap": ("share_stands", *POINTS["swap"]), "drop": POINTS["drop"]}
@@ -114,8 +114,11 @@ class Project:
 
     def settled(self, timeout=240):
         """Its state when no job runs any more. A strike that is still to come meanwhile happens."""
+        begun = time.monotonic()
+
         def over():
             self.history.strike_now()
+            self.history.slow_down(begun)
             if not self.alive() and self.process.returncode == 3 and "belongs to process" in self.tail():
                 self.start()    # a verb that found no daemon, just when it was killed, does the work itself
                 return None
@@ -123,7 +126,10 @@ class Project:
             state = self.state()
             return state if state and state["job"]["phase"] in OVER else None
 
-        return wait_until(f"the end of a job, in {self.address}", over, timeout, 0.02)
+        try:
+            return wait_until(f"the end of a job, in {self.address}", over, timeout, 0.02)
+        finally:
+            self.history.model.drag = 1
 
     def log(self):
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""

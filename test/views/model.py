@@ -58,6 +58,7 @@ class Model:
 
     def __init__(self, most=200):
         self.most = most                # changes of one transaction
+        self.drag = 1                   # writers rest that many times as long
         self.lock = threading.Lock()
         self.source = {table: {} for table in TABLES}
         self.changes = []               # [n]: those of the transaction that made n; [0]: what the first copy finds
@@ -217,7 +218,7 @@ class Writer(threading.Thread):
                     self.still.clear()
                     self.transaction(cursor)
                     # a history that takes long must not grow so far that a build never ends
-                    time.sleep(self.random.uniform(0, self.pause) * (1 + self.model.now() // 800))
+                    time.sleep(self.random.uniform(0, self.pause) * (1 + self.model.now() // 800) * self.model.drag)
         except Exception as failure:    # told by who joins it
             self.failure = failure
         self.still.set()

@@ -10,7 +10,7 @@ from pathlib import Path
 import psycopg
 import pymysql
 
-from harness import ROOT, Servers
+from harness import Servers, those_there
 from process import free_port
 from words import MysqlWords, Standard
 
@@ -179,9 +179,7 @@ class MysqlFamily:
 
     @classmethod
     def missing(cls):
-        name = cls.database.replace(":", "-")
-        there = cls.database == "mariadb:10.11" or (ROOT / "build" / "servers" / name).exists()
-        return "" if there else f"{cls.database} isn't there: make servers"
+        return "" if those_there(cls.database) else f"{cls.database} isn't there: make servers"
 
     def settings(self, _):
         env = self.server.env

@@ -122,38 +122,40 @@ class Batch:
 
 
 class Proof:
-    """Each mistake must turn a history red within so many."""
+    """Each mistake must turn a history red within so many, in each store."""
 
     def __init__(self, o, folder):
         self.o, self.bugs = o, o.prove.split(",")
         self.programs = {bug: str(shutil.copy(ROOT / "build" / f"bug-{bug}" / "millrace", folder / bug)) for bug in self.bugs}
+        self.pairs = [(bug, store) for bug in self.bugs for store in o.stores]
         self.given, self.done, self.found, self.begun = Counter(), Counter(), {}, {}
 
     def job(self):
-        left = [b for b in self.bugs if b not in self.found and self.given[b] < self.o.histories]
+        left = [p for p in self.pairs if p not in self.found and self.given[p] < self.o.histories]
         if not left:
             return None
-        bug = min(left, key=lambda b: self.given[b])
-        self.begun.setdefault(bug, time.monotonic())
-        self.given[bug] += 1
-        return {"seed": self.o.seed + self.given[bug] - 1, "store": self.o.stores[self.given[bug] % len(self.o.stores)], "kind": self.o.kinds[0], "bug": bug,
+        pair = min(left, key=lambda p: self.given[p])
+        self.begun.setdefault(pair, time.monotonic())
+        self.given[pair] += 1
+        bug, store = pair
+        return {"seed": self.o.seed + self.given[pair] - 1, "store": store, "kind": self.o.kinds[0], "bug": bug,
                 "swaps": self.o.swaps_each, "program": self.programs[bug], "keep": str(ROOT / "build" / f"bug-{bug}" / "kept")}
 
     def result(self, job, result):
-        bug = job["bug"]
-        self.done[bug] += 1
-        if bug in self.found:
+        pair = bug, store = job["bug"], job["store"]
+        self.done[pair] += 1
+        if pair in self.found:
             return
-        took = f"{time.monotonic() - self.begun[bug]:.0f} s"
+        took = f"{time.monotonic() - self.begun[pair]:.0f} s"
         if result["red"]:
-            self.found[bug] = result["lines"][1].strip() if len(result["lines"]) > 1 else ""
-            say(f"views-prove: {bug}: found after {self.done[bug]} histories, {took}: {self.found[bug][:300]}")
-        elif self.done[bug] == self.o.histories:
-            say(f"views-prove: {bug}: NOT found in {self.o.histories} histories, {took}")
+            self.found[pair] = result["lines"][1].strip() if len(result["lines"]) > 1 else ""
+            say(f"views-prove: {bug} in {store}: found after {self.done[pair]} histories, {took}: {self.found[pair][:300]}")
+        elif self.done[pair] == self.o.histories:
+            say(f"views-prove: {bug} in {store}: NOT found in {self.o.histories} histories, {took}")
 
     def tell(self):
-        say(f"views-prove: {len(self.bugs)} bugs, {len(self.found)} found")
-        return len(self.found) == len(self.bugs)
+        say(f"views-prove: {len(self.bugs)} bugs in {len(self.o.stores)} stores, {len(self.found)} of {len(self.pairs)} found")
+        return len(self.found) == len(self.pairs)
 
 
 def words():
@@ -161,7 +163,7 @@ def words():
     w.add_argument("--seed", type=int, default=int(time.time()) % 1000000)
     w.add_argument("--histories", type=int, default=20, help="of each kind in each store")
     w.add_argument("--swaps", type=int, default=1000, help="in all; a history has at least 5")
-    w.add_argument("--stores", default="sqlite,postgresql,dynamodb")
+    w.add_argument("--stores", default=",".join(STORES))
     w.add_argument("--kinds", default=",".join(KINDS))
     w.add_argument("--lanes", type=int, default=os.cpu_count() or 1, help="histories side by side, each lane with servers of its own")
     w.add_argument("--keep", type=Path, default=ROOT / "build" / "views" / "kept", help="folder for what was wrong")

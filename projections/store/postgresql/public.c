@@ -303,7 +303,7 @@ static int swap(struct pg_store *f, struct pg *pg, const char *schema, int versi
 		rc = pg_run(pg, buf_cstr(&sql), e);
 	buf_done(&sql);
 	FAULT(view_swap_views);
-	if (rc == 0 && BUG(view_swap_apart))
+	if (rc == 0 && BUG(view_swap))
 		rc = pg_run(pg, "COMMIT; BEGIN", e);
 	if (rc == 0)
 		rc = write_states(f, pg, schema, version, old, e);

@@ -186,12 +186,12 @@ static int send_commit(struct store_version *v, const struct store_mark *mark, s
 	if (target_postgresql_queue(&v->target, e) < 0)
 		return -1;
 	FAULT(view_rows);
-	if (BUG(view_position_apart) && (pg_queue(v->pg, "COMMIT", e) < 0))
+	if (BUG(view_position) && (pg_queue(v->pg, "COMMIT", e) < 0))
 		return -1;
 	if (queue_mark(v, mark, e) < 0)
 		return -1;
 	FAULT(view_position);
-	if (!BUG(view_position_apart) && pg_queue(v->pg, "COMMIT", e) < 0)
+	if (!BUG(view_position) && pg_queue(v->pg, "COMMIT", e) < 0)
 		return -1;
 	return pg_drain(v->pg, NULL, e);
 }
