@@ -8,92 +8,101 @@
 
 #include <stdlib.h>
 
-enum hint {
-	HINT_NONE,
-	HINT_AWAY,
-	HINT_LOGIN,
-	HINT_GRANT_READ,
-	HINT_GRANT_STREAM,
-	HINT_HOST,
-	HINT_SPACE
+/* Those that mean the same wherever the server stands: db_store_error.c begins with them, too. */
+static const struct db_sorted both[] = {
+	{ 1040, ERR_RETRY, DB_HINT_NONE },          /* too many connections */
+	{ 1053, ERR_RETRY, DB_HINT_NONE },          /* shutdown in progress */
+	{ 1079, ERR_RETRY, DB_HINT_NONE },          /* shutdown complete */
+	{ 1158, ERR_RETRY, DB_HINT_NONE },          /* network read error */
+	{ 1159, ERR_RETRY, DB_HINT_NONE },          /* network read timeout */
+	{ 1160, ERR_RETRY, DB_HINT_NONE },          /* network write error */
+	{ 1161, ERR_RETRY, DB_HINT_NONE },          /* network write timeout */
+	{ 1203, ERR_RETRY, DB_HINT_NONE },          /* too many connections of this user */
+	{ 1205, ERR_RETRY, DB_HINT_NONE },          /* lock wait timeout */
+	{ 1213, ERR_RETRY, DB_HINT_NONE },          /* deadlock */
+	{ 1226, ERR_RETRY, DB_HINT_NONE },          /* resource limit of the account */
+	{ 1317, ERR_RETRY, DB_HINT_NONE },          /* query killed */
+	{ 1412, ERR_RETRY, DB_HINT_NONE },          /* table definition changed under a snapshot */
+	{ 1927, ERR_RETRY, DB_HINT_NONE },          /* connection killed */
+	{ 1969, ERR_RETRY, DB_HINT_NONE },          /* max_statement_time exceeded */
+	{ 3024, ERR_RETRY, DB_HINT_NONE },          /* MySQL: max_execution_time exceeded */
+	{ 1044, ERR_CONFIG, DB_HINT_GRANT },        /* no access to the database */
+	{ 1142, ERR_CONFIG, DB_HINT_GRANT },        /* no right on the table */
+	{ 1143, ERR_CONFIG, DB_HINT_GRANT },        /* no right on the column */
+	{ 1227, ERR_CONFIG, DB_HINT_GRANT_GLOBAL }, /* a privilege is missing */
+	{ 1045, ERR_CONFIG, DB_HINT_LOGIN },        /* wrong password */
+	{ 1698, ERR_CONFIG, DB_HINT_LOGIN },        /* wrong password, none given */
+	{ 1129, ERR_CONFIG, DB_HINT_HOST },         /* host blocked */
+	{ 1130, ERR_CONFIG, DB_HINT_HOST },         /* host not allowed */
+	{ 2002, ERR_RETRY, DB_HINT_AWAY },          /* cannot connect */
+	{ 2003, ERR_RETRY, DB_HINT_AWAY },          /* cannot connect over TCP */
+	{ 2005, ERR_RETRY, DB_HINT_AWAY },          /* unknown host: name servers fail too */
+	{ 2006, ERR_RETRY, DB_HINT_NONE },          /* gone away */
+	{ 2012, ERR_RETRY, DB_HINT_NONE },          /* error in the handshake */
+	{ 2013, ERR_RETRY, DB_HINT_NONE },          /* lost, or silent beyond the read timeout */
+	{ 2026, ERR_RETRY, DB_HINT_TLS },           /* TLS failed */
+	{ 2027, ERR_RETRY, DB_HINT_NONE },          /* malformed packet */
+	{ 2055, ERR_RETRY, DB_HINT_NONE },          /* lost, with the system's reason */
+	{ 2058, ERR_CONFIG, DB_HINT_LOGIN },        /* authentication plugin */
+	{ 2059, ERR_CONFIG, DB_HINT_LOGIN },
 };
 
-struct sorted {
-	unsigned number;
-	enum err_kind kind;
-	enum hint hint;
+static const struct db_sorted source_only[] = {
+	{ 1021, ERR_RETRY, DB_HINT_SPACE }, /* disk full */
 };
 
-static const struct sorted table[] = {
-	{ 1040, ERR_RETRY, HINT_NONE },        /* too many connections */
-	{ 1053, ERR_RETRY, HINT_NONE },        /* shutdown in progress */
-	{ 1079, ERR_RETRY, HINT_NONE },        /* shutdown complete */
-	{ 1158, ERR_RETRY, HINT_NONE },        /* network read error */
-	{ 1159, ERR_RETRY, HINT_NONE },        /* network read timeout */
-	{ 1160, ERR_RETRY, HINT_NONE },        /* network write error */
-	{ 1161, ERR_RETRY, HINT_NONE },        /* network write timeout */
-	{ 1203, ERR_RETRY, HINT_NONE },        /* too many connections of this user */
-	{ 1205, ERR_RETRY, HINT_NONE },        /* lock wait timeout */
-	{ 1213, ERR_RETRY, HINT_NONE },        /* deadlock */
-	{ 1317, ERR_RETRY, HINT_NONE },        /* query killed */
-	{ 1412, ERR_RETRY, HINT_NONE },        /* table definition changed under an open snapshot */
-	{ 1927, ERR_RETRY, HINT_NONE },        /* connection killed */
-	{ 1969, ERR_RETRY, HINT_NONE },        /* max_statement_time exceeded */
-	{ 3024, ERR_RETRY, HINT_NONE },        /* MySQL: max_execution_time exceeded */
-	{ 1226, ERR_RETRY, HINT_NONE },        /* resource limit of the account */
-	{ 1044, ERR_CONFIG, HINT_GRANT_READ }, /* no access to the database */
-	{ 1045, ERR_CONFIG, HINT_LOGIN },      /* wrong password */
-	{ 1698, ERR_CONFIG, HINT_LOGIN },      /* wrong password, none given */
-	{ 1130, ERR_CONFIG, HINT_HOST },       /* host not allowed */
-	{ 1129, ERR_CONFIG, HINT_HOST },       /* host blocked */
-	{ 1142, ERR_CONFIG, HINT_GRANT_READ }, /* no right on the table */
-	{ 1143, ERR_CONFIG, HINT_GRANT_READ }, /* no right on the column */
-	{ 1227, ERR_CONFIG, HINT_GRANT_STREAM }, /* a global privilege is missing */
-	{ 1021, ERR_RETRY, HINT_SPACE },         /* disk full */
-	{ 2002, ERR_RETRY, HINT_AWAY },          /* cannot connect */
-	{ 2003, ERR_RETRY, HINT_AWAY },          /* cannot connect over TCP */
-	{ 2005, ERR_RETRY, HINT_AWAY },          /* unknown host: name servers fail too */
-	{ 2006, ERR_RETRY, HINT_NONE },          /* gone away */
-	{ 2012, ERR_RETRY, HINT_NONE },          /* error in the handshake */
-	{ 2013, ERR_RETRY, HINT_NONE },          /* lost, or silent beyond the read timeout */
-	{ 2026, ERR_RETRY, HINT_NONE },          /* TLS failed */
-	{ 2027, ERR_RETRY, HINT_NONE },          /* malformed packet */
-	{ 2055, ERR_RETRY, HINT_NONE },          /* lost, with the system's reason */
-	{ 2058, ERR_CONFIG, HINT_LOGIN },        /* authentication plugin */
-	{ 2059, ERR_CONFIG, HINT_LOGIN },
-};
+const struct db_sorted *db_error_in(const struct db_sorted *table, size_t count, unsigned number)
+{
+	for (size_t i = 0; i < count; i++)
+		if (table[i].number == number)
+			return &table[i];
+	return NULL;
+}
 
-static void add_hint(const struct db *db, enum hint hint, struct err *e)
+const struct db_sorted *db_error_known(unsigned number)
+{
+	return db_error_in(both, sizeof(both) / sizeof(both[0]), number);
+}
+
+static void add_hint(const struct db *db, enum db_hint hint, struct err *e)
 {
 	switch (hint) {
-	case HINT_NONE:
+	case DB_HINT_NONE:
 		break;
-	case HINT_AWAY:
+	case DB_HINT_AWAY:
 		err_hint(e, "Check that the server runs and that source.host and source.port "
 			    "name it.");
 		break;
-	case HINT_LOGIN:
+	case DB_HINT_LOGIN:
 		err_hint(
 			e,
 			"Check source.user and source.password_file; on the source: SHOW GRANTS FOR '%s'@'%%'.",
 			db->user);
 		break;
-	case HINT_GRANT_READ:
+	case DB_HINT_GRANT:
 		err_hint(e, "GRANT SELECT ON *.* TO '%s'@'%%' (or on the captured databases only).",
 			 db->user);
 		break;
-	case HINT_GRANT_STREAM:
+	case DB_HINT_GRANT_GLOBAL:
 		err_hint(e, "GRANT REPLICATION SLAVE, BINLOG MONITOR ON *.* TO '%s'@'%%'.",
 			 db->user);
 		break;
-	case HINT_HOST:
+	case DB_HINT_HOST:
 		err_hint(
 			e,
 			"The source refuses this host: the account's host part, or FLUSH HOSTS on the source.");
 		break;
-	case HINT_SPACE:
+	case DB_HINT_SPACE:
 		err_hint(e, "The source's disk is full.");
 		break;
+	case DB_HINT_TLS:
+		err_hint(e, "Check source.tls and source.tls_ca, and what the server asks for "
+			    "(require_secure_transport).");
+		break;
+	case DB_HINT_READ_ONLY:
+	case DB_HINT_PACKET:
+	case DB_HINT_DATABASE:
+		break; /* of stores only */
 	}
 }
 
@@ -163,29 +172,26 @@ static int sort_dump_error(const struct db *db, const char *text, struct err *e)
 int db_error_sort(const struct db *db, unsigned number, const char *text, const char *doing,
 		  struct err *e)
 {
+	const struct db_sorted *s = db_error_known(number);
+	enum db_hint hint;
+
 	if (number == 1236)
 		return sort_dump_error(db, text, e);
 	if (number == 4052)
 		return sort_taken_over(db, text, e);
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-		if (table[i].number != number)
-			continue;
-		if (table[i].kind == ERR_RETRY)
-			err_retry(e, "cannot %s source %s: %s (%u)", doing, db->where, text,
-				  number);
-		else
-			err_config(e, "cannot %s source %s: %s (%u)", doing, db->where, text,
-				   number);
-		/* once logged in, "access denied" is about a privilege */
-		add_hint(db,
-			 table[i].hint == HINT_LOGIN && db->socket != 0 ? HINT_GRANT_STREAM
-									: table[i].hint,
-			 e);
+	if (s == NULL)
+		s = db_error_in(source_only, sizeof(source_only) / sizeof(source_only[0]), number);
+	err_config(e, "cannot %s source %s: %s (%u)", doing, db->where, text, number);
+	if (s == NULL) {
+		if (number >= 2000 && number < 3000)
+			e->kind = ERR_FATAL;
 		return -1;
 	}
-	if (number >= 2000 && number < 3000)
-		return err_fatal(e, "cannot %s source %s: %s (%u)", doing, db->where, text, number);
-	return err_config(e, "cannot %s source %s: %s (%u)", doing, db->where, text, number);
+	e->kind = s->kind;
+	/* once logged in, "access denied" is about a privilege */
+	hint = s->hint == DB_HINT_LOGIN && db->socket != 0 ? DB_HINT_GRANT_GLOBAL : s->hint;
+	add_hint(db, hint, e);
+	return -1;
 }
 
 int db_failed(const struct db *db, const char *doing, struct err *e)

@@ -33,4 +33,29 @@ int db_error_sort(const struct db *db, unsigned number, const char *text, const 
 int db_store_try_failed(const struct db *db, unsigned number, const char *state, const char *text,
 			struct err *e);
 
+/* ---- which errors heal (db_error.c) ---- */
+enum db_hint {
+	DB_HINT_NONE,
+	DB_HINT_AWAY,
+	DB_HINT_LOGIN,
+	DB_HINT_GRANT,
+	DB_HINT_GRANT_GLOBAL,
+	DB_HINT_HOST,
+	DB_HINT_SPACE,
+	DB_HINT_TLS,
+	DB_HINT_READ_ONLY,
+	DB_HINT_PACKET,
+	DB_HINT_DATABASE
+};
+
+struct db_sorted {
+	unsigned number;
+	enum err_kind kind;
+	enum db_hint hint;
+};
+
+const struct db_sorted *db_error_in(const struct db_sorted *table, size_t count, unsigned number);
+/* Of a source's and a store's server alike, and the client's own; NULL: another one. */
+const struct db_sorted *db_error_known(unsigned number);
+
 #endif

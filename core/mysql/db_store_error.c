@@ -11,92 +11,40 @@
 
 #include <stdlib.h>
 
-enum hint {
-	HINT_NONE,
-	HINT_AWAY,
-	HINT_LOGIN,
-	HINT_GRANT,
-	HINT_HOST,
-	HINT_TLS,
-	HINT_READ_ONLY,
-	HINT_PACKET,
-	HINT_DATABASE
-};
-
-struct sorted {
-	unsigned number;
-	enum err_kind kind;
-	enum hint hint;
-};
-
-static const struct sorted table[] = {
-	{ 1040, ERR_RETRY, HINT_NONE },      /* too many connections */
-	{ 1047, ERR_RETRY, HINT_NONE },      /* Galera: not ready */
-	{ 1053, ERR_RETRY, HINT_NONE },      /* shutdown in progress */
-	{ 1079, ERR_RETRY, HINT_NONE },      /* shutdown complete */
-	{ 1158, ERR_RETRY, HINT_NONE },      /* network read error */
-	{ 1159, ERR_RETRY, HINT_NONE },      /* network read timeout */
-	{ 1160, ERR_RETRY, HINT_NONE },      /* network write error */
-	{ 1161, ERR_RETRY, HINT_NONE },      /* network write timeout */
-	{ 1180, ERR_RETRY, HINT_NONE },      /* error during COMMIT */
-	{ 1203, ERR_RETRY, HINT_NONE },      /* too many connections of this user */
-	{ 1205, ERR_RETRY, HINT_NONE },      /* lock wait timeout */
-	{ 1206, ERR_RETRY, HINT_NONE },      /* too many locks */
-	{ 1213, ERR_RETRY, HINT_NONE },      /* deadlock */
-	{ 1226, ERR_RETRY, HINT_NONE },      /* resource limit of the account */
-	{ 1290, ERR_RETRY, HINT_READ_ONLY }, /* --read-only, or another option */
-	{ 1317, ERR_RETRY, HINT_NONE },      /* query killed */
-	{ 1412, ERR_RETRY, HINT_NONE },      /* table definition changed under a snapshot */
-	{ 1792, ERR_RETRY, HINT_READ_ONLY }, /* transaction read only */
-	{ 1836, ERR_RETRY, HINT_READ_ONLY }, /* read only mode */
-	{ 1927, ERR_RETRY, HINT_NONE },      /* connection killed */
-	{ 1969, ERR_RETRY, HINT_NONE },      /* max_statement_time exceeded */
-	{ 3024, ERR_RETRY, HINT_NONE },      /* MySQL: max_execution_time exceeded */
-	{ 3100, ERR_RETRY, HINT_NONE },      /* group replication refuses */
-	{ 3101, ERR_RETRY, HINT_NONE },      /* group replication: rolled back */
-	{ 3169, ERR_RETRY, HINT_NONE },      /* MySQL: session was killed */
-	{ 1044, ERR_CONFIG, HINT_GRANT },    /* no access to the database */
-	{ 1142, ERR_CONFIG, HINT_GRANT },    /* no right on the table */
-	{ 1143, ERR_CONFIG, HINT_GRANT },    /* no right on the column */
-	{ 1227, ERR_CONFIG, HINT_GRANT },    /* a privilege is missing */
-	{ 1370, ERR_CONFIG, HINT_GRANT },    /* no right on a routine */
-	{ 1045, ERR_CONFIG, HINT_LOGIN },    /* wrong password */
-	{ 1698, ERR_CONFIG, HINT_LOGIN },    /* wrong password, none given */
-	{ 3118, ERR_CONFIG, HINT_LOGIN },    /* account is locked */
-	{ 1049, ERR_CONFIG, HINT_DATABASE }, /* no such database */
-	{ 1129, ERR_CONFIG, HINT_HOST },     /* host blocked */
-	{ 1130, ERR_CONFIG, HINT_HOST },     /* host not allowed */
-	{ 1153, ERR_CONFIG, HINT_PACKET },   /* packet larger than max_allowed_packet */
-	{ 2020, ERR_CONFIG, HINT_PACKET },   /* the same, seen by the client */
-	{ 3159, ERR_CONFIG, HINT_TLS },      /* require_secure_transport */
-	{ 4004, ERR_CONFIG, HINT_TLS },      /* MariaDB's number for it */
-	{ 2002, ERR_RETRY, HINT_AWAY },      /* cannot connect */
-	{ 2003, ERR_RETRY, HINT_AWAY },      /* cannot connect over TCP */
-	{ 2005, ERR_RETRY, HINT_AWAY },      /* unknown host: name servers fail too */
-	{ 2006, ERR_RETRY, HINT_NONE },      /* gone away */
-	{ 2012, ERR_RETRY, HINT_NONE },      /* error in the handshake */
-	{ 2013, ERR_RETRY, HINT_NONE },      /* lost, or silent beyond the read timeout */
-	{ 2026, ERR_RETRY, HINT_TLS },       /* TLS failed */
-	{ 2027, ERR_RETRY, HINT_NONE },      /* malformed packet */
-	{ 2055, ERR_RETRY, HINT_NONE },      /* lost, with the system's reason */
-	{ 2058, ERR_CONFIG, HINT_LOGIN },    /* authentication plugin */
-	{ 2059, ERR_CONFIG, HINT_LOGIN },
-	{ 1048, ERR_DATA, HINT_NONE }, /* column cannot be null */
-	{ 1264, ERR_DATA, HINT_NONE }, /* out of range */
-	{ 1265, ERR_DATA, HINT_NONE }, /* data truncated for column */
-	{ 1292, ERR_DATA, HINT_NONE }, /* incorrect date, or number in an expression */
-	{ 1364, ERR_DATA, HINT_NONE }, /* no default value */
-	{ 1366, ERR_DATA, HINT_NONE }, /* incorrect value for column */
-	{ 1367, ERR_DATA, HINT_NONE }, /* illegal value found during parsing */
-	{ 1406, ERR_DATA, HINT_NONE }, /* too long for column */
-	{ 1411, ERR_DATA, HINT_NONE }, /* incorrect value for a function */
-	{ 1416, ERR_DATA, HINT_NONE }, /* no geometry */
-	{ 1441, ERR_DATA, HINT_NONE }, /* date overflow */
-	{ 1525, ERR_DATA, HINT_NONE }, /* incorrect value */
-	{ 1690, ERR_DATA, HINT_NONE }, /* out of range in an expression */
-	{ 3140, ERR_DATA, HINT_NONE }, /* invalid JSON */
-	{ 3819, ERR_DATA, HINT_NONE }, /* check constraint, MySQL */
-	{ 4025, ERR_DATA, HINT_NONE }, /* check constraint, MariaDB */
+/* Beside those of db_error.c. */
+static const struct db_sorted store_only[] = {
+	{ 1047, ERR_RETRY, DB_HINT_NONE },      /* Galera: not ready */
+	{ 1180, ERR_RETRY, DB_HINT_NONE },      /* error during COMMIT */
+	{ 1206, ERR_RETRY, DB_HINT_NONE },      /* too many locks */
+	{ 1290, ERR_RETRY, DB_HINT_READ_ONLY }, /* --read-only, or another option */
+	{ 1792, ERR_RETRY, DB_HINT_READ_ONLY }, /* transaction read only */
+	{ 1836, ERR_RETRY, DB_HINT_READ_ONLY }, /* read only mode */
+	{ 3100, ERR_RETRY, DB_HINT_NONE },      /* group replication refuses */
+	{ 3101, ERR_RETRY, DB_HINT_NONE },      /* group replication: rolled back */
+	{ 3169, ERR_RETRY, DB_HINT_NONE },      /* MySQL: session was killed */
+	{ 1370, ERR_CONFIG, DB_HINT_GRANT },    /* no right on a routine */
+	{ 3118, ERR_CONFIG, DB_HINT_LOGIN },    /* account is locked */
+	{ 1049, ERR_CONFIG, DB_HINT_DATABASE }, /* no such database */
+	{ 1153, ERR_CONFIG, DB_HINT_PACKET },   /* packet larger than max_allowed_packet */
+	{ 2020, ERR_CONFIG, DB_HINT_PACKET },   /* the same, seen by the client */
+	{ 3159, ERR_CONFIG, DB_HINT_TLS },      /* require_secure_transport */
+	{ 4004, ERR_CONFIG, DB_HINT_TLS },      /* MariaDB's number for it */
+	{ 1048, ERR_DATA, DB_HINT_NONE },       /* column cannot be null */
+	{ 1264, ERR_DATA, DB_HINT_NONE },       /* out of range */
+	{ 1265, ERR_DATA, DB_HINT_NONE },       /* data truncated for column */
+	{ 1292, ERR_DATA, DB_HINT_NONE },       /* incorrect date, or number in an expression */
+	{ 1364, ERR_DATA, DB_HINT_NONE },       /* no default value */
+	{ 1366, ERR_DATA, DB_HINT_NONE },       /* incorrect value for column */
+	{ 1367, ERR_DATA, DB_HINT_NONE },       /* illegal value found during parsing */
+	{ 1406, ERR_DATA, DB_HINT_NONE },       /* too long for column */
+	{ 1411, ERR_DATA, DB_HINT_NONE },       /* incorrect value for a function */
+	{ 1416, ERR_DATA, DB_HINT_NONE },       /* no geometry */
+	{ 1441, ERR_DATA, DB_HINT_NONE },       /* date overflow */
+	{ 1525, ERR_DATA, DB_HINT_NONE },       /* incorrect value */
+	{ 1690, ERR_DATA, DB_HINT_NONE },       /* out of range in an expression */
+	{ 3140, ERR_DATA, DB_HINT_NONE },       /* invalid JSON */
+	{ 3819, ERR_DATA, DB_HINT_NONE },       /* check constraint, MySQL */
+	{ 4025, ERR_DATA, DB_HINT_NONE },       /* check constraint, MariaDB */
 };
 
 /* Messages that hold names only. */
@@ -143,44 +91,46 @@ static char *without_values(unsigned number, const char *text)
 			 name_behind(number, quote));
 }
 
-static void add_hint(const struct db *db, enum hint hint, struct err *e)
+static void add_hint(const struct db *db, enum db_hint hint, struct err *e)
 {
 	const char *role = db->role;
 
 	switch (hint) {
-	case HINT_NONE:
+	case DB_HINT_NONE:
+	case DB_HINT_SPACE: /* no_room() says it */
 		break;
-	case HINT_AWAY:
+	case DB_HINT_AWAY:
 		err_hint(e, "Check that the server runs and that %s.host and %s.port name it.",
 			 role, role);
 		break;
-	case HINT_LOGIN:
+	case DB_HINT_LOGIN:
 		err_hint(e,
 			 "Check %s.user and %s.password_file; on the store: SHOW GRANTS FOR "
 			 "'%s'@'%%'.",
 			 role, role, db->user);
 		break;
-	case HINT_GRANT:
+	case DB_HINT_GRANT:
+	case DB_HINT_GRANT_GLOBAL:
 		err_hint(e, "On the store: %s", db->grants);
 		break;
-	case HINT_HOST:
+	case DB_HINT_HOST:
 		err_hint(e, "The store refuses this host: the account's host part, or FLUSH HOSTS "
 			    "there.");
 		break;
-	case HINT_TLS:
+	case DB_HINT_TLS:
 		err_hint(e,
 			 "Check %s.tls and %s.tls_ca, and what the server asks for "
 			 "(require_secure_transport).",
 			 role, role);
 		break;
-	case HINT_READ_ONLY:
+	case DB_HINT_READ_ONLY:
 		err_hint(e, "The server takes no writes (read_only): name the primary in %s.host.",
 			 role);
 		break;
-	case HINT_PACKET:
+	case DB_HINT_PACKET:
 		err_hint(e, "SET GLOBAL max_allowed_packet = 1073741824 on the store.");
 		break;
-	case HINT_DATABASE:
+	case DB_HINT_DATABASE:
 		err_hint(e, "Was a version's database dropped by hand?");
 		break;
 	}
@@ -227,20 +177,18 @@ static int sort_number(const struct db *db, unsigned number, const char *state, 
 	enum err_kind kind = number >= 2000 && number < 3000 ? ERR_FATAL
 			     : is_data(state)                ? ERR_DATA
 							     : ERR_CONFIG;
-	enum hint hint = HINT_NONE;
+	const struct db_sorted *s = db_error_known(number);
 
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-		if (table[i].number == number) {
-			kind = table[i].kind;
-			hint = table[i].hint;
-		}
-	}
+	if (s == NULL)
+		s = db_error_in(store_only, sizeof(store_only) / sizeof(store_only[0]), number);
+	if (s != NULL)
+		kind = s->kind;
 	if (kind == ERR_DATA)
 		err_data(e, "%s (%u)", text, number);
 	else
 		err_fatal(e, "cannot %s %s %s: %s (%u)", doing, db->role, db->where, text, number);
 	e->kind = kind;
-	add_hint(db, hint, e);
+	add_hint(db, s != NULL ? s->hint : DB_HINT_NONE, e);
 	return -1;
 }
 
