@@ -179,6 +179,21 @@ static int read_pieces(struct store_dynamo *s, const char *label, int64_t pieces
 	return rc;
 }
 
+/* Of a version that is being removed, pieces may go before the first item does. */
+static bool is_whole(struct store_dynamo *s, int version)
+{
+	char *label = store_dynamo_label(version);
+	const struct dynamo_node *item;
+	struct dynamo_answer answer;
+	struct err ignored = ERR_INIT;
+	bool whole = store_dynamo_get(s, label, "", &answer, &item, &ignored) == 0 &&
+		     item != NULL && dynamo_int(item, "removing") == 0;
+
+	dynamo_answer_done(&answer);
+	free(label);
+	return whole;
+}
+
 /* 1: go on; 0: `each` has had enough. */
 static int hand_over(struct store_dynamo *s, const char *label,
 		     bool (*each)(void *context, const struct store_parked *record), void *context,
@@ -238,6 +253,10 @@ int store_dynamo_parked(struct store *store, int version,
 	for (size_t i = 0; i < all.count && rc == 0 && go_on == 1; i++) {
 		go_on = hand_over(s, all.items[i].label, each, context, e);
 		rc = go_on < 0 ? -1 : 0;
+		if (rc < 0 && e->kind == ERR_DATA && !is_whole(s, version)) {
+			err_clear(e);
+			rc = 0; /* and no more of it: go_on is -1 */
+		}
 	}
 	for (size_t i = 0; i < all.count; i++)
 		free(all.items[i].label);
