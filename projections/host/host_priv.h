@@ -131,15 +131,31 @@ int host_note_make(struct host *h, int version, int64_t share, struct worker_unt
 		   struct err *e);
 void host_note_forget(struct host *h, int version);
 
-/* ---- between host_job.c, host_ask.c and host_shadow.c ---- */
+/* ---- host_job.c ---- */
+/* Between two looks: -1 when the host closes, or the version is to be dropped. */
+int host_pause(struct host *h, int64_t ms, struct err *e);
+/* Waits until the version has read all there is, and no first copy goes on. */
+int host_await_caught_up(struct host *h, struct worker *w, struct err *e);
+
+/* ---- two versions at one position (host_pair.c) ---- */
 struct host_pair {
 	struct worker *new, *live; /* live NULL: there is none, or it has failed */
 	bool apart;                /* the live version stands somewhere else, for good */
 };
 struct store_snapshot;
+/* NULL: it has none. The keeper, which alone stops workers, may use it. */
+struct worker *host_worker_of(struct host *h, int version);
+/* Holds the new and the live version at one position. */
+int host_hold_both(struct host *h, int version, int live, struct host_pair *ret_pair,
+		   struct err *e);
+void host_release_both(const struct host_pair *p);
+/* Compares them; kept for host_json(). */
+int host_diff(struct host *h, int version, int live, struct err *e);
 /* Snapshots of two versions at one position; *ret_apart: not at one, for good. */
 int host_snapshots(struct host *h, int version, int live, struct store_snapshot **ret_old,
 		   struct store_snapshot **ret_new, bool *ret_apart, struct err *e);
+
+/* ---- between host_job.c, host_ask.c and host_shadow.c ---- */
 /* Under lock: ends a comparison that is going on. */
 void host_end_shadow(struct host *h);
 void host_shadow_look(struct host *h); /* the keeper, when there is no job */

@@ -66,6 +66,8 @@ struct worker {
 };
 
 void *worker_run(void *context); /* the thread */
+/* Of the thread, for others; `committed`: what the last store commit made true, too. */
+void worker_publish_status(struct worker *w, bool committed);
 
 /* ---- records that can't be applied (worker_park.c) ---- */
 /* Reads which keys wait; when a version was opened. */
