@@ -72,6 +72,15 @@ void view_names_free(char **names, size_t count)
 	free(names);
 }
 
+int view_names_find(char *const *names, size_t count, const char *name)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (strcmp(names[i], name) == 0)
+			return (int)i;
+	}
+	return -1;
+}
+
 /* ---- files ----------------------------------------------------------------------------------- */
 
 void view_files_add(struct view_files *files, const char *name, char *take_text)

@@ -140,6 +140,7 @@ void view_verify_every(const char *dir, int64_t *ret_ms);
  * view_names_free(). */
 int view_list(const char *dir, char ***ret_names, size_t *ret_count, struct err *e);
 void view_names_free(char **names, size_t count);
+int view_names_find(char *const *names, size_t count, const char *name); /* -1: not there */
 
 /* ---- learning: what a store says of the tables that it made from tables.sql ---- */
 /* Finds or adds a table; then its columns in their order, then its primary key's in theirs (which

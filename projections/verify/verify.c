@@ -451,7 +451,7 @@ static int verify_table(struct run *r, const struct view_table *t, struct err *e
 	int rc;
 
 	r->table = t;
-	if (question_open(r->o->settings, r->db, t, r->o->store->ops->name, &l.question, e) < 0)
+	if (question_open(r->o->settings, r->db, r->o->view, t, &l.question, e) < 0)
 		return -1;
 	rc = compare_add(r->result->compare, t->name, t->columns, l.question->classes,
 			 t->column_count, t->key, t->key_count, NULL, &whole, e);

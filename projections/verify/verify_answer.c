@@ -7,6 +7,7 @@
 #include "projections/verify/verify_question_priv.h"
 
 #include "core/base/mem.h"
+#include "core/base/quote.h"
 #include "core/value/shape.h"
 #include "projections/verify/verify_sort.h"
 
@@ -32,7 +33,7 @@ struct answer {
 	struct sorter *sorter;
 	struct value_source_type *types;
 	struct value *values;
-	struct buf scratch;
+	struct buf scratch, exact;
 	struct last_key last;
 	struct question_place place; /* once all rows that were asked for came */
 	int64_t rows, limit;
@@ -188,6 +189,47 @@ static int check_key(struct answer *a, struct err *e)
 	return 0;
 }
 
+/* Would the column's type at the store not hold it? Then the event of such a row has no value for
+ * the column, but its exact text: a date that is none, and the text of an ENUM's error. */
+static bool is_inexact(const struct question *q, size_t i, const struct value *v)
+{
+	const struct column *of = q->mirrored[i] != NULL ? q->mirrored[i]->of : NULL;
+
+	if (of == NULL || v->kind != VALUE_TEXT)
+		return false;
+	if (q->classes[i] == NORMAL_DATE || q->classes[i] == NORMAL_DATETIME ||
+	    q->classes[i] == NORMAL_TIME)
+		return true;
+	if (of->type != COLUMN_ENUM || v->bytes.size > 0)
+		return false;
+	for (uint16_t l = 0; l < of->label_count; l++) {
+		if (of->labels[l][0] == '\0')
+			return false;
+	}
+	return true;
+}
+
+/* The row as a strict store has it: {"column": "exact text"} beside NULL. */
+static void put_exact_beside(struct answer *a)
+{
+	const struct question *q = a->question;
+
+	buf_reset(&a->exact);
+	for (size_t i = 0; i < q->table->column_count; i++) {
+		if (!is_inexact(q, i, &a->values[i]))
+			continue;
+		if (a->exact.size == 0)
+			buf_add_u8(&a->exact, '{');
+		quote_json_key(&a->exact, q->mirrored[i]->leaf);
+		quote_json(&a->exact, a->values[i].bytes);
+		a->values[i].kind = VALUE_NULL;
+	}
+	if (a->exact.size == 0)
+		return;
+	buf_add_u8(&a->exact, '}');
+	a->values[q->exact] = (struct value){ .kind = VALUE_TEXT, .bytes = buf_slice(&a->exact) };
+}
+
 static int convert(struct answer *a, const struct slice *row, struct err *e)
 {
 	const struct question *q = a->question;
@@ -204,6 +246,8 @@ static int convert(struct answer *a, const struct slice *row, struct err *e)
 			return err_wrap(e, "table %s, column %s", q->table->name,
 					q->table->columns[i]);
 	}
+	if (q->exact != NO_EXACT)
+		put_exact_beside(a);
 	return 0;
 }
 
@@ -340,6 +384,7 @@ bool answer_close(struct answer *a)
 	free(a->values);
 	last_key_done(&a->last);
 	buf_done(&a->scratch);
+	buf_done(&a->exact);
 	free(a);
 	return gave_way;
 }

@@ -203,8 +203,36 @@ static char *time_limit(const struct settings *settings, const struct db *db)
 				 : xstrdup("");
 }
 
-int question_open(const struct settings *settings, struct db *db, const struct view_table *t,
-		  const char *store, struct question **ret_question, struct err *e)
+static const struct mirror_column *mirror_column_named(const struct mirror_table *m,
+						       const char *name)
+{
+	for (size_t i = 0; i < m->column_count; i++) {
+		if (strcmp(m->columns[i].name, name) == 0)
+			return &m->columns[i];
+	}
+	return NULL;
+}
+
+/* Columns come in the store's order: those that were added stand behind MIRROR_EXACT. */
+static void find_exact(struct question *q, const struct view *v)
+{
+	const struct view_table *t = q->table;
+	const struct mirror_table *m = v->kind == VIEW_MIRROR ? mirror_find(v, t->name) : NULL;
+
+	q->exact = NO_EXACT;
+	q->mirrored = xcalloc(t->column_count + 1, sizeof(*q->mirrored));
+	for (size_t i = 0; m != NULL && i < t->column_count; i++) {
+		q->mirrored[i] = mirror_column_named(m, t->columns[i]);
+		if (q->mirrored[i] != NULL && q->mirrored[i]->of == NULL) {
+			q->exact = i;
+			q->mirrored[i] = NULL;
+			q->classes[i] = NORMAL_JSON;
+		}
+	}
+}
+
+int question_open(const struct settings *settings, struct db *db, const struct view *v,
+		  const struct view_table *t, struct question **ret_question, struct err *e)
 {
 	struct question *q = xcalloc(1, sizeof(*q));
 	int rc;
@@ -217,12 +245,13 @@ int question_open(const struct settings *settings, struct db *db, const struct v
 	q->order = xcalloc(t->key_count + 1, sizeof(*q->order));
 	q->hex = xcalloc(t->key_count + 1, sizeof(*q->hex));
 	for (size_t i = 0; i < t->column_count; i++) {
-		q->classes[i] = normal_class(store, t->types[i]);
+		q->classes[i] = normal_class(v->store, t->types[i]);
 		for (size_t k = 0; k < t->key_count; k++) {
 			if (strcmp(t->key[k], t->columns[i]) == 0)
 				q->key[k] = i;
 		}
 	}
+	find_exact(q, v);
 	q->ordered = t->key_count > 0;
 	rc = read_columns(q, db, e);
 	if (rc == 0 && q->ordered)
@@ -243,6 +272,7 @@ void question_close(struct question *q)
 	for (size_t k = 0; k < q->table->key_count; k++)
 		free(q->order[k]);
 	free(q->classes);
+	free(q->mirrored);
 	free(q->expressions);
 	free(q->key);
 	free(q->order);

@@ -2,12 +2,16 @@
  * rows in normal form, in the order of normal.h.
  *
  * The question stays as it is written; a piece is asked for around it: SELECT columns FROM
- * (question) WHERE key behind the last one ORDER BY key LIMIT n. */
+ * (question) WHERE key behind the last one ORDER BY key LIMIT n.
+ *
+ * In a mirror whose store has strict types a value that its column can't hold stands in
+ * MIRROR_EXACT, and the column is NULL (projections/apply/mirror.h). The answer is made so, too. */
 #ifndef PROJECTIONS_VERIFY_VERIFY_QUESTION_H
 #define PROJECTIONS_VERIFY_VERIFY_QUESTION_H
 
 #include "core/mysql/db.h"
 #include "core/mysql/db_watch.h"
+#include "projections/apply/mirror.h"
 #include "projections/store/normal_source.h"
 
 struct question {
@@ -22,11 +26,18 @@ struct question {
 	 * piece costs as much as the whole answer. */
 	bool ranged;
 	char *limit; /* what stands before a SELECT: its time limit, or "" */
+	/* MIRROR_EXACT's number; NO_EXACT: the table has none. Then by column: what it is at the
+	 * source, NULL for columns of the view's own. */
+	size_t exact;
+	const struct mirror_column **mirrored;
 };
 
-/* Tries the question: ERR_CONFIG when the source refuses it, or its columns aren't the table's. */
-int question_open(const struct settings *settings, struct db *db, const struct view_table *t,
-		  const char *store, struct question **ret_question, struct err *e);
+#define NO_EXACT SIZE_MAX
+
+/* Tries the question: ERR_CONFIG when the source refuses it, or its columns aren't the table's. t
+ * is one of v's tables; both outlive the question. */
+int question_open(const struct settings *settings, struct db *db, const struct view *v,
+		  const struct view_table *t, struct question **ret_question, struct err *e);
 void question_close(struct question *q); /* NULL is fine */
 
 /* Where a piece begins: the last key of the one before, as the source printed it. */
