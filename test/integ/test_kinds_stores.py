@@ -115,8 +115,6 @@ def test_kept_up_in_another_store(make_setup, database, store):
     run_sql(connection, "TRUNCATE membership", f"INSERT INTO membership VALUES (1, {r.randrange(60)}, 5, 'on')")
     setup.wait_delivered(source_position(connection), run)
     print(verified(setup, "copy"), verified(setup, "groups"))
-    version, watcher = versions(setup, "copy"), Watcher(lambda: reader(store, "copy"))
-    watcher.start()
     # what their types can't hold
     run_sql(connection, "SET SESSION sql_mode = 'ALLOW_INVALID_DATES'", "UPDATE people SET born = '2024-00-00' WHERE id = 7",
             "UPDATE people SET born = '2024-02-31', seen = '0000-00-00' WHERE id = 8", "SET SESSION sql_mode = ''",
@@ -125,6 +123,8 @@ def test_kept_up_in_another_store(make_setup, database, store):
     print(verified(setup, "copy"))
     table = "copy_v1.people" if name == "postgresql" else "`copy_v1`.people"
     assert [tuple(row) for row in ask(f"SELECT id, born FROM {table} WHERE exact_values IS NOT NULL ORDER BY id")] == [(7, None), (8, None)]
+    version, watcher = versions(setup, "copy"), Watcher(lambda: reader(store, "copy"))
+    watcher.start()
     run_sql(connection, "ALTER TABLE people ADD COLUMN city VARCHAR(20), ADD COLUMN size INT", "UPDATE people SET city = 'Bonn' WHERE id < 20",
             "ALTER TABLE grp ADD COLUMN hue INT", "UPDATE grp SET hue = id")
     setup.wait_delivered(source_position(connection), run)
