@@ -8,6 +8,7 @@
  * GTID or not, so that the server may be switched from one to the other while we read. By GTID, one
  * that has none is refused: no position could hold it. */
 #include "cdc/change/group_priv.h"
+#include "core/base/hex.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -96,14 +97,6 @@ int group_begin_bare(struct group *g, const struct event *ev, struct err *e)
 
 /* ---- XA ------------------------------------------------------------------------------------- */
 
-static int digit_of(uint8_t c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* X'6162' from *at on, which moves behind it; its bytes into out. */
 static bool read_hex(struct slice text, size_t *at, uint8_t *out, size_t *ret_size)
 {
@@ -112,7 +105,7 @@ static bool read_hex(struct slice text, size_t *at, uint8_t *out, size_t *ret_si
 	if (text.size - i < 2 || (text.data[i] | 0x20) != 'x' || text.data[i + 1] != '\'')
 		return false;
 	for (i += 2; i + 1 < text.size && text.data[i] != '\''; i += 2) {
-		int high = digit_of(text.data[i]), low = digit_of(text.data[i + 1]);
+		int high = hex_value(text.data[i]), low = hex_value(text.data[i + 1]);
 
 		if (high < 0 || low < 0 || n == XID_PART_MAX)
 			return false;

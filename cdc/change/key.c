@@ -8,6 +8,7 @@
 #include "cdc/change/key.h"
 
 #include "core/base/mem.h"
+#include "core/value/cell_number.h"
 
 #include <string.h>
 
@@ -201,16 +202,9 @@ static uint64_t cell_number(const struct cell *cell, bool is_signed)
 /* A FLOAT is widened: the same number then has the same bytes in both types. */
 static uint64_t float_number(const struct cell *cell)
 {
+	double d = cell_double(cell);
 	uint64_t bits;
-	double d = 0;
-	float f;
 
-	if (cell->size == sizeof(f)) {
-		memcpy(&f, cell->data, sizeof(f));
-		d = (double)f;
-	} else if (cell->size == sizeof(d)) {
-		memcpy(&d, cell->data, sizeof(d));
-	}
 	if (d == 0)
 		d = 0; /* -0 is equal to it */
 	memcpy(&bits, &d, sizeof(bits));

@@ -7,7 +7,9 @@
  * counts. */
 #include "cdc/change/key.h"
 
+#include "core/base/hex.h"
 #include "core/base/mem.h"
+#include "core/value/cell_number.h"
 #include "core/value/encode.h"
 
 #include <inttypes.h>
@@ -141,11 +143,6 @@ int key_border_from_text(const struct shape *shape, const struct slice *text,
 	return 0;
 }
 
-static int hex(char c)
-{
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static bool text_from_hex(const char *literal, struct buf *text)
 {
 	size_t size = strlen(literal);
@@ -154,7 +151,8 @@ static bool text_from_hex(const char *literal, struct buf *text)
 	    size % 2 != 1)
 		return false;
 	for (size_t i = 2; i + 1 < size; i += 2) {
-		int high = hex(literal[i]), low = hex(literal[i + 1]);
+		int high = hex_value_lower((uint8_t)literal[i]);
+		int low = hex_value_lower((uint8_t)literal[i + 1]);
 
 		if (high < 0 || low < 0)
 			return false;
@@ -259,20 +257,6 @@ static uint64_t number_of(const struct column *c, const struct cell *cell)
 	return v;
 }
 
-static double double_of(const struct cell *cell)
-{
-	double d = 0;
-	float f;
-
-	if (cell->size == sizeof(f)) {
-		memcpy(&f, cell->data, sizeof(f));
-		d = (double)f;
-	} else if (cell->size == sizeof(d)) {
-		memcpy(&d, cell->data, sizeof(d));
-	}
-	return d;
-}
-
 /* What the server's text protocol would say of a cell. */
 static void text_of(const struct column *c, const struct cell *cell, struct buf *text)
 {
@@ -284,7 +268,7 @@ static void text_of(const struct column *c, const struct cell *cell, struct buf 
 			encode_exact_text(c, cell, text);
 		return;
 	case LITERAL_FLOAT:
-		buf_add_format(text, "%.17g", double_of(cell));
+		buf_add_format(text, "%.17g", cell_double(cell));
 		return;
 	case LITERAL_TIME:
 		encode_exact_text(c, cell, text);

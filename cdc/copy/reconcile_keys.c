@@ -11,6 +11,7 @@
 
 #include "cdc/change/key.h"
 #include "core/avro/read.h"
+#include "core/base/hex.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
 
@@ -158,11 +159,6 @@ struct slice reconcile_batch_key(const struct reconcile *r, size_t i)
 	return slice_of(r->batch.bytes.data + r->batch.keys[i].at, r->batch.keys[i].size);
 }
 
-static int digit(char c)
-{
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* The value as a key of the child's columns. */
 static int value_key(struct reconcile *r, const char *hex, struct buf *key, struct err *e)
 {
@@ -171,10 +167,13 @@ static int value_key(struct reconcile *r, const char *hex, struct buf *key, stru
 	struct shape view = state_view(r->shape, columns, count);
 	struct buf bytes = BUF_INIT;
 	struct rd in;
-	int rc = -1;
+	int high, low, rc = -1;
 
-	for (; digit(hex[0]) >= 0 && digit(hex[1]) >= 0; hex += 2)
-		buf_add_u8(&bytes, (uint8_t)(digit(hex[0]) << 4 | digit(hex[1])));
+	while ((high = hex_value_lower((uint8_t)hex[0])) >= 0 &&
+	       (low = hex_value_lower((uint8_t)hex[1])) >= 0) {
+		buf_add_u8(&bytes, (uint8_t)(high << 4 | low));
+		hex += 2;
+	}
 	in = rd_from(buf_slice(&bytes));
 	for (size_t i = 0; i < count; i++) {
 		struct slice value = read_bytes(&in);

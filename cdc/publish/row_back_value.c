@@ -11,6 +11,7 @@
 
 #include "core/avro/decode.h"
 #include "core/avro/read.h"
+#include "core/base/hex.h"
 #include "core/value/charset.h"
 #include "core/value/decimal.h"
 #include "core/value/network.h"
@@ -474,20 +475,13 @@ int row_back_value(const struct schema *schema, const struct column *column, str
 
 /* ---- exact text ----------------------------------------------------------------------------- */
 
-static int hex_digit(uint8_t c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* "0x..." as bytes. */
 static bool from_hex(struct slice text, struct buf *out)
 {
 	if (text.size % 2 != 0 || text.size < 2 || text.data[0] != '0' || text.data[1] != 'x')
 		return false;
 	for (size_t i = 2; i < text.size; i += 2) {
-		int high = hex_digit(text.data[i]), low = hex_digit(text.data[i + 1]);
+		int high = hex_value_lower(text.data[i]), low = hex_value_lower(text.data[i + 1]);
 
 		if (high < 0 || low < 0)
 			return false;

@@ -7,6 +7,7 @@
  * would skip transactions silently. */
 #include "core/base/gtid_ranges.h"
 
+#include "core/base/hex.h"
 #include "core/base/mem.h"
 
 #include <inttypes.h>
@@ -211,14 +212,6 @@ static struct slice next_part(struct slice *text, char at, bool *ret_more)
 	return trim(part);
 }
 
-static int digit_of(uint8_t c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static bool read_uuid(struct slice text, uint8_t *out)
 {
 	size_t at = 0;
@@ -231,8 +224,8 @@ static bool read_uuid(struct slice text, uint8_t *out)
 		if (i == 4 || i == 6 || i == 8 || i == 10)
 			if (text.data[at++] != '-')
 				return false;
-		high = digit_of(text.data[at]);
-		low = digit_of(text.data[at + 1]);
+		high = hex_value(text.data[at]);
+		low = hex_value(text.data[at + 1]);
 		if (high < 0 || low < 0)
 			return false;
 		out[i] = (uint8_t)(high << 4 | low);

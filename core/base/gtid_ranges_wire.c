@@ -9,16 +9,11 @@
  * MySQL's serialization library (below 128: twice its value, one byte), then its letters. */
 #include "core/base/gtid_ranges.h"
 
+#include "core/base/le.h"
 #include "core/base/rd.h"
 
 #define HEAD_SIZE 8
 #define INTERVAL_SIZE 16
-
-static void add_le(struct buf *b, uint64_t v, int bytes)
-{
-	for (int i = 0; i < bytes; i++)
-		buf_add_u8(b, (uint8_t)(v >> (8 * i)));
-}
 
 static bool same_source(const struct gtid_range *a, const struct gtid_range *b)
 {
@@ -41,10 +36,10 @@ static void put_source(const struct gtid_range *ranges, size_t count, bool tagge
 		buf_add_u8(out, (uint8_t)(strlen(ranges->tag) << 1));
 		buf_add_str(out, ranges->tag);
 	}
-	add_le(out, count, 8);
+	le_add(out, count, 8);
 	for (size_t i = 0; i < count; i++) {
-		add_le(out, ranges[i].first, 8);
-		add_le(out, ranges[i].last + 1, 8); /* GTID_NUMBER_MAX + 1 fits */
+		le_add(out, ranges[i].first, 8);
+		le_add(out, ranges[i].last + 1, 8); /* GTID_NUMBER_MAX + 1 fits */
 	}
 }
 
@@ -57,7 +52,7 @@ void gtid_ranges_pack(const struct gtid_ranges *s, struct buf *out)
 		sources++;
 		tagged = tagged || s->items[i].tag[0] != '\0';
 	}
-	add_le(out, tagged ? UINT64_C(1) << 56 | sources << 8 | 1 : sources, HEAD_SIZE);
+	le_add(out, tagged ? UINT64_C(1) << 56 | sources << 8 | 1 : sources, HEAD_SIZE);
 	for (size_t i = 0, to; i < s->count; i = to) {
 		to = end_of_source(s, i);
 		put_source(&s->items[i], to - i, tagged, out);

@@ -7,6 +7,7 @@
  */
 #include "core/intake/intake.h"
 
+#include "core/base/hex.h"
 #include "core/base/mem.h"
 #include "core/base/quote.h"
 
@@ -140,13 +141,6 @@ static int64_t number(struct text *t, const char *before, int64_t limit)
 	return v;
 }
 
-static int hex_digit(uint8_t c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* What follows a backslash, as quote_json writes it. */
 static uint8_t escaped(struct text *t)
 {
@@ -161,8 +155,8 @@ static uint8_t escaped(struct text *t)
 	t->failed = c != 'u' || !try_word(t, "00") || t->all.size - t->at < 2;
 	if (t->failed)
 		return 0;
-	high = hex_digit(t->all.data[t->at]);
-	low = hex_digit(t->all.data[t->at + 1]);
+	high = hex_value_lower(t->all.data[t->at]);
+	low = hex_value_lower(t->all.data[t->at + 1]);
 	t->at += 2;
 	t->failed = high < 0 || low < 0 || high + low == 0;
 	return t->failed ? 0 : (uint8_t)(high * 16 + low);

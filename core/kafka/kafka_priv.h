@@ -62,6 +62,13 @@ int kafka_fail(struct kafka_client *client, rd_kafka_resp_err_t code, struct err
 int kafka_fail_object(struct kafka_client *client, rd_kafka_error_t *error, struct err *e,
 		      const char *what);
 
+static inline bool kafka_is_unknown_topic(rd_kafka_resp_err_t code)
+{
+	return code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
+	       code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
+	       code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION;
+}
+
 /* Times that stand for the two ends of a log (ListOffsets in the Kafka protocol guide). */
 #define KAFKA_TIME_OF_END (-1)
 #define KAFKA_TIME_OF_BEGIN (-2)

@@ -255,23 +255,16 @@ static void watch(struct membership *m)
 
 /* ---- the group ------------------------------------------------------------------------------ */
 
-static bool is_unknown_topic(rd_kafka_resp_err_t code)
-{
-	return code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
-	       code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
-	       code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION;
-}
-
 /* What the library doesn't get over by itself is for membership_wait() to tell. */
 static void fail(struct membership *m, rd_kafka_resp_err_t code)
 {
 	struct err e = ERR_INIT;
 
-	if (is_unknown_topic(code))
+	if (kafka_is_unknown_topic(code))
 		err_retry(&e, "consumer group %s: topic %s is gone", m->group, m->topic);
 	else
 		kafka_fail(&m->client, code, &e, "consumer group %s", m->group);
-	if (e.kind == ERR_RETRY && !is_unknown_topic(code)) {
+	if (e.kind == ERR_RETRY && !kafka_is_unknown_topic(code)) {
 		log_debug("kafka", "%s", e.msg);
 		return;
 	}

@@ -276,15 +276,6 @@ static int soften(struct producer *p, struct err *e)
 			 (long long)age_ms, (long long)p->client.transaction_ms);
 }
 
-/* Of a topic that is written to: it was deleted, or a broker has not heard of it yet. Whoever opens
- * anew will see which. */
-static bool is_unknown(rd_kafka_resp_err_t code)
-{
-	return code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
-	       code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
-	       code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION;
-}
-
 /* The library purges its queue when a transaction has failed, and reports each record as purged.
  * Why it failed, it says only to who tries to commit; in that state it cannot do so. */
 static int why_purged(struct producer *p, struct err *e)
@@ -309,7 +300,7 @@ int producer_error(struct producer *p, struct err *e)
 	if (p->open && (p->failed == RD_KAFKA_RESP_ERR__PURGE_QUEUE ||
 			p->failed == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT))
 		return why_purged(p, e);
-	if (is_unknown(p->failed))
+	if (kafka_is_unknown_topic(p->failed))
 		return err_retry(e, "topic %s, partition %d: %s", p->failed_topic,
 				 (int)p->failed_partition, rd_kafka_err2str(p->failed));
 	return kafka_fail(&p->client, p->failed, e, "topic %s, partition %d", p->failed_topic,

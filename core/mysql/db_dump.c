@@ -16,6 +16,7 @@
 
 #include "core/base/buf.h"
 #include "core/base/gtid.h"
+#include "core/base/le.h"
 #include "core/mysql/db_position.h"
 
 #include <inttypes.h>
@@ -38,12 +39,6 @@ struct start {
 	const char *file; /* NULL: by GTID */
 	uint64_t offset;
 };
-
-static void add_le(struct buf *b, uint64_t v, int bytes)
-{
-	for (int i = 0; i < bytes; i++)
-		buf_add_u8(b, (uint8_t)(v >> (8 * i)));
-}
 
 static int find_start(struct db *db, const struct db_dump_options *options, struct start *s,
 		      struct err *e)
@@ -119,14 +114,14 @@ static int register_replica(struct db *db, uint32_t server_id, struct err *e)
 	struct buf body = BUF_INIT;
 	int rc;
 
-	add_le(&body, server_id, 4);
-	add_le(&body, 8, 1);
+	le_add(&body, server_id, 4);
+	le_add(&body, 8, 1);
 	buf_add_str(&body, "millrace"); /* the name in SHOW SLAVE HOSTS */
-	add_le(&body, 0, 1);
-	add_le(&body, 0, 1);
-	add_le(&body, 0, 2);
-	add_le(&body, 0, 4);
-	add_le(&body, 0, 4);
+	le_add(&body, 0, 1);
+	le_add(&body, 0, 1);
+	le_add(&body, 0, 2);
+	le_add(&body, 0, 4);
+	le_add(&body, 0, 4);
 	rc = command(db, COM_REGISTER_SLAVE, &body, true, e);
 	buf_done(&body);
 	return rc;
@@ -139,9 +134,9 @@ static int send_dump(struct db *db, const struct db_dump_options *options,
 	struct buf body = BUF_INIT;
 	int rc;
 
-	add_le(&body, start->file != NULL ? start->offset : DUMP_FIRST_OFFSET, 4);
-	add_le(&body, annotate ? DUMP_FLAG_ANNOTATE : 0, 2);
-	add_le(&body, options->server_id, 4);
+	le_add(&body, start->file != NULL ? start->offset : DUMP_FIRST_OFFSET, 4);
+	le_add(&body, annotate ? DUMP_FLAG_ANNOTATE : 0, 2);
+	le_add(&body, options->server_id, 4);
 	buf_add_str(&body, start->file != NULL ? start->file : "");
 	rc = command(db, COM_BINLOG_DUMP, &body, false, e);
 	buf_done(&body);
@@ -155,12 +150,12 @@ static int send_dump_gtid(struct db *db, const struct db_dump_options *options,
 	int rc;
 
 	gtid_ranges_pack(&start->set.ranges, &set);
-	add_le(&body, DUMP_FLAG_THROUGH_GTID | (options->server_id == 0 ? DUMP_FLAG_NON_BLOCK : 0),
+	le_add(&body, DUMP_FLAG_THROUGH_GTID | (options->server_id == 0 ? DUMP_FLAG_NON_BLOCK : 0),
 	       2);
-	add_le(&body, options->server_id, 4);
-	add_le(&body, 0, 4); /* no file: the server looks for the one where the set begins */
-	add_le(&body, DUMP_FIRST_OFFSET, 8);
-	add_le(&body, set.size, 4); /* GTID_RANGES_MAX bounds it */
+	le_add(&body, options->server_id, 4);
+	le_add(&body, 0, 4); /* no file: the server looks for the one where the set begins */
+	le_add(&body, DUMP_FIRST_OFFSET, 8);
+	le_add(&body, set.size, 4); /* GTID_RANGES_MAX bounds it */
 	buf_add_slice(&body, buf_slice(&set));
 	rc = command(db, DUMP_GTID_COMMAND, &body, false, e);
 	buf_done(&body);

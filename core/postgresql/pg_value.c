@@ -12,6 +12,7 @@
  *   text, varchar, bpchar, name, json, bytea   the bytes        uuid        16 bytes */
 #include "core/postgresql/pg.h"
 
+#include "core/base/hex.h"
 #include "core/value/real.h"
 
 #include <endian.h>
@@ -96,16 +97,12 @@ static bool put_whole(uint32_t type, int64_t i, struct buf *out)
 	}
 }
 
-static int hex_of(uint8_t c)
-{
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* Lower case and with its dashes, as it is printed; another way to write it goes as text. */
 static bool put_uuid(struct slice text, struct buf *out)
 {
 	uint8_t bytes[16];
 	size_t n = 0;
+	int high, low;
 
 	if (text.size != 36)
 		return false;
@@ -115,9 +112,11 @@ static bool put_uuid(struct slice text, struct buf *out)
 				return false;
 			continue;
 		}
-		if (hex_of(text.data[i]) < 0 || hex_of(text.data[i + 1]) < 0)
+		high = hex_value_lower(text.data[i]);
+		low = hex_value_lower(text.data[i + 1]);
+		if (high < 0 || low < 0)
 			return false;
-		bytes[n++] = (uint8_t)(hex_of(text.data[i]) << 4 | hex_of(text.data[i + 1]));
+		bytes[n++] = (uint8_t)(high << 4 | low);
 		i += 2;
 	}
 	buf_add(out, bytes, sizeof(bytes));

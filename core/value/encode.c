@@ -31,6 +31,7 @@
 #include "core/value/encode.h"
 
 #include "core/base/fault.h"
+#include "core/value/cell_number.h"
 #include "core/value/charset.h"
 #include "core/value/decimal.h"
 #include "core/value/document.h"
@@ -309,19 +310,10 @@ static enum encode_result encode_network(const struct column *column, const stru
 	return ENCODE_OK;
 }
 
-static uint64_t load_packed(const struct cell *cell)
-{
-	uint64_t v = 0;
-
-	for (size_t i = cell->size < 8 ? cell->size : 8; i > 0; i--)
-		v = v << 8 | cell->data[i - 1];
-	return v;
-}
-
 static enum encode_result encode_enum(const struct column *column, const struct cell *cell,
 				      struct buf *out)
 {
-	uint64_t number = load_packed(cell);
+	uint64_t number = cell_packed(cell);
 
 	if (number == 0 || number > column->label_count)
 		return ENCODE_INEXACT;
@@ -332,7 +324,7 @@ static enum encode_result encode_enum(const struct column *column, const struct 
 static enum encode_result encode_set(const struct column *column, const struct cell *cell,
 				     struct buf *out)
 {
-	uint64_t bits = load_packed(cell);
+	uint64_t bits = cell_packed(cell);
 
 	if (column->label_count < 64 && bits >> column->label_count != 0)
 		return ENCODE_INEXACT;

@@ -9,6 +9,7 @@
  */
 #include "core/value/encode.h"
 
+#include "core/value/cell_number.h"
 #include "core/value/charset.h"
 #include "core/value/decimal.h"
 #include "core/value/document.h"
@@ -100,18 +101,9 @@ static void put_decimal(const struct column *column, const struct cell *cell, st
 		put_hex(cell, out);
 }
 
-static uint64_t packed_number(const struct cell *cell)
-{
-	uint64_t v = 0;
-
-	for (size_t i = cell->size < 8 ? cell->size : 8; i > 0; i--)
-		v = v << 8 | cell->data[i - 1];
-	return v;
-}
-
 static void put_enum(const struct column *column, const struct cell *cell, struct buf *out)
 {
-	uint64_t number = packed_number(cell);
+	uint64_t number = cell_packed(cell);
 
 	if (number > column->label_count)
 		buf_add_format(out, "%" PRIu64, number);
@@ -121,7 +113,7 @@ static void put_enum(const struct column *column, const struct cell *cell, struc
 
 static void put_set(const struct column *column, const struct cell *cell, struct buf *out)
 {
-	uint64_t bits = packed_number(cell);
+	uint64_t bits = cell_packed(cell);
 	const char *comma = "";
 
 	if (column->label_count < 64 && bits >> column->label_count != 0) {

@@ -14,6 +14,7 @@
  */
 #include "core/value/json_binary_priv.h"
 
+#include "core/base/le.h"
 #include "core/base/mem.h"
 
 #include <stdlib.h>
@@ -316,22 +317,16 @@ static uint8_t type_of(const struct member *m)
 	return m->whole->large ? JSON_LARGE_ARRAY : JSON_SMALL_ARRAY;
 }
 
-static void put_number(struct buf *out, size_t v, size_t bytes)
-{
-	for (size_t i = 0; i < bytes; i++)
-		buf_add_u8(out, (uint8_t)(v >> 8 * i));
-}
-
 static void put_header(const struct whole *w, struct buf *out)
 {
 	size_t bytes = json_binary_offset_size(w->large);
 	size_t at = json_binary_header_size(w->object, w->large, w->count);
 
-	put_number(out, w->count, bytes);
-	put_number(out, w->size, bytes);
+	le_add(out, w->count, bytes);
+	le_add(out, w->size, bytes);
 	for (uint32_t i = 0; w->object && i < w->count; i++) {
-		put_number(out, at, bytes);
-		put_number(out, w->members[i].key_size, 2);
+		le_add(out, at, bytes);
+		le_add(out, w->members[i].key_size, 2);
 		at += w->members[i].key_size;
 	}
 	for (uint32_t i = 0; i < w->count; i++) {
@@ -340,10 +335,10 @@ static void put_header(const struct whole *w, struct buf *out)
 		buf_add_u8(out, type_of(m));
 		if (!m->open && json_binary_is_inline(m->type, w->large)) {
 			buf_add(out, m->raw, m->size);
-			put_number(out, 0, bytes - m->size);
+			le_add(out, 0, bytes - m->size);
 			continue;
 		}
-		put_number(out, at, bytes);
+		le_add(out, at, bytes);
 		at += stored_size(m, w->large);
 	}
 }

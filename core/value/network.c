@@ -5,6 +5,7 @@
  * that is a single one (inet_ntop() prints it as 0), IPv4 within IPv6 with points.
  */
 #include "core/value/network.h"
+#include "core/base/hex.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -83,20 +84,12 @@ size_t network_text(const struct column *column, const struct cell *cell,
 	return inet_ntop(AF_INET, bytes, ret_text, NETWORK_TEXT_MAX) != NULL ? strlen(ret_text) : 0;
 }
 
-static int hex_digit(uint8_t c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static bool parse_uuid(struct slice text, uint8_t *bytes)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < text.size; i++) {
-		int digit = hex_digit(text.data[i]);
+		int digit = hex_value(text.data[i]);
 
 		if (text.data[i] == '-' && n % 2 == 0)
 			continue;

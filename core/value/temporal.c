@@ -9,6 +9,7 @@
 #include "core/value/temporal.h"
 
 #include "core/base/fault.h"
+#include "core/base/le.h"
 
 #define DAY_US INT64_C(86400000000)
 
@@ -352,12 +353,6 @@ static void put_be(struct buf *out, uint64_t v, size_t bytes)
 		buf_add_u8(out, (uint8_t)(v >> 8 * --bytes));
 }
 
-static void put_le(struct buf *out, uint64_t v, size_t bytes)
-{
-	for (size_t i = 0; i < bytes; i++)
-		buf_add_u8(out, (uint8_t)(v >> 8 * i));
-}
-
 /* Seconds since 1970 of a TIMESTAMP's parts; false when they don't fit 32 bits or the day doesn't
  * exist. */
 static bool stamp_seconds(const struct temporal *t, uint32_t *ret_seconds)
@@ -396,17 +391,17 @@ bool temporal_store(const struct column *column, const struct temporal *t, struc
 		return false;
 	switch (column->type) {
 	case COLUMN_DATE:
-		put_le(out, ymd, 3);
+		le_add(out, ymd, 3);
 		return true;
 	case COLUMN_TIME:
-		put_le(out, t->negative ? 0x1000000 - clock : clock, 3);
+		le_add(out, t->negative ? 0x1000000 - clock : clock, 3);
 		return true;
 	case COLUMN_DATETIME:
-		put_le(out, digits, 8);
+		le_add(out, digits, 8);
 		return true;
 	case COLUMN_TIMESTAMP:
 		if (stamp_seconds(t, &seconds))
-			put_le(out, seconds, 4);
+			le_add(out, seconds, 4);
 		return stamp_seconds(t, &seconds);
 	case COLUMN_TIME2:
 		store_time2(t, column->fraction, out);

@@ -10,6 +10,7 @@
  */
 #include "core/value/value.h"
 
+#include "core/value/cell_number.h"
 #include "core/value/charset.h"
 #include "core/value/decimal.h"
 #include "core/value/document.h"
@@ -23,15 +24,6 @@
 #include <stdlib.h>
 
 #define TEXT_SHOWN_MAX 200 /* bytes of content in a diff */
-
-static uint64_t load(const struct cell *cell)
-{
-	uint64_t v = 0;
-
-	for (size_t i = cell->size < 8 ? cell->size : 8; i > 0; i--)
-		v = v << 8 | cell->data[i - 1];
-	return v;
-}
 
 static struct value of_int(int64_t i)
 {
@@ -64,7 +56,7 @@ static bool from_integer(const struct column *column, const struct cell *cell, s
 			 struct value *ret_value)
 {
 	unsigned unused = 64 - 8 * cell->size;
-	uint64_t v = load(cell);
+	uint64_t v = cell_packed(cell);
 
 	if (column->is_unsigned && cell->size == 8)
 		*ret_value = exact_text(column, cell, scratch);
@@ -116,7 +108,7 @@ static bool from_temporal(const struct column *column, const struct cell *cell, 
 static bool from_labels(const struct column *column, const struct cell *cell, struct buf *scratch,
 			struct value *ret_value)
 {
-	uint64_t number = load(cell);
+	uint64_t number = cell_packed(cell);
 
 	*ret_value = exact_text(column, cell, scratch);
 	if (column->type == COLUMN_ENUM)

@@ -91,6 +91,16 @@ START_TEST(test_intake_held)
 }
 END_TEST
 
+/* A row of `seq` in `wire`: its header, and `size` bytes of the same value. */
+static void write_large(struct buf *wire, int64_t seq, size_t size)
+{
+	buf_reset(wire);
+	write_wire_header(wire, 7);
+	write_long(wire, seq);
+	memset(buf_reserve(wire, size), (int)seq, size);
+	wire->size += size;
+}
+
 /* Large records over the limit are kept without their values; the order stays. */
 START_TEST(test_intake_large_records)
 {
@@ -126,11 +136,7 @@ START_TEST(test_intake_large_records)
 	}
 	r.partition_count = 2;
 	for (int64_t seq = 2; seq <= COUNT + 1; seq++) {
-		buf_reset(&wire);
-		write_wire_header(&wire, 7);
-		write_long(&wire, seq);
-		memset(buf_reserve(&wire, SIZE), (int)seq, SIZE);
-		wire.size += SIZE;
+		write_large(&wire, seq, SIZE);
 		ck_assert_int_eq(merge_add(m, 1, seq, slice_str("k"), buf_slice(&wire), &e), 0);
 	}
 	buf_reset(&wire);
@@ -138,9 +144,7 @@ START_TEST(test_intake_large_records)
 	records_write_commit(&r, &wire);
 	ck_assert_int_eq(merge_add_commit(m, 0, buf_slice(&wire), &e), 0);
 	ck_assert_msg(merge_next(m, &item, &e) == 0, "%s", e.msg);
-	buf_reset(&wire);
-	write_wire_header(&wire, 7);
-	write_long(&wire, 1);
+	write_large(&wire, 1, 0);
 	ck_assert_int_eq(merge_add(m, 0, 1, slice_of(NULL, 0), buf_slice(&wire), &e), 0);
 	for (int64_t seq = 1; seq <= COUNT + 1; seq++) {
 		ck_assert_msg(merge_next(m, &item, &e) == 1, "%s", e.msg);
@@ -155,11 +159,7 @@ START_TEST(test_intake_large_records)
 	ck_assert_int_eq(merge_next(m, &item, &e), 1);
 	ck_assert_int_eq(item.kind, INTAKE_TRANSACTION);
 	/* there is room again */
-	buf_reset(&wire);
-	write_wire_header(&wire, 7);
-	write_long(&wire, COUNT + 2);
-	memset(buf_reserve(&wire, SIZE), 1, SIZE);
-	wire.size += SIZE;
+	write_large(&wire, COUNT + 2, SIZE);
 	ck_assert_int_eq(merge_add(m, 1, 50, slice_str("k"), buf_slice(&wire), &e), 0);
 	ck_assert_uint_gt(merge_bytes(m, 1), SIZE);
 	buf_done(&wire);
