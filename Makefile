@@ -173,15 +173,13 @@ lint: ## layers, banned calls, sizes, style
 format: ## lay out the C code anew (clang-format)
 	find core cdc projections cli examples test -name '*.[ch]' | xargs clang-format -i
 
-bench: ## measure throughput and memory, with real servers
+bench: ## measure throughput, latency, memory, replay and verify in each store, with real servers: ROWS=n ROUNDS=n STORES=a,b STEPS='a b' JSON=1
 	@scripts/setup --test
 	@$(MAKE) --no-print-directory all $(benches)
-	@scripts/bench
+	@scripts/bench $(if $(JSON),--json) $(STEPS)
 
-bench-stores: ## replay in each store beside its own bulk load, and verify: ROWS=n ROUNDS=n STORES=a,b
-	@scripts/setup --test
-	@$(MAKE) --no-print-directory all $(benches)
-	@scripts/bench stores
+bench-stores: ## of that only the stores: replay in each beside its own bulk load, and verify: ROWS=n ROUNDS=n STORES=a,b
+	@$(MAKE) --no-print-directory bench STEPS=stores
 
 memory: ## measure peak memory with what is larger than the budget, with real servers
 	@scripts/setup --test

@@ -55,7 +55,9 @@ int host_drop_all(const struct settings *settings, const char *view, struct err 
 	    store_of(settings, view, &ops, e) < 0 || ops->open(settings, view, &s, e) < 0)
 		goto out;
 	/* the name first: it leads to a whole version, or to none */
-	if (remove_file(settings, "/", view, ".db", e) == 0 && remove_versions(s, e) == 0 &&
+	if (remove_file(settings, "/", view, ".db", e) == 0 &&
+	    (s->ops->unpublish == NULL || s->ops->unpublish(s, e) == 0) &&
+	    remove_versions(s, e) == 0 &&
 	    remove_file(settings, "/views/", view, "/notes", e) == 0 &&
 	    remove_file(settings, "/views/", view, "/store", e) == 0)
 		rc = 0;

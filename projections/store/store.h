@@ -110,6 +110,10 @@ struct store_ops {
 	/* Leads the public name to `version` (which is built) at once, and marks the one before
 	 * superseded. */
 	int (*publish)(struct store *s, int version, struct err *e);
+	/* Takes the public name away, because the view is gone: its versions are removed next,
+	 * also the one that was live. Without a public name: nothing. NULL: it goes with the
+	 * version that is live, or (SQLite) is a name in the state folder. */
+	int (*unpublish)(struct store *s, struct err *e);
 	/* Where a reader finds the version: a path, a schema, a database. Malloced. */
 	char *(*place)(const struct store *s, int version);
 	/* A version whose tables get columns in place (kind mirror), while it has no writer: runs

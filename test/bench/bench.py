@@ -15,9 +15,10 @@ from pathlib import Path
 
 from confluent_kafka import KafkaException, TopicPartition
 
+from bench_report import Report
 from bench_stores import StoresBench
-from bench_world import BUILD, DATA, MILLRACE, ROOT, STALL_S, STEP_S, Daemon, Failed, Kafka, Servers, bench, cpu_seconds, \
-    first_long, free_port, peak_rss_mb
+from bench_stores_there import STORES
+from bench_world import BUILD, DATA, ROOT, STALL_S, STEP_S, Daemon, Failed, Kafka, Servers, bench, cpu_seconds, first_long, free_port, keep_programs, peak_rss_mb
 
 STEPS = ["decode", "wire", "catchup", "snapshot", "replay", "latency", "stores"]
 ALONE = ["ceiling"]        # part of another step; runs by itself when named
@@ -48,42 +49,10 @@ VIEW = {
 }
 
 
-class Report:
-    """Lines for people as they come, objects for programs, and what was required."""
-
-    def __init__(self):
-        self.out = open(BUILD / "bench-results.jsonl", "w")
-        self.failed = []
-        self.required = []
-
-    def add(self, what, text, **figures):
-        print(f"  {what:<34} {text}", flush=True)
-        self.out.write(json.dumps({"what": what, **figures}) + "\n")
-        self.out.flush()
-
-    def require(self, what, value, limit, below=False):
-        met = value < limit if below else value >= limit
-        self.required.append((what, value, limit, "<" if below else ">=", met))
-
-    def fail(self, step, why):
-        print(f"  {step:<34} NOT MEASURED: {why}", flush=True)
-        self.out.write(json.dumps({"what": step, "failed": str(why)}) + "\n")
-        self.failed.append(step)
-
-    def close(self):
-        print("\nRequired")
-        for what, value, limit, sign, met in self.required:
-            print(f"  {what:<34} {value:>11,.0f} {sign} {limit:>9,}   {'met' if met else 'not met'}")
-            self.out.write(json.dumps({"what": what, "value": value, "limit": limit, "sign": sign, "met": met}) + "\n")
-        for step in self.failed:
-            print(f"  {step}: not measured")
-        self.out.close()
-
-
 class Bench:
-    def __init__(self, rows, rounds):
+    def __init__(self, rows, rounds, objects=False):
         self.rows, self.rounds = rows, rounds
-        self.report = Report()
+        self.report = Report(objects)
         self.runs = 0
         self.capture_rss = []      # of every capture
         self.sample_path = DATA / "sample"
@@ -106,7 +75,7 @@ class Bench:
         self.source = Servers(folder, "--mariadb", "--mariadb-option=--binlog-annotate-row-events=OFF",
                               "--mariadb-option=--innodb-buffer-pool-size=768M")
         if kept.get("made_of") != wanted:
-            print(f"  preparing {self.rows:,} rows, once", flush=True)
+            self.report.say(f"  preparing {self.rows:,} rows, once")
             self.load("tables")
             start = self.gtid()
             made = self.load("rows", self.rows)
@@ -197,6 +166,7 @@ class Bench:
                 m = c.poll(0.5)
                 if m is not None and m.error() is None:
                     have, commits, moved = first_long(m.value()), commits + 1, time.monotonic()
+                self.report.progress.at("capture", have, seq)
                 daemon.check()
                 if time.monotonic() - moved > STALL_S or time.monotonic() - daemon.began > limit:
                     raise Failed(f"stands at seq {have} of {seq}: {daemon.tail()}")
@@ -399,6 +369,7 @@ class Bench:
             return connection.execute("SELECT 1 FROM rows WHERE id = ?", (self.rows,)).fetchone() is not None
 
     def wait(self, daemon):
+        self.report.progress.at("replay")
         daemon.check()
         if time.monotonic() - daemon.began > STEP_S:
             raise Failed(f"not live after {STEP_S} s: {daemon.tail()}")
@@ -442,16 +413,23 @@ class Bench:
 
 def main():
     parser = argparse.ArgumentParser(prog="bench", description="See docs/BENCHMARKS.md.")
-    parser.add_argument("--rows", type=int, default=2_000_000)
-    parser.add_argument("--rounds", type=int, default=3, help="of catch-up and ceilings")
+    parser.add_argument("--rows", type=int, default=os.environ.get("ROWS") or 2_000_000, help="SQLite as a store gets five times as many")
+    parser.add_argument("--rounds", type=int, default=os.environ.get("ROUNDS") or 3, help="of catch-up and ceilings, and of each store")
+    parser.add_argument("--stores", default=os.environ.get("STORES") or "sqlite,postgresql,mariadb", help="some of sqlite,postgresql,mariadb,mysql")
+    parser.add_argument("--json", action="store_true", help="objects, one a line, instead of the table")
     parser.add_argument("steps", nargs="*", metavar="STEP", help=f"{', '.join(STEPS)} (all if none is named), or ceiling: the producer alone")
     options = parser.parse_args()
     for step in options.steps:
         if step not in STEPS + ALONE:
             parser.error(f"there is no step {step}: {' '.join(STEPS + ALONE)}")
+    unknown = set(options.stores.split(",")) - {store.name for store in STORES}
+    if unknown:
+        parser.error(f"there is no store {', '.join(sorted(unknown))}: {', '.join(store.name for store in STORES)}")
     DATA.mkdir(parents=True, exist_ok=True)
+    keep_programs()
     began = time.monotonic()
-    b = Bench(options.rows, options.rounds)
+    b = Bench(options.rows, options.rounds, options.json)
+    b.stores_wanted = options.stores.split(",")
     try:
         if options.steps == ["stores"]:     # it has a source of its own
             b.prepare_broker()
@@ -460,7 +438,7 @@ def main():
         b.run(options.steps or STEPS)
     finally:
         b.close()
-    print(f"\n{time.monotonic() - began:.0f} s in all; {BUILD / 'bench-results.jsonl'}")
+    b.report.say(f"\n{time.monotonic() - began:.0f} s in all; {BUILD / 'bench-results.jsonl'}")
     return 1 if b.report.failed else 0
 
 

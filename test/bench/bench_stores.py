@@ -1,12 +1,13 @@
 """scripts/bench stores: how fast each store takes a replay, beside its own bulk load of the same rows, and verify. docs/BENCHMARKS.md.
 
-One source of ROWS_SQLITE rows is captured once, with an event for each row, and another for each of the first ROWS rows. In each
-round, and for each store in turn, the view over those events is replayed beside the live one, then the same rows are loaded by the
+One source is captured once: five times --rows, with an event for each row, and another for each of the first --rows. In each round,
+and for each store in turn, the view over those events is replayed beside the live one, then the same rows are loaded by the
 store's own fastest means into a table like the view's. So both meet the same machine.
 """
 import contextlib
 import json
 import os
+import resource
 import shutil
 import sqlite3
 import statistics
@@ -14,13 +15,9 @@ import subprocess
 import time
 import urllib.request
 
-from bench_stores_there import STORES
+from bench_stores_there import STORES, Sqlite
 from bench_world import DATA, STALL_S, Daemon, Failed, Servers, cpu_seconds, free_port, peak_rss_mb
 
-ROWS_SQLITE = int(os.environ.get("ROWS_SQLITE", os.environ.get("ROWS", 10_000_000)))
-ROWS = min(int(os.environ.get("ROWS", 2_000_000)), ROWS_SQLITE)
-ROUNDS = int(os.environ.get("ROUNDS", 3))
-WANTED = os.environ.get("STORES", "sqlite")
 EVENTS_S, VERIFY_S = 250_000, 500_000     # what is required
 LOAD_S = 900        # longest load of the source, capture, or replay
 
@@ -39,11 +36,16 @@ def event(name, topic, where):
                    {"name": "flag", "type": ["null", "int"], "default": None}, {"name": "ratio", "type": ["null", "double"], "default": None}]}, indent=1)
 
 
+def children_cpu():
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 class Project:
     """The projection daemon with one view, and what its API says."""
 
-    def __init__(self, folder, settings, view):
-        self.view, self.address = view, settings["http.listen"]
+    def __init__(self, folder, settings, view, progress):
+        self.view, self.address, self.progress, self.what = view, settings["http.listen"], progress, ""
         self.daemon = Daemon("project", folder, settings)
         self.pid = self.daemon.pid
 
@@ -64,15 +66,24 @@ class Project:
                 raise Failed(f"{what}: {state['job'].get('error')}")
             if state and condition(state):
                 return state
+            if state:
+                self.tell(state)
             if time.monotonic() > end:
                 raise Failed(f"{what}: not within {LOAD_S} s: {self.daemon.tail()}")
             time.sleep(0.02)
 
+    def tell(self, state):
+        job = state["job"]
+        at = next((v for v in state["versions"] if v["version"] == job["version"]), {}) if job["phase"] == "building" else {}
+        self.progress.at(f"{self.what}: {job['phase']}", at.get("records", 0), at.get("records_total", 0))
+
 
 class StoresBench:
     def __init__(self, bench):
-        self.bench, self.report, self.work = bench, bench.report, bench.work
-        self.there = [make for make in STORES if not WANTED or make.name in WANTED.split(",")]
+        self.bench, self.report, self.work, self.rounds = bench, bench.report, bench.work, bench.rounds
+        self.there = [make for make in STORES if make.name in bench.stores_wanted]
+        self.some = bench.rows
+        self.all = 5 * self.some if Sqlite in self.there else self.some
 
     # ---- the events
 
@@ -80,17 +91,18 @@ class StoresBench:
         """MariaDB with the rows, prepared once; it stays for the next run."""
         folder, stamp = DATA / "stores-source", DATA / "stores-source.stamp"
         kept = json.loads(stamp.read_text()) if stamp.exists() else {}
-        if kept.get("rows") != ROWS_SQLITE:
+        if kept.get("rows") != self.all:
             Servers.script("remove", str(folder))
             stamp.unlink(missing_ok=True)
         self.bench.source = source = Servers(folder, "--mariadb", "--mariadb-option=--binlog-annotate-row-events=OFF",
                                              "--mariadb-option=--innodb-buffer-pool-size=1G", "--mariadb-option=--innodb-log-file-size=512M")
-        if kept.get("rows") != ROWS_SQLITE:
-            print(f"  preparing {ROWS_SQLITE:,} rows, once", flush=True)
+        if kept.get("rows") != self.all:
+            self.report.say(f"  preparing {self.all:,} rows, once")
             self.bench.load("tables")
             start = self.bench.gtid()
-            self.bench.load("rows", ROWS_SQLITE, timeout=LOAD_S)
-            kept = {"rows": ROWS_SQLITE, "start": start}
+            with self.report.progress.during("load the source"):
+                self.bench.load("rows", self.all, timeout=LOAD_S)
+            kept = {"rows": self.all, "start": start}
             stamp.write_text(json.dumps(kept))
         self.start = kept["start"]
         return source
@@ -99,21 +111,21 @@ class StoresBench:
         folder = self.folder = self.work / "stores"
         (folder / "events").mkdir(parents=True)
         (folder / "events" / "RowAdded.avsc").write_text(event("RowAdded", "bench.rows", None))
-        (folder / "events" / "RowBegun.avsc").write_text(event("RowBegun", "bench.begun", f"id <= {ROWS}"))
+        (folder / "events" / "RowBegun.avsc").write_text(event("RowBegun", "bench.begun", f"id <= {self.some}"))
         self.settings = self.bench.settings(self.start, capture__events=folder / "events", kafka__partitions=4)
         self.name, began = self.settings["millrace.name"], time.monotonic()
         with Daemon("run", folder / "run", self.settings) as daemon:
             self.bench.first_record(daemon, self.name)
-            self.bench.until_seq(daemon, self.name, ROWS_SQLITE, limit=LOAD_S)
+            self.bench.until_seq(daemon, self.name, self.all, limit=LOAD_S)
         seconds = time.monotonic() - began
-        self.report.add("captured, for all stores", f"{ROWS_SQLITE:,} rows and {ROWS_SQLITE + ROWS:,} events in {seconds:.0f} s", seconds=seconds)
+        self.report.add("captured, for all stores", f"{self.all:,} rows and {self.all + self.some:,} events in {seconds:.0f} s", seconds=seconds)
 
     # ---- one store
 
     def view_folder(self, store):
         first = store.name == "sqlite"
         topic, record = ("bench.rows", "RowAdded") if first else ("bench.begun", "RowBegun")
-        where = "" if first else f" WHERE id <= {ROWS}"
+        where = "" if first else f" WHERE id <= {self.some}"
         files = {"view.conf": f"owner = bench\ndoc = rows of t10\nkind = sql\nstore = {store.name}\ninputs = {topic}\nkey.rows = id\n",
                  "tables.sql": store.table("rows"), f"on/{record}.{store.suffix}": store.upsert("rows", COLUMNS),
                  "source.sql": f"-- table: rows\nSELECT {', '.join(COLUMNS)} FROM bench.t10{where}\n"}
@@ -127,7 +139,8 @@ class StoresBench:
         """The live version that replays are made beside of."""
         settings = {**self.settings, "project.views": self.view_folder(store), "project.keep_applied": "0ms", "http.listen": f"127.0.0.1:{free_port()}",
                     **store.settings()}
-        project = Project(self.folder / store.name, settings, "rows")
+        project = Project(self.folder / store.name, settings, "rows", self.report.progress)
+        project.what = f"{store.name}, first build"
         project.until("the first build", lambda s: s["live"] != 0 and s["job"]["phase"] == "done" and s["versions"][-1]["commits_behind"] == 0)
         return project
 
@@ -153,50 +166,42 @@ class StoresBench:
                 "cpu_us": cpu * 1e6 / store.rows, "rss_mb": peak_rss_mb(project.pid)}
 
     def verify(self, store, project):
-        began = time.monotonic()
+        """Rows a second, and Millrace's own CPU for each: the verb does the work itself."""
+        began, cpu = time.monotonic(), children_cpu()
         out = subprocess.run(project.daemon.verb_words("verify", "rows"), capture_output=True, text=True, cwd=project.daemon.folder, timeout=LOAD_S,
                              stdin=subprocess.DEVNULL)
         seconds = time.monotonic() - began
         if out.returncode != 0:
             self.report.fail(f"{store.name}: verify", f"exit code {out.returncode}: {out.stdout[-300:]} {out.stderr[-300:]}")
-            return 0.0
-        return store.rows / seconds
+            return 0.0, 0.0
+        return store.rows / seconds, (children_cpu() - cpu) * 1e6 / store.rows
 
     def measure(self, store):
-        store.rows = ROWS_SQLITE if store.name == "sqlite" else ROWS
+        store.rows = self.all if store.name == "sqlite" else self.some
         project = self.open(store)
         try:
             store.find(self.folder / store.name / "state")
             csv = self.work / f"{store.name}.csv"
-            self.csv(store, csv)
+            with self.report.progress.during(f"{store.name}: its rows as CSV"):
+                store.dump(csv)
             replays, loads, verified = [], [], []
-            for n in range(ROUNDS):
+            for n in range(self.rounds):
+                project.what = what = f"{store.name}, round {n + 1}"
                 f = self.replay(store, project)
                 replays.append(f)
-                loads.append(store.rows / store.bulk_load(csv))
-                verified.append(self.verify(store, project))
+                with self.report.progress.during(f"{what}: {store.loads_by}"):
+                    loads.append(store.rows / store.bulk_load(csv))
+                with self.report.progress.during(f"{what}: verify"):
+                    rows, cpu = self.verify(store, project)
+                verified.append(rows)
                 self.report.add(f"{store.name}, round {n + 1}", f"replay {f['rate']:>9,.0f} events/s ({f['whole']:,.0f} with diff and swap; CPU {f['cpu_us']:.2f} "
-                                f"µs/event; peak {f['rss_mb']:.0f} MB), {store.loads_by} {loads[-1]:>9,.0f} rows/s, verify {verified[-1]:,.0f} rows/s", **f,
-                                bulk_load=loads[-1], verify=verified[-1], load=os.getloadavg()[0])
+                                f"µs/event; peak {f['rss_mb']:.0f} MB), {store.loads_by} {loads[-1]:>9,.0f} rows/s, verify {rows:,.0f} rows/s (CPU {cpu:.2f} µs/row)", **f,
+                                bulk_load=loads[-1], verify=rows, verify_cpu_us=cpu, load=os.getloadavg()[0])
         finally:
             project.daemon.stop()
             store.stop()
         csv.unlink()
         return replays, loads, verified
-
-    def csv(self, store, path):
-        """The rows of the first view, which is SQLite's; made by its own shell."""
-        source = self.folder / "rows.csv"
-        if not source.exists():
-            if store.name != "sqlite":
-                raise Failed("rows.csv comes from the view in SQLite: measure that too")
-            with open(source, "wb") as out:
-                subprocess.run(["sqlite3", "-readonly", "-csv", str(store.path), "SELECT * FROM rows ORDER BY id"], stdout=out, check=True)
-        if store.rows == ROWS_SQLITE:
-            os.link(source, path)
-        else:
-            with open(source, "rb") as rows, open(path, "wb") as out:
-                out.writelines(line for _, line in zip(range(store.rows), rows))
 
     def tell(self, store, replays, loads, verified):
         rate, load, rows = statistics.median(f["rate"] for f in replays), statistics.median(loads), statistics.median(verified)
@@ -205,7 +210,7 @@ class StoresBench:
         if store.name == "sqlite":
             self.report.require("sqlite: replay, events/s", rate, EVENTS_S)
         if store.ratio:
-            self.report.require(f"{store.name}: replay to bulk load, %", 100 * rate / load, 100 * store.ratio)
+            self.report.require(f"{store.name}: replay to {store.loads_by}", rate / load, store.ratio)
         self.report.require(f"{store.name}: verify, rows/s", rows, VERIFY_S)
 
     def run(self):

@@ -1,11 +1,15 @@
 """The stores that bench_stores.py measures: the view's table and handler in each one's words, and its own bulk load."""
 import contextlib
+import csv
 import os
 import sqlite3
 import subprocess
 import sys
 import time
 from pathlib import Path
+
+import pymysql
+import pymysql.cursors
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "test" / part) for part in ("integ", "fault", "views")]
@@ -44,13 +48,18 @@ class Sqlite:
         with contextlib.closing(sqlite3.connect(f"file:{self.path}?mode=ro", uri=True, timeout=10)) as connection:
             return connection.execute("SELECT COUNT(*) FROM rows").fetchone()[0]
 
-    def bulk_load(self, csv):
+    def dump(self, path):
+        """The view's rows, as bulk_load() takes them."""
+        with open(path, "wb") as out:
+            subprocess.run(["sqlite3", "-readonly", "-csv", str(self.path), "SELECT * FROM rows ORDER BY id"], stdout=out, check=True)
+
+    def bulk_load(self, path):
         """Seconds."""
         fresh = self.folder / "import.db"
         fresh.unlink(missing_ok=True)
         subprocess.run(["sqlite3", str(fresh), self.table("rows")], check=True)
         began = time.monotonic()
-        subprocess.run(["sqlite3", "-csv", str(fresh), f".import {csv} rows"], check=True)
+        subprocess.run(["sqlite3", "-csv", str(fresh), f".import {path} rows"], check=True)
         seconds = time.monotonic() - began
         fresh.unlink()
         return seconds
@@ -80,16 +89,19 @@ class PostgresqlThere(Sqlite):
 
     def psql(self, *words):
         return subprocess.run(["psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p", str(self.server.port), "-U", "millrace", "-d", "millrace",
-                               *[w for sql in words for w in ("-c", sql)]], env={**os.environ, "PGPASSWORD": self.server.password}, check=True,
+                               *[w for sql in words for w in ("-c", sql)]], env={**os.environ, "PGPASSWORD": self.server.password, "PGOPTIONS": "-c client_min_messages=warning"}, check=True,
                               stdout=subprocess.PIPE, text=True).stdout.strip()
 
     def count(self):
         return int(self.psql("SELECT COUNT(*) FROM rows.rows"))
 
-    def bulk_load(self, csv):
+    def dump(self, path):
+        self.psql(rf"\copy (SELECT * FROM rows.rows ORDER BY id) TO '{path}' WITH (FORMAT csv)")
+
+    def bulk_load(self, path):
         self.psql("DROP SCHEMA IF EXISTS loaded CASCADE", "CREATE SCHEMA loaded", self.table("loaded.rows"))
         began = time.monotonic()
-        self.psql(rf"\copy loaded.rows FROM '{csv}' WITH (FORMAT csv)")
+        self.psql(rf"\copy loaded.rows FROM '{path}' WITH (FORMAT csv)")
         return time.monotonic() - began
 
     def stop(self):
@@ -107,6 +119,7 @@ class Mariadb(Sqlite):
         super().__init__(folder)
         self.server = Servers(folder / "server", *self.options, database=self.database, kafka=False)
         self.password_file = folder / "site.password"
+        self.password_file.touch(mode=0o600)
         self.password_file.write_text(self.server.env["DATABASE_SITE_PASSWORD"])
 
     def settings(self):
@@ -114,9 +127,12 @@ class Mariadb(Sqlite):
         return {f"{self.name}.host": "127.0.0.1", f"{self.name}.port": env["DATABASE_PORT"], f"{self.name}.user": env["DATABASE_SITE_USER"],
                 f"{self.name}.password_file": self.password_file, f"{self.name}.tls": "on" if self.name == "mysql" else "off"}
 
+    def table(self, name):
+        return super().table("`rows`" if name == "rows" else name)      # a word of its SQL
+
     @staticmethod
     def upsert(name, columns):
-        return (f"INSERT INTO {name} ({', '.join(columns)}) VALUES ({', '.join(':' + c for c in columns)})\n"
+        return (f"INSERT INTO `{name}` ({', '.join(columns)}) VALUES ({', '.join(':' + c for c in columns)})\n"
                 f"ON DUPLICATE KEY UPDATE {', '.join(f'{c} = VALUES({c})' for c in columns[1:])};\n")
 
     def find(self, _):
@@ -132,10 +148,16 @@ class Mariadb(Sqlite):
     def count(self):
         return int(self.ask("SELECT COUNT(*) FROM `rows`.`rows`")[0][0])
 
-    def bulk_load(self, csv):
+    def dump(self, path):
+        connection = self.server.connect(cursorclass=pymysql.cursors.SSCursor)
+        with contextlib.closing(connection), connection.cursor() as cursor, open(path, "w", encoding="utf-8", newline="") as out:
+            cursor.execute("SELECT * FROM `rows`.`rows` ORDER BY id")
+            csv.writer(out, lineterminator="\n").writerows(cursor)
+
+    def bulk_load(self, path):
         self.ask("DROP DATABASE IF EXISTS loaded", "CREATE DATABASE loaded", self.table("loaded.`rows`"))
         began = time.monotonic()
-        self.ask(f"LOAD DATA LOCAL INFILE '{csv}' INTO TABLE loaded.`rows` FIELDS TERMINATED BY ',' OPTIONALLY ENCLOSED BY '\"'")
+        self.ask(f"LOAD DATA LOCAL INFILE '{path}' INTO TABLE loaded.`rows` FIELDS TERMINATED BY ',' OPTIONALLY ENCLOSED BY '\"'")
         return time.monotonic() - began
 
     def stop(self):

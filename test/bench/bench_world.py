@@ -2,6 +2,7 @@
 import json
 import os
 import shlex
+import shutil
 import signal
 import socket
 import struct
@@ -15,14 +16,21 @@ from confluent_kafka.admin import AdminClient, NewTopic
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build"
 DATA = BUILD / "bench-data"
-MILLRACE = Path(os.environ.get("MILLRACE", BUILD / "millrace"))
+PROGRAMS = DATA / "programs"      # as they were when the run began: building meanwhile changes nothing
+MILLRACE = PROGRAMS / "millrace"
 TICK = os.sysconf("SC_CLK_TCK")
-STALL_S = 30      # no progress for so long: the step is given up
-STEP_S = 120      # longest time of one run
+STALL_S = 120     # no progress for so long: the step is given up
+STEP_S = 600      # longest time of one run
 
 
 class Failed(Exception):
     """A step could not be measured."""
+
+
+def keep_programs():
+    shutil.rmtree(PROGRAMS, ignore_errors=True)
+    shutil.copytree(BUILD / "bench", PROGRAMS / "bench")
+    shutil.copy(os.environ.get("MILLRACE", BUILD / "millrace"), MILLRACE)
 
 
 # ---- processes ---------------------------------------------------------------------------------------------------
@@ -52,7 +60,7 @@ def run_json(*words, timeout=300):
 
 
 def bench(program, *words, timeout=300):
-    return run_json(BUILD / "bench" / program, *words, timeout=timeout)
+    return run_json(PROGRAMS / "bench" / program, *words, timeout=timeout)
 
 
 class Servers:

@@ -97,7 +97,7 @@ def test_types_there_and_back(servers, database, make_setup, pg):
         f"on/{db}.t.insert.sql": upsert("t", "id", *columns), f"on/{db}.t.update.sql": upsert("t", "id", *columns),
         f"on/{db}.t.delete.sql": "DELETE FROM t WHERE id = :before_id", f"on/{db}.t.truncate.sql": "DELETE FROM t"})
     run, project = setup.daemon("run").start(), setup.daemon("project").start()
-    wait_until("the view", lambda: live(setup, "types"), every=0.5)
+    wait_until("the view", lambda: live(setup, "types"), 180, every=0.5)
     said = verify(setup, "types")
     assert said[0] == 0, said[1]
     rows = pg.ask("SELECT id, small, n, big::text, d::text, s, c, encode(b, 'hex'), day::text, at::text, ts::text, tm::text, flag, e FROM types.t ORDER BY id")
@@ -245,7 +245,7 @@ def test_readers_never_see_a_swap(servers, database, make_setup, pg):
     setup = make_setup(f"{db}.t", project__keep_applied="3s", **pg.settings())
     keyed_view(setup, db)
     run, project = setup.daemon("run").start(), setup.daemon("project").start()
-    wait_until("the view", lambda: live(setup, "pair"), every=0.5)
+    wait_until("the view", lambda: live(setup, "pair"), 180, every=0.5)
     with pg.connect("millrace") as m:
         m.execute("GRANT USAGE ON SCHEMA pair TO reader")
         m.execute("GRANT SELECT ON ALL TABLES IN SCHEMA pair TO reader")
@@ -341,7 +341,7 @@ def test_killed_at_random_moments(servers, database, make_setup, pg):
         now = whole(pg)
         assert now or not last
     project = setup.daemon("project").start()
-    wait_until("the view", lambda: live(setup, "pair"), every=0.5)
+    wait_until("the view", lambda: live(setup, "pair"), 180, every=0.5)
     keyed_view(setup, db, mark="end")
     # a replay that was killed goes on by itself first
     wait_until("a replay", lambda: setup.millrace("replay", "pair", "--force", timeout=240).returncode == 0, 240, every=1)
@@ -366,7 +366,7 @@ def test_a_second_writer_fences_the_first(servers, database, make_setup, pg):
     setup = make_setup(f"{db}.t", **pg.settings())
     keyed_view(setup, db)
     run, first = setup.daemon("run").start(), setup.daemon("project").start()
-    wait_until("the view", lambda: live(setup, "pair"), every=0.5)
+    wait_until("the view", lambda: live(setup, "pair"), 180, every=0.5)
     first.process.send_signal(signal.SIGSTOP)
     run_sql(c, "INSERT INTO t VALUES (500, 1)")
     setup.settings["millrace.state"] = "elsewhere"      # another machine, with a lease of its own
@@ -393,7 +393,7 @@ def test_troubles_have_hints(servers, database, make_setup, pg):
     setup = make_setup(f"{db}.t", **pg.settings())
     keyed_view(setup, db)
     run, project = setup.daemon("run").start(), setup.daemon("project").start()
-    wait_until("the view", lambda: live(setup, "pair"), every=0.5)
+    wait_until("the view", lambda: live(setup, "pair"), 180, every=0.5)
 
     # the server goes away and comes back: tried again, nothing lost, nothing twice
     pg.stop(signal.SIGQUIT)
@@ -462,7 +462,7 @@ def test_mirror_and_query(servers, database, make_setup, pg):
         "view.conf": inputs + "kind = query\nkey.sums = g\n", "query.sql": f"-- table: sums\nSELECT g, count(*) AS many, sum(n) AS n FROM t GROUP BY g\n",
         "keys/t.sql": "SELECT :g AS g\n"})
     run, project = setup.daemon("run").start(), setup.daemon("project").start()
-    wait_until("the views", lambda: live(setup, "copy", "sums"), every=0.5)
+    wait_until("the views", lambda: live(setup, "copy", "sums"), 180, every=0.5)
     run_sql(c, "UPDATE t SET g = 99, n = NULL WHERE id < 10", "DELETE FROM t WHERE id > 2990", "UPDATE t SET id = 9000 WHERE id = 50")
     for view in ("copy", "sums"):
         code, said = verify(setup, view)

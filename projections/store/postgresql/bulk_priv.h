@@ -1,5 +1,5 @@
-/* bulk_priv.h - what the parts of the bulk writer share: postgresql/bulk_shape.c reads
- * statements and the catalog, postgresql/bulk.c gathers rows and sends them. */
+/* bulk_priv.h - what the parts of the bulk writer share: bulk_read.c reads statements,
+ * bulk_shape.c the catalog, bulk.c gathers rows and sends them. */
 #ifndef PROJECTIONS_STORE_POSTGRESQL_BULK_PRIV_H
 #define PROJECTIONS_STORE_POSTGRESQL_BULK_PRIV_H
 
@@ -50,6 +50,22 @@ struct bulk {
 	size_t gathered;
 };
 
+#define BULK_COLUMNS_MAX 200
+
+/* A statement, as its tokens have it. */
+struct bulk_reading {
+	const struct pg_token *at, *end;
+	struct bulk_shape *shape;
+	char *table;
+	char **conflict, **set;
+	size_t conflict_count, set_count, value_count;
+};
+
+/* False: it isn't plain. What was read until then is in r in any case. */
+bool bulk_read_shape(struct bulk_reading *r, const struct pg_script *script);
+void bulk_reading_done(struct bulk_reading *r); /* its shape too, unless it was taken */
+void bulk_add_name(char ***names, size_t *count, const char *text);
+void bulk_names_free(char **names, size_t count);
 void bulk_shape_free(struct bulk_shape *s);
 void bulk_table_free(struct bulk_table *t);
 

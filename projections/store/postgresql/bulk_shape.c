@@ -1,5 +1,5 @@
-/* bulk_shape.c - is a statement a plain write, and to what kind of table: by its tokens,
- * and by the server's catalog. Then the statement that writes many such rows at once. */
+/* bulk_shape.c - to what kind of table does a plain write go: by the server's
+ * catalog. Then the statement that writes many such rows at once. */
 #include "projections/store/postgresql/bulk_priv.h"
 
 #include "core/base/mem.h"
@@ -7,9 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define COLUMNS_MAX 200
-
-static void names_free(char **names, size_t count)
+void bulk_names_free(char **names, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
 		free(names[i]);
@@ -21,7 +19,7 @@ void bulk_shape_free(struct bulk_shape *s)
 	pg_finalize(s->many);
 	for (size_t i = 0; s->arrays != NULL && i < s->column_count; i++)
 		buf_done(&s->arrays[i]);
-	names_free(s->columns, s->column_count);
+	bulk_names_free(s->columns, s->column_count);
 	free(s->parameters);
 	free(s->types);
 	free(s->key);
@@ -32,8 +30,8 @@ void bulk_shape_free(struct bulk_shape *s)
 
 void bulk_table_free(struct bulk_table *t)
 {
-	names_free(t->key, t->key_count);
-	names_free(t->columns, t->column_count);
+	bulk_names_free(t->key, t->key_count);
+	bulk_names_free(t->columns, t->column_count);
 	free(t->key_types);
 	free(t->has_default);
 	buf_done(&t->bytes);
@@ -41,171 +39,6 @@ void bulk_table_free(struct bulk_table *t)
 	free(t->slots);
 	free(t->name);
 	free(t);
-}
-
-/* ---- reading a statement --------------------------------------------------------------------- */
-
-struct reading {
-	const struct pg_token *at, *end;
-	struct bulk_shape *shape;
-	char *table;
-	char **conflict, **set;
-	size_t conflict_count, set_count, value_count;
-};
-
-static bool is_symbol(const struct reading *r, const char *symbol)
-{
-	return r->at < r->end && r->at->kind == PG_TOKEN_SYMBOL && strcmp(r->at->text, symbol) == 0;
-}
-
-static bool symbol(struct reading *r, const char *text)
-{
-	if (!is_symbol(r, text))
-		return false;
-	r->at++;
-	return true;
-}
-
-static bool word(struct reading *r, const char *text)
-{
-	if (r->at == r->end || r->at->kind != PG_TOKEN_WORD || strcmp(r->at->text, text) != 0)
-		return false;
-	r->at++;
-	return true;
-}
-
-static const char *name(struct reading *r)
-{
-	if (r->at == r->end || (r->at->kind != PG_TOKEN_WORD && r->at->kind != PG_TOKEN_QUOTED))
-		return NULL;
-	return r->at++->text;
-}
-
-static void add_name(char ***names, size_t *count, const char *text)
-{
-	*names = xrealloc(*names, (*count + 1) * sizeof(**names));
-	(*names)[(*count)++] = xstrdup(text);
-}
-
-static void add_parameter(struct bulk_shape *s, size_t at, int number)
-{
-	s->parameters = xrealloc(s->parameters, (at + 1) * sizeof(*s->parameters));
-	s->parameters[at] = number - 1;
-}
-
-/* (a, b) */
-static bool names_in_parentheses(struct reading *r, char ***names, size_t *count)
-{
-	const char *text;
-
-	if (!symbol(r, "("))
-		return false;
-	do {
-		text = name(r);
-		if (text == NULL || *count == COLUMNS_MAX)
-			return false;
-		add_name(names, count, text);
-	} while (symbol(r, ","));
-	return symbol(r, ")");
-}
-
-/* (:x, :y); *ret_count of them */
-static bool parameters(struct reading *r, size_t *ret_count)
-{
-	size_t count = 0;
-
-	if (!symbol(r, "("))
-		return false;
-	do {
-		if (r->at == r->end || r->at->kind != PG_TOKEN_PARAMETER || count == COLUMNS_MAX)
-			return false;
-		add_parameter(r->shape, count++, r->at++->number);
-	} while (symbol(r, ","));
-	*ret_count = count;
-	return symbol(r, ")");
-}
-
-static bool conflict(struct reading *r)
-{
-	if (!word(r, "conflict") || !names_in_parentheses(r, &r->conflict, &r->conflict_count) ||
-	    !word(r, "do") || !word(r, "update") || !word(r, "set"))
-		return false;
-	do {
-		const char *column = name(r), *from;
-
-		if (column == NULL || !symbol(r, "=") || !word(r, "excluded") || !symbol(r, "."))
-			return false;
-		from = name(r);
-		if (from == NULL || strcmp(from, column) != 0 || r->set_count == COLUMNS_MAX)
-			return false;
-		add_name(&r->set, &r->set_count, column);
-	} while (symbol(r, ","));
-	return true;
-}
-
-static bool read_insert(struct reading *r)
-{
-	struct bulk_shape *s = r->shape;
-	size_t count = 0;
-	const char *text;
-
-	if (!word(r, "into") || (text = name(r)) == NULL)
-		return false;
-	r->table = xstrdup(text);
-	s->kind = BULK_INSERT;
-	if (is_symbol(r, "(") && !names_in_parentheses(r, &s->columns, &s->column_count))
-		return false;
-	if (!word(r, "values") || !parameters(r, &count))
-		return false;
-	if (s->column_count != 0 && s->column_count != count)
-		return false;
-	if (word(r, "on")) {
-		s->kind = BULK_UPSERT;
-		if (!conflict(r))
-			return false;
-	}
-	r->value_count = count;
-	return r->at == r->end;
-}
-
-static bool read_delete(struct reading *r)
-{
-	struct bulk_shape *s = r->shape;
-	const char *text;
-
-	if (!word(r, "from") || (text = name(r)) == NULL)
-		return false;
-	r->table = xstrdup(text);
-	s->kind = BULK_DELETE;
-	if (!word(r, "where"))
-		return false;
-	do {
-		text = name(r);
-		if (text == NULL || !symbol(r, "=") || r->at == r->end ||
-		    r->at->kind != PG_TOKEN_PARAMETER || s->column_count == COLUMNS_MAX)
-			return false;
-		add_parameter(s, s->column_count, r->at++->number);
-		add_name(&s->columns, &s->column_count, text);
-	} while (word(r, "and"));
-	return r->at == r->end;
-}
-
-static bool read_shape(struct reading *r, const struct pg_script *script)
-{
-	r->at = script->tokens;
-	r->end = script->tokens + script->token_count;
-	if (word(r, "insert"))
-		return read_insert(r);
-	return word(r, "delete") && read_delete(r);
-}
-
-static void reading_done(struct reading *r)
-{
-	names_free(r->conflict, r->conflict_count);
-	names_free(r->set, r->set_count);
-	free(r->table);
-	if (r->shape != NULL)
-		bulk_shape_free(r->shape);
 }
 
 /* ---- the table ------------------------------------------------------------------------------- */
@@ -253,12 +86,12 @@ static int learn_columns(struct bulk_table *t, struct pg *pg, bool *ret_fits, st
 		   "a.attisdropped ORDER BY a.attnum",
 		   values, 1, &r, e) < 0)
 		return -1;
-	*ret_fits = pg_rows(r) > 0 && pg_rows(r) <= COLUMNS_MAX;
+	*ret_fits = pg_rows(r) > 0 && pg_rows(r) <= BULK_COLUMNS_MAX;
 	t->has_default = xcalloc(pg_rows(r) + 1, sizeof(*t->has_default));
 	for (size_t i = 0; i < pg_rows(r) && *ret_fits; i++) {
 		t->has_default[i] = pg_text(r, i, 1)[0] == 't';
 		*ret_fits = pg_text(r, i, 2)[0] == 'f';
-		add_name(&t->columns, &t->column_count, pg_text(r, i, 0));
+		bulk_add_name(&t->columns, &t->column_count, pg_text(r, i, 0));
 	}
 	pg_result_free(r);
 	return 0;
@@ -285,7 +118,7 @@ static int learn_key(struct bulk_table *t, struct pg *pg, bool *ret_fits, struct
 	for (size_t i = 0; i < pg_rows(r) && *ret_fits; i++) {
 		t->key_types[i] = (uint32_t)pg_int(r, i, 1);
 		*ret_fits = key_type_fits(t->key_types[i], pg_text(r, i, 2), pg_text(r, i, 3));
-		add_name(&t->key, &t->key_count, pg_text(r, i, 0));
+		bulk_add_name(&t->key, &t->key_count, pg_text(r, i, 0));
 	}
 	pg_result_free(r);
 	return 0;
@@ -315,7 +148,7 @@ static int find_table(struct bulk *b, const char *table, struct bulk_table **ret
 		return -1;
 	}
 	if (!fits) { /* remembered, so that it isn't asked for again */
-		names_free(t->key, t->key_count);
+		bulk_names_free(t->key, t->key_count);
 		t->key = NULL;
 		t->key_count = 0;
 	}
@@ -345,7 +178,7 @@ static bool same_set(char *const *a, size_t a_count, char *const *b, size_t b_co
 	return same;
 }
 
-static bool fits(struct reading *r, struct bulk_table *t)
+static bool fits(struct bulk_reading *r, struct bulk_table *t)
 {
 	struct bulk_shape *s = r->shape;
 
@@ -353,7 +186,7 @@ static bool fits(struct reading *r, struct bulk_table *t)
 		if (r->value_count != t->column_count)
 			return false;
 		for (size_t i = 0; i < t->column_count; i++)
-			add_name(&s->columns, &s->column_count, t->columns[i]);
+			bulk_add_name(&s->columns, &s->column_count, t->columns[i]);
 	}
 	if (s->kind == BULK_DELETE)
 		return same_set(s->columns, s->column_count, t->key, t->key_count);
@@ -500,13 +333,13 @@ static void describe(struct bulk_shape *s)
 int bulk_learn(struct bulk *b, const char *origin, const struct pg_script *script,
 	       const struct pg_statement *one, struct bulk_shape **ret_shape, struct err *e)
 {
-	struct reading r = { .shape = xcalloc(1, sizeof(struct bulk_shape)) };
+	struct bulk_reading r = { .shape = xcalloc(1, sizeof(struct bulk_shape)) };
 	struct bulk_shape *s = r.shape, *old;
 	struct bulk_table *t = NULL;
 	int rc = 0;
 
 	*ret_shape = NULL;
-	if (read_shape(&r, script))
+	if (bulk_read_shape(&r, script))
 		rc = find_table(b, r.table, &t, e);
 	if (rc < 0 || t == NULL || !fits(&r, t))
 		goto out;
@@ -536,6 +369,6 @@ int bulk_learn(struct bulk *b, const char *origin, const struct pg_script *scrip
 		*ret_shape = s;
 	}
 out:
-	reading_done(&r);
+	bulk_reading_done(&r);
 	return rc;
 }

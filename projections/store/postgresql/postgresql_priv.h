@@ -73,8 +73,16 @@ int store_postgresql_set_state(struct store *s, int version, enum store_state st
 			       struct err *e);
 int store_postgresql_remove(struct store *s, int version, struct err *e);
 int store_postgresql_publish(struct store *s, int version, struct err *e);
+int store_postgresql_unpublish(struct store *s, struct err *e);
 int store_postgresql_amend(struct store *s, int version, const char *sql, const char *file,
 			   const char *text, struct err *e);
+/* How whatever changes the public views waits for those who read them. */
+#define PUBLIC_LOCK_MS "20"        /* how long a reader may have to wait for a change that waits */
+#define PUBLIC_TRY_FOR_US 20000000 /* then the job tries again; versions stand still meanwhile */
+#define PUBLIC_BETWEEN_MS 60
+/* Statements that lead the public views to that schema's tables as they are now. */
+int store_postgresql_public_script(const struct pg_store *f, struct pg *pg, const char *schema,
+				   struct buf *sql, struct err *e);
 /* The version that the public name leads to; 0: none. */
 int store_postgresql_public(const struct pg_store *f, struct pg *pg, int *ret_version,
 			    struct err *e);

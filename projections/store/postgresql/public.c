@@ -8,7 +8,7 @@
  *     ends. The swap needs all of the views for itself, so it comes before or behind such a
  *     transaction, never in between: no transaction sees two versions.
  *   - Whoever comes while the swap waits for such a lock would queue behind it. So it waits
- *     LOCK_MS at most, gives up what it has, and tries again.
+ *     PUBLIC_LOCK_MS at most, gives up what it has, and tries again.
  *   - A transaction with an old snapshot (REPEATABLE READ) that hasn't read the view yet would be
  *     led to a version whose rows are newer than its snapshot: to empty tables. So the swap waits
  *     until no snapshot is left that is older than the end of the version's build.
@@ -29,10 +29,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
-
-#define LOCK_MS "20"        /* how long a reader may have to wait for a swap that waits */
-#define TRY_FOR_US 20000000 /* then the job tries again: the versions stand still meanwhile */
-#define BETWEEN_MS 60
 
 int store_postgresql_public(const struct pg_store *f, struct pg *pg, int *ret_version,
 			    struct err *e)
@@ -211,8 +207,8 @@ static void add_name(const char *schema, const char *name, struct buf *sql)
 }
 
 /* All drops first: they take every lock there is to take, before anything is changed. */
-static int make_script(const struct pg_store *f, struct pg *pg, const char *schema, struct buf *sql,
-		       struct err *e)
+int store_postgresql_public_script(const struct pg_store *f, struct pg *pg, const char *schema,
+				   struct buf *sql, struct err *e)
 {
 	const char *values[] = { f->view, schema };
 	struct buf makes = BUF_INIT;
@@ -293,11 +289,11 @@ static int swap(struct pg_store *f, struct pg *pg, const char *schema, int versi
 
 	if (await_snapshots(pg, schema, e) < 0)
 		return -1;
-	if (pg_run(pg, "BEGIN; SET LOCAL lock_timeout = " LOCK_MS, e) == 0 &&
+	if (pg_run(pg, "BEGIN; SET LOCAL lock_timeout = " PUBLIC_LOCK_MS, e) == 0 &&
 	    make_place(f, pg, e) == 0 && check_capture(f, pg, e) == 0 &&
 	    store_postgresql_ours(f, pg, schema, version, e) == 0 &&
 	    store_postgresql_public(f, pg, &old, e) == 0)
-		rc = make_script(f, pg, schema, &sql, e);
+		rc = store_postgresql_public_script(f, pg, schema, &sql, e);
 	FAULT(view_swap);
 	if (rc == 0)
 		rc = pg_run(pg, buf_cstr(&sql), e);
@@ -336,12 +332,12 @@ static int is_built(struct pg *pg, const struct pg_store *f, int version, struct
 static int swap_in_time(struct pg_store *f, struct pg *pg, const char *schema, int version,
 			struct err *e)
 {
-	int64_t until = clock_monotonic_us() + TRY_FOR_US;
+	int64_t until = clock_monotonic_us() + PUBLIC_TRY_FOR_US;
 	int rc;
 
 	while ((rc = swap(f, pg, schema, version, e)) < 0) {
 		if (e->kind != ERR_RETRY || pg_is_lost(pg) || clock_monotonic_us() > until ||
-		    stop_wait_ms(BETWEEN_MS))
+		    stop_wait_ms(PUBLIC_BETWEEN_MS))
 			break;
 		err_clear(e);
 	}
@@ -370,52 +366,4 @@ int store_postgresql_publish(struct store *s, int version, struct err *e)
 	pg_close(pg);
 	free(schema);
 	return rc < 0 ? err_wrap(e, "view %s, version %d: swap", f->view, version) : 0;
-}
-
-/* ---- columns added in place ------------------------------------------------------------------ */
-
-static int amend_once(struct pg_store *f, struct pg *pg, const char *schema, int version,
-		      const char *sql, const char *file, const char *text, struct err *e)
-{
-	const char *values[] = { file, text };
-	struct buf views = BUF_INIT;
-	int live = 0, rc = -1;
-
-	if (pg_run(pg, "BEGIN; SET LOCAL lock_timeout = " LOCK_MS, e) == 0 &&
-	    store_postgresql_ours(f, pg, schema, version, e) == 0 &&
-	    store_postgresql_script(pg, file, sql, e) == 0 &&
-	    pg_ask(pg, "UPDATE millrace_definition SET content = $2 WHERE path = $1", values, 2,
-		   NULL, e) == 0 &&
-	    store_postgresql_public(f, pg, &live, e) == 0)
-		rc = live == version ? make_script(f, pg, schema, &views, e) : 0;
-	if (rc == 0 && live == version)
-		rc = pg_run(pg, buf_cstr(&views), e);
-	if (rc == 0)
-		rc = pg_run(pg, "COMMIT", e);
-	buf_done(&views);
-	if (rc < 0)
-		store_postgresql_undo_all(pg);
-	return rc;
-}
-
-/* Table, definition and public views in one transaction, with the patience of a swap. */
-int store_postgresql_amend(struct store *s, int version, const char *sql, const char *file,
-			   const char *text, struct err *e)
-{
-	struct pg_store *f = pg_store_of(s);
-	char *schema = store_postgresql_schema(f, version);
-	int64_t until = clock_monotonic_us() + TRY_FOR_US;
-	struct pg *pg = NULL;
-	int rc = store_postgresql_connect(f, schema, &pg, e);
-
-	for (bool again = rc == 0; again;) {
-		rc = amend_once(f, pg, schema, version, sql, file, text, e);
-		again = rc < 0 && e->kind == ERR_RETRY && !pg_is_lost(pg) &&
-			clock_monotonic_us() < until && !stop_wait_ms(BETWEEN_MS);
-		if (again)
-			err_clear(e);
-	}
-	pg_close(pg);
-	free(schema);
-	return rc < 0 ? err_wrap(e, "view %s, version %d: new columns", f->view, version) : 0;
 }

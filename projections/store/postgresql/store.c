@@ -237,6 +237,7 @@ const struct store_ops store_postgresql = {
 	.set_state = store_postgresql_set_state,
 	.remove = store_postgresql_remove,
 	.publish = store_postgresql_publish,
+	.unpublish = store_postgresql_unpublish,
 	.place = place,
 	.amend = store_postgresql_amend,
 	.learn = store_postgresql_learn,
