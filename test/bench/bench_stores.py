@@ -141,7 +141,12 @@ class StoresBench:
                     **store.settings()}
         project = Project(self.folder / store.name, settings, "rows", self.report.progress)
         project.what = f"{store.name}, first build"
-        project.until("the first build", lambda s: s["live"] != 0 and s["job"]["phase"] == "done" and s["versions"][-1]["commits_behind"] == 0)
+        try:
+            project.until("the first build", lambda s: s["live"] != 0 and s["job"]["phase"] == "done" and s["versions"][-1]["commits_behind"] == 0)
+        except BaseException:
+            with contextlib.suppress(Failed):
+                project.daemon.stop()
+            raise
         return project
 
     def replay(self, store, project):
@@ -199,7 +204,6 @@ class StoresBench:
                                 bulk_load=loads[-1], verify=rows, verify_cpu_us=cpu, load=os.getloadavg()[0])
         finally:
             project.daemon.stop()
-            store.stop()
         csv.unlink()
         return replays, loads, verified
 
@@ -224,6 +228,8 @@ class StoresBench:
                     self.tell(store, *self.measure(store))
                 except (Failed, OSError, subprocess.SubprocessError, sqlite3.Error) as why:
                     self.report.fail(f"stores: {store.name}", why)
+                finally:
+                    store.stop()
         finally:
             with contextlib.suppress(Failed):
                 Servers.script("stop", str(DATA / "stores-source"))
