@@ -33,6 +33,14 @@ class InPostgresql:
     def ask(self, sql):
         return self.server.ask(sql)
 
+    @contextlib.contextmanager
+    def session(self):
+        """Another client of the store: what it is given to run."""
+        with self.server.connect() as connection:
+            yield connection.execute
+
+    waits = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+
     def end(self):
         self.server.remove()
 
@@ -62,6 +70,14 @@ class InMariadb:
 
     def ask(self, sql):
         return run_sql(self.connection, sql.replace('"', "`"))
+
+    @contextlib.contextmanager
+    def session(self):
+        connection = self.server.connect()
+        yield lambda sql: run_sql(connection, sql.replace('"', "`"))
+        connection.close()
+
+    waits = "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'"
 
     def end(self):
         self.connection.close()
