@@ -156,11 +156,16 @@ def with_fault_points(setup, run, *points):
     return slots
 
 
+def stands_at(slots, point, process):
+    """It says so a moment before it does; a SIGCONT between would be lost, and it would stand for ever."""
+    return slots.stopped_at() == point and Path(f"/proc/{process.pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()[0] == "T"
+
+
 def kill_between_parts(setup, run, slots, point, every):
     """Of a source transaction that is being delivered. Capture rests at each so-manyth passage of the point, so that its Kafka
     transaction grows old and is cut however fast the machine is; then it is killed."""
     def part():
-        wait_until(f"the next {point}", lambda: slots.stopped_at() == point, 60)
+        wait_until(f"the next {point}", lambda: stands_at(slots, point, run.process), 60)
         if any(c["open"] for c in setup.commits()):
             return True
         slots.arm(point, every)

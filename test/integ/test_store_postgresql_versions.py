@@ -8,7 +8,7 @@ import pytest
 
 import harness
 import postgresql
-from harness import wait_until, with_fault_points
+from harness import stands_at, wait_until, with_fault_points
 from test_stores_troubles import ROWS, InPostgresql, Shop, folder_for_servers
 
 pytestmark = pytest.mark.skipif(bool(postgresql.missing()), reason=postgresql.missing())
@@ -48,11 +48,11 @@ def test_listed_while_versions_go(place, database, make_setup):
                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, **shop.setup.env})
     try:
         for number in (50, 51):
-            wait_until("it to look", lambda: slots.stopped_at() == "view_listing", 60)
+            wait_until("it to look", lambda: stands_at(slots, "view_listing", asked), 60)
             place.ask(f"DROP SCHEMA shop_v{number} CASCADE")
             slots.arm("view_listing", 1)
             asked.send_signal(signal.SIGCONT)
-        wait_until("it to look again", lambda: slots.stopped_at() == "view_listing", 60)
+        wait_until("it to look again", lambda: stands_at(slots, "view_listing", asked), 60)
         slots.disarm("view_listing")
         asked.send_signal(signal.SIGCONT)
         said = asked.communicate(timeout=60)[0]
