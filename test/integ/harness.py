@@ -162,13 +162,14 @@ def stands_at(slots, point, process):
 
 
 def kill_between_parts(setup, run, slots, point, every):
-    """Of a source transaction that is being delivered. Capture rests at each so-manyth passage of the point, so that its Kafka
+    """Of a source transaction that is being delivered. Capture rests a while at each so-manyth passage of the point, so that its Kafka
     transaction grows old and is cut however fast the machine is; then it is killed."""
     def part():
         wait_until(f"the next {point}", lambda: stands_at(slots, point, run.process), 60)
         if any(c["open"] for c in setup.commits()):
             return True
         slots.arm(point, every)
+        time.sleep(0.3)
         run.process.send_signal(signal.SIGCONT)
         return False
 
