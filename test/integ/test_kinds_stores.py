@@ -42,11 +42,12 @@ def store(request):
 
 
 def reader(store, view):
+    """psycopg prepares what is asked often; PostgreSQL then refuses a `*` that has become more (docs/STORES.md)."""
     name, settings, _ = store
     if name == "postgresql":
         return psycopg.connect(host=settings["postgresql.host"], port=settings["postgresql.port"], user=settings["postgresql.user"],
                                password=Path(settings["postgresql.password_file"]).read_text().strip(), dbname=settings["postgresql.database"],
-                               options=f"-c search_path={view}")
+                               options=f"-c search_path={view}", prepare_threshold=None)
     return pymysql.connect(host=settings[f"{name}.host"], port=int(settings[f"{name}.port"]), user=settings[f"{name}.user"], database=view,
                            password=Path(settings[f"{name}.password_file"]).read_text().strip(), charset="utf8mb4")
 

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import urllib.error
 import urllib.request
 
 import pytest
@@ -38,6 +39,14 @@ def get(url):
         return answer.status, answer.read().decode()
 
 
+def ready(base):
+    try:
+        return get(f"{base}/readyz")[0] == 200
+    except urllib.error.HTTPError as answer:
+        assert answer.code == 503, answer
+        return False
+
+
 def test_both_daemons_serve_health_metrics_and_the_page(site, browse):
     setup = site.setup
     run, project = setup.daemon("run").start(), setup.daemon("project").start()
@@ -46,7 +55,7 @@ def test_both_daemons_serve_health_metrics_and_the_page(site, browse):
     for verb in ("run", "project"):
         base = f"http://{setup.http[verb]}"
         assert get(f"{base}/healthz")[0] == 200
-        assert get(f"{base}/readyz")[0] == 200
+        wait_until("it to be ready", lambda: ready(base), 60)
         _, metrics = get(f"{base}/metrics")
         assert metrics.rstrip().endswith("# EOF"), metrics[-200:]
         assert "millrace_" in metrics
