@@ -198,7 +198,7 @@ def test_a_condition_limits_the_rows(database, make_setup):
 def test_pause_resume_stop(database, make_setup):
     db, connection = database
     run_sql(connection, "CREATE TABLE t (id INT PRIMARY KEY, v INT)", "INSERT INTO t SELECT seq, seq FROM seq_1_to_200")
-    setup = make_setup(f"{db}.t", copy__chunk_rows=10)
+    setup = make_setup(f"{db}.t", copy__chunk_rows=10, copy__rate=40)    # it is still under way when it is told to pause
     run = started(setup, connection)
     silently(connection, "UPDATE t SET v = -1")
     assert "queued" in snapshot(setup, f"{db}.t", "--detach")
@@ -224,7 +224,7 @@ def test_pause_resume_stop(database, make_setup):
 def test_a_copy_that_fails_pauses(database, make_setup):
     db, connection = database
     run_sql(connection, "CREATE TABLE t (id INT PRIMARY KEY, v INT)", "INSERT INTO t SELECT seq, seq FROM seq_1_to_200")
-    setup = make_setup(f"{db}.t", copy__chunk_rows=10)
+    setup = make_setup(f"{db}.t", copy__chunk_rows=10, copy__rate=40)    # it is still under way when it is told to pause
     run = started(setup, connection)
     snapshot(setup, f"{db}.t", "--detach", "--where", "v > 0")
     snapshot(setup, f"{db}.t", "--pause")
