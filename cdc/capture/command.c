@@ -98,7 +98,7 @@ static void append(struct command_box *box, struct command *c)
 /* With the lock held. False: its time is over and nobody has taken it. */
 static bool wait_for(struct command_box *box, struct command *c, int64_t until_us)
 {
-	struct timespec t = { until_us / 1000000, (long)(until_us % 1000000) * 1000 };
+	struct timespec t = clock_timespec(until_us);
 
 	while (c->state != COMMAND_ENDED) {
 		if (c->state == COMMAND_TAKEN)

@@ -225,7 +225,7 @@ enum wake { WAKE_TIME, WAKE_CHANGED, WAKE_STOP };
 
 static enum wake rest(struct report *r, int64_t until_us)
 {
-	struct timespec t = { until_us / 1000000, (long)(until_us % 1000000) * 1000 };
+	struct timespec t = clock_timespec(until_us);
 	enum wake why;
 
 	pthread_mutex_lock(&r->lock);

@@ -24,13 +24,10 @@ int64_t clock_monotonic_us(void)
 
 void clock_sleep_us(int64_t us)
 {
-	struct timespec t;
+	struct timespec t = clock_timespec(us);
 
-	if (us <= 0)
-		return;
-	t.tv_sec = (time_t)(us / 1000000);
-	t.tv_nsec = (long)(us % 1000000) * 1000;
-	nanosleep(&t, NULL);
+	if (us > 0)
+		nanosleep(&t, NULL);
 }
 
 char *clock_text(int64_t wall_us, char *ret_text)

@@ -4,10 +4,18 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 int64_t clock_now_us(void);       /* wall clock, microseconds since 1970 UTC */
 int64_t clock_monotonic_us(void); /* never goes back; for intervals only */
 void clock_sleep_us(int64_t us);  /* returns early on a signal */
+
+/* A time of either clock as pthread_cond_timedwait() and its like want it. */
+static inline struct timespec clock_timespec(int64_t us)
+{
+	return (struct timespec){ .tv_sec = (time_t)(us / 1000000),
+				  .tv_nsec = (long)(us % 1000000) * 1000 };
+}
 
 #define CLOCK_TEXT_SIZE 32
 /* "2026-11-21T06:00:00.123Z" into out (CLOCK_TEXT_SIZE bytes). Returns out. */

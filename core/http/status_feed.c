@@ -274,9 +274,7 @@ void status_feed_write(struct status_feed *feed, int64_t since_us, struct buf *o
 
 bool status_feed_wait(struct status_feed *feed, int64_t timeout_ms)
 {
-	int64_t end_us = clock_monotonic_us() + timeout_ms * 1000;
-	struct timespec end = { .tv_sec = (time_t)(end_us / 1000000),
-				.tv_nsec = (long)(end_us % 1000000) * 1000 };
+	struct timespec end = clock_timespec(clock_monotonic_us() + timeout_ms * 1000);
 	bool whole;
 
 	pthread_mutex_lock(&feed->lock);

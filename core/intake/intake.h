@@ -15,6 +15,7 @@
 #include "core/base/buf.h"
 #include "core/base/settings.h"
 
+struct admin;
 struct intake;
 
 struct intake_partition {
@@ -102,6 +103,9 @@ struct intake_item {
 	bool commit_end; /* also the end of its commit record: a cheap place to store positions */
 };
 
+/* ERR_RETRY: the topic is not there; capture may never have run yet. */
+int intake_count_partitions(struct admin *admin, const char *topic, int32_t *ret_partitions,
+			    struct err *e);
 /* Waits for nothing but the brokers. The settings must outlive the intake. ERR_RETRY: a topic isn't
  * there (yet). */
 int intake_open(const struct settings *settings, const struct intake_options *options,

@@ -28,7 +28,7 @@ static int lookup(void *context, int32_t id, const char **ret_text, struct err *
 	return 0;
 }
 
-static int count_partitions(struct admin *admin, const char *topic, int32_t *ret_partitions,
+int intake_count_partitions(struct admin *admin, const char *topic, int32_t *ret_partitions,
 			    struct err *e)
 {
 	struct topic_info info;
@@ -94,7 +94,7 @@ static int make_merge(struct intake *in, struct admin *admin, const struct intak
 					 .reader = in->reader };
 	for (size_t i = 0; i < in->topic_count; i++) {
 		topics[i].name = in->topics[i];
-		if (count_partitions(admin, in->topics[i], &topics[i].partitions, e) < 0)
+		if (intake_count_partitions(admin, in->topics[i], &topics[i].partitions, e) < 0)
 			return -1;
 		partitions += (size_t)topics[i].partitions;
 	}
@@ -162,7 +162,7 @@ static int open_with(struct intake *in, const struct settings *settings, struct 
 	int32_t commit_partitions;
 	int64_t from;
 
-	if (count_partitions(admin, in->commits, &commit_partitions, e) < 0)
+	if (intake_count_partitions(admin, in->commits, &commit_partitions, e) < 0)
 		return -1;
 	if (commit_partitions != 1)
 		return err_config(e, "topic %s has %d partitions instead of one", in->commits,

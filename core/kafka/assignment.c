@@ -51,11 +51,6 @@ struct assignment {
 	int64_t watched_us;
 };
 
-static struct timespec at_us(int64_t us)
-{
-	return (struct timespec){ us / 1000000, (long)(us % 1000000) * 1000 };
-}
-
 static void set_failure(struct assignment *a, const struct err *e)
 {
 	pthread_mutex_lock(&a->lock);
@@ -121,7 +116,7 @@ static void take_away(struct assignment *a, const rd_kafka_topic_partition_list_
 static void await_settled(struct assignment *a)
 {
 	int64_t until = clock_monotonic_us() + LET_GO_US;
-	struct timespec t = at_us(until);
+	struct timespec t = clock_timespec(until);
 
 	while (a->settled < atomic_load(&a->generation) && !atomic_load(&a->stopping))
 		if (pthread_cond_timedwait(&a->changed, &a->lock, &t) == ETIMEDOUT)
@@ -341,7 +336,7 @@ void assignment_settled(struct assignment *a, int64_t generation)
 
 int assignment_wait(struct assignment *a, int64_t generation, int timeout_ms, struct err *e)
 {
-	struct timespec t = at_us(clock_monotonic_us() + (int64_t)timeout_ms * 1000);
+	struct timespec t = clock_timespec(clock_monotonic_us() + (int64_t)timeout_ms * 1000);
 	int rc = 0;
 
 	pthread_mutex_lock(&a->lock);

@@ -408,16 +408,9 @@ bool membership_holds(const struct membership *m)
 	return atomic_load_explicit(&m->holds, memory_order_acquire);
 }
 
-static struct timespec after_ms(int ms)
-{
-	int64_t us = clock_monotonic_us() + (int64_t)ms * 1000;
-
-	return (struct timespec){ us / 1000000, (long)(us % 1000000) * 1000 };
-}
-
 int membership_wait(struct membership *m, int timeout_ms, struct err *e)
 {
-	struct timespec until = after_ms(timeout_ms);
+	struct timespec until = clock_timespec(clock_monotonic_us() + (int64_t)timeout_ms * 1000);
 	int rc = 0;
 
 	pthread_mutex_lock(&m->lock);

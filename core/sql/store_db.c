@@ -508,3 +508,44 @@ void sql_quote_name(const char *name, struct buf *out)
 	}
 	buf_add_u8(out, '"');
 }
+
+int sql_column_names(struct sql_db *db, const char *table, char ***ret_names, size_t *ret_count,
+		     struct err *e)
+{
+	struct value name = { .kind = VALUE_TEXT, .bytes = slice_str(table) }, column;
+	struct sql_statement *s;
+	char **names = NULL;
+	size_t count = 0;
+	int rc;
+
+	if (sql_prepare(db, "columns", "SELECT name FROM pragma_table_info(?1)", NULL, &s, e) < 0)
+		return -1;
+	rc = sql_bind(s, 1, &name, e);
+	while (rc == 0 && (rc = sql_step_row(s, &column, 1, e)) == 1) {
+		names = xrealloc(names, (count + 1) * sizeof(*names));
+		names[count++] = xstrndup((const char *)column.bytes.data, column.bytes.size);
+		rc = 0;
+	}
+	sql_finalize(s);
+	if (rc < 0) {
+		while (count > 0)
+			free(names[--count]);
+		free(names);
+		return -1;
+	}
+	*ret_names = names;
+	*ret_count = count;
+	return 0;
+}
+
+int sql_row_count(struct sql_db *db, const char *table, int64_t *ret_count, struct err *e)
+{
+	struct buf sql = BUF_INIT;
+	int rc;
+
+	buf_add_str(&sql, "SELECT count(*) FROM ");
+	sql_quote_name(table, &sql);
+	rc = sql_get_int(db, buf_cstr(&sql), ret_count, e);
+	buf_done(&sql);
+	return rc;
+}

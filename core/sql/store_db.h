@@ -67,6 +67,10 @@ bool sql_collates_binary(struct sql_db *db, const char *table, const char *colum
 int sql_get_int(struct sql_db *db, const char *sql, int64_t *ret_value, struct err *e);
 /* First column of the first row as malloced text; NULL when there is no row or it is NULL. */
 int sql_get_text(struct sql_db *db, const char *sql, char **ret_text, struct err *e);
+/* A table's columns, in their order; malloced, each and the list. */
+int sql_column_names(struct sql_db *db, const char *table, char ***ret_names, size_t *ret_count,
+		     struct err *e);
+int sql_row_count(struct sql_db *db, const char *table, int64_t *ret_count, struct err *e);
 /* `name` as a quoted identifier ("..."), appended. */
 void sql_quote_name(const char *name, struct buf *out);
 

@@ -53,27 +53,8 @@ static int memory_columns(void *context, const char *table, char ***ret_names, s
 			  struct err *e)
 {
 	struct view_case_memory *m = context;
-	struct value text = { .kind = VALUE_TEXT, .bytes = slice_str(table) };
-	struct sql_statement *s;
-	char **names = NULL;
-	size_t count = 0;
-	int rc;
 
-	if (sql_prepare(m->db, "case", "SELECT name FROM pragma_table_info(?1)", NULL, &s, e) < 0)
-		return -1;
-	rc = sql_bind(s, 1, &text, e);
-	while (rc == 0 && (rc = sql_step(s, e)) == 1) {
-		struct value column;
-
-		sql_column(s, 0, &column);
-		names = xrealloc(names, (count + 1) * sizeof(char *));
-		names[count++] = xstrndup((const char *)column.bytes.data, column.bytes.size);
-		rc = 0;
-	}
-	sql_finalize(s);
-	*ret_names = names;
-	*ret_count = count;
-	return rc;
+	return sql_column_names(m->db, table, ret_names, ret_count, e);
 }
 
 static int memory_rows(void *context, const char *table, char *const *columns, size_t count,

@@ -419,7 +419,7 @@ int host_rollback(struct host *h, bool force, struct err *e)
 static int end_use(struct host *h, int version, struct err *e)
 {
 	int64_t until = clock_monotonic_us() + DROP_US_MAX;
-	struct timespec t = { .tv_sec = (time_t)(until / 1000000) };
+	struct timespec t = clock_timespec(until);
 
 	host_end_shadow(h);
 	while (host_job_runs(h) && h->job_version == version && !h->stop) {

@@ -26,9 +26,7 @@
 
 bool host_wait_ms(struct host *h, int64_t ms)
 {
-	int64_t until = clock_monotonic_us() + ms * 1000;
-	struct timespec t = { .tv_sec = (time_t)(until / 1000000),
-			      .tv_nsec = (long)(until % 1000000) * 1000 };
+	struct timespec t = clock_timespec(clock_monotonic_us() + ms * 1000);
 	bool stop;
 
 	pthread_mutex_lock(&h->lock);

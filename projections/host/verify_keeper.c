@@ -23,7 +23,7 @@
 #define FIRST_US 5000000 /* behind the daemon's start */
 #define ADVANCE_MS 30000
 #define NICENESS 10
-#define JOIN_NS 200000000
+#define JOIN_US 200000
 
 struct watched {
 	struct host *host;
@@ -229,15 +229,9 @@ static void read_conf(struct verify_keeper *k, struct watched *w, int64_t now)
 /* False: stopping. */
 static bool rest(struct verify_keeper *k)
 {
-	struct timespec until;
+	struct timespec until = clock_timespec(clock_monotonic_us() + ROUND_US);
 	bool stop;
 
-	(void)clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += ROUND_US * 1000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_nsec -= 1000000000;
-		until.tv_sec++;
-	}
 	pthread_mutex_lock(&k->lock);
 	if (!k->stop)
 		(void)pthread_cond_timedwait(&k->changed, &k->lock, &until);
@@ -320,12 +314,7 @@ void verify_keeper_stop(struct verify_keeper *k)
 	pthread_mutex_unlock(&k->lock);
 	do {
 		end_waits(k);
-		(void)clock_gettime(CLOCK_REALTIME, &until);
-		until.tv_nsec += JOIN_NS;
-		if (until.tv_nsec >= 1000000000) {
-			until.tv_nsec -= 1000000000;
-			until.tv_sec++;
-		}
+		until = clock_timespec(clock_now_us() + JOIN_US);
 	} while (pthread_timedjoin_np(k->thread, NULL, &until) != 0);
 	pthread_cond_destroy(&k->changed);
 	pthread_mutex_destroy(&k->lock);

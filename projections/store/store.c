@@ -28,6 +28,51 @@ const char *store_state_name(enum store_state state)
 	return state_names[state];
 }
 
+bool store_is_plain(const char *text)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyz"
+				    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.";
+
+	return strspn(text, plain) == strlen(text);
+}
+
+int store_check_name(const char *view, size_t longest, struct err *e)
+{
+	if (view[0] != '\0' && view[0] != '.' && strlen(view) <= longest && store_is_plain(view))
+		return 0;
+	err_config(e, "not a name for a view: '%s'", view);
+	return err_hint(e, "Give the name of a folder in project.views, not a path.");
+}
+
+static int compare_infos(const void *a, const void *b)
+{
+	const struct store_info *x = a, *y = b;
+
+	return (x->version > y->version) - (x->version < y->version);
+}
+
+void store_sort_infos(struct store_info *infos, size_t count)
+{
+	if (count > 0)
+		qsort(infos, count, sizeof(*infos), compare_infos);
+}
+
+bool store_tell_parked(struct store_parked record, struct slice topic, struct slice reason,
+		       bool (*each)(void *context, const struct store_parked *record),
+		       void *context)
+{
+	char *topic_text = xstrndup((const char *)topic.data, topic.size);
+	char *reason_text = xstrndup((const char *)reason.data, reason.size);
+	bool go_on;
+
+	record.topic = topic_text;
+	record.reason = reason_text;
+	go_on = each(context, &record);
+	free(topic_text);
+	free(reason_text);
+	return go_on;
+}
+
 enum store_state store_state_of(struct slice name)
 {
 	for (int i = STORE_BUILDING; i <= STORE_AS_OF; i++) {

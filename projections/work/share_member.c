@@ -139,22 +139,6 @@ static int take(struct share_member *m, struct err *e)
 
 /* ---- the store ------------------------------------------------------------------------------- */
 
-static int count_partitions(struct admin *admin, const char *topic, int32_t *ret_partitions,
-			    struct err *e)
-{
-	struct topic_info info;
-
-	if (admin_topic(admin, topic, &info, e) < 0)
-		return -1;
-	if (!info.exists) {
-		err_retry(e, "topic %s is not there", topic);
-		return err_hint(e, "`millrace run` makes row topics and event topics: is it "
-				   "running? Else check the name under inputs.");
-	}
-	*ret_partitions = info.partitions;
-	return 0;
-}
-
 /* A row for each partition of each input, whoever is going to have it: barriers count them. */
 static int ensure(struct share_member *m, struct err *e)
 {
@@ -169,7 +153,7 @@ static int ensure(struct share_member *m, struct err *e)
 	for (size_t i = 0; i < view->input_count && rc == 0; i++) {
 		int32_t partitions = 0;
 
-		rc = count_partitions(admin, view->inputs[i], &partitions, e);
+		rc = intake_count_partitions(admin, view->inputs[i], &partitions, e);
 		names = xrealloc(names, (count + (size_t)partitions + 1) * sizeof(*names));
 		for (int32_t n = 0; n < partitions; n++)
 			names[count++] = (struct share_name){ view->inputs[i], n };

@@ -65,8 +65,7 @@ static void say_failing(struct share_worker *w, const struct err *e)
 static bool wait_ms(struct share_worker *w, int64_t ms)
 {
 	int64_t until = clock_monotonic_us() + ms * 1000;
-	struct timespec t = { .tv_sec = (time_t)(until / 1000000),
-			      .tv_nsec = (long)(until % 1000000) * 1000 };
+	struct timespec t = clock_timespec(until);
 	bool stop;
 
 	pthread_mutex_lock(&w->lock);

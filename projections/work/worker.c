@@ -48,8 +48,7 @@ static const struct store_ops *store(const struct worker *w)
 
 void worker_wait_until(struct worker *w, int64_t monotonic_us)
 {
-	struct timespec t = { .tv_sec = (time_t)(monotonic_us / 1000000),
-			      .tv_nsec = (long)(monotonic_us % 1000000) * 1000 };
+	struct timespec t = clock_timespec(monotonic_us);
 
 	pthread_cond_timedwait(&w->changed, &w->lock, &t);
 }

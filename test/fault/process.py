@@ -6,7 +6,6 @@ import signal
 import socket
 import struct
 import subprocess
-from pathlib import Path
 
 import harness
 
@@ -112,10 +111,7 @@ class Instance:
         return self.process is not None and self.process.poll() is None
 
     def state(self):
-        try:
-            return Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
-        except OSError:
-            return "X"
+        return harness.process_state(self.process.pid)
 
     def signal(self, number):
         if self.alive():

@@ -138,7 +138,7 @@ class Run:
         if self.on["parked"]:
             topic = NewTopic(f"{self.name}.{self.db}.wide", int(self.setup.settings["kafka.partitions"]), 3,
                              config={"retention.ms": "-1", "max.message.bytes": str(world.RECORD_MAX)})
-            admin = AdminClient({"bootstrap.servers": self.servers.bootstrap})
+            admin = AdminClient({"bootstrap.servers": self.servers.bootstrap, "log_level": 2})
             for made in admin.create_topics([topic]).values():
                 made.result(60)
 
@@ -491,7 +491,7 @@ class Run:
         connection = self.servers.connect()
         run_sql(connection, f"DROP DATABASE IF EXISTS {self.db}")
         connection.close()
-        admin = AdminClient({"bootstrap.servers": self.servers.bootstrap})
+        admin = AdminClient({"bootstrap.servers": self.servers.bootstrap, "log_level": 2})
         topics = [t for t in self.reader.topics(f"{self.name}.")] if hasattr(self, "reader") else []
         if topics:
             for future in admin.delete_topics(topics).values():

@@ -156,9 +156,17 @@ def with_fault_points(setup, run, *points):
     return slots
 
 
+def process_state(pid):
+    """The letter of proc(5): T is stopped; X: there is none."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except OSError:
+        return "X"
+
+
 def stands_at(slots, point, process):
     """It says so a moment before it does; a SIGCONT between would be lost, and it would stand for ever."""
-    return slots.stopped_at() == point and Path(f"/proc/{process.pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()[0] == "T"
+    return slots.stopped_at() == point and process_state(process.pid) == "T"
 
 
 def kill_between_parts(setup, run, slots, point, every):

@@ -52,7 +52,7 @@ class Reader:
         self.mine, self.clients = threading.local(), []
 
     def consumer(self, **more):
-        return Consumer({"bootstrap.servers": self.bootstrap, "group.id": "independent-reader", "enable.auto.commit": False,
+        return Consumer({"bootstrap.servers": self.bootstrap, "log_level": 2, "group.id": "independent-reader", "enable.auto.commit": False,
                          "isolation.level": "read_committed", "enable.partition.eof": True,
                          "auto.offset.reset": "error", "fetch.wait.max.ms": 20, **more})
 

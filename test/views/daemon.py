@@ -77,8 +77,7 @@ class Project:
         point = self.slots.stopped_at()
         if point is None or not self.alive():
             return None
-        with open(f"/proc/{self.process.pid}/stat", encoding="ascii") as stat:
-            return point if stat.read().rsplit(")", 1)[1].split()[0] == "T" else None
+        return point if harness.process_state(self.process.pid) == "T" else None
 
     def kill(self):
         self.process.send_signal(signal.SIGKILL)

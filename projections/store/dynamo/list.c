@@ -150,13 +150,6 @@ int store_dynamo_each(struct store_dynamo *s, const char *prefix, const char *co
 	return rc;
 }
 
-static int compare_infos(const void *a, const void *b)
-{
-	const struct store_info *x = a, *y = b;
-
-	return (x->version > y->version) - (x->version < y->version);
-}
-
 /* Half-made versions have no `made_us` here, because `whole` is not set. */
 static void finish_listing(struct listing *l)
 {
@@ -175,7 +168,7 @@ static void finish_listing(struct listing *l)
 	}
 	l->count = kept;
 	if (kept > 0)
-		qsort(l->infos, kept, sizeof(*l->infos), compare_infos);
+		store_sort_infos(l->infos, kept);
 }
 
 int store_dynamo_list(struct store *store, struct store_info **ret_infos, size_t *ret_count,

@@ -177,12 +177,5 @@ void store_dynamo_rows_close(struct store_rows *r)
 int store_dynamo_row_count(struct store_snapshot *n, const char *table, int64_t *ret_count,
 			   struct err *e)
 {
-	struct buf sql = BUF_INIT;
-	int rc;
-
-	buf_add_str(&sql, "SELECT count(*) FROM ");
-	sql_quote_name(table, &sql);
-	rc = sql_get_int(n->db, buf_cstr(&sql), ret_count, e);
-	buf_done(&sql);
-	return rc;
+	return sql_row_count(n->db, table, ret_count, e);
 }

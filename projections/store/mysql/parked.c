@@ -70,10 +70,7 @@ static int64_t number_of(struct slice text)
 static bool hand_over(const struct slice *row,
 		      bool (*each)(void *context, const struct store_parked *record), void *context)
 {
-	char *topic = xstrndup((const char *)row[0].data, row[0].size);
-	char *reason = xstrndup((const char *)row[9].data, row[9].size);
 	struct store_parked record = {
-		.topic = topic,
 		.partition = (int32_t)number_of(row[1]),
 		.offset = number_of(row[2]),
 		.seq = number_of(row[3]),
@@ -82,13 +79,9 @@ static bool hand_over(const struct slice *row,
 		.value = row[6],
 		.at_us = number_of(row[7]),
 		.behind = number_of(row[8]) != 0,
-		.reason = reason,
 	};
-	bool go_on = each(context, &record);
 
-	free(topic);
-	free(reason);
-	return go_on;
+	return store_tell_parked(record, row[0], row[9], each, context);
 }
 
 int store_mysql_parked(struct store *s, int version,

@@ -19,7 +19,7 @@
 #include <stdlib.h>
 
 #define DROP_WAIT_MS 200
-#define LEAVER_S 5
+#define LEAVER_US 5000000
 
 /* ---- the databases --------------------------------------------------------------------------- */
 
@@ -103,8 +103,7 @@ static void *leave(void *context)
 		memmove(m->leaving, m->leaving + 1, (m->leaving_count - 1) * sizeof(int));
 		m->leaving[m->leaving_count - 1] = version;
 		m->leaving_count -= e.kind == ERR_NONE;
-		clock_gettime(CLOCK_REALTIME, &until);
-		until.tv_sec += LEAVER_S;
+		until = clock_timespec(clock_now_us() + LEAVER_US);
 		if (!m->stop && m->leaving_count > 0)
 			pthread_cond_timedwait(&m->changed, &m->lock, &until);
 	}

@@ -146,16 +146,10 @@ static void close_store(struct store *s)
 	free(m);
 }
 
-/* The name becomes part of databases' names, and may come from a command line. */
 static int check_name(const char *view, struct err *e)
 {
-	static const char plain[] = "abcdefghijklmnopqrstuvwxyz"
-				    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.";
-
-	if (view[0] == '\0' || view[0] == '.' || strspn(view, plain) != strlen(view)) {
-		err_config(e, "not a name for a view: '%s'", view);
-		return err_hint(e, "Give the name of a folder in project.views, not a path.");
-	}
+	if (store_check_name(view, SIZE_MAX, e) < 0)
+		return -1;
 	if (strlen(view) <= NAME_MAX_SIZE)
 		return 0;
 	err_config(e, "view %s: its name is too long for the names of its databases", view);
@@ -370,13 +364,6 @@ int mydb_info(const struct mydb_store *m, struct db *db, int version, struct sto
 	return rc;
 }
 
-static int compare_infos(const void *a, const void *b)
-{
-	const struct store_info *x = a, *y = b;
-
-	return (x->version > y->version) - (x->version < y->version);
-}
-
 /* Of VIEW_v12: 12; 0: another name. */
 static int version_of(const struct mydb_store *m, const char *database)
 {
@@ -433,7 +420,7 @@ int mydb_infos(struct mydb_store *m, struct db *db, struct store_info **ret_info
 		free(infos);
 		return -1;
 	}
-	qsort(infos, count, sizeof(*infos), compare_infos);
+	store_sort_infos(infos, count);
 	*ret_infos = infos;
 	*ret_count = count;
 	return 0;

@@ -66,11 +66,8 @@ static struct slice bytes_of(const struct value *v)
 static bool hand_over(const struct value *v,
 		      bool (*each)(void *context, const struct store_parked *record), void *context)
 {
-	char *topic = xstrndup((const char *)v[0].bytes.data, v[0].bytes.size);
-	char *reason = xstrndup((const char *)v[9].bytes.data, v[9].bytes.size);
 	struct store_parked record = {
 		.seq = v[3].i,
-		.topic = topic,
 		.partition = (int32_t)v[1].i,
 		.offset = v[2].i,
 		.schema_id = (int32_t)v[4].i,
@@ -78,13 +75,9 @@ static bool hand_over(const struct value *v,
 		.value = bytes_of(&v[6]),
 		.at_us = v[7].i,
 		.behind = v[8].i != 0,
-		.reason = reason,
 	};
-	bool go_on = each(context, &record);
 
-	free(topic);
-	free(reason);
-	return go_on;
+	return store_tell_parked(record, v[0].bytes, v[9].bytes, each, context);
 }
 
 int store_postgresql_parked(struct store *s, int version,

@@ -73,6 +73,9 @@ int store_postgresql_set_state(struct store *s, int version, enum store_state st
 			       struct err *e);
 int store_postgresql_remove(struct store *s, int version, struct err *e);
 int store_postgresql_publish(struct store *s, int version, struct err *e);
+/* Which capture a public name that is there belongs to; NULL: nobody said yet. Malloced. */
+int store_postgresql_capture(const struct pg_store *f, struct pg *pg, char **ret_capture,
+			     struct err *e);
 int store_postgresql_unpublish(struct store *s, struct err *e);
 int store_postgresql_amend(struct store *s, int version, const char *sql, const char *file,
 			   const char *text, struct err *e);

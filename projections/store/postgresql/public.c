@@ -98,17 +98,25 @@ static int make_place(const struct pg_store *f, struct pg *pg, struct err *e)
 	return rc;
 }
 
-static int check_capture(const struct pg_store *f, struct pg *pg, struct err *e)
+int store_postgresql_capture(const struct pg_store *f, struct pg *pg, char **ret_capture,
+			     struct err *e)
 {
 	struct buf sql = BUF_INIT;
-	char *capture = NULL;
 	int rc;
 
 	buf_add_str(&sql, "SELECT capture FROM ");
 	pg_quote_name(f->view, &sql);
 	buf_add_str(&sql, ".millrace_public");
-	rc = pg_get_text(pg, buf_cstr(&sql), NULL, 0, &capture, e);
+	rc = pg_get_text(pg, buf_cstr(&sql), NULL, 0, ret_capture, e);
 	buf_done(&sql);
+	return rc;
+}
+
+static int check_capture(const struct pg_store *f, struct pg *pg, struct err *e)
+{
+	char *capture = NULL;
+	int rc = store_postgresql_capture(f, pg, &capture, e);
+
 	if (rc == 0 && capture != NULL && strcmp(capture, f->settings->name) != 0) {
 		rc = err_config(e, "schema %s is the public name of the capture '%s'", f->view,
 				capture);

@@ -190,13 +190,8 @@ static void close_store(struct store *s)
 
 static int check_name(const char *view, struct err *e)
 {
-	static const char plain[] = "abcdefghijklmnopqrstuvwxyz"
-				    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.";
-
-	if (view[0] == '\0' || view[0] == '.' || strspn(view, plain) != strlen(view)) {
-		err_config(e, "not a name for a view: '%s'", view);
-		return err_hint(e, "Give the name of a folder in project.views, not a path.");
-	}
+	if (store_check_name(view, SIZE_MAX, e) < 0)
+		return -1;
 	if (strlen(view) > VIEW_NAME_MAX) {
 		err_config(e, "view %s: its name is too long for PostgreSQL", view);
 		return err_hint(e,

@@ -24,15 +24,9 @@ static const char empty_sql[] =
 
 static int check_capture(const struct pg_store *f, struct pg *pg, struct err *e)
 {
-	struct buf sql = BUF_INIT;
 	char *capture = NULL;
-	int rc;
+	int rc = store_postgresql_capture(f, pg, &capture, e);
 
-	buf_add_str(&sql, "SELECT capture FROM ");
-	pg_quote_name(f->view, &sql);
-	buf_add_str(&sql, ".millrace_public");
-	rc = pg_get_text(pg, buf_cstr(&sql), NULL, 0, &capture, e);
-	buf_done(&sql);
 	if (rc == 0 && (capture == NULL || strcmp(capture, f->settings->name) != 0))
 		rc = err_config(e, "schema %s is the public name of another capture", f->view);
 	free(capture);

@@ -93,16 +93,11 @@ static bool hand_over(struct sql_statement *q,
 {
 	struct store_parked record;
 	struct value v[10];
-	char *topic, *reason;
-	bool go_on;
 
 	for (int i = 0; i < 10; i++)
 		sql_column(q, i, &v[i]);
-	topic = xstrndup((const char *)v[0].bytes.data, v[0].bytes.size);
-	reason = xstrndup((const char *)v[9].bytes.data, v[9].bytes.size);
 	record = (struct store_parked){
 		.seq = v[3].i,
-		.topic = topic,
 		.partition = (int32_t)v[1].i,
 		.offset = v[2].i,
 		.schema_id = (int32_t)v[4].i,
@@ -110,12 +105,8 @@ static bool hand_over(struct sql_statement *q,
 		.value = bytes_of(&v[6]),
 		.at_us = v[7].i,
 		.behind = v[8].i != 0,
-		.reason = reason,
 	};
-	go_on = each(context, &record);
-	free(topic);
-	free(reason);
-	return go_on;
+	return store_tell_parked(record, v[0].bytes, v[9].bytes, each, context);
 }
 
 static int read_parked(struct sql_db *db,

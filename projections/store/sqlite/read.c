@@ -56,31 +56,7 @@ void store_sqlite_snapshot_info(const struct store_snapshot *n, struct store_inf
 int store_sqlite_columns(struct store_snapshot *n, const char *table, char ***ret_names,
 			 size_t *ret_count, struct err *e)
 {
-	struct value name = { .kind = VALUE_TEXT, .bytes = slice_str(table) };
-	struct sql_statement *s;
-	char **names = NULL;
-	size_t count = 0;
-	int rc;
-
-	if (sql_prepare(n->db, "store", "SELECT name FROM pragma_table_info(?1)", NULL, &s, e) < 0)
-		return -1;
-	rc = sql_bind(s, 1, &name, e);
-	while (rc == 0 && (rc = sql_step(s, e)) == 1) {
-		struct value column;
-
-		sql_column(s, 0, &column);
-		names = xrealloc(names, (count + 1) * sizeof(*names));
-		names[count++] = xstrndup((const char *)column.bytes.data, column.bytes.size);
-		rc = 0;
-	}
-	sql_finalize(s);
-	if (rc < 0) {
-		view_names_free(names, count);
-		return -1;
-	}
-	*ret_names = names;
-	*ret_count = count;
-	return 0;
+	return sql_column_names(n->db, table, ret_names, ret_count, e);
 }
 
 static void add_names(struct buf *sql, char *const *names, size_t count, const char *after)
@@ -217,12 +193,5 @@ void store_sqlite_rows_close(struct store_rows *r)
 int store_sqlite_row_count(struct store_snapshot *n, const char *table, int64_t *ret_count,
 			   struct err *e)
 {
-	struct buf sql = BUF_INIT;
-	int rc;
-
-	buf_add_str(&sql, "SELECT count(*) FROM ");
-	sql_quote_name(table, &sql);
-	rc = sql_get_int(n->db, buf_cstr(&sql), ret_count, e);
-	buf_done(&sql);
-	return rc;
+	return sql_row_count(n->db, table, ret_count, e);
 }

@@ -32,6 +32,7 @@
 #include <unistd.h>
 
 #define VERSION_MAX 1000000
+#define NAME_MAX_SIZE 200 /* of a view */
 
 char *store_sqlite_path(const struct store_files *f, int version)
 {
@@ -117,19 +118,6 @@ static void close_store(struct store *s)
 	free(f);
 }
 
-/* The name becomes part of paths, and may come from a command line. */
-static int check_name(const char *view, struct err *e)
-{
-	static const char plain[] = "abcdefghijklmnopqrstuvwxyz"
-				    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.";
-
-	if (view[0] != '\0' && view[0] != '.' && strlen(view) <= 200 &&
-	    strspn(view, plain) == strlen(view))
-		return 0;
-	err_config(e, "not a name for a view: '%s'", view);
-	return err_hint(e, "Give the name of a folder in project.views, not a path.");
-}
-
 static int open_store(const struct settings *settings, const char *view, struct store **ret_store,
 		      struct err *e)
 {
@@ -138,7 +126,7 @@ static int open_store(const struct settings *settings, const char *view, struct 
 	char *views;
 	int rc = 0;
 
-	if (check_name(view, e) < 0)
+	if (store_check_name(view, NAME_MAX_SIZE, e) < 0)
 		return -1;
 	f = xcalloc(1, sizeof(*f));
 	views = xasprintf("%s/views", state_dir);
@@ -288,13 +276,6 @@ static bool is_gone(const struct store_files *f, int version)
 	return gone;
 }
 
-static int compare_infos(const void *a, const void *b)
-{
-	const struct store_info *x = a, *y = b;
-
-	return (x->version > y->version) - (x->version < y->version);
-}
-
 /* As read_info. A version that can't be read any more must not keep the live one from being served:
  * it counts as failed, and the next replay removes it. One that was removed since the folder was
  * read is no version. */
@@ -353,8 +334,7 @@ static int list(struct store *s, struct store_info **ret_infos, size_t *ret_coun
 		free(infos);
 		return err_wrap(e, "view %s", f->view);
 	}
-	if (count > 0)
-		qsort(infos, count, sizeof(*infos), compare_infos);
+	store_sort_infos(infos, count);
 	*ret_infos = infos;
 	*ret_count = count;
 	return 0;
