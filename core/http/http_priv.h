@@ -25,7 +25,8 @@ struct http_request {
 	struct http_server *server;
 	struct http_response response; /* of the handler */
 	bool answered;
-	struct http_wait *wait; /* begun by the handler; NULL: none */
+	struct http_request *next; /* that waits for a thread */
+	struct http_wait *wait;    /* begun by the handler; NULL: none */
 };
 
 /* Parts of `path` against `pattern`; fills the parameters on a match. */

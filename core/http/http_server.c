@@ -3,12 +3,12 @@
  * The doorkeeper answers before a body is read: method, Host (against DNS rebinding), token
  * (compared in constant time), the header that a cross-site form cannot send, route. What passes
  * is collected up to HTTP_BODY_MAX and handed to the handler; its answer is made whole first, so
- * a handler never sees a slow client. While it runs, in a thread that it gets, the connection is
- * suspended, and the one thread of the sockets goes on with the others; so it is while an answer is
- * waited for that comes later. The listening socket is our own, so that "in use" and "not
- * allowed" have their real names, and what was bound decides whether it is loopback, not how it
- * is spelt. There are no files behind this server: what is not in the route table does not
- * exist. */
+ * a handler never sees a slow client. While it runs, in a thread that it gets or waits
+ * for, the connection is suspended, and the one thread of the sockets goes on with the others; so
+ * it is while an answer is waited for that comes later. The listening socket is our own, so that
+ * "in use" and "not allowed" have their real names, and what was bound decides whether it is
+ * loopback, not how it is spelt. There are no files behind this server: what is not in the route
+ * table does not exist. */
 #include "core/http/http_priv.h"
 
 #include "core/base/address.h"
@@ -37,7 +37,9 @@ struct http_server {
 	char address[ADDRESS_HOST_MAX + 16];
 	atomic_bool stopping;
 	atomic_int running; /* requests begun and not yet answered */
-	atomic_int handlers;  /* threads */
+	pthread_mutex_t lock;
+	int handlers; /* threads; under lock */
+	struct http_request *waiting, **last; /* for one of them; under lock */
 	atomic_int suspended; /* connections that a handler, or a wait, will resume */
 };
 
@@ -238,10 +240,8 @@ void http_answer(struct http_wait *w, struct http_response *take_response)
 	end_wait(w, &w->answered, &w->returned);
 }
 
-static void *run_handler(void *context)
+static void run_handler(struct http_request *r)
 {
-	struct http_request *r = context;
-	struct http_server *s = r->server;
 	struct http_response response = { .status = 200, .content_type = "application/json" };
 
 	r->route->handle(r->route->context, r, &response);
@@ -252,22 +252,74 @@ static void *run_handler(void *context)
 		r->response = response;
 		resume(r);
 	}
-	atomic_fetch_sub(&s->handlers, 1);
+}
+
+/* The one that has waited longest; NULL: the thread is over. */
+static struct http_request *next_waiting(struct http_server *s)
+{
+	struct http_request *r;
+
+	pthread_mutex_lock(&s->lock);
+	r = s->waiting;
+	if (r == NULL)
+		s->handlers--;
+	else
+		s->waiting = r->next;
+	if (s->waiting == NULL)
+		s->last = &s->waiting;
+	pthread_mutex_unlock(&s->lock);
+	return r;
+}
+
+static void *run_handlers(void *context)
+{
+	struct http_request *r = context;
+	struct http_server *s = r->server;
+
+	for (; r != NULL; r = next_waiting(s))
+		run_handler(r);
 	return NULL;
+}
+
+/* True: there are threads enough, and one of them will come to it. */
+static bool has_to_wait(struct http_request *r)
+{
+	struct http_server *s = r->server;
+	bool wait;
+
+	pthread_mutex_lock(&s->lock);
+	wait = s->handlers >= HTTP_HANDLERS_MAX;
+	if (wait) {
+		*s->last = r;
+		s->last = &r->next;
+	} else {
+		s->handlers++;
+	}
+	pthread_mutex_unlock(&s->lock);
+	return wait;
 }
 
 static bool start_handler(struct http_request *r)
 {
+	struct http_server *s = r->server;
 	pthread_attr_t attributes;
 	pthread_t thread;
 	int rc;
 
+	if (has_to_wait(r))
+		return true;
+
 	pthread_attr_init(&attributes);
 	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
 	pthread_attr_setstacksize(&attributes, STACK_BYTES);
-	rc = pthread_create(&thread, &attributes, run_handler, r);
+	rc = pthread_create(&thread, &attributes, run_handlers, r);
 	pthread_attr_destroy(&attributes);
-	return rc == 0;
+	if (rc == 0)
+		return true;
+	pthread_mutex_lock(&s->lock);
+	s->handlers--;
+	pthread_mutex_unlock(&s->lock);
+	return false;
 }
 
 static enum MHD_Result finish(struct http_request *r)
@@ -287,15 +339,10 @@ static enum MHD_Result finish(struct http_request *r)
 		r->route->handle(r->route->context, r, &response);
 		return reply(r->connection, &response);
 	}
-	if (atomic_fetch_add(&s->handlers, 1) >= HTTP_HANDLERS_MAX) {
-		atomic_fetch_sub(&s->handlers, 1);
-		return refuse(r->connection, 503, "too many requests are being worked on");
-	}
 	atomic_fetch_add(&s->suspended, 1);
 	MHD_suspend_connection(r->connection);
 	if (start_handler(r))
 		return MHD_YES;
-	atomic_fetch_sub(&s->handlers, 1);
 	r->response = (struct http_response){ .status = 503 };
 	http_fail(&r->response, 503, "no thread for the request");
 	resume(r);
@@ -421,6 +468,8 @@ int http_server_start(const struct http_server_options *options, struct http_ser
 	struct http_server *s = xcalloc(1, sizeof(*s));
 	int fd;
 
+	pthread_mutex_init(&s->lock, NULL);
+	s->last = &s->waiting;
 	s->token = options->token != NULL && *options->token != '\0' ? xstrdup(options->token)
 								     : NULL;
 	s->routes = xcalloc(options->route_count, sizeof(*s->routes));
@@ -456,6 +505,16 @@ const char *http_server_address(const struct http_server *s)
 	return s->address;
 }
 
+static bool has_handlers(struct http_server *s)
+{
+	bool has;
+
+	pthread_mutex_lock(&s->lock);
+	has = s->handlers > 0;
+	pthread_mutex_unlock(&s->lock);
+	return has;
+}
+
 /* No new connections; those who wait for an answer get it, if it comes soon; then everything is
  * cut. */
 static void stop_daemon(struct http_server *s)
@@ -466,7 +525,7 @@ static void stop_daemon(struct http_server *s)
 	if (fd >= 0)
 		close(fd);
 	/* the library can't be stopped while a connection is suspended */
-	while (atomic_load(&s->handlers) > 0 || atomic_load(&s->suspended) > 0)
+	while (has_handlers(s) || atomic_load(&s->suspended) > 0)
 		clock_sleep_us(1000);
 	end = clock_monotonic_us() + STOP_WAIT_US;
 	while (atomic_load(&s->running) > 0 && clock_monotonic_us() < end)
@@ -483,6 +542,7 @@ void http_server_stop(struct http_server *s)
 		stop_daemon(s);
 	if (s->token != NULL)
 		explicit_bzero(s->token, strlen(s->token));
+	pthread_mutex_destroy(&s->lock);
 	free(s->token);
 	free(s->routes);
 	free(s);

@@ -2,9 +2,9 @@
  *
  * Only GET (HEAD with it) and POST. A request is at most HTTP_BODY_MAX bytes, an answer is made
  * whole before it is sent. One thread serves the sockets. A handler that isn't quick has a thread
- * of its own for as long as it runs (at most HTTP_HANDLERS_MAX at once), so it may block; handlers
- * must be thread-safe. A request whose answer will come later, perhaps much later, needs none: see
- * http_wait_begin.
+ * of its own for as long as it runs, so it may block; handlers must be thread-safe. At most
+ * HTTP_HANDLERS_MAX run at once, the others wait for them in the order in which they came. A
+ * request whose answer will come later, perhaps much later, needs none: see http_wait_begin.
  *
  * Who may ask: on loopback without a token everybody on this machine, but the Host header must
  * be an address or localhost (a page of another site cannot be rebound to us), and a POST needs

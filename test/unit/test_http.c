@@ -69,6 +69,24 @@ static void begin_later(void *context, const struct http_request *request,
 	later[atomic_fetch_add(&later_count, 1)] = http_wait_begin(request);
 }
 
+/* As many as may run stand at the gate until it is opened. */
+static atomic_int inside, most_inside;
+static atomic_bool gate_is_open;
+
+static void gate(void *context, const struct http_request *request, struct http_response *response)
+{
+	int count = atomic_fetch_add(&inside, 1) + 1;
+
+	(void)context;
+	(void)request;
+	if (count > atomic_load(&most_inside))
+		atomic_store(&most_inside, count);
+	while (!atomic_load(&gate_is_open))
+		clock_sleep_us(1000);
+	http_text(response, "text/plain", "now");
+	atomic_fetch_sub(&inside, 1);
+}
+
 static void start(const char *token)
 {
 	const struct http_route routes[] = {
@@ -78,6 +96,7 @@ static void start(const char *token)
 		{ "GET", "/api/views/:view", echo, NULL, false, true },
 		{ "GET", "/fails", fails, NULL, false, true },
 		{ "GET", "/later", begin_later, NULL, false, false },
+		{ "GET", "/gate", gate, NULL, false, false },
 		{ "GET", "/waits", waits, &waiting, false, false },
 	};
 	const struct http_server_options options = { "127.0.0.1:0", token, routes,
@@ -512,15 +531,21 @@ START_TEST(test_bad_statuses)
 }
 END_TEST
 
+struct asked {
+	const char *path;
+	atomic_int *got;
+};
+
 static void *ask_later(void *context)
 {
+	const struct asked *asked = context;
 	struct http_call c = { .method = "GET", .address = http_server_address(server),
-			       .path = "/later", .timeout_ms = 60000 };
+			       .path = asked->path, .timeout_ms = 60000 };
 	struct http_answer answer = { 0 };
 	struct err e = ERR_INIT;
 
 	ck_assert_msg(http_client_ask(&c, &answer, &e) == 0, "%s", e.msg);
-	atomic_fetch_add((atomic_int *)context, strstr(buf_cstr(&answer.body), "now") != NULL);
+	atomic_fetch_add(asked->got, strstr(buf_cstr(&answer.body), "now") != NULL);
 	http_client_done(&answer);
 	return NULL;
 }
@@ -544,13 +569,14 @@ static size_t thread_count(void)
 START_TEST(test_answers_that_come_later)
 {
 	static atomic_int got;
+	struct asked asked = { "/later", &got };
 	pthread_t askers[LATER];
 	size_t threads;
 
 	start(NULL);
 	threads = thread_count();
 	for (int i = 0; i < LATER; i++) {
-		pthread_create(&askers[i], NULL, ask_later, &got);
+		pthread_create(&askers[i], NULL, ask_later, &asked);
 		while (atomic_load(&later_count) == i)
 			clock_sleep_us(500);
 	}
@@ -567,6 +593,29 @@ START_TEST(test_answers_that_come_later)
 	for (int i = 0; i < LATER; i++)
 		pthread_join(askers[i], NULL);
 	ck_assert_int_eq(atomic_load(&got), LATER);
+	http_server_stop(server);
+}
+END_TEST
+
+/* Nobody is sent away when more are asked for at once than handlers may run. */
+START_TEST(test_those_who_come_wait_for_a_thread)
+{
+	static atomic_int got;
+	struct asked asked = { "/gate", &got };
+	pthread_t askers[LATER];
+
+	start(NULL);
+	for (int i = 0; i < LATER; i++)
+		pthread_create(&askers[i], NULL, ask_later, &asked);
+	for (int i = 0; i < 10000 && atomic_load(&inside) < HTTP_HANDLERS_MAX; i++)
+		clock_sleep_us(1000);
+	clock_sleep_us(50000);
+	ck_assert_int_eq(atomic_load(&inside), HTTP_HANDLERS_MAX);
+	atomic_store(&gate_is_open, true);
+	for (int i = 0; i < LATER; i++)
+		pthread_join(askers[i], NULL);
+	ck_assert_int_eq(atomic_load(&got), LATER);
+	ck_assert_int_eq(atomic_load(&most_inside), HTTP_HANDLERS_MAX);
 	http_server_stop(server);
 }
 END_TEST
@@ -590,5 +639,6 @@ int main(void)
 	unit_test(s, test_history);
 	unit_test(s, test_bad_statuses);
 	unit_test_slow(s, test_answers_that_come_later, 60);
+	unit_test_slow(s, test_those_who_come_wait_for_a_thread, 60);
 	return unit_run(s);
 }
