@@ -61,6 +61,10 @@ char *mydb_literal(const char *text); /* 'text', malloced */
 /* First column of all rows. Free with view_names_free(). */
 int mydb_get_names(struct db *db, char ***ret_names, size_t *ret_count, struct err *e,
 		   const char *format, ...) __attribute__((format(printf, 5, 6)));
+int mydb_set_state(struct db *db, const char *database, enum store_state state, bool swap,
+		   struct err *e);
+
+/* ---- mysql/list.c ---- */
 /* 1: read; 0: no such version, or never completely made. ERR_CONFIG: it is somebody else's. */
 int mydb_info(const struct mydb_store *m, struct db *db, int version, struct store_info *ret_info,
 	      struct err *e);
@@ -69,11 +73,13 @@ int mydb_infos(struct mydb_store *m, struct db *db, struct store_info **ret_info
 /* Numbers of all databases VIEW_v1 ..., whatever they hold. Caller frees. */
 int mydb_numbers(const struct mydb_store *m, struct db *db, int **ret_numbers, size_t *ret_count,
 		 struct err *e);
-int mydb_set_state(struct db *db, const char *database, enum store_state state, bool swap,
-		   struct err *e);
 /* The tables that tables.sql made, by name. */
 int mydb_tables(struct db *db, const char *database, char ***ret_names, size_t *ret_count,
 		struct err *e);
+int store_mysql_list(struct store *s, struct store_info **ret_infos, size_t *ret_count,
+		     struct err *e);
+int store_mysql_definition(struct store *s, int version, struct view_files *ret_files,
+			   struct err *e);
 
 /* ---- mysql/make.c ---- */
 int store_mysql_create(struct store *s, const struct view *view, int version, bool swap,
