@@ -13,8 +13,8 @@
 
 struct asked {
 	bool json;
-	const char *view, *source, *version_text;
-	int version;
+	const char *view, *source, *version_text, *rate_text;
+	int64_t version, rate; /* 0: the live one; as fast as it goes */
 };
 
 static bool draw(void *context, const char *table, int64_t rows)
@@ -103,8 +103,8 @@ static void print_summary(const struct asked *asked, const struct verify_result 
 	struct buf text = BUF_INIT, rate = BUF_INIT;
 
 	progress_number(&text, rows);
-	progress_number(&rate, r->took_us > 0 ? (int64_t)((double)rows * 1e6 / (double)r->took_us)
-					      : 0);
+	progress_number(&rate,
+			r->took_us > 0 ? (int64_t)((double)rows * 1e6 / (double)r->took_us) : 0);
 	printf("%s%s%s version %d at GTID %s%s%s: %s rows, %lld difference%s (%.1f s, %s rows/s)\n",
 	       term(stdout, differences == 0 ? TERM_GREEN : TERM_RED), asked->view,
 	       term(stdout, TERM_PLAIN), r->version, several ? r->first_gtid_set : r->gtid_set,
@@ -137,7 +137,7 @@ static int print_result(const struct asked *asked, const struct verify_result *r
 }
 
 static int ask(struct view_access *a, const struct settings *settings, struct store *store,
-	       int version, const struct view *view, struct verify_result *ret_result,
+	       int version, const struct view *view, int64_t rate, struct verify_result *ret_result,
 	       struct err *e)
 {
 	struct progress *p = progress_new(stderr, "asking the source", "rows");
@@ -146,6 +146,7 @@ static int ask(struct view_access *a, const struct settings *settings, struct st
 		.store = store,
 		.version = version,
 		.view = view,
+		.rate = rate,
 		.progress = draw,
 		.context = p,
 	};
@@ -171,10 +172,10 @@ static int verify(const struct settings *settings, const struct asked *asked)
 
 	if (store_of(settings, asked->view, &ops, &e) < 0 ||
 	    ops->open(settings, asked->view, &store, &e) < 0 ||
-	    verify_find(store, asked->view, asked->version, asked->source, &version, &view, &e) <
-		    0 ||
+	    verify_find(store, asked->view, (int)asked->version, asked->source, &version, &view,
+			&e) < 0 ||
 	    view_access_open(settings, asked->view, &a, &e) < 0 ||
-	    ask(a, settings, store, version, view, &result, &e) < 0) {
+	    ask(a, settings, store, version, view, asked->rate, &result, &e) < 0) {
 		code = verb_fail(&e);
 	} else {
 		reconciling = find_reconciling(a, version);
@@ -192,6 +193,19 @@ static int verify(const struct settings *settings, const struct asked *asked)
 	return code;
 }
 
+/* 1 .. most; NULL: leaves it alone. False: something else. */
+static bool read_number(const char *text, int64_t most, int64_t *ret_number)
+{
+	long long n;
+	char *end;
+
+	if (text == NULL)
+		return true;
+	n = strtoll(text, &end, 10);
+	*ret_number = n;
+	return n >= 1 && n <= most && *end == '\0';
+}
+
 static int run(const struct settings *settings, int argc, char **argv)
 {
 	struct asked asked = { 0 };
@@ -199,24 +213,22 @@ static int run(const struct settings *settings, int argc, char **argv)
 		{ "--json", &asked.json, NULL },
 		{ "--source", NULL, &asked.source },
 		{ "--version", NULL, &asked.version_text },
+		{ "--rate", NULL, &asked.rate_text },
 	};
 	int rest = verb_options(&verb_verify, argc, argv, options,
 				sizeof(options) / sizeof(options[0]));
-	char *end;
 
 	if (rest < 0)
 		return EXIT_USAGE;
 	if (rest != 1)
 		return verb_usage_error(&verb_verify,
 					rest == 0 ? "which view?" : "one view at a time");
-	if (asked.version_text != NULL) {
-		long version = strtol(asked.version_text, &end, 10);
-
-		if (version < 1 || version > 1000000 || *end != '\0')
-			return verb_usage_error(&verb_verify, "--version needs a number, not '%s'",
-						asked.version_text);
-		asked.version = (int)version;
-	}
+	if (!read_number(asked.version_text, 1000000, &asked.version))
+		return verb_usage_error(&verb_verify, "--version needs a number, not '%s'",
+					asked.version_text);
+	if (!read_number(asked.rate_text, 100000000, &asked.rate))
+		return verb_usage_error(&verb_verify, "--rate needs rows a second, not '%s'",
+					asked.rate_text);
 	asked.view = argv[0];
 	stop_install();
 	return verify(settings, &asked);
@@ -226,10 +238,11 @@ const struct verb verb_verify = {
 	.name = "verify",
 	.summary = "compare a view with the same question asked of the source, at one GTID",
 	.usage =
-		"VIEW [--source FILE] [--version N] [--json]\n\n"
+		"VIEW [--source FILE] [--version N] [--rate N] [--json]\n\n"
 		"  --source FILE   another question than the one the version was built with (as "
 		"source.sql)\n"
 		"  --version N     another version than the live one\n"
+		"  --rate N        so many rows a second at most; the source is asked for a piece, then left alone\n"
 		"  --json          print the result as JSON\n\n"
 		"Exit code 0: no difference; 1: it differs, with samples. Tables that are being reconciled are "
 		"named:\ndifferences in them are expected.\n",
