@@ -79,6 +79,7 @@ static void draw(struct progress *p, const json_t *state, const char **shown_pha
 	for (size_t i = 0; i < sizeof(labels) / sizeof(labels[0]); i++)
 		if (strcmp(phase, labels[i][0]) == 0)
 			label = labels[i][1];
+	note_slowest(p, label == labels[0][1] ? v : NULL); /* before a phase's last state */
 	if (*shown_phase == labels[0][1] && label != labels[0][1] && records > 0)
 		progress_update_rate(p, records, records,
 				     json_real_value(json_object_get(v, "rate")));
@@ -86,7 +87,6 @@ static void draw(struct progress *p, const json_t *state, const char **shown_pha
 		progress_label(p, label);
 		*shown_phase = label;
 	}
-	note_slowest(p, label == labels[0][1] ? v : NULL);
 	if (label == labels[0][1] && records > 0)
 		progress_update_rate(p, records, number(v, "records_total"),
 				     json_real_value(json_object_get(v, "rate")));

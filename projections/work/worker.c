@@ -1,12 +1,10 @@
-/* worker.c - the loop of one version, and the control that other threads have over it.
+/* worker.c - the loop of one version: the thread that opens it, applies records, and tries again.
  *
  *   open version -> read position -> open feed there -> [ next -> apply ... border -> commit ] ->
  * on error: close all, wait, the same again
  *
  * A border is the place between two source transactions: only there may the store transaction end,
- * only there does the loop look at what other threads want. Caught up, a store transaction ends as
- * soon as the feed has nothing more at hand; so latency is one commit, and a burst shares one. In
- * bulk it takes WORKER_BULK_RECORDS or a time limit, because a commit costs far more than a row.
+ * only there does the loop look at what other threads want (worker_border.c).
  *
  * When the loop ends in an error, what is complete is committed first if it can be; and each failed
  * attempt halves the bulk, so that even a feed that breaks again and again gets somewhere. A record
@@ -21,19 +19,15 @@
 
 #include "core/base/clock.h"
 #include "core/base/fault.h"
-#include "core/base/gtid.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-#define LIVE_OPEN_US_MAX 200000 /* a live store transaction under constant load */
-#define BUILD_OPEN_US_MAX 2000000
 #define WAIT_MS 50 /* of the feed, when nothing is open: how soon a hold is seen */
 #define BUILD_COALESCE_MS 20
 #define PATIENCE_US 60000000     /* for topics that a capture which just began is still making */
-#define GROUP_COMMIT_US 5000000  /* between commits of consumer group offsets */
 #define POSITION_ONLY_US 1000000 /* between store commits that only move the position */
 
 static const struct feed_ops *feed(const struct worker *w)
@@ -62,220 +56,6 @@ static void set_state(struct worker *w, enum worker_state state, const struct er
 	snprintf(w->status.message, sizeof(w->status.message), "%s", e != NULL ? e->msg : "");
 	pthread_cond_broadcast(&w->changed);
 	pthread_mutex_unlock(&w->lock);
-}
-
-/* Up to `seq` a record can't be applied: the next attempt comes to it carefully; but not twice. */
-static void look_again(struct worker *w, int64_t seq)
-{
-	w->again = w->careful_seq == 0;
-	if (w->again)
-		w->careful_seq = seq;
-}
-
-/* ---- store transactions ---------------------------------------------------------------------- */
-
-int worker_begin(struct worker *w, struct err *e)
-{
-	if (w->open)
-		return 0;
-	if (store(w)->begin(w->version, e) < 0)
-		return -1;
-	w->open = true;
-	w->open_us = clock_monotonic_us();
-	w->open_records = 0;
-	return 0;
-}
-
-static bool same_gtid(const struct worker *w, const char *gtid_set)
-{
-	return w->marked_gtid != NULL && strcmp(w->marked_gtid, gtid_set) == 0;
-}
-
-/* gtid_set: NULL while nothing is open. */
-static void set_marked_gtid(struct worker *w, const char *gtid_set)
-{
-	pthread_mutex_lock(&w->lock);
-	free(w->marked_gtid);
-	w->marked_gtid = gtid_set != NULL ? xstrdup(gtid_set) : NULL;
-	free(w->read_gtid);
-	w->read_gtid = NULL;
-	pthread_mutex_unlock(&w->lock);
-}
-
-int worker_commit(struct worker *w, struct err *e)
-{
-	const struct intake_position *p = feed(w)->position(w->feed);
-	const char *gtid_set = p->gtid_set != NULL ? p->gtid_set : "";
-	struct store_mark mark = { .seq = p->seq, .commit_us = p->commit_us, .gtid_set = gtid_set };
-
-	if (worker_begin(w, e) < 0)
-		return -1;
-	if (kind_settle(w->kind, e) < 0) {
-		if (e->kind == ERR_DATA)
-			look_again(w, p->seq);
-		return -1;
-	}
-	buf_reset(&w->position);
-	intake_position_write(p, &w->position);
-	mark.position = buf_slice(&w->position);
-	w->open = false; /* commit ends it either way */
-	if (store(w)->commit(w->version, &mark, e) < 0) {
-		if (e->kind == ERR_DATA) /* of a statement that was held back: which one? */
-			look_again(w, p->seq);
-		return -1;
-	}
-	if (!same_gtid(w, gtid_set))
-		set_marked_gtid(w, gtid_set);
-	w->marked_seq = p->seq;
-	w->mark_us = clock_monotonic_us();
-	worker_publish_status(w, true);
-	pthread_mutex_lock(&w->lock);
-	w->status.commits++;
-	pthread_mutex_unlock(&w->lock);
-	backoff_reset(&w->backoff);
-	if (w->careful_seq == 0)
-		w->bulk = w->bulk * 2 < WORKER_BULK_RECORDS ? w->bulk * 2 : WORKER_BULK_RECORDS;
-	if (w->group != NULL && w->mark_us - w->group_us > GROUP_COMMIT_US) {
-		feed(w)->commit_offsets(w->feed);
-		w->group_us = w->mark_us;
-	}
-	return 0;
-}
-
-/* The stored position is behind what was read without a row of ours (other tables' transactions).
- */
-static bool position_moved(const struct worker *w)
-{
-	const struct intake_position *p = feed(w)->position(w->feed);
-
-	return p->seq != w->marked_seq || !same_gtid(w, p->gtid_set != NULL ? p->gtid_set : "");
-}
-
-static bool store_transaction_full(const struct worker *w)
-{
-	int64_t limit = w->built ? LIVE_OPEN_US_MAX : BUILD_OPEN_US_MAX;
-
-	return w->open_records >= w->bulk || clock_monotonic_us() - w->open_us > limit;
-}
-
-/* ---- borders: what other threads want -------------------------------------------------------- */
-
-/* The source transaction that comes next lies behind the target: between commit records a position
- * lacks what was not captured, so it may never hold the target itself. */
-static bool next_is_beyond(struct worker *w)
-{
-	const char *next = feed(w)->next_gtid(w->feed);
-
-	/* a chunk of a first copy has no GTID */
-	return next != NULL && gtid_is_id(slice_str(next)) &&
-	       !gtid_set_has(&w->target_gtid, slice_str(next));
-}
-
-static bool gtid_reached(struct worker *w)
-{
-	const struct intake_position *p = feed(w)->position(w->feed);
-	struct gtid_set at = GTID_SET_INIT;
-	struct err ignored = ERR_INIT;
-	bool reached = gtid_set_parse(slice_str(p->gtid_set != NULL ? p->gtid_set : ""), &at,
-				      &ignored) == 0 &&
-		       gtid_set_contains_set(&at, &w->target_gtid);
-
-	gtid_set_done(&at);
-	return reached || next_is_beyond(w);
-}
-
-/* Under lock. */
-static bool target_reached(struct worker *w)
-{
-	switch (w->target) {
-	case TARGET_NONE:
-		return true;
-	case TARGET_SEQ:
-		return feed(w)->position(w->feed)->seq >= w->target_seq;
-	case TARGET_GTID:
-		return gtid_reached(w);
-	}
-	return true;
-}
-
-void worker_let_go(struct worker *w, bool lost)
-{
-	w->want_hold = false;
-	w->held = false;
-	w->hold_lost = lost;
-	w->target = TARGET_NONE;
-	pthread_cond_broadcast(&w->changed);
-}
-
-/* Under lock, everything committed: stays here until it is released, sent on, stopped or asked to
- * finish. */
-static void stand(struct worker *w)
-{
-	w->held = true;
-	w->target = TARGET_NONE;
-	w->hold_until_us = clock_monotonic_us() + w->hold_limit_us;
-	w->status.state = WORKER_HELD;
-	pthread_cond_broadcast(&w->changed);
-	while (!w->stop && !w->want_finish && !w->want_act && w->want_hold && w->held) {
-		worker_wait_until(w, w->hold_until_us);
-		if (w->want_hold && clock_monotonic_us() >= w->hold_until_us)
-			worker_let_go(w, true);
-	}
-	w->status.state = WORKER_RUNNING;
-}
-
-static int finish_build(struct worker *w)
-{
-	struct err e = ERR_INIT;
-	int rc = store(w)->finish(w->version, w->options.view->after_build_sql, &e);
-
-	if (rc == 0)
-		rc = kind_built(w->kind, &e);
-	pthread_mutex_lock(&w->lock);
-	w->want_finish = false;
-	w->finish_rc = rc;
-	w->finish_err = e;
-	w->built = w->status.built = rc == 0 || w->built;
-	pthread_cond_broadcast(&w->changed);
-	pthread_mutex_unlock(&w->lock);
-	return rc;
-}
-
-/* At a border. Returns 1 to go on, 0 to stop, -1 on error. */
-static int border(struct worker *w, struct err *e)
-{
-	bool stop, hold, finish, act, until;
-
-	for (;;) {
-		pthread_mutex_lock(&w->lock);
-		stop = w->stop;
-		finish = w->want_finish;
-		act = w->want_act;
-		until = worker_until_reached(w);
-		hold = w->want_hold && !w->held && target_reached(w);
-		if ((hold || w->held || until) && !w->open && !position_moved(w) && !stop &&
-		    !finish && !act) {
-			if (until)
-				worker_rest(w);
-			else
-				stand(w);
-			pthread_mutex_unlock(&w->lock);
-			continue;
-		}
-		pthread_mutex_unlock(&w->lock);
-		if (!stop && !hold && !finish && !act && !until)
-			return 1;
-		if ((w->open || position_moved(w)) && worker_commit(w, e) < 0)
-			return -1;
-		if (stop)
-			return 0;
-		if (act && worker_act(w, e) < 0)
-			return -1;
-		if (finish && finish_build(w) < 0) {
-			*e = w->finish_err;
-			return -1;
-		}
-	}
 }
 
 /* ---- the loop -------------------------------------------------------------------------------- */
@@ -309,7 +89,7 @@ static int apply_failed(struct worker *w, const struct intake_item *item, struct
 	if (e->kind != ERR_DATA)
 		return -1;
 	if (w->careful_seq == 0) {
-		look_again(w, item->seq);
+		worker_look_again(w, item->seq);
 		return -1;
 	}
 	if (w->emptying)
@@ -366,12 +146,13 @@ static int idle(struct worker *w, struct err *e)
 			  stays open */
 		return 1;
 	if (w->open ? worker_commit(w, e) < 0
-		    : position_moved(w) && clock_monotonic_us() - w->mark_us > POSITION_ONLY_US &&
+		    : worker_position_moved(w) &&
+			      clock_monotonic_us() - w->mark_us > POSITION_ONLY_US &&
 			      worker_commit(w, e) < 0)
 		return -1;
 	worker_publish_status(w, false);
 	note_read(w);
-	return border(w, e);
+	return worker_border(w, e);
 }
 
 static bool stopping(struct worker *w)
@@ -389,7 +170,7 @@ static int end_of_transaction(struct worker *w, struct err *e)
 {
 	if (store(w)->border != NULL && store(w)->border(w->version, e) < 0)
 		return -1;
-	return store_transaction_full(w) ? worker_commit(w, e) : 0;
+	return worker_full(w) ? worker_commit(w, e) : 0;
 }
 
 static int loop(struct worker *w, struct err *e)
@@ -406,9 +187,10 @@ static int loop(struct worker *w, struct err *e)
 		switch (item.kind) {
 		case INTAKE_RECORD:
 			/* only now may it be known that the target lies before it */
-			if (!w->inside && (go = border(w, e)) != 1)
+			if (!w->inside && (go = worker_border(w, e)) != 1)
 				break;
 			go = apply(w, &item, e) < 0 ? -1 : 1;
+			worker_publish_progress(w);
 			worker_pace(w);
 			break;
 		case INTAKE_TRANSACTION:
@@ -421,7 +203,7 @@ static int loop(struct worker *w, struct err *e)
 				go = idle(w, e);
 				break;
 			}
-			go = border(w, e);
+			go = worker_border(w, e);
 			break;
 		case INTAKE_IDLE:
 			go = w->inside && stopping(w) ? 0 : idle(w, e);
@@ -497,7 +279,7 @@ static void close_all(struct worker *w)
 	w->kind = NULL;
 	w->feed = NULL;
 	w->version = NULL;
-	set_marked_gtid(w, NULL);
+	worker_set_marked_gtid(w, NULL);
 	w->rate_us = 0;
 }
 
@@ -520,7 +302,7 @@ static int attempt(struct worker *w, struct err *e)
 		goto out;
 	p = feed(w)->position(w->feed);
 	w->marked_seq = p->seq;
-	set_marked_gtid(w, p->gtid_set != NULL ? p->gtid_set : "");
+	worker_set_marked_gtid(w, p->gtid_set != NULL ? p->gtid_set : "");
 	worker_pace_begin(&w->pace, w->options.share);
 	worker_publish_status(w, true);
 	set_state(w, WORKER_RUNNING, NULL);

@@ -1,5 +1,5 @@
-/* worker_priv.h - a worker's state: worker.c is its thread, worker_control.c what other threads ask
- * of it. */
+/* worker_priv.h - a worker's state: worker.c is its thread, worker_border.c what it does between
+ * two source transactions, worker_control.c what other threads ask of it. */
 #ifndef PROJECTIONS_WORK_WORKER_PRIV_H
 #define PROJECTIONS_WORK_WORKER_PRIV_H
 
@@ -49,13 +49,14 @@ struct worker {
 	bool open, inside, built; /* store transaction open; inside a source transaction */
 	int64_t open_us, open_records, records_base;
 	int64_t started_us;
-	int64_t bulk;       /* records of one store transaction, at most about */
+	int64_t bulk; /* records of one store transaction, at most about */
 	/* A record could not be applied: until behind it each one is flushed by itself; 0: not */
 	int64_t careful_seq;
 	bool emptying; /* the record that is being applied empties its table */
-	bool again; /* the attempt ended so that records are come to once more, carefully */
+	bool again;    /* the attempt ended so that records are come to once more, carefully */
 	struct parking *parking; /* keys that have parked records: worker_park.c */
 	struct worker_pace pace;
+	int64_t progress_us, progress_calls; /* worker_status.c */
 	struct gtid_set until_gtid, until_passed;
 	int64_t group_us, mark_us, rate_us, rate_records;
 	int64_t marked_seq;
@@ -68,6 +69,23 @@ struct worker {
 void *worker_run(void *context); /* the thread */
 /* Of the thread, for others; `committed`: what the last store commit made true, too. */
 void worker_publish_status(struct worker *w, bool committed);
+void worker_publish_progress(struct worker *w); /* after each record; now and then it does so */
+
+/* ---- between two source transactions (worker_border.c) ---- */
+int worker_begin(struct worker *w, struct err *e);  /* a store transaction, if none is open */
+int worker_commit(struct worker *w, struct err *e); /* rows and position as they are */
+bool worker_full(const struct worker *w);           /* the store transaction */
+/* The stored position is behind what was read without a row of ours (other tables' transactions).
+ */
+bool worker_position_moved(const struct worker *w);
+/* The position that the store has, as others are told. NULL: no version is open. */
+void worker_set_marked_gtid(struct worker *w, const char *gtid_set);
+/* Up to `seq` a record can't be applied: the next attempt comes to it carefully; but not twice. */
+void worker_look_again(struct worker *w, int64_t seq);
+/* Does what other threads want. 1: go on; 0: stop; -1. */
+int worker_border(struct worker *w, struct err *e);
+/* Under lock: no longer held, and nobody wants it to be; `lost`: not because its owner said so. */
+void worker_let_go(struct worker *w, bool lost);
 
 /* ---- records that can't be applied (worker_park.c) ---- */
 /* Reads which keys wait; when a version was opened. */
@@ -85,9 +103,7 @@ int worker_emptied(void *context, size_t topic, int64_t seq, struct err *e);
 int worker_emptied_failed(const struct worker *w, struct err *e);
 /* Does what worker_parked_act wants; nothing is open. Says so to whoever asked. */
 int worker_act(struct worker *w, struct err *e);
-int worker_commit(struct worker *w, struct err *e); /* rows and position as they are */
 int worker_flush(struct worker *w, struct err *e); /* what the target held back has run */
-int worker_begin(struct worker *w, struct err *e);
 
 /* ---- tables that change at the source (worker_amend.c) ---- */
 /* The attempt ended: keeps what its kind wants of the version, if it does. */
@@ -103,8 +119,6 @@ void worker_rest(struct worker *w); /* under lock, all committed: stays until so
 
 /* ---- a share of one core (worker_pace.c) ---- */
 void worker_pace(struct worker *w);
-/* Under lock: no longer held, and nobody wants it to be; `lost`: not because its owner said so. */
-void worker_let_go(struct worker *w, bool lost);
 /* What a status says of tables that are being reconciled. */
 void worker_name_reconciling(struct worker_status *s, const struct intake_reconciling *tables,
 			     size_t count);

@@ -1,7 +1,9 @@
 /* worker_status.c - what a worker says of itself: how far it is, how fast, and what to know of the
  * rows.
  *
- * The thread publishes after each store commit and when it idles; others copy it under the lock. */
+ * The thread publishes after each store commit and when it idles; and how many records it has read
+ * meanwhile, because a large source transaction, or a small share of a core, can take a while.
+ * Others copy it under the lock. */
 #include "projections/work/share_worker.h"
 #include "projections/work/worker_priv.h"
 
@@ -9,6 +11,9 @@
 #include "core/base/gtid.h"
 
 #include <stdio.h>
+
+#define RECORDS_PER_LOOK 256
+#define PROGRESS_US 250000
 
 static const struct feed_ops *feed(const struct worker *w)
 {
@@ -83,6 +88,31 @@ void worker_name_reconciling(struct worker_status *s, const struct intake_reconc
 		 "reconciling since %s: may differ from the source in %s", since, s->reconciling);
 }
 
+/* With the lock held. */
+static void set_progress(struct worker *w, const struct intake_slowest *slowest)
+{
+	w->status.records = w->records_base + feed(w)->records(w->feed);
+	w->status.records_total = w->records_base + feed(w)->records_total(w->feed);
+	if (w->status.records_total < w->status.records)
+		w->status.records_total = w->status.records;
+	w->status.slowest = *slowest;
+	w->progress_us = clock_monotonic_us();
+	update_rate(w, w->progress_us, w->status.records);
+}
+
+void worker_publish_progress(struct worker *w)
+{
+	struct intake_slowest slowest;
+
+	if (++w->progress_calls % RECORDS_PER_LOOK != 0 ||
+	    clock_monotonic_us() - w->progress_us < PROGRESS_US)
+		return;
+	feed(w)->slowest(w->feed, &slowest);
+	pthread_mutex_lock(&w->lock);
+	set_progress(w, &slowest);
+	pthread_mutex_unlock(&w->lock);
+}
+
 void worker_publish_status(struct worker *w, bool committed)
 {
 	const struct intake_position *p = feed(w)->position(w->feed);
@@ -106,18 +136,13 @@ void worker_publish_status(struct worker *w, bool committed)
 		gtid_text_cut(slice_str(p->gtid_set != NULL ? p->gtid_set : ""), w->status.gtid_set,
 			      sizeof(w->status.gtid_set));
 	}
-	w->status.records = w->records_base + feed(w)->records(w->feed);
-	w->status.records_total = w->records_base + feed(w)->records_total(w->feed);
-	if (w->status.records_total < w->status.records)
-		w->status.records_total = w->status.records;
+	set_progress(w, &slowest);
 	w->status.delivered = end;
-	w->status.slowest = slowest;
 	w->status.caught_up = is_caught_up(w, &end, p->seq);
 	w->status.copying = copying != NULL && copying[0] != NULL;
 	worker_name_reconciling(&w->status, reconciling, reconciling_count);
 	w->status.ignored = counts.ignored;
 	w->status.inexact = counts.inexact;
-	update_rate(w, clock_monotonic_us(), w->status.records);
 	pthread_mutex_unlock(&w->lock);
 }
 
