@@ -32,13 +32,13 @@ struct mirror_image {
 	const struct value **values; /* column_count of them; NULL: no image at all */
 };
 
-struct mirror_plan; /* mirror_apply.c */
+struct mirror_plan; /* mirror_plan.h */
 
 struct mirror {
 	struct handlers_options options;
 	const struct view *view;
 	struct target *target;
-	struct mirror_rows *rows; /* per mirrored table */
+	struct mirror_rows *rows;   /* per mirrored table */
 	struct mirror_list *settle; /* per query */
 	struct mirror_list fill;
 	bool built;          /* the build has ended */
@@ -69,6 +69,7 @@ void mirror_close(struct mirror *m);
 int mirror_built(struct mirror *m, struct err *e);
 int mirror_apply(struct mirror *m, const struct handlers_record *record, struct err *e);
 int mirror_empties(struct mirror *m, const struct handlers_record *record, struct err *e);
+/* By the fields' names: a case of `view test` (mirror_fields.c). *ret_found: is it such a table? */
 int mirror_run_fields(struct mirror *m, enum view_on on, const char *name,
 		      const struct handlers_field *fields, size_t count, bool *ret_found,
 		      struct err *e);

@@ -11,8 +11,6 @@
 
 #include "core/base/mem.h"
 
-#include <dirent.h>
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -81,102 +79,11 @@ int view_names_find(char *const *names, size_t count, const char *name)
 	return -1;
 }
 
-/* ---- files ----------------------------------------------------------------------------------- */
-
-void view_files_add(struct view_files *files, const char *name, char *take_text)
-{
-	size_t at = files->count;
-
-	files->items = xrealloc(files->items, (files->count + 1) * sizeof(*files->items));
-	while (at > 0 && strcmp(files->items[at - 1].name, name) > 0) {
-		files->items[at] = files->items[at - 1];
-		at--;
-	}
-	files->items[at] = (struct view_file){ .name = xstrdup(name), .text = take_text };
-	files->count++;
-}
-
-void view_files_done(struct view_files *files)
-{
-	for (size_t i = 0; i < files->count; i++) {
-		free(files->items[i].name);
-		free(files->items[i].text);
-	}
-	free(files->items);
-	*files = (struct view_files){ 0 };
-}
-
-int view_read_file(const char *path, char **ret_text, struct err *e)
-{
-	FILE *file = fopen(path, "re");
-	struct buf text = BUF_INIT;
-	size_t n;
-	int rc = -1;
-
-	if (file == NULL)
-		return err_config(e, "%s: %s", path, strerror(errno));
-	do {
-		n = fread(buf_reserve(&text, 65536), 1, 65536, file);
-		text.size += n;
-	} while (n > 0 && text.size <= VIEW_FILE_MAX);
-	if (ferror(file) != 0)
-		err_config(e, "%s: %s", path, strerror(errno));
-	else if (text.size > VIEW_FILE_MAX)
-		err_config(e, "%s: larger than %d bytes", path, VIEW_FILE_MAX);
-	else if (text.size > 0 && memchr(text.data, 0, text.size) != NULL)
-		err_config(e, "%s: not a text file: it holds a zero byte", path);
-	else
-		rc = 0;
-	fclose(file);
-	if (rc == 0)
-		*ret_text = xstrdup(buf_cstr(&text));
-	buf_done(&text);
-	return rc;
-}
-
-static bool ends_with(const char *text, const char *end)
+bool view_ends_with(const char *text, const char *end)
 {
 	size_t size = strlen(text), end_size = strlen(end);
 
 	return size >= end_size && strcmp(text + size - end_size, end) == 0;
-}
-
-/* Files of one folder that belong to a view; other names are left alone (a README, an editor's
- * backup). */
-static int read_folder(const char *dir, const char *below, const char *ending, bool needed,
-		       struct view_files *files, struct view_mistakes *m)
-{
-	char *path = xasprintf("%s/%s", dir, below);
-	DIR *folder = opendir(path);
-	const struct dirent *entry;
-
-	if (folder == NULL) {
-		if (needed || errno != ENOENT)
-			view_mistake(m, below, 0, NULL, "%s", strerror(errno));
-		free(path);
-		return -1;
-	}
-	while ((entry = readdir(folder)) != NULL && files->count < VIEW_FILES_MAX) {
-		struct err e = ERR_INIT;
-		char *file, *name, *text = NULL;
-
-		if (entry->d_name[0] == '.' || !ends_with(entry->d_name, ending))
-			continue;
-		name = below[0] != '\0' ? xasprintf("%s/%s", below, entry->d_name)
-					: xstrdup(entry->d_name);
-		file = xasprintf("%s/%s", dir, name);
-		if (view_read_file(file, &text, &e) < 0)
-			view_mistake(m, name, 0, NULL, "%s", e.msg + strlen(file) + 2);
-		else
-			view_files_add(files, name, text);
-		free(file);
-		free(name);
-	}
-	if (entry != NULL)
-		view_mistake(m, below, 0, NULL, "more than %d files", VIEW_FILES_MAX);
-	closedir(folder);
-	free(path);
-	return 0;
 }
 
 /* ---- fingerprint ----------------------------------------------------------------------------- */
@@ -250,7 +157,7 @@ static void add_handler(struct view *v, const struct view_file *f)
 	h = &v->handlers[v->handler_count++];
 	*h = (struct view_handler){ .on = VIEW_ON_EVENT, .name = name, .file = f };
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-		if (!ends_with(name, kinds[i].ending))
+		if (!view_ends_with(name, kinds[i].ending))
 			continue;
 		name[strlen(name) - strlen(kinds[i].ending)] = '\0';
 		h->on = kinds[i].on;
@@ -306,7 +213,7 @@ static void refuse_templates(const struct view *v, struct view_mistakes *m)
 	for (size_t i = 0; i < v->files.count; i++) {
 		const char *name = v->files.items[i].name;
 
-		if (ends_with(name, ".json"))
+		if (view_ends_with(name, ".json"))
 			view_mistake(m, name, 0,
 				     "Write store = dynamodb into view.conf, or use .sql.",
 				     "only views with store = dynamodb have .json files");
@@ -437,14 +344,7 @@ int view_read(const char *dir, struct view **ret_view, struct err *e)
 	if (!name_is_plain(v->name))
 		view_mistake(&m, "", 0, "Use letters, digits, '_', '-' and '.'.",
 			     "not a name for a view: %s", v->name);
-	(void)read_folder(dir, "", ".sql", true, &v->files, &m); /* mistakes are in m */
-	(void)read_folder(dir, "", "view.conf", true, &v->files, &m);
-	(void)read_folder(dir, "", "tables.json", true, &v->files, &m);
-	(void)read_folder(dir, "on", ".sql", false, &v->files, &m);
-	(void)read_folder(dir, "on", ".json", false, &v->files, &m);
-	(void)read_folder(dir, "keys", ".sql", false, &v->files, &m);
-	(void)read_folder(dir, "cases", ".jsonl", false, &v->files, &m);
-	(void)read_folder(dir, "cases", ".sql", false, &v->files, &m);
+	view_folder_read(dir, &v->files, &m);
 	put_together(v, &m);
 	return finish(v, &m, ret_view, e);
 }
@@ -527,70 +427,4 @@ void view_learn_key(struct view_table *t, const char *column)
 {
 	if (t->key_line == 0)
 		view_words_add(&t->key, &t->key_count, column, strlen(column));
-}
-
-/* What view.conf of a folder says, whatever else is wrong with it. */
-static struct view *read_conf(const char *dir)
-{
-	struct view_mistakes ignored = { .place = dir };
-	struct view *v = xcalloc(1, sizeof(*v));
-	char *path = xasprintf("%s/view.conf", dir), *text = NULL;
-	struct err e = ERR_INIT;
-
-	if (view_read_file(path, &text, &e) == 0)
-		view_conf_parse(v, text, &ignored);
-	free(text);
-	free(path);
-	buf_done(&ignored.text);
-	return v;
-}
-
-char *view_store_name(const char *dir)
-{
-	struct view *v = read_conf(dir);
-	char *name = xstrdup(v->store != NULL ? v->store : "sqlite");
-
-	view_free(v);
-	return name;
-}
-
-void view_verify_every(const char *dir, int64_t *ret_ms)
-{
-	struct view *v = read_conf(dir);
-
-	if (v->has_verify_every)
-		*ret_ms = v->verify_every_ms;
-	view_free(v);
-}
-
-static int compare_names(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-int view_list(const char *dir, char ***ret_names, size_t *ret_count, struct err *e)
-{
-	DIR *folder = opendir(dir);
-	const struct dirent *entry;
-	char **names = NULL;
-	size_t count = 0;
-
-	if (folder == NULL) {
-		err_config(e, "%s: %s", dir, strerror(errno));
-		return err_hint(e, "Set project.views to the folder that holds the view folders.");
-	}
-	while ((entry = readdir(folder)) != NULL) {
-		char *conf = xasprintf("%s/%s/view.conf", dir, entry->d_name);
-		struct stat info;
-
-		if (entry->d_name[0] != '.' && stat(conf, &info) == 0)
-			view_words_add(&names, &count, entry->d_name, strlen(entry->d_name));
-		free(conf);
-	}
-	closedir(folder);
-	if (count > 0)
-		qsort(names, count, sizeof(*names), compare_names);
-	*ret_names = names;
-	*ret_count = count;
-	return 0;
 }

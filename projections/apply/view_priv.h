@@ -43,6 +43,9 @@ void view_generate_source(struct view *v);
 /* Kind query: what it reads is no table of the view, whatever the store has learned. */
 void view_hide_mirrors(struct view *v);
 
+bool view_ends_with(const char *text, const char *end);
+/* All that is a view's, also what is wrong with it (view_folder.c). */
+void view_folder_read(const char *dir, struct view_files *files, struct view_mistakes *m);
 void view_words_add(char ***words, size_t *count, const char *text, size_t size);
 
 #endif

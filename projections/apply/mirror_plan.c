@@ -1,0 +1,214 @@
+/* mirror_plan.c - plans of mirror_plan.h: which leaf is which column, and whether the table still
+ * is what the record was written from.
+ *
+ * A column that a record's schema doesn't have is NULL: the record is older than the table. Whether
+ * it is newer is seen when a plan is made, from the shape in the schema's text. While a version is
+ * built all records are history, and lead to the table as it was when the build began; behind that
+ * a column that came is asked for (kind_columns), and a table that has become another one ends the
+ * version. */
+#include "projections/apply/mirror_plan.h"
+
+#include "core/avro/row_schema.h"
+#include "core/base/mem.h"
+
+#include <stdlib.h>
+#include <strings.h>
+
+static void plan_free(struct mirror_plan *p)
+{
+	if (p == NULL)
+		return;
+	decode_plan_free(p->decode);
+	free(p->values);
+	free(p->before);
+	free(p->after);
+	free(p->print);
+	free(p);
+}
+
+static const struct value **join(struct mirror_plan *p, const char *image, int *ret_any)
+{
+	const struct mirror_table *t = p->rows->table;
+	const struct value **values = xcalloc(t->column_count + 1, sizeof(*values));
+
+	*ret_any = -1;
+	for (size_t i = 0; i < t->column_count; i++) {
+		char *path = xasprintf("%s%s", image, t->columns[i].leaf);
+		int leaf = t->columns[i].leaf[0] != '\0' ? decode_leaf_find(p->decode, path) : -1;
+
+		values[i] = t->columns[i].leaf[0] == '\0' ? &p->exact_text
+			    : leaf >= 0                   ? &p->values[leaf]
+							  : &mirror_null;
+		if (leaf >= 0)
+			*ret_any = leaf;
+		free(path);
+	}
+	return values;
+}
+
+static void want_columns(struct mirror *m, size_t topic, const struct shape *now, const char *text,
+			 struct err *e)
+{
+	const struct mirror_table *t = m->rows[topic].table;
+
+	buf_reset(&m->add_sql);
+	buf_reset(&m->add_file);
+	buf_reset(&m->add_text);
+	mirror_add_columns_sql(m->view, t, now, &m->add_sql);
+	buf_add_format(&m->add_file, MIRROR_SHAPES "%s.avsc", m->view->inputs[topic]);
+	buf_add_str(&m->add_text, text);
+	m->wants = KIND_COLUMNS;
+	err_retry(e, "table %s.%s has new columns", t->db, t->table);
+}
+
+static void want_version(struct mirror *m, const struct mirror_table *t, struct buf *why,
+			 struct err *e)
+{
+	m->wants = KIND_VERSION;
+	err_config(e, "table %s.%s has become another one: %s", t->db, t->table, buf_cstr(why));
+	err_hint(e,
+		 "A version with the new table is built by itself; `millrace replay %s` does "
+		 "it by hand.",
+		 m->view->name);
+}
+
+/* Does the table fit what the record was written from? */
+static int check_shape(struct mirror *m, size_t topic, const char *text, struct err *e)
+{
+	const struct mirror_table *t = m->rows[topic].table;
+	struct buf why = BUF_INIT;
+	enum mirror_change change;
+	struct shape *now;
+	int rc = 0;
+
+	if (t->shape == NULL)
+		return 0;
+	if (row_schema_shape(slice_str(text), t->db, t->table, &now, e) < 0) {
+		if (m->built)
+			return -1;
+		err_clear(e); /* of an older release: its columns are found by name */
+		return 0;
+	}
+	change = mirror_compare(m->view, t, now, &why);
+	if (change == MIRROR_OTHER && m->built) {
+		want_version(m, t, &why, e);
+		rc = -1;
+	} else if (change == MIRROR_ADDED && m->view->kind == VIEW_MIRROR) {
+		want_columns(m, topic, now, text, e);
+		rc = -1;
+	}
+	shape_unref(now);
+	buf_done(&why);
+	return rc;
+}
+
+static const struct column *column_named(const struct shape *s, const char *name)
+{
+	for (uint16_t i = 0; i < s->column_count; i++) {
+		if (strcasecmp(s->columns[i].name, name) == 0)
+			return &s->columns[i];
+	}
+	return NULL;
+}
+
+static bool is_number(const struct column *c)
+{
+	return c->type == COLUMN_TINY || c->type == COLUMN_SHORT || c->type == COLUMN_INT24 ||
+	       c->type == COLUMN_LONG || c->type == COLUMN_LONGLONG || c->type == COLUMN_FLOAT ||
+	       c->type == COLUMN_DOUBLE || c->type == COLUMN_YEAR;
+}
+
+static void find_printed(struct mirror_plan *p, const char *text)
+{
+	const struct mirror_table *t = p->rows->table;
+	struct err ignored = ERR_INIT;
+	struct shape *was;
+
+	if (t->shape == NULL ||
+	    row_schema_shape(slice_str(text), t->db, t->table, &was, &ignored) < 0)
+		return;
+	for (size_t i = 0; i < t->column_count; i++) {
+		const struct column *is = t->columns[i].of,
+				    *c = is != NULL ? column_named(was, is->name) : NULL;
+
+		if (c == NULL || !column_is_character(is) || !is_number(c))
+			continue;
+		if (p->print == NULL)
+			p->print = xcalloc(t->column_count + 1, sizeof(*p->print));
+		p->print[i] = true;
+	}
+	shape_unref(was);
+}
+
+static int compile(struct mirror *m, const struct handlers_record *record,
+		   struct mirror_plan **ret_plan, struct err *e)
+{
+	struct mirror_plan *p = NULL;
+	struct schema *schema = NULL;
+	const char *text;
+	int rc = -1;
+
+	if (m->options.schema(m->options.context, record->schema_id, &text, e) < 0 ||
+	    check_shape(m, record->topic, text, e) < 0 ||
+	    schema_parse(slice_str(text), &schema, e) < 0)
+		return -1;
+	p = xcalloc(1, sizeof(*p));
+	p->topic = record->topic;
+	p->schema_id = record->schema_id;
+	p->rows = &m->rows[record->topic];
+	p->exact_text.kind = VALUE_NULL;
+	if (decode_plan_new(schema, &p->decode, e) < 0)
+		goto out;
+	p->values = xcalloc(decode_leaf_count(p->decode) + 1, sizeof(*p->values));
+	p->op = decode_leaf_find(p->decode, "op");
+	p->seq = decode_leaf_find(p->decode, "source.seq");
+	p->absent = decode_leaf_find(p->decode, "absent");
+	p->exact = decode_leaf_find(p->decode, "exact");
+	p->parked = decode_leaf_find(p->decode, "parked");
+	p->before = join(p, "before.", &p->before_image);
+	p->after = join(p, "after.", &p->after_image);
+	find_printed(p, text);
+	if (p->op < 0)
+		err_data(e, "a record that is no change of a row");
+	else
+		rc = 0;
+out:
+	schema_free(schema);
+	if (rc == 0)
+		*ret_plan = p;
+	else
+		plan_free(p);
+	return rc;
+}
+
+int mirror_plan_for(struct mirror *m, const struct handlers_record *record,
+		    struct mirror_plan **ret_plan, struct err *e)
+{
+	struct mirror_plan *p = m->last;
+
+	if (p == NULL || p->schema_id != record->schema_id || p->topic != record->topic)
+		p = NULL;
+	for (size_t i = 0; i < m->plan_count && p == NULL; i++) {
+		if (m->plans[i]->schema_id == record->schema_id &&
+		    m->plans[i]->topic == record->topic)
+			p = m->plans[i];
+	}
+	if (p == NULL) {
+		if (compile(m, record, &p, e) < 0)
+			return -1;
+		m->plans = xrealloc(m->plans, (m->plan_count + 1) * sizeof(struct mirror_plan *));
+		m->plans[m->plan_count++] = p;
+	}
+	*ret_plan = m->last = p;
+	return 0;
+}
+
+void mirror_plans_forget(struct mirror *m)
+{
+	for (size_t i = 0; i < m->plan_count; i++)
+		plan_free(m->plans[i]);
+	free(m->plans);
+	m->plans = NULL;
+	m->plan_count = 0;
+	m->last = NULL;
+}
