@@ -77,6 +77,7 @@ class InMariadb:
         yield lambda sql: run_sql(connection, sql.replace('"', "`"))
         connection.close()
 
+    # asked again within a tenth of a second, InnoDB says what it said before, for as long as that goes on
     waits = "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'"
 
     def end(self):

@@ -332,7 +332,7 @@ def test_truncate_in_the_middle_of_a_first_copy(servers, database, make_setup):
     print("seed", seed)
     r = random.Random(seed)
     run_sql(connection, "CREATE TABLE t (id INT PRIMARY KEY, v INT)", "INSERT INTO t SELECT seq, seq FROM seq_1_to_3000")
-    setup = make_setup(f"{db}.t", copy__chunk_rows=20)
+    setup = make_setup(f"{db}.t", copy__chunk_rows=60)
     run = setup.daemon("run").start()
     for _ in range(4):
         time.sleep(r.random() * 0.3)

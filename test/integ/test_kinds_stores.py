@@ -13,7 +13,7 @@ import pymysql
 import pytest
 
 import postgresql
-from harness import run_sql, source_position, those_there, wait_until
+from harness import run_sql, source_position, stands_at, those_there, wait_until, with_fault_points
 from test_kinds import TABLES, change, seed, verified, write_views
 from test_store_mysql import RIGHTS, Store
 from test_views import live
@@ -32,7 +32,7 @@ def store(request):
         os.chmod(folder, 0o755)
         made = Store(Path(folder) / "servers", request.param)
         admin = made.admin()
-        for view in ("copy", "groups", "fresh", "asked", "large"):
+        for view in ("copy", "groups", "amended", "fresh", "asked", "large"):
             run_sql(admin, f"GRANT {RIGHTS} ON `{view}`.* TO views@'%'", f"GRANT {RIGHTS} ON `{view}\\_%`.* TO views@'%'")
         try:
             yield made.name, made.settings(), lambda sql: run_sql(admin, sql)
@@ -134,6 +134,42 @@ def test_kept_up_in_another_store(make_setup, database, store):
     assert out.returncode == 0, out.stdout
     watcher.end()
     assert versions(setup, "copy") == version, "a new version instead of new columns in place"
+    project.stop()
+    run.stop()
+
+
+@pytest.mark.parametrize("store", those_there("mariadb:11.8", "mysql:8.0"), indirect=True)
+def test_killed_while_columns_are_added(make_setup, database, store):
+    """Where each ALTER TABLE commits by itself: behind the first of two tables' columns, and between the last and the definition. Readers
+    see nothing of it, and the version is taken up where it stood."""
+    (name, settings, _), (db, connection) = store, database
+    run_sql(connection, "SET sql_mode = ''", *TABLES)
+    seed(connection, 7)
+    setup = make_setup(f"{db}.people, {db}.membership, {db}.grp")
+    setup.settings.update(settings)
+    setup.write()
+    write_views(setup, db, name)
+    shutil.rmtree(setup.folder / "views" / "groups")
+    (setup.folder / "views" / "copy").rename(setup.folder / "views" / "amended")
+    run, project = setup.daemon("run").start(), setup.daemon("project")
+    slots = with_fault_points(setup, project, "view_altered", "view_amended")
+    project.start()
+    wait_until("the view", lambda: live(setup, "amended"), every=0.5, timeout=240)
+    watcher = Watcher(lambda: reader(store, "amended"))
+    watcher.start()
+    for i, point in enumerate(("view_altered", "view_amended")):
+        slots.arm(point, 1)
+        run_sql(connection, f"ALTER TABLE people ADD COLUMN city{i} VARCHAR(20), ADD COLUMN size{i} INT", f"UPDATE people SET city{i} = 'Bonn' WHERE id < 20")
+        wait_until(f"the daemon to come to {point}", lambda: stands_at(slots, point, project.process), 120)
+        project.kill()
+        slots.disarm(point)
+        change(connection, random.Random(i))
+        project.start()
+        wait_until("the new columns", lambda: {f"city{i}", f"size{i}"} <= watcher.columns or watcher.failure, every=0.5, timeout=120)
+        setup.wait_delivered(source_position(connection), run)
+        print(verified(setup, "amended"))
+    watcher.end()
+    assert versions(setup, "amended") == [1], "a new version instead of new columns in place"
     project.stop()
     run.stop()
 

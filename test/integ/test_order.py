@@ -149,7 +149,7 @@ def stand_in_the_way(world, schema):
         run(f"INSERT INTO other.rows_of_mine VALUES {', '.join(f'({i})' for i in range(3000))}")
         run(f'SELECT total FROM "{schema}".sums WHERE b = 3 FOR UPDATE')
         run_sql(world.connection, "BEGIN", "UPDATE u SET n = n + 1 WHERE b = 0", "UPDATE u SET n = n + 1 WHERE b = 3", "COMMIT")
-        wait_until("a member to wait", lambda: world.store.ask(world.store.waits)[0][0] > 0, 60, every=0.05)
+        wait_until("a member to wait", lambda: world.store.ask(world.store.waits)[0][0] > 0, 60, every=0.2)
         time.sleep(0.2)
         with contextlib.suppress(psycopg.errors.DeadlockDetected):
             run(f'SELECT total FROM "{schema}".sums WHERE b = 0 FOR UPDATE')

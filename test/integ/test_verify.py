@@ -3,14 +3,18 @@ import json
 import os
 import sqlite3
 import subprocess
+import sys
 import threading
 import time
 import urllib.request
 
 import pytest
 
-from harness import MILLRACE, run_sql, wait_until
+from harness import MILLRACE, ROOT, run_sql, wait_until
 from test_projection import COLUMNS, ROWS, TYPES, rows, write_view
+
+sys.path.insert(0, str(ROOT / "test" / "fault"))
+import proxy  # noqa: E402
 
 MANY = 150_000
 
@@ -63,8 +67,8 @@ def copied(database, make_setup):
 class Writers:
     """Commits as fast as the server takes them, over the whole table."""
 
-    def __init__(self, servers, db, count, threads=3):
-        self.servers, self.db, self.count, self.stopping, self.commits = servers, db, count, False, 0
+    def __init__(self, servers, db, count, threads=3, column="part"):
+        self.servers, self.db, self.count, self.column, self.stopping, self.commits = servers, db, count, column, False, 0
         self.threads = [threading.Thread(target=self.write, args=(n,), daemon=True) for n in range(threads)]
         self.failure = None
 
@@ -75,7 +79,7 @@ class Writers:
             while not self.stopping:
                 at += 1
                 key = at * 7919 % self.count + 1
-                run_sql(connection, *((f"UPDATE t SET part = part + 1 WHERE id = {key}", f"DELETE FROM t WHERE id = {key}",
+                run_sql(connection, *((f"UPDATE t SET {self.column} = {self.column} + 1 WHERE id = {key}", f"DELETE FROM t WHERE id = {key}",
                                        f"REPLACE INTO t VALUES ({key}, {at})")[at % 3:][:1]))
                 self.commits += 1
                 time.sleep(0.002)
@@ -96,17 +100,22 @@ class Writers:
 
 
 def test_equal_under_heavy_writing(servers, copied):
-    """Every piece is exact at its own GTID: no row differs, and none has to be looked at twice."""
-    many = 700_000
+    """Every piece is exact at its own GTID: no row differs, and none has to be looked at twice. With a rate there are many pieces, and
+    each has a snapshot of its own; it takes as long as it says."""
+    many = 300_000
     setup, db, _, run, project = copied(many)
     places = set()
     with Writers(servers, db, many) as writers:
-        for _ in range(4):
-            result = verify(setup, code=0)
+        for rate in (0, many // 2, many // 2):
+            result = verify(setup, *(["--rate", str(rate)] if rate else []), code=0)
             assert result["late"] == 0 and counts(result) == [0, 0, 0], result
             assert abs(result["rows"] - many) < many / 100 and result["pieces"] > 1
+            if rate:
+                assert result["snapshots"] >= 2 and result["seconds"] > 1 and result["gtid_set"] != result["first_gtid_set"], result
             places |= {result["gtid_set"], result["first_gtid_set"]}
-    assert writers.commits > 100 and len(places) > 4, (writers.commits, places)
+    assert writers.commits > 100 and len(places) >= 5, (writers.commits, places)
+    out = setup.millrace("verify", "copy", "--rate", "much")
+    assert out.returncode == 2 and "--rate" in out.stderr, out.stderr
     project.stop()
     run.stop()
 
@@ -294,3 +303,30 @@ def test_a_failing_one_harms_nobody(copied):
     project.stop()
     assert time.monotonic() - begin < 15
     run.stop()
+
+
+def test_by_the_clock_while_the_source_is_away(servers, copied):
+    """Views go on, verification fails and says why once; when the source is back it goes on by itself."""
+    source = proxy.Proxy("127.0.0.1", servers.env["DATABASE_PORT"])
+    setup, _, connection, run, project = copied(100, settings={"project.verify_every": "500ms", "source.port": str(source.port)})
+    url = setup.http["project"]
+
+    def value(name):
+        return metrics(url).get(f'millrace_view_{name}{{view="copy"}}', 0)
+
+    wait_until("the first one", lambda: value("verified_timestamp_seconds") > 0)
+    source.refuse()
+    source.cut(reset=True)
+    before = value("verify_failures_total")
+    wait_until("failures", lambda: value("verify_failures_total") >= before + 2)
+    complaints = [line for line in project.log().splitlines() if "level=warn" in line and "verif" in line]
+    assert len(complaints) == 1 and str(source.port) in complaints[0], complaints
+    assert rows(setup) == 100 and json.loads(setup.millrace("lag", "--json").stdout)["processes"], setup.millrace("lag").stdout
+    source.accept()
+    back = time.time()
+    run_sql(connection, "INSERT INTO t VALUES (101, 1)")
+    wait_until("one with the new row", lambda: value("verified_timestamp_seconds") > back and value("verified_rows") == 101, 60)
+    assert value("verified_differences") == 0
+    project.stop()
+    run.stop()
+    source.close()

@@ -9,7 +9,7 @@ import pytest
 
 from harness import ROOT, Servers, run_sql, those_there, wait_until
 from test_projection import COLUMNS, ROWS, TYPES
-from test_verify import counts, verify
+from test_verify import Writers, counts, verify
 
 for folder in ("views", "fault"):
     sys.path.insert(0, str(ROOT / "test" / folder))
@@ -174,6 +174,25 @@ def test_documents_by_value(database, make_setup, store):
         store.run(f"UPDATE documents_v1.kept SET j = '{text}' WHERE id = {number}")
         result = verify(setup, code=1, view="documents")
         assert counts(result) == [0, 0, number] and result["compare"]["tables"][0]["changed_columns"] == {"j": number}, (planted, result)
+    project.stop()
+    run.stop()
+
+
+def test_equal_under_heavy_writing(servers, database, make_setup, store):
+    """Every piece is exact at its own GTID, in a snapshot of the store's own."""
+    db, connection = database
+    many = 100_000
+    run_sql(connection, f"CREATE TABLE t (id INT PRIMARY KEY, a BIGINT) SELECT seq AS id, seq AS a FROM seq_1_to_{many}")
+    setup = make_setup(f"{db}.t", **{f"{store.name}__{k}": v for k, v in store.settings().items()})
+    write_view(setup, store, db, "written", ["id", "a"], ["id"])
+    run, project = begin(setup)
+    places = set()
+    with Writers(servers, db, many, column="a") as writers:
+        for _ in range(2):
+            result = verify(setup, "--rate", str(many // 2), code=0, view="written")
+            assert result["late"] == 0 and counts(result) == [0, 0, 0] and abs(result["rows"] - many) < many / 100, result
+            places |= {result["gtid_set"], result["first_gtid_set"]}
+    assert writers.commits > 100 and len(places) == 4, (writers.commits, places)
     project.stop()
     run.stop()
 

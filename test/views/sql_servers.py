@@ -176,6 +176,7 @@ class MysqlFamily:
 
     def __init__(self, site):
         self.server = Servers(site.folder / self.name, database=self.database, kafka=False)
+        self.ask("SET GLOBAL max_connections = 300")     # members of three processes, for each version that is still applied (docs/ORDER.md)
 
     @classmethod
     def missing(cls):
