@@ -35,7 +35,7 @@ static int run_cases(const struct settings *settings, struct view *view,
 		memory = view_case_memory_new(&place);
 	} else if (rc == 0) {
 		rc = ops->open(settings, view->name, &store, e) < 0 ? -1
-								     : store_try(store, view, e);
+								    : store_try(store, view, e);
 		in_store = rc == 0 ? store_case_new(store, &place) : NULL;
 	}
 	if (rc == 0)
@@ -76,13 +76,13 @@ static int run(const struct settings *settings, int argc, char **argv)
 	struct view_new new = { 0 };
 	bool json = false, all = false;
 	const struct verb_option options[] = {
-		{ "--json", &json, NULL },         { "--all", &all, NULL },
-		{ "--table", NULL, &new.table },   { "--kind", NULL, &new.kind },
-		{ "--store", NULL, &new.store },   { "--columns", NULL, &new.columns },
-		{ "--key", NULL, &new.key },
+		{ "--json", &json, NULL },       { "--all", &all, NULL },
+		{ "--table", NULL, &new.table }, { "--kind", NULL, &new.kind },
+		{ "--store", NULL, &new.store }, { "--columns", NULL, &new.columns },
+		{ "--key", NULL, &new.key },     { "--topic", NULL, &new.topic },
 	};
-	int rest = verb_options(&verb_view, argc, argv, options,
-				sizeof(options) / sizeof(options[0]));
+	int rest =
+		verb_options(&verb_view, argc, argv, options, sizeof(options) / sizeof(options[0]));
 	const char *what = rest > 0 ? argv[0] : "list";
 
 	if (rest < 0)
@@ -97,12 +97,13 @@ static int run(const struct settings *settings, int argc, char **argv)
 		return verb_view_show(settings, argv[1], json);
 	if (strcmp(what, "drop") == 0 && rest == (all ? 2 : 3))
 		return verb_view_drop(settings, argv[1], all ? NULL : argv[2]);
-	if (strcmp(what, "new") == 0 && rest == 2 && new.table != NULL) {
+	if (strcmp(what, "new") == 0 && rest == 2 && (new.table == NULL) != (new.topic == NULL)) {
 		new.name = argv[1];
 		return verb_view_new(settings, &new);
 	}
 	return verb_usage_error(&verb_view, "write: view list, show VIEW, drop VIEW VERSION, "
-					    "new NAME --table DB.TABLE, or test DIR");
+					    "new NAME --table DB.TABLE, new NAME --topic TOPIC, "
+					    "or test DIR");
 }
 
 const struct verb verb_view = {
@@ -114,6 +115,7 @@ const struct verb verb_view = {
 		"       millrace view drop VIEW VERSION | --all\n"
 		"       millrace view new NAME --table DB.TABLE [--kind sql|mirror|query] [--store STORE]\n"
 		"                         [--columns A,B,C] [--key A]\n"
+		"       millrace view new NAME --topic TOPIC [--store STORE]\n"
 		"       millrace view test DIR\n\n"
 		"  list   all views that any process serves: store, kind, live version, lag, verified\n"
 		"  show   its versions, with sizes, definitions, parked records and the place to read "
@@ -123,7 +125,9 @@ const struct verb verb_view = {
 		"  new    a folder in project.views that works: a view of one captured table, with "
 		"handlers\n"
 		"         (item templates for DynamoDB) and source.sql, or query.sql and keys/; and a case;\n"
-		"         columns as registered, or --columns and --key\n"
+		"         columns as registered, or --columns and --key; or of the events of one "
+		"topic, as the\n"
+		"         files in capture.events say\n"
 		"  test   run a view's own cases\n\n"
 		"DIR is a view folder; each case in DIR/cases/*.jsonl is run against the view's "
 		"handlers: in memory for SQLite, else in a scratch version in the view's store (-c FILE says "

@@ -11,8 +11,8 @@ int verb_view_drop(const struct settings *settings, const char *view, const char
 bool verb_view_there(const char *path); /* a file or folder of that name */
 
 struct view_new {
-	const char *name, *table, *kind, *store;
-	const char *columns, *key; /* comma-separated; NULL: as registered */
+	const char *name, *table, *topic, *kind, *store; /* table or topic: the other is NULL */
+	const char *columns, *key;                       /* comma-separated; NULL: as registered */
 };
 int verb_view_new(const struct settings *settings, const struct view_new *asked);
 

@@ -1,4 +1,5 @@
 /* verb_view_new.c - `millrace view new NAME --table DB.TABLE`: a view's folder that works as it is.
+ * `--topic TOPIC`, for published events, is in view_new_topic.c.
  *
  * Columns and key are those of the table's registered schema; --columns and --key say them where
  * capture has not begun. The case writes one row and takes it away again, so `view test` passes at
@@ -25,6 +26,12 @@ static bool is_kind(const struct new_folder *f, const char *kind)
 	return strcmp(f->asked->kind, kind) == 0;
 }
 
+/* The table or topic, for people. */
+static const char *of_what(const struct view_new *asked)
+{
+	return asked->topic != NULL ? asked->topic : asked->table;
+}
+
 static bool is_dynamo(const struct new_folder *f)
 {
 	return strcmp(f->asked->store, store_dynamo.name) == 0;
@@ -32,7 +39,7 @@ static bool is_dynamo(const struct new_folder *f)
 
 /* ---- files ----------------------------------------------------------------------------------- */
 
-static int write_file(const struct new_folder *f, const char *name, struct buf *take, struct err *e)
+int view_new_write(const struct new_folder *f, const char *name, struct buf *take, struct err *e)
 {
 	char *path = xasprintf("%s/%s", f->dir, name);
 	FILE *file = fopen(path, "wxe");
@@ -52,7 +59,7 @@ static int write_named(const struct new_folder *f, const char *format, const cha
 		       const char *op, const char *ending, struct buf *take, struct err *e)
 {
 	char *name = xasprintf("%s/%s%s%s", format, table, op, ending);
-	int rc = write_file(f, name, take, e);
+	int rc = view_new_write(f, name, take, e);
 
 	free(name);
 	return rc;
@@ -103,7 +110,7 @@ static bool has_case(const struct new_folder *f)
 	return !bytes || !is_kind(f, "sql") || strcmp(f->asked->store, store_sqlite.name) == 0;
 }
 
-static void sample_row(const struct new_folder *f, bool key_only, struct buf *out)
+void view_new_sample(const struct new_folder *f, bool key_only, struct buf *out)
 {
 	bool first = true;
 
@@ -126,20 +133,22 @@ static void cases(const struct new_folder *f, struct buf *out)
 		       "{\"case\": \"a row comes and goes\"}\n{\"row\": \"%s\", \"op\": \"c\", "
 		       "\"after\": ",
 		       f->asked->table);
-	sample_row(f, false, out);
+	view_new_sample(f, false, out);
 	buf_add_format(out, "}\n{\"expect\": \"%s\", \"rows\": [", f->table);
-	sample_row(f, true, out);
+	view_new_sample(f, true, out);
 	buf_add_format(out, "]}\n{\"row\": \"%s\", \"op\": \"d\", \"before\": ", f->asked->table);
-	sample_row(f, false, out);
+	view_new_sample(f, false, out);
 	buf_add_format(out, "}\n{\"expect\": \"%s\", \"rows\": []}\n", f->table);
 }
 
 static void view_conf(const struct new_folder *f, struct buf *out)
 {
+	const char *what = of_what(f->asked), *rows = f->asked->topic != NULL ? "events" : "rows";
+
 	buf_add_format(out,
-		       "; Rows of %s.\nowner  = \ndoc    = rows of %s\nstore  = %s\nkind   = %s\n"
-		       "inputs = %s\n",
-		       f->asked->table, f->asked->table, f->asked->store, f->asked->kind, f->topic);
+		       "; The %s of %s.\nowner  = \ndoc    = %s of %s\nstore  = %s\n"
+		       "kind   = %s\ninputs = %s\n",
+		       rows, what, rows, what, f->asked->store, f->asked->kind, f->topic);
 	for (size_t i = 0, n = 0; i < f->count && is_kind(f, "query"); i++) {
 		if (!f->columns[i].key)
 			continue;
@@ -156,8 +165,8 @@ static int write_cases(const struct new_folder *f, struct err *e)
 
 	if (!has_case(f))
 		return 0;
-	cases(f, &text);
-	return write_file(f, "cases/first.jsonl", &text, e);
+	(f->asked->topic != NULL ? view_new_topic_cases : cases)(f, &text);
+	return view_new_write(f, "cases/first.jsonl", &text, e);
 }
 
 static int write_sql_kind(const struct new_folder *f, struct err *e)
@@ -167,15 +176,19 @@ static int write_sql_kind(const struct new_folder *f, struct err *e)
 
 	if (is_dynamo(f)) {
 		view_new_tables_json(f, &tables);
-		rc = write_file(f, "tables.json", &tables, e);
+		rc = view_new_write(f, "tables.json", &tables, e);
 	} else {
 		view_new_tables_sql(f, f->table, &tables);
-		rc = write_file(f, "tables.sql", &tables, e);
+		rc = view_new_write(f, "tables.sql", &tables, e);
 	}
-	if (rc < 0 || write_handlers(f, e) < 0)
+	if (rc < 0 || (f->asked->topic != NULL ? view_new_topic_handlers(f, is_dynamo(f), e)
+					       : write_handlers(f, e)) < 0)
 		return -1;
-	view_new_source_sql(f, &source);
-	return write_file(f, "source.sql", &source, e);
+	if (f->asked->topic == NULL)
+		view_new_source_sql(f, &source);
+	else if (!view_new_topic_source(f, &source))
+		return 0;
+	return view_new_write(f, "source.sql", &source, e);
 }
 
 /* What the cases of mirrored tables are told about the source. */
@@ -184,7 +197,7 @@ static int write_source_tables(const struct new_folder *f, struct err *e)
 	struct buf text = BUF_INIT;
 
 	view_new_tables_sql(f, f->source, &text);
-	return write_file(f, "cases/tables.sql", &text, e);
+	return view_new_write(f, "cases/tables.sql", &text, e);
 }
 
 static int write_query_kind(const struct new_folder *f, struct err *e)
@@ -192,7 +205,7 @@ static int write_query_kind(const struct new_folder *f, struct err *e)
 	struct buf query = BUF_INIT, keys = BUF_INIT, source = BUF_INIT;
 
 	view_new_query_sql(f, &query);
-	if (write_file(f, "query.sql", &query, e) < 0)
+	if (view_new_write(f, "query.sql", &query, e) < 0)
 		return -1;
 	view_new_keys_sql(f, &keys);
 	if (write_named(f, "keys", f->source, "", ".sql", &keys, e) < 0 ||
@@ -201,7 +214,7 @@ static int write_query_kind(const struct new_folder *f, struct err *e)
 	if (strcmp(f->asked->store, "postgresql") != 0)
 		return 0;
 	view_new_source_sql(f, &source); /* its quotes are not the source's */
-	return write_file(f, "source.sql", &source, e);
+	return view_new_write(f, "source.sql", &source, e);
 }
 
 static int write_kind(const struct new_folder *f, struct err *e)
@@ -230,8 +243,9 @@ static int make(struct new_folder *f, const struct settings *settings, struct er
 		err_config(e, "%s is there already", f->dir);
 		return err_hint(e, "Nothing was written. Give another name.");
 	}
-	if (view_new_columns(f, settings, e) < 0 ||
-	    (is_dynamo(f) && view_new_check_dynamo(f, e) < 0))
+	if ((f->asked->topic != NULL ? view_new_topic_columns : view_new_columns)(f, settings, e) <
+		    0 ||
+	    (is_dynamo(f) && (view_new_check_dynamo(f, e) < 0 || view_new_topic_check(f, e) < 0)))
 		return -1;
 	(void)mkdir(settings->project_views_dir, 0755); /* what is wrong says the next one */
 	if (make_folder(f, "", e) < 0 || make_folder(f, "/cases", e) < 0 ||
@@ -239,7 +253,7 @@ static int make(struct new_folder *f, const struct settings *settings, struct er
 	    (is_kind(f, "query") && make_folder(f, "/keys", e) < 0))
 		return -1;
 	view_conf(f, &conf);
-	return write_file(f, "view.conf", &conf, e) < 0 || write_kind(f, e) < 0 ||
+	return view_new_write(f, "view.conf", &conf, e) < 0 || write_kind(f, e) < 0 ||
 			       write_cases(f, e) < 0
 		       ? -1
 		       : 0;
@@ -253,7 +267,11 @@ static int check(const struct view_new *asked, struct err *e)
 
 	if (asked->name[0] == '\0' || strspn(asked->name, plain) != strlen(asked->name))
 		return err_config(e, "not a name for a view: '%s'", asked->name);
-	if (strchr(asked->table, '.') == NULL)
+	if (asked->topic != NULL &&
+	    (strcmp(asked->kind, "sql") != 0 || asked->columns != NULL || asked->key != NULL))
+		return err_config(e, "a view of events is of kind sql, with their fields and key: "
+				     "leave out --kind, --columns and --key");
+	if (asked->topic == NULL && strchr(asked->table, '.') == NULL)
 		return err_config(e, "--table is DB.TABLE, not '%s'", asked->table);
 	if (strcmp(asked->kind, "sql") != 0 && strcmp(asked->kind, "mirror") != 0 &&
 	    strcmp(asked->kind, "query") != 0)
@@ -267,6 +285,17 @@ static int check(const struct view_new *asked, struct err *e)
 				"Leave --kind out, for item templates; or give another --store.");
 	}
 	return 0;
+}
+
+/* The last part of a topic's name, as a table may be called. */
+static char *topic_table(const char *topic)
+{
+	const char *dot = strrchr(topic, '.');
+	char *name = xstrdup(dot != NULL && dot[1] != '\0' ? dot + 1 : topic);
+
+	for (char *p = name; *p != '\0'; p++)
+		*p = *p == '-' || *p == '.' ? '_' : *p;
+	return name;
 }
 
 /* The tables of kind query stand beside those that they are made of: they can't have their names.
@@ -294,20 +323,26 @@ int verb_view_new(const struct settings *settings, const struct view_new *given)
 	asked.store = given->store != NULL ? given->store : "sqlite";
 	rc = check(&asked, &e);
 	if (rc == 0) {
-		f.source = strchr(asked.table, '.') + 1;
-		f.table = table_name(&asked, f.source);
+		if (asked.topic != NULL) {
+			f.table = topic_table(asked.topic);
+		} else {
+			f.source = strchr(asked.table, '.') + 1;
+			f.table = table_name(&asked, f.source);
+		}
 		f.mysql = strcmp(asked.store, "mariadb") == 0 || strcmp(asked.store, "mysql") == 0;
 		f.dir = xasprintf("%s/%s", settings->project_views_dir, asked.name);
-		f.topic = xasprintf("%s.%s", settings->name, asked.table);
+		f.topic = asked.topic != NULL ? xstrdup(asked.topic)
+					      : xasprintf("%s.%s", settings->name, asked.table);
 		rc = make(&f, settings, &e);
 	}
 	for (size_t i = 0; i < f.count; i++)
 		free(f.columns[i].name);
 	free(f.columns);
+	event_files_done(&f.events);
 	if (rc == 0)
 		printf("%s: a view of %s; try it with `millrace view test %s`, then start "
 		       "`millrace project %s`\n%s",
-		       f.dir, asked.table, f.dir, asked.name,
+		       f.dir, of_what(&asked), f.dir, asked.name,
 		       has_case(&f)
 			       ? ""
 			       : "Its key holds bytes, which no case can write: there is none.\n");

@@ -5,6 +5,7 @@
 
 #include "cli/verb_view.h"
 
+#include "cdc/publish/event_files.h"
 #include "core/base/buf.h"
 
 enum new_form { FORM_NUMBER, FORM_DECIMAL, FORM_REAL, FORM_TEXT, FORM_BYTES };
@@ -24,10 +25,27 @@ struct new_folder {
 	bool mysql;         /* the store speaks MariaDB's and MySQL's SQL */
 	struct new_column *columns;
 	size_t count;
+	/* of a topic of events */
+	struct event_files events;
+	const struct event_schema *enters; /* NULL: none of its events says so */
 };
+
+/* What both kinds of folder are made of (verb_view_new.c). */
+int view_new_write(const struct new_folder *f, const char *name, struct buf *take, struct err *e);
+/* A JSON object with a value for each column of the key, and null for the others. */
+void view_new_sample(const struct new_folder *f, bool key_only, struct buf *out);
 
 /* Fills columns, each with what it holds and whether it is part of the key (view_new_columns.c). */
 int view_new_columns(struct new_folder *f, const struct settings *settings, struct err *e);
+enum new_form view_new_form(const struct schema *s);
+
+/* ---- events of a topic (view_new_topic.c) ---- */
+int view_new_topic_columns(struct new_folder *f, const struct settings *settings, struct err *e);
+/* ERR_CONFIG: items can't be put by these events. */
+int view_new_topic_check(const struct new_folder *f, struct err *e);
+int view_new_topic_handlers(const struct new_folder *f, bool json, struct err *e);
+bool view_new_topic_source(const struct new_folder *f, struct buf *out); /* false: there is none */
+void view_new_topic_cases(const struct new_folder *f, struct buf *out);
 
 /* ---- SQL (view_new_sql.c); all append ---- */
 /* CREATE TABLE of that name; of any dialect, SQLite understands it. */

@@ -35,7 +35,7 @@ static const struct schema *value_schema(const struct schema *s)
 	return s;
 }
 
-static enum new_form form_of(const struct schema *s)
+enum new_form view_new_form(const struct schema *s)
 {
 	if (s->logical != NULL && strcmp(s->logical, "decimal") == 0)
 		return FORM_DECIMAL;
@@ -54,7 +54,7 @@ static void add_registered(struct new_folder *f, const char *name, const struct 
 
 	if (s->type == SCHEMA_RECORD)
 		return;
-	c = add(f, name, strlen(name), form_of(s));
+	c = add(f, name, strlen(name), view_new_form(s));
 	c->precision = s->precision;
 	c->scale = s->scale;
 }

@@ -31,8 +31,8 @@ int view_new_check_dynamo(const struct new_folder *f, struct err *e)
 		count += f->columns[i].key;
 	if (count <= DYNAMO_KEY_MAX)
 		return 0;
-	err_config(e, "the key of %s has %zu columns, DynamoDB's have %d at most", f->asked->table,
-		   count, DYNAMO_KEY_MAX);
+	err_config(e, "the key of %s has %zu columns, DynamoDB's have %d at most", f->table, count,
+		   DYNAMO_KEY_MAX);
 	return err_hint(e, "Say which one or two columns tell its rows apart: --key A,B. Or keep "
 			   "the view in another store.");
 }

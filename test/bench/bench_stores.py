@@ -95,7 +95,7 @@ class StoresBench:
             Servers.script("remove", str(folder))
             stamp.unlink(missing_ok=True)
         self.bench.source = source = Servers(folder, "--mariadb", "--mariadb-option=--binlog-annotate-row-events=OFF",
-                                             "--mariadb-option=--innodb-buffer-pool-size=1G", "--mariadb-option=--innodb-log-file-size=512M")
+                                             "--mariadb-option=--innodb-buffer-pool-size=2G", "--mariadb-option=--innodb-log-file-size=512M")
         if kept.get("rows") != self.all:
             self.report.say(f"  preparing {self.all:,} rows, once")
             self.bench.load("tables")

@@ -112,7 +112,7 @@ class Mariadb(Sqlite):
     name, loads_by, ratio, database = "mariadb", "LOAD DATA", 0.3, "mariadb:10.11"
     types = {"text": "VARCHAR(200)", "decimal": "DECIMAL(12,2)", "long": "BIGINT", "double": "DOUBLE"}
     id = "BIGINT"
-    options = ("--mariadb-option=--innodb-buffer-pool-size=512M", "--mariadb-option=--innodb-log-file-size=512M", "--mariadb-option=--local-infile=ON",
+    options = ("--mariadb-option=--innodb-buffer-pool-size=2G", "--mariadb-option=--innodb-log-file-size=512M", "--mariadb-option=--local-infile=ON",
                "--mariadb-option=--skip-log-bin")
 
     def __init__(self, folder):

@@ -160,3 +160,32 @@ def test_many_events_from_two_topics_of_four_partitions(servers, site):
     assert verify(site, "member_groups")[0] == 0
     project.stop()
     run.stop()
+
+
+def test_a_new_view_of_events_runs_as_it_is(site):
+    """Of each topic that the site's events are published to: what is made passes its case, is built, and is what the source says."""
+    setup = site.setup
+    shutil.rmtree(setup.folder / "views")
+    for view, topic in (("joined", "membership"), ("people", "members")):
+        out = setup.millrace("view", "new", view, "--topic", f"{setup.name}.{topic}")
+        assert out.returncode == 0, out.stderr
+        tried = setup.millrace("view", "test", f"views/{view}")
+        assert tried.returncode == 0 and "1 passed, 0 failed" in tried.stdout, tried.stdout + tried.stderr
+    for words, why in ((("--topic", f"{setup.name}.nothing"), "is published to topic"), (("--topic", f"{setup.name}.members", "--kind", "query"), "kind sql"),
+                       (("--topic", f"{setup.name}.members", "--table", "chapstick.member"), "write:")):
+        out = setup.millrace("view", "new", "refused", *words)
+        assert out.returncode in (2, 3) and why in out.stderr and not (setup.folder / "views" / "refused").exists(), (words, out.stderr)
+    run, project = setup.daemon("run").start(), setup.daemon("project").start()
+    wait_until("the views", lambda: live(setup, "joined", "people"), every=0.5)
+    subprocess.run(site.load("run", 4, 100), check=True, stdout=subprocess.DEVNULL)
+    setup.wait_delivered(source_position(site.connection), run)
+    code, said = verify(site, "joined")
+    assert code == 0, said
+    assert public(setup, "joined", "SELECT COUNT(*) FROM membership") > [(1000,)]
+    # the site changes members, and no event says so: that is told, and found
+    assert "-- No event says when these change: name, email, disabled, created_at.\n" in (setup.folder / "views" / "people" / "source.sql").read_text()
+    code, said = verify(site, "people", "--json")
+    (table,) = json.loads(said)["compare"]["tables"]
+    assert code == 1 and table["only_left"] == table["only_right"] == 0 and set(table["changed_columns"]) <= {"name", "disabled", "email"}, table
+    project.stop()
+    run.stop()

@@ -98,7 +98,7 @@ class Reader(threading.Thread):
                 connection = None
                 self.history.wrong(f"a reader ({self.style}) got an error: {type(failure).__name__}: {failure}; " +
                                    traceback.format_exc().strip().splitlines()[-3].strip())
-            self.ended.wait(self.random.uniform(0, 0.04))
+            self.ended.wait(self.random.uniform(0, 0.1))
         if connection is not None:
             connection.close()
 

@@ -4,6 +4,7 @@ One history: a database, a capture and a view of its own on servers that the his
 build with fault points (core/base/fault.h).
 """
 import argparse
+import contextlib
 import json
 import os
 import shutil
@@ -39,7 +40,12 @@ def one(site, folder, job):
     folder.mkdir()
     shutil.rmtree(kept, ignore_errors=True)
     history = History(site, job["seed"], folder, job["store"], job["kind"], job["swaps"])
-    carry_out(history)
+    try:
+        carry_out(history)
+    except BaseException:       # told to end: so are its daemons
+        with contextlib.suppress(Exception):
+            history.end()
+        raise
     took, out = time.monotonic() - history.begun, {}
     try:
         history.end()
