@@ -5,6 +5,7 @@ import os
 import shlex
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -43,6 +44,12 @@ def wait_until(what, condition, timeout=60.0, every=0.05):
         time.sleep(every)
 
 
+# For all connections: the driver would make one for each, and read the machine's certificates again, which takes ten times as
+# long as connecting.
+TLS = ssl.create_default_context()
+TLS.check_hostname, TLS.verify_mode = False, ssl.CERT_NONE
+
+
 class Servers:
     """A private database and Kafka, by scripts/servers. database: a name of scripts/databases.txt; options: more words to
     `servers start`."""
@@ -71,11 +78,12 @@ class Servers:
         return self.engine == engine and tuple(int(v) for v in self.env["DATABASE_VERSION"].split(".")) >= version
 
     def connect(self, user=None, password=None, **more):
-        """As the application: every right. Values arrive as the server's own text. TLS where the server has it by itself:
-        MySQL 8 and later take a password of caching_sha2_password no other way than that, or RSA."""
+        """As the application: every right. Values arrive as the server's own text. TLS only with MySQL 8 and later, which take a
+        password of caching_sha2_password no other way than that, or RSA."""
+        tls = {"ssl": TLS} if self.at_least("mysql", 8) else {"ssl_disabled": True}
         return pymysql.connect(host=self.env["DATABASE_HOST"], port=int(self.env["DATABASE_PORT"]),
                                user=user or self.env["DATABASE_SITE_USER"], password=password or self.env["DATABASE_SITE_PASSWORD"],
-                               charset="utf8mb4", autocommit=True, init_command="SET time_zone = '+00:00'", **more)
+                               charset="utf8mb4", autocommit=True, init_command="SET time_zone = '+00:00'", **{**tls, **more})
 
     def stop(self):
         self.script("remove", self.folder)

@@ -95,7 +95,8 @@ class InMysql(InMariadb):
     name, kind = "mysql", "mysql:8.0"
 
 
-@pytest.fixture(scope="module", params=[InPostgresql, InMariadb, InMysql], ids=lambda kind: kind.name)
+# MySQL is MariaDB's code
+@pytest.fixture(scope="module", params=[InPostgresql, InMariadb, pytest.param(InMysql, marks=pytest.mark.long)], ids=lambda kind: kind.name)
 def store(request):
     if request.param is InPostgresql and pg.missing():
         pytest.fail(pg.missing())

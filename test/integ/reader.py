@@ -9,6 +9,8 @@ import time
 import fastavro
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
+MARKED_S = 0.3      # so long a commit's marks may take, or the transaction is open
+
 
 class Schemas:
     """What stands in a schemas topic: read on as it grows, each parsed when it is asked for. A suite's readers share it."""
@@ -92,8 +94,9 @@ class Reader:
         return self.to_the_end(partitions)
 
     def to_the_end(self, partitions):
-        """All committed messages of these partitions, any number of topics."""
-        open_ones, out = {(p.topic, p.partition) for p in partitions}, []
+        """All committed messages of these partitions, any number of topics. Brokers answer a commit before they have marked it in each
+        partition: where more is there than may be read, it is waited for a moment."""
+        open_ones, early, out = {(p.topic, p.partition) for p in partitions}, {}, []
         if not partitions:
             return out
         with self.client() as c:
@@ -102,12 +105,17 @@ class Reader:
             while open_ones:
                 for m in self.next_ones(c):
                     quiet_since = time.monotonic()
+                    at = m.topic(), m.partition()
                     if m.error() is None:
                         out.append(m)
-                    elif m.error().code() == KafkaError._PARTITION_EOF:
-                        open_ones.discard((m.topic(), m.partition()))
-                    else:
+                        early.pop(at, None)
+                    elif m.error().code() != KafkaError._PARTITION_EOF:
                         raise AssertionError(f"{m.topic()}: {m.error()}")
+                    elif m.offset() < c.get_watermark_offsets(TopicPartition(*at), cached=True)[1]:
+                        early[at] = time.monotonic()
+                    else:
+                        open_ones.discard(at)
+                open_ones -= {at for at, since in early.items() if time.monotonic() - since > MARKED_S}
                 assert time.monotonic() - quiet_since < 90, f"no end of {sorted(open_ones)} within 90 s of silence"
         return out
 

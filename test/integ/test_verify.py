@@ -102,14 +102,14 @@ class Writers:
 def test_equal_under_heavy_writing(servers, copied):
     """Every piece is exact at its own GTID: no row differs, and none has to be looked at twice. With a rate there are many pieces, and
     each has a snapshot of its own; it takes as long as it says."""
-    many = 300_000
+    many = 120_000
     setup, db, _, run, project = copied(many)
     places = set()
     with Writers(servers, db, many) as writers:
-        for rate in (0, many // 2, many // 2):
+        for rate in (0, many // 3, many // 3):
             result = verify(setup, *(["--rate", str(rate)] if rate else []), code=0)
             assert result["late"] == 0 and counts(result) == [0, 0, 0], result
-            assert abs(result["rows"] - many) < many / 100 and result["pieces"] > 1
+            assert abs(result["rows"] - many) < many / 100 and result["pieces"] > 1, result
             if rate:
                 assert result["snapshots"] >= 2 and result["seconds"] > 1 and result["gtid_set"] != result["first_gtid_set"], result
             places |= {result["gtid_set"], result["first_gtid_set"]}
@@ -319,8 +319,9 @@ def test_by_the_clock_while_the_source_is_away(servers, copied):
     source.cut(reset=True)
     before = value("verify_failures_total")
     wait_until("failures", lambda: value("verify_failures_total") >= before + 2)
-    complaints = [line for line in project.log().splitlines() if "level=warn" in line and "verif" in line]
-    assert len(complaints) == 1 and str(source.port) in complaints[0], complaints
+    complaints = [line.partition(" msg=")[2] for line in project.log().splitlines() if "level=warn" in line and "area=verify" in line]
+    assert complaints and len(complaints) == len(set(complaints)) < 5, complaints      # each reason once: lost, and then refused
+    assert all(str(source.port) in c for c in complaints), complaints
     assert rows(setup) == 100 and json.loads(setup.millrace("lag", "--json").stdout)["processes"], setup.millrace("lag").stdout
     source.accept()
     back = time.time()

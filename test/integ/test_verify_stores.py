@@ -181,7 +181,7 @@ def test_documents_by_value(database, make_setup, store):
 def test_equal_under_heavy_writing(servers, database, make_setup, store):
     """Every piece is exact at its own GTID, in a snapshot of the store's own."""
     db, connection = database
-    many = 100_000
+    many = 60_000
     run_sql(connection, f"CREATE TABLE t (id INT PRIMARY KEY, a BIGINT) SELECT seq AS id, seq AS a FROM seq_1_to_{many}")
     setup = make_setup(f"{db}.t", **{f"{store.name}__{k}": v for k, v in store.settings().items()})
     write_view(setup, store, db, "written", ["id", "a"], ["id"])
@@ -189,9 +189,11 @@ def test_equal_under_heavy_writing(servers, database, make_setup, store):
     places = set()
     with Writers(servers, db, many, column="a") as writers:
         for _ in range(2):
-            result = verify(setup, "--rate", str(many // 2), code=0, view="written")
+            result = verify(setup, "--rate", str(many // 3), code=0, view="written")
             assert result["late"] == 0 and counts(result) == [0, 0, 0] and abs(result["rows"] - many) < many / 100, result
             places |= {result["gtid_set"], result["first_gtid_set"]}
+            result.pop("compare")
+            print(result)
     assert writers.commits > 100 and len(places) == 4, (writers.commits, places)
     project.stop()
     run.stop()

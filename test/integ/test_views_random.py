@@ -28,7 +28,7 @@ def test_a_history_in_three_stores():
     seed = int(time.time()) % 1000000
     kind = KINDS[seed % len(KINDS)]
     others = random.Random(seed).sample(OTHERS if kind == "sql" else OTHERS[:2], 2)     # items are of kind sql
-    histories(seed, "--kinds", kind, "--stores", ",".join(["sqlite", *others]), "--swaps", "10", "--lanes", "2")
+    histories(seed, "--kinds", kind, "--stores", ",".join(["sqlite", *others]), "--swaps", "5", "--lanes", "1")
 
 
 @pytest.mark.long
