@@ -319,9 +319,20 @@ rd_kafka_NewTopic_t *admin_new_topic(struct admin *a, const char *topic, enum to
 	return t;
 }
 
+/* No broker has told the controller lately that it is there (it has just started, or its machine
+ * was too busy): the code is that of a wrong kafka.replication, only the text tells the two apart.
+ */
+static bool all_are_fenced(rd_kafka_resp_err_t code, const char *text)
+{
+	return code == RD_KAFKA_RESP_ERR_INVALID_REPLICATION_FACTOR &&
+	       strstr(text, "All brokers are currently fenced") != NULL;
+}
+
 int admin_create_failed(struct admin *a, const char *topic, rd_kafka_resp_err_t code,
 			const char *text, struct err *e)
 {
+	if (all_are_fenced(code, text))
+		return err_retry(e, "topic %s cannot be created yet: %s", topic, text);
 	kafka_fail(&a->client, code, e, "topic %s cannot be created%s%s", topic,
 		   text[0] != '\0' ? ": " : "", text);
 	if (code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED ||

@@ -3,6 +3,7 @@
  * check of pass-through properties. */
 #include "core/base/clock.h"
 #include "core/base/mem.h"
+#include "core/kafka/admin_priv.h"
 #include "core/kafka/kafka_priv.h"
 #include "core/kafka/producer.h"
 #include "test/unit/unit.h"
@@ -421,6 +422,35 @@ START_TEST(test_properties_of_consumers)
 }
 END_TEST
 
+/* One code for a mistake and for a moment: what a broker says of it decides. */
+START_TEST(test_a_topic_that_cannot_be_made)
+{
+	static const struct {
+		const char *text;
+		enum err_kind kind;
+	} said[] = {
+		{ "Unable to replicate the partition 3 time(s): The target replication factor of 3 "
+		  "cannot be reached because only 1 broker(s) are registered.",
+		  ERR_CONFIG },
+		{ "Unable to replicate the partition 1 time(s): All brokers are currently fenced, or "
+		  "have all their log directories cordoned.",
+		  ERR_RETRY },
+		{ "", ERR_CONFIG },
+	};
+	struct admin a = { .client.lock = PTHREAD_MUTEX_INITIALIZER };
+
+	for (size_t i = 0; i < sizeof(said) / sizeof(said[0]); i++) {
+		err_clear(&e);
+		ck_assert_int_eq(admin_create_failed(&a, TOPIC,
+						     RD_KAFKA_RESP_ERR_INVALID_REPLICATION_FACTOR,
+						     said[i].text, &e),
+				 -1);
+		ck_assert_int_eq(e.kind, said[i].kind);
+		ck_assert_ptr_nonnull(strstr(e.msg, TOPIC));
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("producer");
@@ -440,6 +470,7 @@ int main(void)
 	unit_test_slow(s, test_no_broker_at_all, 20);
 	unit_test(s, test_properties);
 	unit_test(s, test_all_mistakes_are_told);
+	unit_test(s, test_a_topic_that_cannot_be_made);
 	unit_test_slow(s, test_properties_of_consumers, 20);
 	return unit_run(s);
 }
