@@ -53,6 +53,7 @@ TLS.check_hostname, TLS.verify_mode = False, ssl.CERT_NONE
 class Servers:
     """A private database and Kafka, by scripts/servers. database: a name of scripts/databases.txt; options: more words to
     `servers start`."""
+    engine = "mariadb"
 
     def __init__(self, folder, *options, database="mariadb:10.11", kafka=True):
         self.folder = str(folder)
