@@ -432,8 +432,7 @@ START_TEST(test_a_topic_that_cannot_be_made)
 		{ "Unable to replicate the partition 3 time(s): The target replication factor of 3 "
 		  "cannot be reached because only 1 broker(s) are registered.",
 		  ERR_CONFIG },
-		{ "Unable to replicate the partition 1 time(s): All brokers are currently fenced, or "
-		  "have all their log directories cordoned.",
+		{ "Unable to replicate the partition 1 time(s): All brokers are currently fenced.",
 		  ERR_RETRY },
 		{ "", ERR_CONFIG },
 	};
