@@ -37,7 +37,11 @@ void view_new_sample(const struct new_folder *f, bool key_only, struct buf *out)
 
 /* Fills columns, each with what it holds and whether it is part of the key (view_new_columns.c). */
 int view_new_columns(struct new_folder *f, const struct settings *settings, struct err *e);
-enum new_form view_new_form(const struct schema *s);
+/* A column for values of that schema, at the end. NULL: left out, for it is a record (GEOMETRY),
+ * which a view has in two. */
+struct new_column *view_new_add(struct new_folder *f, const char *name,
+				const struct schema *schema);
+struct new_column *view_new_find(const struct new_folder *f, const char *name); /* or NULL */
 
 /* ---- events of a topic (view_new_topic.c) ---- */
 int view_new_topic_columns(struct new_folder *f, const struct settings *settings, struct err *e);

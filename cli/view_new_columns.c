@@ -8,7 +8,7 @@
 
 #include <stdlib.h>
 
-static struct new_column *find(struct new_folder *f, const char *name)
+struct new_column *view_new_find(const struct new_folder *f, const char *name)
 {
 	for (size_t i = 0; i < f->count; i++) {
 		if (strcmp(f->columns[i].name, name) == 0)
@@ -35,7 +35,7 @@ static const struct schema *value_schema(const struct schema *s)
 	return s;
 }
 
-enum new_form view_new_form(const struct schema *s)
+static enum new_form form_of(const struct schema *s)
 {
 	if (s->logical != NULL && strcmp(s->logical, "decimal") == 0)
 		return FORM_DECIMAL;
@@ -46,17 +46,17 @@ enum new_form view_new_form(const struct schema *s)
 	return s->type == SCHEMA_BYTES ? FORM_BYTES : FORM_TEXT;
 }
 
-/* A column that is a record (GEOMETRY) is left out: a view has it in two. */
-static void add_registered(struct new_folder *f, const char *name, const struct schema *schema)
+struct new_column *view_new_add(struct new_folder *f, const char *name, const struct schema *schema)
 {
 	const struct schema *s = value_schema(schema);
 	struct new_column *c;
 
 	if (s->type == SCHEMA_RECORD)
-		return;
-	c = add(f, name, strlen(name), view_new_form(s));
+		return NULL;
+	c = add(f, name, strlen(name), form_of(s));
 	c->precision = s->precision;
 	c->scale = s->scale;
+	return c;
 }
 
 /* The record inside a field that is one, or null. */
@@ -100,12 +100,12 @@ static int read_registered(struct new_folder *f, const struct settings *settings
 		rc = read_subject(r, f->topic, "value", &row, e);
 	after = rc == 1 ? record_in(row, "after") : NULL;
 	for (size_t i = 0; after != NULL && i < after->count; i++)
-		add_registered(f, after->fields[i].name, after->fields[i].schema);
+		(void)view_new_add(f, after->fields[i].name, after->fields[i].schema);
 	if (after != NULL && (rc = read_subject(r, f->topic, "key", &key, e)) == 1) {
 		const struct schema *k = record_in(key, NULL);
 
 		for (size_t i = 0; k != NULL && i < k->count; i++) {
-			struct new_column *c = find(f, k->fields[i].name);
+			struct new_column *c = view_new_find(f, k->fields[i].name);
 
 			if (c != NULL)
 				c->key = true;
@@ -122,7 +122,7 @@ static void read_list(const char *list, struct new_folder *f, bool key)
 	while (list != NULL && *list != '\0') {
 		size_t size = strcspn(list, ",");
 		char *name = xstrndup(list, size);
-		struct new_column *c = find(f, name);
+		struct new_column *c = view_new_find(f, name);
 
 		if (c == NULL)
 			c = add(f, list, size, key ? FORM_NUMBER : FORM_TEXT);

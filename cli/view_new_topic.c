@@ -21,30 +21,17 @@ static bool puts_row(const struct new_folder *f, const struct event_schema *even
 	return is_of(f, event) && event->when != EVENT_LEAVES;
 }
 
-static const struct new_column *find(const struct new_folder *f, const char *name)
-{
-	for (size_t i = 0; i < f->count; i++) {
-		if (strcmp(f->columns[i].name, name) == 0)
-			return &f->columns[i];
-	}
-	return NULL;
-}
-
 static void add_fields(struct new_folder *f, const struct event_schema *event)
 {
 	for (size_t i = 0; i < event->field_count; i++) {
 		const struct event_field *field = &event->fields[i];
+		struct new_column *c;
 
-		if (find(f, field->name) != NULL || field->type->type == SCHEMA_RECORD)
+		if (view_new_find(f, field->name) != NULL)
 			continue;
-		f->columns = xrealloc(f->columns, (f->count + 1) * sizeof(*f->columns));
-		f->columns[f->count++] = (struct new_column){
-			.name = xstrdup(field->name),
-			.form = view_new_form(field->type),
-			.precision = field->type->precision,
-			.scale = field->type->scale,
-			.key = field->is_key,
-		};
+		c = view_new_add(f, field->name, field->type);
+		if (c != NULL)
+			c->key = field->is_key;
 	}
 }
 
@@ -91,7 +78,7 @@ static struct new_folder part_of(const struct new_folder *f, const struct event_
 	part.columns = xcalloc(f->count + 1, sizeof(*part.columns));
 	part.count = 0;
 	for (size_t i = 0; i < event->field_count; i++) {
-		const struct new_column *c = find(f, event->fields[i].name);
+		const struct new_column *c = view_new_find(f, event->fields[i].name);
 
 		if (c != NULL)
 			part.columns[part.count++] = *c;
@@ -189,7 +176,7 @@ bool view_new_topic_source(const struct new_folder *f, struct buf *out)
 	for (size_t i = 0, n = 0; i < event->field_count; i++) {
 		const struct event_field *field = &event->fields[i];
 
-		if (find(f, field->name) == NULL)
+		if (view_new_find(f, field->name) == NULL)
 			continue;
 		buf_add_format(out, "%s%s", n++ > 0 ? ", " : "", field->expression);
 		if (strcmp(field->expression, field->name) != 0)

@@ -318,12 +318,18 @@ static char *last_part(const char *dir)
 	return xstrndup(dir + start, end - start);
 }
 
+bool view_is_plain(const char *text)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyz"
+				    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.";
+
+	return strspn(text, plain) == strlen(text);
+}
+
 /* The name becomes a file's, a URL's and a metric label's part. */
 static bool name_is_plain(const char *name)
 {
-	return name[0] != '\0' && name[0] != '.' && strlen(name) <= 200 &&
-	       strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.") ==
-		       strlen(name);
+	return name[0] != '\0' && name[0] != '.' && strlen(name) <= 200 && view_is_plain(name);
 }
 
 int view_read(const char *dir, struct view **ret_view, struct err *e)

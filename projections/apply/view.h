@@ -156,6 +156,8 @@ int view_learn_end(struct view *v, struct target *target, struct err *e);
 
 /* Replaces the question: `text` as in source.sql. Tables it doesn't name have none then. */
 int view_set_source(struct view *v, const char *file, const char *text, struct err *e);
+/* Letters, digits, '_', '-' and '.' only? */
+bool view_is_plain(const char *text);
 /* A small file as text; ERR_CONFIG when it is missing, too large, or holds a NUL. */
 int view_read_file(const char *path, char **ret_text, struct err *e);
 

@@ -240,9 +240,7 @@ static int shape(const struct view *v, struct view **ret_view, struct err *e)
 
 static bool is_case(const char *name)
 {
-	size_t size = strlen(name);
-
-	return strncmp(name, "cases/", 6) == 0 && strcmp(name + size - 6, ".jsonl") == 0;
+	return strncmp(name, "cases/", 6) == 0 && view_ends_with(name, ".jsonl");
 }
 
 static bool has_cases(const struct view *v)

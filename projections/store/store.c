@@ -28,17 +28,9 @@ const char *store_state_name(enum store_state state)
 	return state_names[state];
 }
 
-bool store_is_plain(const char *text)
-{
-	static const char plain[] = "abcdefghijklmnopqrstuvwxyz"
-				    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.";
-
-	return strspn(text, plain) == strlen(text);
-}
-
 int store_check_name(const char *view, size_t longest, struct err *e)
 {
-	if (view[0] != '\0' && view[0] != '.' && strlen(view) <= longest && store_is_plain(view))
+	if (view[0] != '\0' && view[0] != '.' && strlen(view) <= longest && view_is_plain(view))
 		return 0;
 	err_config(e, "not a name for a view: '%s'", view);
 	return err_hint(e, "Give the name of a folder in project.views, not a path.");

@@ -207,10 +207,9 @@ int store_snapshot(struct store *s, int version, const struct store_still *still
 /* One of those listed; ERR_CONFIG: there is no such version. Reads no rows, as a snapshot may. */
 int store_info_of(struct store *s, int version, struct store_info *ret_info, struct err *e);
 
-/* What stores share: letters, digits, '_', '-' and '.' only? */
-bool store_is_plain(const char *text);
-/* The name becomes part of other names, and may come from a command line: ERR_CONFIG unless it is a
- * plain one of at most that many characters that doesn't begin with a dot. */
+/* What stores share. The name becomes part of other names, and may come from a command line:
+ * ERR_CONFIG unless it is a plain one (view_is_plain) of at most that many characters that doesn't
+ * begin with a dot. */
 int store_check_name(const char *view, size_t longest, struct err *e);
 void store_sort_infos(struct store_info *infos, size_t count); /* by version */
 /* Gives `each` the record with these as its texts, which need no end of their own. */

@@ -140,8 +140,8 @@ def test_kept_up_in_another_store(make_setup, database, store):
 
 @pytest.mark.parametrize("store", those_there("mariadb:11.8", "mysql:8.0"), indirect=True)
 def test_killed_while_columns_are_added(make_setup, database, store):
-    """Where each ALTER TABLE commits by itself: behind the first of two tables' columns, and between the last and the definition. Readers
-    see nothing of it, and the version is taken up where it stood."""
+    """Where each ALTER TABLE commits by itself: behind one, and between the last and the definition. Readers see nothing of it, and the
+    version is taken up where it stood."""
     (name, settings, _), (db, connection) = store, database
     run_sql(connection, "SET sql_mode = ''", *TABLES)
     seed(connection, 7)

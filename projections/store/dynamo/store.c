@@ -114,12 +114,12 @@ static void close_store(struct store *store)
 /* The name becomes part of tables' names, and may come from a command line. */
 static int check_name(const char *view, const char *prefix, struct err *e)
 {
-	if (!store_is_plain(prefix) || strlen(prefix) > PREFIX_MAX) {
+	if (!view_is_plain(prefix) || strlen(prefix) > PREFIX_MAX) {
 		err_config(e, "dynamodb.prefix: '%.100s' can't begin a table's name", prefix);
 		return err_hint(e, "Letters, digits, '_', '-' and '.', at most %d.", PREFIX_MAX);
 	}
 	if (view[0] != '\0' && view[0] != '.' && strlen(view) <= VIEW_NAME_MAX &&
-	    store_is_plain(view))
+	    view_is_plain(view))
 		return 0;
 	err_config(e, "not a name for a view in DynamoDB: '%.200s'", view);
 	return err_hint(e, "Give the name of a folder in project.views, of at most %d characters.",
