@@ -206,7 +206,7 @@ void pg_cancel(struct pg *p)
 
 /* ---- statements ------------------------------------------------------------------------------ */
 
-static bool is_good(const PGresult *r)
+bool pg_is_good(const PGresult *r)
 {
 	ExecStatusType status = PQresultStatus(r);
 
@@ -214,8 +214,7 @@ static bool is_good(const PGresult *r)
 	       status == PGRES_EMPTY_QUERY;
 }
 
-/* All results of what was just sent; the last one to *ret_result (NULL: dropped). */
-static int collect(struct pg *p, PGresult **ret_result, struct err *e)
+int pg_collect(struct pg *p, PGresult **ret_result, struct err *e)
 {
 	PGresult *result, *last = NULL;
 	int rc = 0;
@@ -223,7 +222,7 @@ static int collect(struct pg *p, PGresult **ret_result, struct err *e)
 	if (pg_push(p, e) < 0)
 		return -1;
 	while ((result = pg_await(p)) != NULL) {
-		if (rc == 0 && !is_good(result))
+		if (rc == 0 && !pg_is_good(result))
 			rc = pg_failed(p, result, false, e);
 		PQclear(last);
 		last = result;
@@ -246,7 +245,7 @@ int pg_run(struct pg *p, const char *sql, struct err *e)
 		return -1;
 	if (PQsendQuery(p->conn, sql) == 0)
 		return pg_failed(p, NULL, false, e);
-	return collect(p, NULL, e);
+	return pg_collect(p, NULL, e);
 }
 
 int pg_ask(struct pg *p, const char *sql, const char *const *values, int count,
@@ -258,7 +257,7 @@ int pg_ask(struct pg *p, const char *sql, const char *const *values, int count,
 		return -1;
 	if (PQsendQueryParams(p->conn, sql, count, NULL, values, NULL, NULL, 0) == 0)
 		return pg_failed(p, NULL, false, e);
-	if (collect(p, &result, e) < 0)
+	if (pg_collect(p, &result, e) < 0)
 		return -1;
 	if (ret_result != NULL)
 		*ret_result = (struct pg_result *)result;
@@ -285,9 +284,8 @@ static int line_of(const char *script, const char *at, const char *sql, const PG
 	return line;
 }
 
-/* What a script's own text is wrong about: it holds no row, so all may be shown. */
-static int script_failed(struct pg *p, const char *origin, const char *script, const char *at,
-			 const char *sql, const PGresult *result, struct err *e)
+int pg_script_failed(struct pg *p, const char *origin, const char *script, const char *at,
+		     const char *sql, const PGresult *result, struct err *e)
 {
 	const char *said = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
 	int rc = pg_failed(p, result, false, e);
@@ -310,8 +308,8 @@ int pg_run_at(struct pg *p, const char *origin, const char *script, const char *
 	if (PQsendQueryParams(p->conn, sql, 0, NULL, NULL, NULL, NULL, 0) == 0 || pg_push(p, e) < 0)
 		return pg_failed(p, NULL, false, e);
 	while ((result = pg_await(p)) != NULL) {
-		if (rc == 0 && !is_good(result))
-			rc = script_failed(p, origin, script, at, sql, result, e);
+		if (rc == 0 && !pg_is_good(result))
+			rc = pg_script_failed(p, origin, script, at, sql, result, e);
 		PQclear(result);
 	}
 	return rc == 0 && pg_is_lost(p) ? pg_failed(p, NULL, false, e) : rc;
@@ -381,110 +379,4 @@ int pg_get_int(struct pg *p, const char *sql, const char *const *values, int cou
 	*ret_value = pg_rows(r) > 0 ? pg_int(r, 0, 0) : 0;
 	pg_result_free(r);
 	return 0;
-}
-
-/* ---- preparing ------------------------------------------------------------------------------- */
-
-static int learn_parameters(struct pg *p, struct pg_statement *s, struct err *e)
-{
-	PGresult *r = NULL;
-	size_t count;
-
-	if (PQsendDescribePrepared(p->conn, s->name) == 0)
-		return pg_failed(p, NULL, false, e);
-	if (collect(p, &r, e) < 0)
-		return -1;
-	s->count = PQnparams(r);
-	count = (size_t)s->count + 1;
-	s->types = xcalloc(count, sizeof(*s->types));
-	s->values = xcalloc(count, sizeof(*s->values));
-	s->lengths = xcalloc(count, sizeof(*s->lengths));
-	s->formats = xcalloc(count, sizeof(*s->formats));
-	s->offsets = xcalloc(count, sizeof(*s->offsets));
-	for (int i = 0; i < s->count; i++)
-		s->types[i] = PQparamtype(r, i);
-	PQclear(r);
-	return 0;
-}
-
-/* Statements that nobody uses any more; they can't be given back while something is queued. */
-static int deallocate(struct pg *p, struct err *e)
-{
-	int rc;
-
-	if (p->gone.size == 0)
-		return 0;
-	rc = pg_run(p, buf_cstr(&p->gone), e);
-	buf_reset(&p->gone);
-	return rc;
-}
-
-static const char *keep_origin(struct pg *p, const char *origin)
-{
-	for (size_t i = 0; i < p->origin_count; i++)
-		if (strcmp(p->origins[i], origin) == 0)
-			return p->origins[i];
-	p->origins = xrealloc(p->origins, (p->origin_count + 1) * sizeof(*p->origins));
-	p->origins[p->origin_count] = xstrdup(origin);
-	return p->origins[p->origin_count++];
-}
-
-int pg_prepare(struct pg *p, const char *origin, const char *script, const char *at,
-	       const char *sql, struct pg_statement **ret_statement, struct err *e)
-{
-	struct pg_statement *s;
-	PGresult *result;
-	int rc = 0;
-
-	if (pg_settle(p, e) < 0 || (!pg_in_transaction(p) && deallocate(p, e) < 0))
-		return -1;
-	s = xcalloc(1, sizeof(*s));
-	s->pg = p;
-	s->origin = keep_origin(p, origin);
-	(void)snprintf(s->name, sizeof(s->name), "m%u", ++p->statements);
-	if (PQsendPrepare(p->conn, s->name, sql, 0, NULL) == 0 || pg_push(p, e) < 0)
-		rc = pg_failed(p, NULL, false, e);
-	while (rc == 0 && (result = pg_await(p)) != NULL) {
-		if (!is_good(result))
-			rc = script_failed(p, origin, script, at, sql, result, e);
-		PQclear(result);
-	}
-	if (rc < 0) {
-		while (!pg_is_lost(p) && (result = pg_await(p)) != NULL)
-			PQclear(result);
-	} else {
-		rc = learn_parameters(p, s, e);
-	}
-	if (rc < 0) {
-		s->name[0] = '\0';
-		pg_finalize(s);
-		return -1;
-	}
-	*ret_statement = s;
-	return 0;
-}
-
-int pg_parameter_count(const struct pg_statement *s)
-{
-	return s->count;
-}
-
-uint32_t pg_parameter_type(const struct pg_statement *s, int i)
-{
-	return s->types[i];
-}
-
-void pg_finalize(struct pg_statement *s)
-{
-	if (s == NULL)
-		return;
-	if (s->name[0] != '\0')
-		buf_add_format(&s->pg->gone, "DEALLOCATE %s; ", s->name);
-	free(s->types);
-	free(s->values);
-	free(s->lengths);
-	free(s->formats);
-	free(s->offsets);
-	buf_done(&s->bytes);
-	free(s);
 }

@@ -61,10 +61,13 @@ const char *pg_state(const struct pg *p);
 void pg_cancel(struct pg *p);
 
 /* ---- pipelined: queued, sent in bulk, answered together ---- */
-/* Prepares once. The texts are copied. `rows`: what fails later is about values of rows, and is
- * said without them. */
+/* Prepares once. The texts are copied. */
 int pg_prepare(struct pg *p, const char *origin, const char *script, const char *at,
 	       const char *sql, struct pg_statement **ret_statement, struct err *e);
+/* Has the server plan it, which finds what preparing does not: an ON CONFLICT that no unique index
+ * stands behind. Fails as pg_prepare does, whose parameters these are. */
+int pg_plan(struct pg_statement *s, const char *origin, const char *script, const char *at,
+	    struct err *e);
 int pg_parameter_count(const struct pg_statement *s);
 uint32_t pg_parameter_type(const struct pg_statement *s, int i); /* from 0; an OID of pg_type */
 void pg_finalize(struct pg_statement *s);                        /* NULL is fine */

@@ -51,5 +51,12 @@ int pg_settle(struct pg *p, struct err *e);
 /* Waits for the next result; NULL: none. Keeps the socket moving in both directions. */
 PGresult *pg_await(struct pg *p);
 int pg_push(struct pg *p, struct err *e); /* what is queued goes to the server */
+bool pg_is_good(const PGresult *r);
+/* All results of what was just sent; the last one to *ret_result (NULL: dropped). */
+int pg_collect(struct pg *p, PGresult **ret_result, struct err *e);
+/* What a script's own text is wrong about: it holds no row, so all may be shown. Parameters are
+ * those of pg_prepare. Returns -1. */
+int pg_script_failed(struct pg *p, const char *origin, const char *script, const char *at,
+		     const char *sql, const PGresult *result, struct err *e);
 
 #endif

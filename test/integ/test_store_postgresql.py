@@ -150,6 +150,8 @@ def test_cases_and_check_in_the_store(servers, database, make_setup, pg):
     assert pg.ask("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'pair%'") == []
 
     for text, said in (("INSERT INTO a (id, v) VALUES (:id, 'x') ON CONFLICT (nid) DO NOTHING", "insert.sql:1: column \"nid\" does not exist"),
+                       ("INSERT INTO a (id, v) VALUES (:id, 'x');\n\nINSERT INTO a (id, v) VALUES (:id, 'x') ON CONFLICT (v) DO NOTHING",
+                        "insert.sql:3: there is no unique or exclusion constraint matching the ON CONFLICT specification"),
                        ("\n\nINSERT INTO nowhere VALUES (:id)", "insert.sql:3: relation \"nowhere\" does not exist"),
                        ("COMMIT", "may not use"), ("SELECT 1", "only reads"), ("TRUNCATE a", "DELETE FROM"), ("DROP TABLE a", "changes rows"),
                        ("DELETE FROM millrace_position", "Millrace's own"), ('DELETE FROM "MILLRACE_view"', "Millrace's own"),

@@ -39,12 +39,12 @@ static int target_pg_prepare(struct target *target, const char *origin, const ch
 {
 	struct target_postgresql *t = (struct target_postgresql *)target;
 	struct target_statement *s;
+	bool handler = strncmp(origin, "on/", 3) == 0;
 	struct pg_script read;
 	int rc;
 
-	if (pg_script_read(origin, script, text,
-			   strncmp(origin, "on/", 3) == 0 ? PG_SCRIPT_HANDLER : PG_SCRIPT_OWN,
-			   &read, e) < 0)
+	if (pg_script_read(origin, script, text, handler ? PG_SCRIPT_HANDLER : PG_SCRIPT_OWN, &read,
+			   e) < 0)
 		return -1;
 	*ret_statement = NULL;
 	if (ret_tail != NULL)
@@ -60,6 +60,8 @@ static int target_pg_prepare(struct target *target, const char *origin, const ch
 	rc = target_postgresql_queue(t, e);
 	if (rc == 0)
 		rc = pg_prepare(t->pg, origin, script, text, read.sql, &s->one, e);
+	if (rc == 0 && handler)
+		rc = pg_plan(s->one, origin, script, text, e);
 	if (rc == 0)
 		rc = bulk_learn(t->bulk, origin, &read, s->one, &s->shape, e);
 	s->names = read.names;
