@@ -400,6 +400,31 @@ def test_kill_within_a_removal(shop):
     shop.stop()
 
 
+def test_a_view_that_is_gone_leaves_nothing(shop):
+    """Of it; the public database stays with what the user has in it, and can be the view's again when it is empty."""
+    shop.start()
+    write_view(shop.setup, shop.db, shop.store, 2)
+    shop.replay()
+    shop.stop()
+    shutil.rmtree(shop.setup.folder / "views" / "shop")
+    with contextlib.closing(shop.store.admin()) as c:
+        run_sql(c, "CREATE TABLE shop.mine (i INT)")
+        out = shop.setup.millrace("view", "drop", "shop", "--all")
+        assert out.returncode == 0, out.stdout + out.stderr
+        left = run_sql(c, "SELECT table_schema, table_name FROM information_schema.tables WHERE table_schema LIKE 'shop%'")
+        assert left == (("shop", "mine"),), left
+        run_sql(c, "DROP TABLE shop.mine")
+    shop.start(mark=3)
+    shop.wait_equal(3)
+    shop.stop()
+    shutil.rmtree(shop.setup.folder / "views" / "shop")
+    out = shop.setup.millrace("view", "drop", "shop", "--all")
+    assert out.returncode == 0, out.stdout + out.stderr
+    with contextlib.closing(shop.store.admin()) as c:
+        assert run_sql(c, "SELECT schema_name FROM information_schema.schemata WHERE schema_name LIKE 'shop%'") == (("shop",),)
+        assert run_sql(c, "SHOW TABLES FROM shop") == ()
+
+
 def test_another_writer_fences_the_first(shop, make_setup):
     """Two daemons of one name on one store: the later one goes on, also when the first was stopped in the middle."""
     shop.start()

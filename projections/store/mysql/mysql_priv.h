@@ -116,6 +116,9 @@ int store_mysql_publish(struct store *s, int version, struct err *e);
  * swap that was broken off. For whoever has the view's lease. */
 int mydb_mend(struct mydb_store *m, int live, struct err *e);
 
+/* ---- mysql/unpublish.c ---- */
+int store_mysql_unpublish(struct store *s, struct err *e);
+
 /* ---- mysql/amend.c ---- */
 int store_mysql_amend(struct store *s, int version, const char *sql, const char *file,
 		      const char *text, struct err *e);

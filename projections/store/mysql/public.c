@@ -113,42 +113,56 @@ out:
 
 /* ---- parts of a swap ------------------------------------------------------------------------- */
 
-/* The database and the gate; refuses what somebody else has made. */
-static int ensure_public(struct mydb_swap *w, struct err *e)
+int mydb_find_gate(struct mydb_swap *w, bool *ret_there, struct err *e)
 {
-	const struct mydb_store *m = w->store;
-	char *owner = mydb_literal(m->owner);
-	int64_t tables = 0, gate = 0, away = 0;
-	int rc = -1;
+	int64_t gate = 0, away = 0;
+	int rc = 0;
 
-	if (count_like(m, w->db, "IS NOT NULL", &tables, e) < 0 ||
-	    count_like(m, w->db, "= '" MYDB_GATE "'", &gate, e) < 0 ||
-	    count_like(m, w->db, "= '" MYDB_GATE_AWAY "'", &away, e) < 0)
-		goto out;
-	if (tables > 0 && gate == 0 && away == 0)
-		rc = refuse_public(m, NULL, e);
-	else if (away > 0 && gate == 0)
+	if (count_like(w->store, w->db, "= '" MYDB_GATE "'", &gate, e) < 0 ||
+	    count_like(w->store, w->db, "= '" MYDB_GATE_AWAY "'", &away, e) < 0)
+		return -1;
+	if (away > 0 && gate == 0)
 		rc = mydb_run(w->db, e,
 			      "RENAME TABLE %s.`" MYDB_GATE_AWAY "` TO %s.`" MYDB_GATE "`",
 			      w->public, w->public);
-	else if (gate == 0)
-		rc = mydb_run(w->db, e, "CREATE DATABASE IF NOT EXISTS %s CHARACTER SET utf8mb4",
-			      w->public);
-	else
-		rc = 0;
+	*ret_there = gate + away > 0;
+	return rc == 0 && *ret_there ? check_owner(w->store, w->db, e) : rc;
+}
+
+/* Refuses a database in which there is something already. */
+static int make_gate(struct mydb_swap *w, struct err *e)
+{
+	int64_t tables = 0;
+
+	if (count_like(w->store, w->db, "IS NOT NULL", &tables, e) < 0)
+		return -1;
+	if (tables > 0)
+		return refuse_public(w->store, NULL, e);
+	if (mydb_run(w->db, e, "CREATE DATABASE IF NOT EXISTS %s CHARACTER SET utf8mb4",
+		     w->public) < 0)
+		return -1;
+	return mydb_run(w->db, e,
+			"CREATE TABLE IF NOT EXISTS %s.`" MYDB_GATE
+			"` (id TINYINT PRIMARY KEY, millrace VARCHAR(100) NOT NULL) ENGINE = "
+			"InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
+			w->public);
+}
+
+/* The database and the gate; refuses what somebody else has made. */
+static int ensure_public(struct mydb_swap *w, struct err *e)
+{
+	char *owner = mydb_literal(w->store->owner);
+	bool there = false;
+	int rc = mydb_find_gate(w, &there, e);
+
 	/* where it is there no DDL may ask for it: that locks it, and with it the views */
-	if (rc == 0 && gate == 0 && away == 0)
-		rc = mydb_run(w->db, e,
-			      "CREATE TABLE IF NOT EXISTS %s.`" MYDB_GATE
-			      "` (id TINYINT PRIMARY KEY, millrace VARCHAR(100) NOT NULL) ENGINE = "
-			      "InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
-			      w->public);
+	if (rc == 0 && !there)
+		rc = make_gate(w, e);
 	if (rc == 0)
 		rc = mydb_run(w->db, e, "INSERT IGNORE INTO %s.`" MYDB_GATE "` VALUES (1, %s)",
 			      w->public, owner);
 	if (rc == 0)
-		rc = check_owner(m, w->db, e);
-out:
+		rc = check_owner(w->store, w->db, e);
 	free(owner);
 	return rc;
 }

@@ -282,7 +282,8 @@ static int set_state(struct store *s, int version, enum store_state state, bool 
 #define STORE_MYSQL_OPS                                                                           \
 	.close = close_store, .list = store_mysql_list, .create = store_mysql_create,             \
 	.definition = store_mysql_definition, .set_state = set_state,                             \
-	.remove = store_mysql_remove, .publish = store_mysql_publish, .place = place,             \
+	.remove = store_mysql_remove, .publish = store_mysql_publish,                             \
+	.unpublish = store_mysql_unpublish, .place = place,                                       \
 	.amend = store_mysql_amend, .learn = store_mysql_learn,                                   \
 	.version_open = store_mysql_version_open, .version_close = store_mysql_version_close,     \
 	.target = store_mysql_target, .position = store_mysql_position,                           \

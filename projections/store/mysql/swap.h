@@ -1,4 +1,5 @@
-/* swap.h - between public.c, names.c, gate.c and amend.c: the public database at work. */
+/* swap.h - between public.c, unpublish.c, names.c, gate.c and amend.c: the public database at work.
+ */
 #ifndef PROJECTIONS_STORE_MYSQL_SWAP_H
 #define PROJECTIONS_STORE_MYSQL_SWAP_H
 
@@ -19,6 +20,11 @@ struct mydb_swap {
 /* mydb_swap_done() in any case. */
 int mydb_swap_begin(struct mydb_store *m, int version, struct mydb_swap *w, struct err *e);
 void mydb_swap_done(struct mydb_swap *w);
+
+/* ---- public.c ---- */
+/* Is the gate there? One that an old server's death left away is put back. ERR_CONFIG: it is
+ * another Millrace's. */
+int mydb_find_gate(struct mydb_swap *w, bool *ret_there, struct err *e);
 
 /* ---- names.c ---- */
 bool mydb_is_among(char *const *names, size_t count, const char *name);
