@@ -9,6 +9,10 @@
  * That the broker really gave the answer is asked of its own list of answers yet to give. The cases
  * are dealt to PROCESSES processes: they mostly wait for the library's own pauses.
  *
+ * A mock broker ends its process (an assertion of its own) when a member asks a second time while
+ * it still keeps the first answer back, which members of a busy machine do. The case is begun again
+ * then, MOST_AGAIN times in one process.
+ *
  * MEMBER_SHOW=1 tells what each case took, MEMBER_CASE=words picks the cases whose name has these
  * words.
  *
@@ -22,6 +26,7 @@
 
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
+#include <assert.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -33,6 +38,7 @@
 #define LATE_MS 2500
 #define SOON_US 40000000 /* several sessions of 6 s */
 #define STEP_MS 50
+#define MOST_AGAIN 5
 
 enum where { FIRST = 1, SECOND = 2, HOLDS = 4, LEAVES = 8 };
 enum how { ERROR, CUT, LATE };
@@ -88,7 +94,11 @@ static const struct fault {
 #define FAULTS (sizeof(faults) / sizeof(faults[0]))
 
 static struct shared { /* by the processes */
-	atomic_int cases, struck;
+	atomic_int struck;
+	struct turn {
+		int cases, done;  /* of this process; done is how many of the first are over */
+		bool mock_failed; /* it ended for the mock broker, not for us */
+	} turns[PROCESSES];
 } * shared;
 
 static int process;
@@ -100,6 +110,16 @@ static char doing[200];
 static struct settings settings;
 static rd_kafka_t *owner;
 static rd_kafka_mock_cluster_t *mock;
+
+/* What assert() calls, here in place of the C library's: the mock broker's is told from others. */
+void __assert_fail(const char *what, const char *file, unsigned int line, const char *function)
+{
+	(void)fprintf(stderr, "%s:%u: %s: %s\n", file, line, function, what);
+	if (strstr(file, "rdkafka_mock") == NULL)
+		abort();
+	shared->turns[process].mock_failed = true;
+	_exit(EXIT_FAILURE);
+}
 
 /* ---- one case -------------------------------------------------------------------------------- */
 
@@ -246,6 +266,7 @@ static void run(enum where where)
 static void one(enum where where)
 {
 	static int number;
+	struct turn *turn = &shared->turns[process];
 	const char *only = getenv("MEMBER_CASE");
 	int64_t since = clock_monotonic_us();
 
@@ -259,8 +280,10 @@ static void one(enum where where)
 				    : "late"); /* fits */
 	if ((only != NULL && strstr(doing, only) == NULL) || number++ % PROCESSES != process)
 		return;
-	atomic_fetch_add(&shared->cases, 1);
+	if (turn->cases++ < turn->done)
+		return;
 	run(where);
+	turn->done++;
 	atomic_fetch_add(&shared->struck, 1);
 	if (getenv("MEMBER_SHOW") != NULL)
 		printf("%5lld ms  %s\n", (long long)(clock_monotonic_us() - since) / 1000, doing);
@@ -287,15 +310,26 @@ END_TEST
 
 static int work(void)
 {
-	Suite *s = suite_create("membership_sweep");
+	struct turn *turn = &shared->turns[process];
 
-	unit_test_slow(s, test_sweep, 240);
-	return unit_run(s);
+	for (int again = 0;; again++) {
+		Suite *s = suite_create("membership_sweep");
+		int status;
+
+		turn->cases = 0;
+		turn->mock_failed = false;
+		unit_test_slow(s, test_sweep, 240);
+		status = unit_run(s);
+		if (!turn->mock_failed || again == MOST_AGAIN)
+			return status;
+		printf("the mock broker gave up: again from case %d of process %d\n", turn->done,
+		       process);
+	}
 }
 
 int main(void)
 {
-	int failed = 0, status;
+	int cases = 0, failed = 0, status;
 
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
 		      0);
@@ -306,10 +340,9 @@ int main(void)
 			return work();
 	while (wait(&status) > 0)
 		failed += status != 0;
-	printf("%d cases; what was to happen did in %d\n", atomic_load(&shared->cases),
-	       atomic_load(&shared->struck));
-	return failed == 0 && atomic_load(&shared->cases) > 0 &&
-			       atomic_load(&shared->cases) == atomic_load(&shared->struck)
-		       ? EXIT_SUCCESS
-		       : EXIT_FAILURE;
+	for (process = 0; process < PROCESSES; process++)
+		cases += shared->turns[process].cases;
+	printf("%d cases; what was to happen did in %d\n", cases, atomic_load(&shared->struck));
+	return failed == 0 && cases > 0 && cases == atomic_load(&shared->struck) ? EXIT_SUCCESS
+										 : EXIT_FAILURE;
 }
