@@ -109,7 +109,7 @@ def test_equal_under_heavy_writing(servers, copied):
         for rate in (0, many // 3, many // 3):
             result = verify(setup, *(["--rate", str(rate)] if rate else []), code=0)
             assert result["late"] == 0 and counts(result) == [0, 0, 0], result
-            assert abs(result["rows"] - many) < many / 100 and result["pieces"] > 1, result
+            assert many - writers.commits <= result["rows"] <= many and result["pieces"] > 1, result
             if rate:
                 assert result["snapshots"] >= 2 and result["seconds"] > 1 and result["gtid_set"] != result["first_gtid_set"], result
             places |= {result["gtid_set"], result["first_gtid_set"]}
@@ -208,16 +208,15 @@ def test_keys_of_text_and_of_many_columns(database, make_setup, tmp_path):
     run.stop()
 
 
-def test_late_rows_heal(copied):
-    """The view has not taken in a change yet that the source shows: at a later GTID it has."""
-    setup, db, connection, run, project = copied(1000)
+def see_late_rows(setup, plant, write, view="copy"):
+    """Twice at least: a row that plant() made wrong is found, and before it is looked at once more write() has made the view right."""
     late = 0
     for i in range(60):
-        change_view(setup, "UPDATE rows SET part = -1 WHERE id = 500")
-        with subprocess.Popen([str(MILLRACE), "verify", "-c", str(setup.conf), "copy", "--json"], stdout=subprocess.PIPE, text=True, cwd=setup.folder,
+        plant()
+        with subprocess.Popen([str(MILLRACE), "verify", "-c", str(setup.conf), view, "--json"], stdout=subprocess.PIPE, text=True, cwd=setup.folder,
                               env={**os.environ, **setup.env}) as process:
             time.sleep(i % 12 * 0.03)
-            run_sql(connection, f"UPDATE {db}.t SET part = part + 1 WHERE id = 500")
+            write()
             said = process.communicate()[0]
             result = json.loads(said)
         assert counts(result) in ([0, 0, 0], [0, 0, 1]) and process.returncode == (result["changed"] > 0), result
@@ -228,6 +227,13 @@ def test_late_rows_heal(copied):
         if late == 2:
             break
     assert late == 2
+
+
+def test_late_rows_heal(copied):
+    """The view has not taken in a change yet that the source shows: at a later GTID it has."""
+    setup, db, connection, run, project = copied(1000)
+    see_late_rows(setup, lambda: change_view(setup, "UPDATE rows SET part = -1 WHERE id = 500"),
+                  lambda: run_sql(connection, f"UPDATE {db}.t SET part = part + 1 WHERE id = 500"))
     project.stop()
     run.stop()
 
