@@ -72,7 +72,8 @@ kafka_format()
 kafka_quick()
 {
 	local archive=$root/build/kafka/broker.jsa scratch
-	java+=(-XX:TieredStopAtLevel=1 -XX:+UseSerialGC)
+	java+=(-XX:+UseSerialGC)
+	[ "$(cat "$home/kafka/quick")" = lasting ] || java+=(-XX:TieredStopAtLevel=1)
 	[ "$jars" = "$root/build/kafka/libs" ] || return 0     # it holds for these paths only
 	exec 8>"$root/build/kafka/archive.lock"
 	flock 8

@@ -52,14 +52,14 @@ TLS.check_hostname, TLS.verify_mode = False, ssl.CERT_NONE
 
 class Servers:
     """A private database and Kafka, by scripts/servers. database: a name of scripts/databases.txt; options: more words to
-    `servers start`."""
+    `servers start`; lasting: the broker is for many minutes."""
     engine = "mariadb"
 
-    def __init__(self, folder, *options, database="mariadb:10.11", kafka=True):
+    def __init__(self, folder, *options, database="mariadb:10.11", kafka=True, lasting=False):
         self.folder = str(folder)
         self.database, self.engine = database, database.split(":")[0]
         try:
-            self.script("start", self.folder, "--database", database, *(("--kafka", "--quick") if kafka else ()), *options)
+            self.script("start", self.folder, "--database", database, *(("--kafka", "--quick=lasting" if lasting else "--quick") if kafka else ()), *options)
         except BaseException:       # also when it was told to end meanwhile: those that are up don't stay
             self.stop()
             raise
@@ -115,7 +115,7 @@ def servers_of(database):
     """A database of this name and a Kafka, for the fixtures that want another than the suites' own."""
     with tempfile.TemporaryDirectory(prefix="millrace-integ-") as folder:
         os.chmod(folder, 0o755)
-        made = Servers(Path(folder) / "servers", database=database)
+        made = Servers(Path(folder) / "servers", database=database, lasting=True)
         try:
             yield made
         finally:
