@@ -26,7 +26,7 @@ class Site:
 
     def __init__(self, folder, lane):
         self.folder, self.lane, self.stores = folder, lane, {}
-        self.servers = Servers(folder / "servers")
+        self.servers = Servers(folder / "servers", lasting=True)
 
     def store(self, name):
         if name not in self.stores:
@@ -87,7 +87,7 @@ class History:
         self.setup = Setup(self.site.servers, self.folder, self.name, ", ".join(f"{self.db}.{t}" for t in TABLES))
         self.setup.settings.update({
             "kafka.partitions": str(r.choice((1, 2, 3, 5))), "kafka.schemas_topic": f"{self.name}._schemas", "project.keep_applied": f"{self.keep}s",
-            "capture.commit_interval": r.choice(("10ms", "50ms", "250ms")), "source.server_id": str(20000 + self.seed % 1000000), "log.level": "debug",
+            "capture.commit_interval": r.choice(("25ms", "100ms", "250ms")), "source.server_id": str(20000 + self.seed % 1000000), "log.level": "debug",
             **self.store.settings(self)})
         self.setup.write()
         self.setup.http["run"] = f"127.0.0.1:{free_port(self.site.lane)}"
@@ -208,7 +208,7 @@ class History:
 
     def slow_down(self, begun):
         """On a machine that does much else the writers may be ahead of a build for ever: they write less, the longer it takes."""
-        self.model.drag = 1 + max(0, time.monotonic() - begun - 15) / 5
+        self.model.drag = 1 + max(0, time.monotonic() - begun - 4) / 4
 
     def environment(self):
         return {**os.environ, **self.setup.env}

@@ -218,7 +218,7 @@ class Writer(threading.Thread):
                     self.still.clear()
                     self.transaction(cursor)
                     # a history that takes long must not grow so far that a build never ends
-                    time.sleep(self.random.uniform(0, self.pause) * (1 + self.model.now() // 800) * self.model.drag)
+                    time.sleep(self.random.uniform(0, self.pause) * (1 + self.model.now() // 400) * self.model.drag)
         except Exception as failure:    # told by who joins it
             self.failure = failure
         self.still.set()
