@@ -101,7 +101,8 @@ static bool is_over(const json_t *state, const struct asked *asked)
 	return strcmp(phase, "done") == 0 || strcmp(phase, "failed") == 0 ||
 	       strcmp(phase, "idle") == 0 ||
 	       (strcmp(phase, "ready") == 0 &&
-		(asked->no_swap || text(json_object_get(state, "job"), "note")[0] != '\0'));
+		(asked->no_swap || asked->swap ||
+		 text(json_object_get(state, "job"), "note")[0] != '\0'));
 }
 
 /* Looks until the job is over. 0: *ret_state is the last; 1: interrupted; -1: error. */
@@ -179,9 +180,10 @@ static bool is_lost(const json_t *state, const struct asked *asked)
 
 	if (asked->as_of != NULL)
 		return strcmp(text(version_of(state, asked->version), "state"), "as-of") != 0;
-	if (strcmp(phase, "ready") == 0)
-		return version_of(state, asked->version) == NULL;
-	return number(state, "live") != asked->version;
+	if (strcmp(phase, "ready") != 0)
+		return number(state, "live") != asked->version;
+	return version_of(state, asked->version) == NULL ||
+	       (asked->swap && text(json_object_get(state, "job"), "note")[0] == '\0');
 }
 
 static int print_lost(const json_t *state, const struct asked *asked)

@@ -118,6 +118,28 @@ def test_a_rollback_is_killed(slotted):
     slotted.equals()
 
 
+def test_a_swap_is_killed(slotted):
+    """The same of a version that was ready: lost it is ready again, and who asked is told so, too."""
+    setup, now = slotted.setup, 1
+    for number, (point, moves) in enumerate((("view_held", False), ("view_named", True)), 1):
+        slotted.edit(number)
+        out = setup.millrace("replay", "copy", "--no-swap")
+        assert out.returncode == 0, out.stdout + out.stderr
+        ready = max(states(setup))
+        code, out, err = slotted.killed_at(point, "replay", "copy", "--swap")
+        if moves:
+            now = ready
+            assert code == 0 and f"version {now} of copy is live" in out, (point, code, out, err)
+        else:
+            assert code == 5 and "was not made live" in err and "Ask again" in err, (point, code, out, err)
+            assert states(setup)[ready] == "ready" and states(setup)[now] == "live", (point, states(setup))
+            again = setup.millrace("replay", "copy", "--swap")
+            assert again.returncode == 0, (point, again.stdout, again.stderr)
+            now = ready
+        assert answer(setup, "SELECT version, state FROM millrace_view") == (now, "live"), point
+        slotted.equals()
+
+
 def test_the_end_of_a_build_is_killed(slotted):
     """Between its indexes too: the version that comes out has all of them."""
     setup, r = slotted.setup, slotted.random
