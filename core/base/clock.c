@@ -30,6 +30,16 @@ void clock_sleep_us(int64_t us)
 		nanosleep(&t, NULL);
 }
 
+void clock_condition(pthread_cond_t *ret_condition)
+{
+	pthread_condattr_t monotonic;
+
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(ret_condition, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+}
+
 char *clock_text(int64_t wall_us, char *ret_text)
 {
 	time_t seconds = (time_t)(wall_us / 1000000);

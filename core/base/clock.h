@@ -2,6 +2,7 @@
 #ifndef CORE_BASE_CLOCK_H
 #define CORE_BASE_CLOCK_H
 
+#include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <time.h>
@@ -16,6 +17,9 @@ static inline struct timespec clock_timespec(int64_t us)
 	return (struct timespec){ .tv_sec = (time_t)(us / 1000000),
 				  .tv_nsec = (long)(us % 1000000) * 1000 };
 }
+
+/* A condition whose timed waits take clock_monotonic_us(), by clock_timespec(). */
+void clock_condition(pthread_cond_t *ret_condition);
 
 #define CLOCK_TEXT_SIZE 32
 /* "2026-11-21T06:00:00.123Z" into out (CLOCK_TEXT_SIZE bytes). Returns out. */

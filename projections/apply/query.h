@@ -74,6 +74,12 @@ void query_blocks_free(struct query_block *blocks, size_t count);
 /* ---- reading (query.c) ---- */
 struct view_mistakes;
 void query_parse(struct view *v, struct view_mistakes *m); /* query.sql; the mirrors are known */
+/* keys/ of one table. s: its SELECT, where it is prepared; else NULL. */
+struct sql_statement;
+void query_find_keys(struct view *v, struct view_query *q, struct sql_statement *s,
+		     struct view_mistakes *m);
+
+/* ---- the view's tables (query_create.c) ---- */
 /* keys/, and CREATE TABLE of the view's tables, appended. For SQLite `out` holds those of the
  * mirrored tables already. */
 void query_create_sqlite(struct view *v, struct view_mistakes *m, struct buf *out);

@@ -270,7 +270,6 @@ static int check_new(const struct host *h, struct err *e)
 int host_open(const struct host_options *options, struct host **ret_host, struct err *e)
 {
 	struct host *h = xcalloc(1, sizeof(*h));
-	pthread_condattr_t monotonic;
 
 	h->options = *options;
 	h->name = xstrdup(options->name);
@@ -279,10 +278,7 @@ int host_open(const struct host_options *options, struct host **ret_host, struct
 	h->differences = -1;
 	h->shadow.differences = -1;
 	pthread_mutex_init(&h->lock, NULL);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&h->changed, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	clock_condition(&h->changed);
 	if (check_new(h, e) < 0 ||
 	    host_take_lease(h, e) < 0 ||
 	    /* a store that can't be used at all is not noted: view.conf may be wrong */

@@ -160,6 +160,14 @@ int host_snapshots(struct host *h, int version, int live, struct store_snapshot 
 void host_end_shadow(struct host *h);
 void host_shadow_look(struct host *h); /* the keeper, when there is no job */
 bool host_job_runs(const struct host *h);
+/* ERR_CONFIG: a job is running. */
+int host_refuse_running(const struct host *h, struct err *e);
+
+/* ---- host_as_of.c ---- */
+/* Under lock: what can be told before anything is built. */
+int host_may_as_of(struct host *h, const struct worker_until *until, struct err *e);
+int host_refuse_as_of(const struct host *h, const struct view *view,
+		      const struct host_replay_options *options, struct err *e);
 /* The version stands at its end: is it a view as it was? */
 int host_check_reached(struct host *h, const struct worker_status *s, struct err *e);
 /* All there is was read, and its end didn't come. */

@@ -265,7 +265,6 @@ int verify_keeper_start(const struct settings *settings, struct host *const *hos
 			struct verify_keeper **ret_keeper, struct err *e)
 {
 	struct verify_keeper *k = xcalloc(1, sizeof(*k));
-	pthread_condattr_t monotonic;
 
 	k->settings = settings;
 	k->views = xcalloc(count + 1, sizeof(*k->views));
@@ -278,10 +277,7 @@ int verify_keeper_start(const struct settings *settings, struct host *const *hos
 			host_name(hosts[i]), NULL);
 	}
 	pthread_mutex_init(&k->lock, NULL);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&k->changed, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	clock_condition(&k->changed);
 	if (pthread_create(&k->thread, NULL, keep, k) != 0) {
 		pthread_cond_destroy(&k->changed);
 		pthread_mutex_destroy(&k->lock);

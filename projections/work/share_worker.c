@@ -135,15 +135,10 @@ static int lower_left_over(struct share_worker *w, struct err *e)
 
 static void init_locks(struct share_worker *w)
 {
-	pthread_condattr_t monotonic;
-
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_mutex_init(&w->report_lock, NULL);
 	pthread_mutex_init(&w->control_lock, NULL);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&w->changed, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	clock_condition(&w->changed);
 }
 
 static void free_worker(struct share_worker *w)

@@ -40,7 +40,6 @@ int worker_start(const struct worker_options *options, struct worker **ret_worke
 
 	struct worker *w = xcalloc(1, sizeof(*w));
 	struct store_info info;
-	pthread_condattr_t monotonic;
 
 	if (store_info_of(options->store, options->version, &info, e) < 0) {
 		free(w);
@@ -58,10 +57,7 @@ int worker_start(const struct worker_options *options, struct worker **ret_worke
 	w->started_us = clock_monotonic_us();
 	snprintf(w->area, sizeof(w->area), "view:%s:v%d", options->view->name, options->version);
 	pthread_mutex_init(&w->lock, NULL);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&w->changed, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	clock_condition(&w->changed);
 	if (pthread_create(&w->thread, NULL, worker_run, w) != 0) {
 		free(w->group);
 		free(w);

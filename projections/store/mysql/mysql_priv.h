@@ -163,6 +163,12 @@ struct store_version {
 
 int store_mysql_version_open(struct store *s, int version, struct store_version **ret_version,
 			     struct err *e);
+/* The same; shared: without taking its epoch. */
+int mydb_version_open(struct store *s, int version, bool shared,
+		      struct store_version **ret_version, struct err *e);
+/* Appends the statement that a commit writes its mark with. */
+void mydb_version_mark(const struct store_version *v, const struct store_mark *mark,
+		       struct buf *sql);
 void store_mysql_version_close(struct store_version *v);
 struct target *store_mysql_target(struct store_version *v);
 int store_mysql_position(struct store_version *v, char **ret_text, struct err *e);
@@ -172,6 +178,8 @@ void store_mysql_rollback(struct store_version *v);
 int store_mysql_finish(struct store_version *v, const char *after_build_sql, struct err *e);
 int store_mysql_savepoint(struct store_version *v, struct err *e);
 int store_mysql_undo(struct store_version *v, struct err *e);
+
+/* ---- mysql/share.c ---- */
 extern const struct share_store store_mysql_shares;
 
 /* ---- mysql/parked.c ---- */
