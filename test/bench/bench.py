@@ -415,7 +415,7 @@ def main():
     parser = argparse.ArgumentParser(prog="bench", description="See docs/BENCHMARKS.md.")
     parser.add_argument("--rows", type=int, default=os.environ.get("ROWS") or 2_000_000, help="SQLite as a store gets five times as many")
     parser.add_argument("--rounds", type=int, default=os.environ.get("ROUNDS") or 3, help="of catch-up and ceilings, and of each store")
-    parser.add_argument("--stores", default=os.environ.get("STORES") or "sqlite,postgresql,mariadb", help="some of sqlite,postgresql,mariadb,mysql")
+    parser.add_argument("--stores", default=os.environ.get("STORES") or "sqlite,postgresql,mariadb", help="some of sqlite,postgresql,mariadb,mysql,dynamodb")
     parser.add_argument("--json", action="store_true", help="objects, one a line, instead of the table")
     parser.add_argument("steps", nargs="*", metavar="STEP", help=f"{', '.join(STEPS)} (all if none is named), or ceiling: the producer alone")
     options = parser.parse_args()

@@ -14,12 +14,14 @@ import pymysql.cursors
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "test" / part) for part in ("integ", "fault", "views")]
 
+from bench_dynamodb import Dynamodb  # noqa: E402
 from harness import Servers  # noqa: E402
 from sql_servers import POSTGRESQL, Postgresql  # noqa: E402
 
 
 class Sqlite:
-    name, suffix, loads_by, ratio = "sqlite", "sql", ".import", 0.4
+    name, suffix, loads_by, ratio, tables_file = "sqlite", "sql", ".import", 0.4, "tables.sql"
+    most = None
     types = {"text": "TEXT", "decimal": "TEXT", "long": "INTEGER", "double": "REAL"}
     id = "INTEGER"
 
@@ -169,4 +171,4 @@ class Mysql(Mariadb):
     options = tuple(o.replace("mariadb", "mysql", 1) for o in Mariadb.options if "log-file-size" not in o)
 
 
-STORES = (Sqlite, PostgresqlThere, Mariadb, Mysql)
+STORES = (Sqlite, PostgresqlThere, Mariadb, Mysql, Dynamodb)
