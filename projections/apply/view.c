@@ -355,19 +355,21 @@ int view_read(const char *dir, struct view **ret_view, struct err *e)
 	return finish(v, &m, ret_view, e);
 }
 
+void view_table_done(struct view_table *t)
+{
+	free(t->name);
+	view_names_free(t->key, t->key_count);
+	view_names_free(t->columns, t->column_count);
+	view_names_free(t->types, t->column_count);
+	free(t->source);
+}
+
 void view_free(struct view *v)
 {
 	if (v == NULL)
 		return;
-	for (size_t i = 0; i < v->table_count; i++) {
-		struct view_table *t = &v->tables[i];
-
-		free(t->name);
-		view_names_free(t->key, t->key_count);
-		view_names_free(t->columns, t->column_count);
-		view_names_free(t->types, t->column_count);
-		free(t->source);
-	}
+	for (size_t i = 0; i < v->table_count; i++)
+		view_table_done(&v->tables[i]);
 	for (size_t i = 0; i < v->handler_count; i++)
 		free(v->handlers[i].name);
 	for (size_t i = 0; i < v->query_count; i++)

@@ -17,11 +17,7 @@ static void drop_table(struct view *v, size_t i)
 {
 	struct view_table *t = &v->tables[i];
 
-	free(t->name);
-	view_names_free(t->key, t->key_count);
-	view_names_free(t->columns, t->column_count);
-	view_names_free(t->types, t->column_count);
-	free(t->source);
+	view_table_done(t);
 	v->table_count--;
 	memmove(t, t + 1, (v->table_count - i) * sizeof(*t));
 }

@@ -18,6 +18,7 @@ void view_mistake_err(struct view_mistakes *m,
 		      const struct err *e); /* an error that names its file already */
 
 const struct view_file *view_file(const struct view *v, const char *name);
+void view_table_done(struct view_table *t);
 struct view_table *view_table_find(struct view *v, const char *name);
 void view_conf_parse(struct view *v, const char *text, struct view_mistakes *m);
 void view_source_parse(struct view *v, const char *file, const char *text, struct view_mistakes *m);

@@ -65,6 +65,32 @@ bool store_tell_parked(struct store_parked record, struct slice topic, struct sl
 	return go_on;
 }
 
+/* NULL is no data; what is empty has some. */
+static struct slice bytes_of(const struct value *v)
+{
+	if (v->kind == VALUE_NULL)
+		return (struct slice){ 0 };
+	return v->bytes.data != NULL ? v->bytes : slice_of("", 0);
+}
+
+bool store_tell_parked_values(const struct value values[10],
+			      bool (*each)(void *context, const struct store_parked *record),
+			      void *context)
+{
+	struct store_parked record = {
+		.seq = values[3].i,
+		.partition = (int32_t)values[1].i,
+		.offset = values[2].i,
+		.schema_id = (int32_t)values[4].i,
+		.key = bytes_of(&values[5]),
+		.value = bytes_of(&values[6]),
+		.at_us = values[7].i,
+		.behind = values[8].i != 0,
+	};
+
+	return store_tell_parked(record, values[0].bytes, values[9].bytes, each, context);
+}
+
 enum store_state store_state_of(struct slice name)
 {
 	for (int i = STORE_BUILDING; i <= STORE_AS_OF; i++) {

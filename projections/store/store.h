@@ -216,6 +216,11 @@ void store_sort_infos(struct store_info *infos, size_t count); /* by version */
 bool store_tell_parked(struct store_parked record, struct slice topic, struct slice reason,
 		       bool (*each)(void *context, const struct store_parked *record),
 		       void *context);
+/* The same of values: topic, partition, offset, seq, schema_id, key, value, at_us, behind, reason.
+ */
+bool store_tell_parked_values(const struct value values[10],
+			      bool (*each)(void *context, const struct store_parked *record),
+			      void *context);
 
 /* The store of that name; ERR_CONFIG names those there are. */
 int store_named(const char *name, const struct store_ops **ret_ops, struct err *e);

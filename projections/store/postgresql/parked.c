@@ -58,28 +58,6 @@ int store_postgresql_unpark(struct store_version *v, const struct store_parked *
 	return rc;
 }
 
-static struct slice bytes_of(const struct value *v)
-{
-	return v->kind == VALUE_NULL ? slice_of(NULL, 0) : v->bytes;
-}
-
-static bool hand_over(const struct value *v,
-		      bool (*each)(void *context, const struct store_parked *record), void *context)
-{
-	struct store_parked record = {
-		.seq = v[3].i,
-		.partition = (int32_t)v[1].i,
-		.offset = v[2].i,
-		.schema_id = (int32_t)v[4].i,
-		.key = bytes_of(&v[5]),
-		.value = bytes_of(&v[6]),
-		.at_us = v[7].i,
-		.behind = v[8].i != 0,
-	};
-
-	return store_tell_parked(record, v[0].bytes, v[9].bytes, each, context);
-}
-
 int store_postgresql_parked(struct store *s, int version,
 			    bool (*each)(void *context, const struct store_parked *record),
 			    void *context, struct err *e)
@@ -98,7 +76,7 @@ int store_postgresql_parked(struct store *s, int version,
 		    "behind, reason FROM millrace_parked ORDER BY seq, number",
 		    &cursor, e) == 0) {
 		while ((rc = pg_cursor_next(cursor, &values, e)) == 1 &&
-		       hand_over(values, each, context))
+		       store_tell_parked_values(values, each, context))
 			;
 		rc = rc < 0 ? -1 : 0;
 	}

@@ -81,32 +81,14 @@ int store_sqlite_unpark(struct store_version *v, const struct store_parked *reco
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
-static struct slice bytes_of(const struct value *v)
-{
-	return v->kind == VALUE_NULL ? (struct slice){ 0 }
-	       : v->bytes.data != NULL ? v->bytes
-				       : slice_of("", 0);
-}
-
 static bool hand_over(struct sql_statement *q,
 		      bool (*each)(void *context, const struct store_parked *record), void *context)
 {
-	struct store_parked record;
 	struct value v[10];
 
 	for (int i = 0; i < 10; i++)
 		sql_column(q, i, &v[i]);
-	record = (struct store_parked){
-		.seq = v[3].i,
-		.partition = (int32_t)v[1].i,
-		.offset = v[2].i,
-		.schema_id = (int32_t)v[4].i,
-		.key = bytes_of(&v[5]),
-		.value = bytes_of(&v[6]),
-		.at_us = v[7].i,
-		.behind = v[8].i != 0,
-	};
-	return store_tell_parked(record, v[0].bytes, v[9].bytes, each, context);
+	return store_tell_parked_values(v, each, context);
 }
 
 static int read_parked(struct sql_db *db,
