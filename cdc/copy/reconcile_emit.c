@@ -1,10 +1,11 @@
 /* reconcile_emit.c - a chunk against the delivered state: what differs, as changes.
  *
- * Both come in key order and are merged. A row that only the state
- * has is gone, one that only the chunk has is new, and where both have it their cells are compared
- * byte for byte, in the table's present shape. The before-image is the row as it was delivered, so
- * that consumers see a change of what they have. Keys that the stream has changed since the window
- * opened are left to it. */
+ * Both come in key order and are merged. A row that only the state has is gone, one that only the
+ * chunk has is new, and where both have it their cells are compared byte for byte, in the table's
+ * present shape; a row that was delivered with another type of column is delivered again, so that
+ * the topic's last word on each key can be read by itself. The before-image is the row as it was
+ * delivered, so that consumers see a change of what they have. Keys that the stream has changed
+ * since the window opened are left to it. */
 #include "cdc/copy/reconcile_priv.h"
 
 #include "cdc/change/key.h"
@@ -96,7 +97,7 @@ static int stayed(struct emitting *out, const struct state_row *old, struct slic
 		return 0;
 	if (split(out, image, e) < 0)
 		return -1;
-	if (equal_cells(out->r))
+	if (equal_cells(out->r) && !state_converted(out->r->state))
 		return 0;
 	out->w->updated++;
 	return deliver(out, CHANGE_UPDATE, e);

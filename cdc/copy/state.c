@@ -338,5 +338,13 @@ int state_cells(struct state *s, const struct state_row *row, struct buf *bytes,
 		return -1;
 	if (row->unknown)
 		return row_back_key(back, record.after, bytes, ret_cells, &whole, e);
-	return row_back_cells(back, &record, ROW_BACK_AFTER, bytes, ret_cells, e);
+	if (row_back_cells(back, &record, ROW_BACK_AFTER, bytes, ret_cells, e) < 0)
+		return -1;
+	s->converted = row_back_converted(back);
+	return 0;
+}
+
+bool state_converted(const struct state *s)
+{
+	return s->converted;
 }

@@ -55,6 +55,8 @@ int state_find(struct state *s, struct slice key, struct state_row *ret_row, str
  * all others are absent. */
 int state_cells(struct state *s, const struct state_row *row, struct buf *bytes,
 		struct cell *ret_cells, struct err *e);
+/* Was a value of that row written as another type than its column has now? */
+bool state_converted(const struct state *s);
 
 /* ---- rows by the columns of a foreign key: state_link.c ------------------------------------- */
 

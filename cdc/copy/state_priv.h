@@ -75,6 +75,7 @@ struct state {
 	struct buf image;
 	int64_t image_count;
 	bool image_there, at_end;
+	bool converted; /* state_converted() */
 };
 
 /* One record of the topic into the file. */

@@ -7,6 +7,7 @@
 #include "cdc/publish/row_back.h"
 
 #include "core/avro/read.h"
+#include "core/avro/row_schema.h"
 #include "core/avro/schema.h"
 #include "core/base/mem.h"
 
@@ -18,6 +19,7 @@ struct field {
 	const struct schema *schema; /* the value's, behind the union */
 	uint8_t null_branch;         /* 0 or 1; 2: no union */
 	uint16_t column;             /* of the shape; NO_COLUMN: dropped since */
+	bool other;                  /* the column has another type by now */
 };
 
 struct row_back {
@@ -27,6 +29,7 @@ struct row_back {
 	struct field *fields; /* of value */
 	uint8_t *present;     /* bitmap of all columns */
 	uint8_t *states;      /* enum cell_state per column, of the image in hand */
+	bool converted; /* row_back_converted() */
 	struct buf scratch, values;
 	size_t *at, *size; /* per column, in values */
 };
@@ -98,6 +101,9 @@ static int match_fields(struct row_back *b, struct err *e)
 		if (b->fields[i].schema == NULL)
 			return err_data(e, "schema of rows of %s.%s: field %s is no column",
 					b->shape->db, b->shape->table, f->name);
+		b->fields[i].other = b->fields[i].column != NO_COLUMN &&
+				     !row_schema_holds(&b->shape->columns[b->fields[i].column],
+						       b->fields[i].schema);
 	}
 	return 0;
 }
@@ -266,6 +272,7 @@ static void take_exact(struct row_back *b, struct slice exact, const char *image
 static int read_columns(struct row_back *b, struct rd *in, enum cell_state missing, struct err *e)
 {
 	buf_reset(&b->values);
+	b->converted = false;
 	memset(b->states, (int)missing, b->shape->column_count);
 	for (size_t i = 0; i < b->value->count && rd_ok(in); i++) {
 		const struct field *f = &b->fields[i];
@@ -281,6 +288,7 @@ static int read_columns(struct row_back *b, struct rd *in, enum cell_state missi
 			row_back_skip(f->schema, in);
 			continue;
 		}
+		b->converted |= f->other;
 		rc = row_back_value(f->schema, &b->shape->columns[f->column], in, &b->scratch,
 				    &b->values);
 		b->states[f->column] = rc == 1 ? CELL_VALUE : CELL_NULL;
@@ -333,6 +341,11 @@ int row_back_cells(struct row_back *b, const struct row_back_record *record,
 	take_exact(b, record->exact, prefix);
 	take_absent(b, record->absent, prefix);
 	return make_cells(b, bytes, ret_cells, e);
+}
+
+bool row_back_converted(const struct row_back *b)
+{
+	return b->converted;
 }
 
 int row_back_key(struct row_back *b, struct slice datum, struct buf *bytes, struct cell *ret_cells,

@@ -40,6 +40,9 @@ enum row_back_image { ROW_BACK_BEFORE, ROW_BACK_AFTER };
 int row_back_cells(struct row_back *b, const struct row_back_record *record,
 		   enum row_back_image image, struct buf *bytes, struct cell *ret_cells,
 		   struct err *e);
+/* Of the image that row_back_cells() has given last: was any of its values (but NULL) written as
+ * another type than its column has now? Who reads the record alone may not know it again. */
+bool row_back_converted(const struct row_back *b);
 /* The key columns of a key datum; all others are absent. *ret_whole: the datum has every column of
  * the shape's key. */
 int row_back_key(struct row_back *b, struct slice datum, struct buf *bytes, struct cell *ret_cells,

@@ -45,5 +45,9 @@ int row_schema_shape(struct slice text, const char *db, const char *table, struc
 		     struct err *e);
 /* The Avro type of one column as JSON text, without the union: what encode_for(column) writes. */
 void row_schema_column(const struct column *column, struct buf *ret_text);
+/* Is a value of type `was`, read as it stands, the same value of the column? Wider and narrower
+ * integers and floats are; microseconds are no days, and bytes no text. */
+struct schema;
+bool row_schema_holds(const struct column *column, const struct schema *was);
 
 #endif

@@ -10,6 +10,7 @@
 #include "core/base/mem.h"
 
 #include <jansson.h>
+#include <string.h>
 
 static int bad(const char *db, const char *table, struct err *e)
 {
@@ -148,4 +149,40 @@ int row_schema_shape(struct slice text, const char *db, const char *table, struc
 		return bad(db, table, e);
 	*ret_shape = s;
 	return 0;
+}
+
+/* ---- two types of one column ----------------------------------------------------------------- */
+
+static bool is_integer(const struct schema *s)
+{
+	return s->type == SCHEMA_INT || s->type == SCHEMA_LONG;
+}
+
+static bool is_real(const struct schema *s)
+{
+	return s->type == SCHEMA_FLOAT || s->type == SCHEMA_DOUBLE;
+}
+
+static bool same_logical(const struct schema *a, const struct schema *b)
+{
+	if (a->logical == NULL || b->logical == NULL)
+		return a->logical == b->logical;
+	return strcmp(a->logical, b->logical) == 0 && a->scale == b->scale;
+}
+
+bool row_schema_holds(const struct column *column, const struct schema *was)
+{
+	struct buf text = BUF_INIT;
+	struct err ignored = ERR_INIT;
+	struct schema *is = NULL;
+	bool same = true; /* what can't be said is no difference */
+
+	row_schema_column(column, &text);
+	if (schema_parse(buf_slice(&text), &is, &ignored) == 0)
+		same = (is->type == was->type || (is_integer(is) && is_integer(was)) ||
+			(is_real(is) && is_real(was))) &&
+		       same_logical(is, was);
+	schema_free(is);
+	buf_done(&text);
+	return same;
 }

@@ -3,9 +3,9 @@
  *
  * A column that a record's schema doesn't have is NULL: the record is older than the table. Whether
  * it is newer is seen when a plan is made, from the shape in the schema's text. While a version is
- * built all records are history, and lead to the table as it was when the build began; behind that
- * a column that came is asked for (kind_columns), and a table that has become another one ends the
- * version. */
+ * built records are history, and lead to the table as it was when the build began, unless the
+ * newest schema says that columns have come since; behind that a column that came is asked for
+ * (kind_columns), and a table that has become another one ends the version. */
 #include "projections/apply/mirror_plan.h"
 
 #include "core/avro/row_schema.h"
@@ -72,6 +72,25 @@ static void want_version(struct mirror *m, const struct mirror_table *t, struct 
 		 m->view->name);
 }
 
+/* While a version is built: did the columns that the table lacks come since it was made? Else they
+ * have gone before. 1, 0 or -1. */
+static int is_newer(struct mirror *m, size_t topic, struct err *e)
+{
+	const struct mirror_table *t = m->rows[topic].table;
+	struct shape *last = NULL;
+	const char *text;
+	int rc = m->options.latest == NULL ? 0
+					   : m->options.latest(m->options.context,
+							       m->view->inputs[topic], &text, e);
+
+	if (rc == 1)
+		rc = row_schema_shape(slice_str(text), t->db, t->table, &last, e) < 0 ? -1 : 1;
+	if (rc == 1)
+		rc = mirror_compare(m->view, t, last, NULL) == MIRROR_ADDED;
+	shape_unref(last);
+	return rc;
+}
+
 /* Does the table fit what the record was written from? */
 static int check_shape(struct mirror *m, size_t topic, const char *text, struct err *e)
 {
@@ -94,8 +113,10 @@ static int check_shape(struct mirror *m, size_t topic, const char *text, struct 
 		want_version(m, t, &why, e);
 		rc = -1;
 	} else if (change == MIRROR_ADDED && m->view->kind == VIEW_MIRROR) {
-		want_columns(m, topic, now, text, e);
-		rc = -1;
+		rc = m->built ? 1 : is_newer(m, topic, e);
+		if (rc == 1)
+			want_columns(m, topic, now, text, e);
+		rc = rc == 0 ? 0 : -1;
 	}
 	shape_unref(now);
 	buf_done(&why);
@@ -118,7 +139,36 @@ static bool is_number(const struct column *c)
 	       c->type == COLUMN_DOUBLE || c->type == COLUMN_YEAR;
 }
 
-static void find_printed(struct mirror_plan *p, const char *text)
+static bool is_in_key(const struct mirror_table *t, size_t column)
+{
+	for (size_t k = 0; k < t->key_count; k++) {
+		if (t->key[k] == column)
+			return true;
+	}
+	return false;
+}
+
+/* Are values that were written of the one column values of the other, as they stand? */
+static bool holds(const struct column *is, const struct column *was)
+{
+	struct buf text = BUF_INIT;
+	struct err ignored = ERR_INIT;
+	struct schema *schema = NULL;
+	bool same;
+
+	row_schema_column(was, &text);
+	same = (column_is_character(is) && was->type == COLUMN_NEWDECIMAL) ||
+	       schema_parse(buf_slice(&text), &schema, &ignored) < 0 ||
+	       row_schema_holds(is, schema);
+	schema_free(schema);
+	buf_done(&text);
+	return same;
+}
+
+/* A value of another type than its column has now is printed, where it is a number that became
+ * text; else it is NULL until the row comes with the new type, which the reconciling copy behind
+ * the ALTER brings (a column of the key keeps it: the row must be found). */
+static void find_converted(struct mirror_plan *p, const char *text)
 {
 	const struct mirror_table *t = p->rows->table;
 	struct err ignored = ERR_INIT;
@@ -131,11 +181,15 @@ static void find_printed(struct mirror_plan *p, const char *text)
 		const struct column *is = t->columns[i].of,
 				    *c = is != NULL ? column_named(was, is->name) : NULL;
 
-		if (c == NULL || !column_is_character(is) || !is_number(c))
+		if (c == NULL)
 			continue;
-		if (p->print == NULL)
-			p->print = xcalloc(t->column_count + 1, sizeof(*p->print));
-		p->print[i] = true;
+		if (column_is_character(is) && is_number(c)) {
+			if (p->print == NULL)
+				p->print = xcalloc(t->column_count + 1, sizeof(*p->print));
+			p->print[i] = true;
+		} else if (!holds(is, c) && !is_in_key(t, i)) {
+			p->before[i] = p->after[i] = &mirror_null;
+		}
 	}
 	shape_unref(was);
 }
@@ -167,7 +221,7 @@ static int compile(struct mirror *m, const struct handlers_record *record,
 	p->parked = decode_leaf_find(p->decode, "parked");
 	p->before = join(p, "before.", &p->before_image);
 	p->after = join(p, "after.", &p->after_image);
-	find_printed(p, text);
+	find_converted(p, text);
 	if (p->op < 0)
 		err_data(e, "a record that is no change of a row");
 	else

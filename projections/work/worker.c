@@ -220,6 +220,15 @@ static int read_schema(void *context, int32_t id, const char **ret_text, struct 
 	return feed(w)->schema(w->options.source.context, id, ret_text, e);
 }
 
+static int read_latest(void *context, const char *topic, const char **ret_text, struct err *e)
+{
+	struct worker *w = context;
+
+	return feed(w)->latest == NULL
+		       ? 0
+		       : feed(w)->latest(w->options.source.context, topic, ret_text, e);
+}
+
 static int read_parked(void *context, struct slice reference, int64_t seq, struct buf *ret_value,
 		       struct err *e)
 {
@@ -287,6 +296,7 @@ static int attempt(struct worker *w, struct err *e)
 {
 	struct kind_options k = { .handlers = { .view = w->view,
 						.schema = read_schema,
+						.latest = read_latest,
 						.parked = read_parked,
 						.truncate = worker_emptied,
 						.context = w },

@@ -181,19 +181,33 @@ static int queue_mark(struct store_version *v, const struct store_mark *mark, st
 	return pg_send(v->mark, values, e);
 }
 
+#ifdef MILLRACE_FAULTS
+/* One after the other, so that the tests can stop the process in between. */
+static int commit_in_steps(struct store_version *v, const struct store_mark *mark, struct err *e)
+{
+	if (pg_drain(v->pg, NULL, e) < 0)
+		return -1;
+	FAULT(view_rows);
+	if (BUG(view_position) && pg_run(v->pg, "COMMIT; BEGIN", e) < 0)
+		return -1;
+	if (queue_mark(v, mark, e) < 0 || pg_drain(v->pg, NULL, e) < 0)
+		return -1;
+	FAULT(view_position);
+	return pg_run(v->pg, "COMMIT", e);
+}
+#endif
+
 static int send_commit(struct store_version *v, const struct store_mark *mark, struct err *e)
 {
 	if (target_postgresql_queue(&v->target, e) < 0)
 		return -1;
-	FAULT(view_rows);
-	if (BUG(view_position) && (pg_queue(v->pg, "COMMIT", e) < 0))
-		return -1;
-	if (queue_mark(v, mark, e) < 0)
-		return -1;
-	FAULT(view_position);
-	if (!BUG(view_position) && pg_queue(v->pg, "COMMIT", e) < 0)
+#ifdef MILLRACE_FAULTS
+	return commit_in_steps(v, mark, e);
+#else
+	if (queue_mark(v, mark, e) < 0 || pg_queue(v->pg, "COMMIT", e) < 0)
 		return -1;
 	return pg_drain(v->pg, NULL, e);
+#endif
 }
 
 int store_postgresql_commit(struct store_version *v, const struct store_mark *mark, struct err *e)
