@@ -52,12 +52,12 @@ enum kind_wants kind_wants(const struct kind *k)
 	return k->mirror != NULL ? k->mirror->wants : KIND_NOTHING;
 }
 
-void kind_columns(const struct kind *k, const char **ret_sql, const char **ret_file,
-		  const char **ret_text)
+void kind_shape(const struct kind *k, struct kind_shape *ret_shape)
 {
-	*ret_sql = buf_cstr(&k->mirror->add_sql);
-	*ret_file = buf_cstr(&k->mirror->add_file);
-	*ret_text = buf_cstr(&k->mirror->add_text);
+	*ret_shape = (struct kind_shape){ .sql = buf_cstr(&k->mirror->add_sql),
+					  .file = buf_cstr(&k->mirror->add_file),
+					  .text = buf_cstr(&k->mirror->add_text),
+					  .seq = k->mirror->add_seq };
 }
 
 int kind_settle(struct kind *k, struct err *e)

@@ -25,7 +25,7 @@ struct kind_options {
 /* What a record asks of the version before it can be applied. */
 enum kind_wants {
 	KIND_NOTHING,
-	KIND_COLUMNS, /* its table has columns that the version's hasn't: kind_columns() */
+	KIND_COLUMNS, /* its table has columns that the version's hasn't: kind_shape() */
 	KIND_VERSION  /* its table has become another one: only a new version can hold it */
 };
 
@@ -39,10 +39,13 @@ int kind_apply(struct kind *k, const struct handlers_record *record, struct err 
 /* handlers_empties() of any kind; kind_wants() as behind kind_apply(). */
 int kind_empties(struct kind *k, const struct handlers_record *record, struct err *e);
 enum kind_wants kind_wants(const struct kind *k);
-/* For KIND_COLUMNS: statements that add the columns, and the file of the definition that then
- * describes the table. Owned by k. */
-void kind_columns(const struct kind *k, const char **ret_sql, const char **ret_file,
-		  const char **ret_text);
+/* What the table is like by now: the file of the definition that then describes it, and the seq of
+ * the record that says so. sql, for KIND_COLUMNS: statements that add the columns. Owned by k. */
+struct kind_shape {
+	const char *sql, *file, *text;
+	int64_t seq;
+};
+void kind_shape(const struct kind *k, struct kind_shape *ret_shape);
 /* Before the store transaction is committed. ERR_DATA: the view's tables refuse a row that was
  * computed. */
 int kind_settle(struct kind *k, struct err *e);

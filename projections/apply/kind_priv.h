@@ -25,6 +25,7 @@ struct mirror_rows {
 	const struct mirror_table *table;
 	struct mirror_statement upsert, partial, remove, clear;
 	struct mirror_statement *touch; /* per query; query_count of them */
+	int32_t schema_id;              /* of the record before */
 };
 
 /* A row: by column of the table, NULL where the image lacks it. */
@@ -51,7 +52,8 @@ struct mirror {
 	struct sql_db *json; /* reads `exact`; opened when the first one comes */
 	struct handlers_counts counts;
 	enum kind_wants wants;
-	struct buf add_sql, add_file, add_text;
+	struct buf add_sql, add_file, add_text; /* kind_shape() */
+	int64_t add_seq;
 };
 
 /* ---- statements and rows (mirror_rows.c) ---- */

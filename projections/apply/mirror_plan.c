@@ -10,6 +10,7 @@
 
 #include "core/avro/row_schema.h"
 #include "core/base/mem.h"
+#include "projections/apply/view_priv.h"
 
 #include <stdlib.h>
 #include <strings.h>
@@ -46,24 +47,30 @@ static const struct value **join(struct mirror_plan *p, const char *image, int *
 	return values;
 }
 
-static void want_columns(struct mirror *m, size_t topic, const struct shape *now, const char *text,
-			 struct err *e)
+/* What the table is like by now. */
+static void note_shape(struct mirror *m, size_t topic, const char *text, int64_t seq)
 {
-	const struct mirror_table *t = m->rows[topic].table;
-
 	buf_reset(&m->add_sql);
 	buf_reset(&m->add_file);
 	buf_reset(&m->add_text);
-	mirror_add_columns_sql(m->view, t, now, &m->add_sql);
 	buf_add_format(&m->add_file, MIRROR_SHAPES "%s.avsc", m->view->inputs[topic]);
 	buf_add_str(&m->add_text, text);
+	m->add_seq = seq;
+}
+
+static void want_columns(struct mirror *m, size_t topic, const struct shape *now, struct err *e)
+{
+	const struct mirror_table *t = m->rows[topic].table;
+
+	mirror_add_columns_sql(m->view, t, now, &m->add_sql);
 	m->wants = KIND_COLUMNS;
 	err_retry(e, "table %s.%s has new columns", t->db, t->table);
 }
 
-static void want_version(struct mirror *m, const struct mirror_table *t, struct buf *why,
-			 struct err *e)
+static void want_version(struct mirror *m, size_t topic, struct buf *why, struct err *e)
 {
+	const struct mirror_table *t = m->rows[topic].table;
+
 	m->wants = KIND_VERSION;
 	err_config(e, "table %s.%s has become another one: %s", t->db, t->table, buf_cstr(why));
 	err_hint(e,
@@ -72,17 +79,31 @@ static void want_version(struct mirror *m, const struct mirror_table *t, struct 
 		 m->view->name);
 }
 
+/* The record that said what the table is like, when the version was made because of it; 0: what was
+ * registered last said so. */
+static int64_t shape_seq(const struct mirror *m, size_t topic)
+{
+	char *name = xasprintf(MIRROR_SHAPES "%s.seq", m->view->inputs[topic]);
+	const struct view_file *file = view_file(m->view, name);
+
+	free(name);
+	return file != NULL ? strtoll(file->text, NULL, 10) : 0;
+}
+
 /* While a version is built: did the columns that the table lacks come since it was made? Else they
  * have gone before. 1, 0 or -1. */
-static int is_newer(struct mirror *m, size_t topic, struct err *e)
+static int is_newer(struct mirror *m, size_t topic, int64_t seq, struct err *e)
 {
 	const struct mirror_table *t = m->rows[topic].table;
+	int64_t known = shape_seq(m, topic);
 	struct shape *last = NULL;
 	const char *text;
-	int rc = m->options.latest == NULL ? 0
-					   : m->options.latest(m->options.context,
-							       m->view->inputs[topic], &text, e);
+	int rc = 0;
 
+	if (known > 0)
+		return seq > known;
+	if (m->options.latest != NULL)
+		rc = m->options.latest(m->options.context, m->view->inputs[topic], &text, e);
 	if (rc == 1)
 		rc = row_schema_shape(slice_str(text), t->db, t->table, &last, e) < 0 ? -1 : 1;
 	if (rc == 1)
@@ -92,7 +113,8 @@ static int is_newer(struct mirror *m, size_t topic, struct err *e)
 }
 
 /* Does the table fit what the record was written from? */
-static int check_shape(struct mirror *m, size_t topic, const char *text, struct err *e)
+static int check_shape(struct mirror *m, size_t topic, const char *text, int64_t seq,
+		       bool *ret_passes, struct err *e)
 {
 	const struct mirror_table *t = m->rows[topic].table;
 	struct buf why = BUF_INIT;
@@ -109,13 +131,15 @@ static int check_shape(struct mirror *m, size_t topic, const char *text, struct 
 		return 0;
 	}
 	change = mirror_compare(m->view, t, now, &why);
+	note_shape(m, topic, text, seq);
 	if (change == MIRROR_OTHER && m->built) {
-		want_version(m, t, &why, e);
+		want_version(m, topic, &why, e);
 		rc = -1;
 	} else if (change == MIRROR_ADDED && m->view->kind == VIEW_MIRROR) {
-		rc = m->built ? 1 : is_newer(m, topic, e);
+		rc = m->built ? 1 : is_newer(m, topic, seq, e);
 		if (rc == 1)
-			want_columns(m, topic, now, text, e);
+			want_columns(m, topic, now, e);
+		*ret_passes = rc == 0;
 		rc = rc == 0 ? 0 : -1;
 	}
 	shape_unref(now);
@@ -203,7 +227,6 @@ static int compile(struct mirror *m, const struct handlers_record *record,
 	int rc = -1;
 
 	if (m->options.schema(m->options.context, record->schema_id, &text, e) < 0 ||
-	    check_shape(m, record->topic, text, e) < 0 ||
 	    schema_parse(slice_str(text), &schema, e) < 0)
 		return -1;
 	p = xcalloc(1, sizeof(*p));
@@ -222,10 +245,10 @@ static int compile(struct mirror *m, const struct handlers_record *record,
 	p->before = join(p, "before.", &p->before_image);
 	p->after = join(p, "after.", &p->after_image);
 	find_converted(p, text);
-	if (p->op < 0)
+	if (p->op < 0 || p->seq < 0)
 		err_data(e, "a record that is no change of a row");
-	else
-		rc = 0;
+	else if (decode_run(p->decode, record->value, &m->scratch, p->values, e) == 0)
+		rc = check_shape(m, record->topic, text, p->values[p->seq].i, &p->passes, e);
 out:
 	schema_free(schema);
 	if (rc == 0)
@@ -233,6 +256,17 @@ out:
 	else
 		plan_free(p);
 	return rc;
+}
+
+static void plan_forget(struct mirror *m, struct mirror_plan *p)
+{
+	for (size_t i = 0; i < m->plan_count; i++) {
+		if (m->plans[i] == p)
+			m->plans[i--] = m->plans[--m->plan_count];
+	}
+	if (m->last == p)
+		m->last = NULL;
+	plan_free(p);
 }
 
 int mirror_plan_for(struct mirror *m, const struct handlers_record *record,
@@ -247,6 +281,11 @@ int mirror_plan_for(struct mirror *m, const struct handlers_record *record,
 		    m->plans[i]->topic == record->topic)
 			p = m->plans[i];
 	}
+	if (p != NULL && p->passes && m->rows[p->topic].schema_id != p->schema_id) {
+		plan_forget(m, p); /* the columns that had gone may be there again */
+		p = NULL;
+	}
+	m->rows[record->topic].schema_id = record->schema_id;
 	if (p == NULL) {
 		if (compile(m, record, &p, e) < 0)
 			return -1;

@@ -18,6 +18,7 @@ struct mirror_plan {
 	struct value exact_text;              /* of MIRROR_EXACT; NULL but in rows that have one */
 	int before_image, after_image;        /* a leaf of each: VALUE_ABSENT, no image */
 	int64_t cleared_seq;
+	bool passes; /* over columns that have gone again */
 	bool *print; /* per column: a number that is text by now; NULL: none is */
 };
 

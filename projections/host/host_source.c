@@ -56,8 +56,14 @@ static void take_definition(struct host *h, int version, int amended)
 
 /* ---- tables that became other ones ----------------------------------------------------------- */
 
+/* The table's shape, as the record says that outgrew the version. */
+struct outgrown {
+	char *file, *text;
+	int64_t seq;
+};
+
 /* The live version when it has been outgrown and nothing is done about it yet; 0: no. */
-static int outgrown_version(struct host *h)
+static int outgrown_version(struct host *h, struct outgrown *ret_outgrown)
 {
 	struct version *v;
 	struct worker_status s;
@@ -67,47 +73,67 @@ static int outgrown_version(struct host *h)
 	v = host_find_state(h, STORE_LIVE);
 	if (v != NULL && v->worker != NULL && !v->outgrown && !h->stop && !h->pending) {
 		worker_status(v->worker, &s);
-		if (s.state == WORKER_FAILED && s.outgrown)
+		if (s.state == WORKER_FAILED && s.outgrown) {
 			version = v->version;
+			worker_outgrown(v->worker, &ret_outgrown->file, &ret_outgrown->text,
+					&ret_outgrown->seq);
+		}
 	}
 	pthread_mutex_unlock(&h->lock);
 	return version;
 }
 
-/* The live version's own definition, over the tables as they are registered now. */
-static int read_anew(struct host *h, int version, struct view **ret_view, struct err *e)
+static void replace_file(struct view_files *files, const char *name, const char *text)
+{
+	for (size_t i = 0; i < files->count; i++) {
+		if (strcmp(files->items[i].name, name) != 0)
+			continue;
+		free(files->items[i].text);
+		files->items[i].text = xstrdup(text);
+		return;
+	}
+	view_files_add(files, name, xstrdup(text));
+}
+
+/* Not what is registered last: a table that is again what it was once has no new schema. */
+static void replace_shape(struct view_files *files, const struct outgrown *o)
+{
+	size_t stem = strlen(o->file) - strlen("avsc");
+	char *name = xasprintf("%.*sseq", (int)stem, o->file),
+	     *seq = xasprintf("%lld", (long long)o->seq);
+
+	replace_file(files, o->file, o->text);
+	replace_file(files, name, seq);
+	free(name);
+	free(seq);
+}
+
+/* The live version's own definition, over the tables as they are now. */
+static int read_anew(struct host *h, int version, const struct outgrown *o, struct view **ret_view,
+		     struct err *e)
 {
 	struct view_files files = { 0 };
-	size_t kept = 0;
 	char *place;
 	int rc;
 
 	if (h->store->ops->definition(h->store, version, &files, e) < 0)
 		return -1;
-	for (size_t i = 0; i < files.count; i++) {
-		if (strncmp(files.items[i].name, "shape/", 6) != 0) {
-			files.items[kept++] = files.items[i];
-			continue;
-		}
-		free(files.items[i].name);
-		free(files.items[i].text);
-	}
-	files.count = kept;
+	replace_shape(&files, o);
 	place = xasprintf("%s (version %d)", h->name, version);
 	rc = view_from_files(h->name, place, &files, ret_view, e);
 	free(place);
-	if (rc == 0 && (host_shape(h, *ret_view, e) < 0 || store_try(h->store, *ret_view, e) < 0)) {
+	if (rc == 0 && store_try(h->store, *ret_view, e) < 0) {
 		view_free(*ret_view);
 		rc = -1;
 	}
 	return rc;
 }
 
-static void rebuild(struct host *h, int version)
+static void rebuild(struct host *h, int version, const struct outgrown *o)
 {
 	struct err e = ERR_INIT;
 	struct view *view;
-	int rc = read_anew(h, version, &view, &e);
+	int rc = read_anew(h, version, o, &view, &e);
 	struct version *v;
 
 	if (rc == 0)
@@ -130,10 +156,13 @@ static void rebuild(struct host *h, int version)
 void host_follow_source(struct host *h)
 {
 	int amended = 0, version = amended_version(h, &amended);
+	struct outgrown o = { 0 };
 
 	if (version != 0)
 		take_definition(h, version, amended);
-	version = outgrown_version(h);
+	version = outgrown_version(h, &o);
 	if (version != 0)
-		rebuild(h, version);
+		rebuild(h, version, &o);
+	free(o.file);
+	free(o.text);
 }

@@ -111,6 +111,9 @@ int worker_hold(struct worker *w, int64_t timeout_ms, int64_t limit_ms, struct e
  * GTID set; holds again. On error the worker is still held (or failed). */
 int worker_advance_seq(struct worker *w, int64_t seq, int64_t timeout_ms, struct err *e);
 int worker_advance_gtid(struct worker *w, const char *gtid_set, int64_t timeout_ms, struct err *e);
+/* What outgrew it (status.outgrown): a file of the definition that describes the table as it is
+ * now, mallocs, and the seq of the record that says so. */
+void worker_outgrown(struct worker *w, char **ret_file, char **ret_text, int64_t *ret_seq);
 /* Where it stands, into seq, commit_us, gtid_set and built of *info. */
 void worker_position(struct worker *w, struct store_info *info);
 void worker_release(struct worker *w); /* fine when not held */

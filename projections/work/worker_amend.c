@@ -9,25 +9,34 @@
 #include "projections/work/worker_priv.h"
 
 #include "core/base/log.h"
+#include "core/base/mem.h"
 
 void worker_note_wants(struct worker *w)
 {
-	const char *sql, *file, *text;
+	struct kind_shape shape;
 
 	buf_reset(&w->add_sql);
 	if (w->kind == NULL || kind_wants(w->kind) == KIND_NOTHING)
 		return;
+	kind_shape(w->kind, &shape);
 	pthread_mutex_lock(&w->lock);
 	w->status.outgrown = kind_wants(w->kind) == KIND_VERSION;
-	pthread_mutex_unlock(&w->lock);
-	if (kind_wants(w->kind) != KIND_COLUMNS)
-		return;
 	buf_reset(&w->add_file);
 	buf_reset(&w->add_text);
-	kind_columns(w->kind, &sql, &file, &text);
-	buf_add_str(&w->add_sql, sql);
-	buf_add_str(&w->add_file, file);
-	buf_add_str(&w->add_text, text);
+	buf_add_str(&w->add_sql, shape.sql);
+	buf_add_str(&w->add_file, shape.file);
+	buf_add_str(&w->add_text, shape.text);
+	w->add_seq = shape.seq;
+	pthread_mutex_unlock(&w->lock);
+}
+
+void worker_outgrown(struct worker *w, char **ret_file, char **ret_text, int64_t *ret_seq)
+{
+	pthread_mutex_lock(&w->lock);
+	*ret_file = xstrdup(buf_cstr(&w->add_file));
+	*ret_text = xstrdup(buf_cstr(&w->add_text));
+	*ret_seq = w->add_seq;
+	pthread_mutex_unlock(&w->lock);
 }
 
 bool worker_wants_columns(const struct worker *w)

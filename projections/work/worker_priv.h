@@ -44,7 +44,9 @@ struct worker {
 	struct kind *kind;
 	const struct view *view; /* options.view, or own_view once its tables got columns */
 	struct view *own_view;
-	struct buf add_sql, add_file, add_text; /* columns to be added before the next attempt */
+	/* kind_shape(); sql: columns to be added before the next attempt */
+	struct buf add_sql, add_file, add_text;
+	int64_t add_seq;
 	void *feed;
 	bool open, inside, built; /* store transaction open; inside a source transaction */
 	int64_t open_us, open_records, records_base;
