@@ -46,6 +46,10 @@ int verb_fail(const struct err *e);
 /* Where the running capture daemon serves its API, by the status topic; malloced. ERR_RETRY: there
  * is none. (verb_snapshot.c) */
 int verb_capture_address(const struct settings *settings, char **ret_address, struct err *e);
+/* http_client_ask() there. It may have ended since: the error says what to do. */
+struct http_call;
+struct http_answer;
+int verb_capture_ask(const struct http_call *call, struct http_answer *ret_answer, struct err *e);
 
 /* verb_<name>.c, one each */
 extern const struct verb verb_check, verb_config, verb_decode, verb_lag, verb_parked, verb_project,

@@ -171,7 +171,7 @@ static int ask(struct parked_verb *v, const char *action, const char *id, struct
 	call.address = address;
 	call.body = buf_cstr(&body);
 	if (rc == 0)
-		rc = http_client_ask(&call, &answer, e);
+		rc = verb_capture_ask(&call, &answer, e);
 	if (rc == 0) {
 		printf("%s\n", (const char *)answer.body.data);
 		http_client_done(&answer);

@@ -78,6 +78,15 @@ out:
 	return rc;
 }
 
+int verb_capture_ask(const struct http_call *call, struct http_answer *ret_answer, struct err *e)
+{
+	if (http_client_ask(call, ret_answer, e) == 0)
+		return 0;
+	if (e->kind == ERR_RETRY && strstr(e->msg, "HINT: ") == NULL)
+		err_hint(e, "Has it ended? `millrace lag` shows it; `millrace run` starts it.");
+	return -1;
+}
+
 static int call(const struct asked *asked, const char *method, const char *body, json_t **ret_json,
 		struct err *e)
 {
@@ -89,7 +98,7 @@ static int call(const struct asked *asked, const char *method, const char *body,
 			       .timeout_ms = 60000 };
 	struct http_answer answer;
 
-	if (http_client_ask(&c, &answer, e) < 0)
+	if (verb_capture_ask(&c, &answer, e) < 0)
 		return -1;
 	*ret_json = json_loadb((const char *)answer.body.data, answer.body.size, 0, NULL);
 	http_client_done(&answer);

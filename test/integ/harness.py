@@ -115,7 +115,7 @@ def servers_of(database):
     """A database of this name and a Kafka, for the fixtures that want another than the suites' own."""
     with tempfile.TemporaryDirectory(prefix="millrace-integ-") as folder:
         os.chmod(folder, 0o755)
-        made = Servers(Path(folder) / "servers", database=database, lasting=True)
+        made = Servers(Path(folder) / "servers", database=database)
         try:
             yield made
         finally:
