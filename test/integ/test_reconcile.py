@@ -172,9 +172,13 @@ def test_what_may_be_asked(database, make_setup):
         assert out.returncode == 3 and why in out.stderr, (where, out.returncode, out.stderr)
     assert setup.millrace("snapshot").returncode == 2
     assert setup.millrace("snapshot", f"{db}.t", "--pause", "--stop").returncode == 2
+    run.kill()      # the status topic still says that it runs
+    out = setup.millrace("snapshot", f"{db}.t")
+    assert out.returncode == 5 and "millrace run" in out.stderr, out.stderr
+    run = started(setup, connection)
     run.stop()
     out = setup.millrace("snapshot", f"{db}.t")
-    assert out.returncode == 5 and "millrace run" in out.stderr
+    assert out.returncode == 5 and "millrace run" in out.stderr, out.stderr
 
 
 def test_a_condition_limits_the_rows(database, make_setup):
