@@ -16,6 +16,7 @@ TEXTS = ("s1", "s2", "s3")
 
 class Dynamodb:
     name, suffix, loads_by, ratio, tables_file = "dynamodb", "json", "BatchWriteItem", None, "tables.json"
+    conf = ""
     most, each, threads = 50_000, 25, 8     # rows in all; items a request, the service's limit; requests side by side
 
     def __init__(self, folder):

@@ -128,7 +128,7 @@ class StoresBench:
     def view_folder(self, store):
         topic, record, count = self.events[store.name]
         where = f" WHERE id <= {count}" if count < self.all else ""
-        files = {"view.conf": f"owner = bench\ndoc = rows of t10\nkind = sql\nstore = {store.name}\ninputs = {topic}\nkey.rows = id\n",
+        files = {"view.conf": f"owner = bench\ndoc = rows of t10\nkind = sql\nstore = {store.name}\ninputs = {topic}\n{store.conf}",
                  store.tables_file: store.table("rows"), f"on/{record}.{store.suffix}": store.upsert("rows", COLUMNS),
                  "source.sql": f"-- table: rows\nSELECT {', '.join(COLUMNS)} FROM bench.t10{where}\n"}
         folder = self.folder / store.name / "views" / "rows"

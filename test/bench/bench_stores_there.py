@@ -21,7 +21,7 @@ from sql_servers import POSTGRESQL, Postgresql  # noqa: E402
 
 class Sqlite:
     name, suffix, loads_by, ratio, tables_file = "sqlite", "sql", ".import", 0.4, "tables.sql"
-    most = None
+    conf, most = "key.rows = id\n", None
     types = {"text": "TEXT", "decimal": "TEXT", "long": "INTEGER", "double": "REAL"}
     id = "INTEGER"
 
