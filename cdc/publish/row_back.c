@@ -29,7 +29,7 @@ struct row_back {
 	struct field *fields; /* of value */
 	uint8_t *present;     /* bitmap of all columns */
 	uint8_t *states;      /* enum cell_state per column, of the image in hand */
-	bool converted; /* row_back_converted() */
+	bool converted;       /* row_back_converted() */
 	struct buf scratch, values;
 	size_t *at, *size; /* per column, in values */
 };

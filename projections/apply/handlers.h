@@ -29,10 +29,6 @@ typedef int (*handlers_schema_fn)(void *context, int32_t schema_id, const char *
 typedef int (*handlers_parked_fn)(void *context, struct slice reference, int64_t seq,
 				  struct buf *ret_value, struct err *e);
 
-/* The newest registered schema of rows in an input; 1: there is one, 0: none, -1. */
-typedef int (*handlers_latest_fn)(void *context, const char *topic, const char **ret_text,
-				  struct err *e);
-
 /* A table was emptied at `seq`, and what the view does about it comes next: its handler, or
  * the mirrored table is cleared. 1: go on; 0: it has been done already (by another member,
  * order = partition), pass over; -1. Not called where the view does nothing about it. */
@@ -42,7 +38,7 @@ struct handlers_options {
 	const struct view *view; /* must outlive the handlers */
 	struct target *target;   /* statements live in it: free the handlers first */
 	handlers_schema_fn schema;
-	handlers_latest_fn latest; /* NULL: not known */
+	view_schema_fn latest;     /* NULL: not known */
 	handlers_parked_fn parked; /* NULL: a stand-in is ERR_DATA */
 	handlers_truncate_fn truncate; /* NULL: always go on */
 	void *context;

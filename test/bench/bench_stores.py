@@ -1,8 +1,8 @@
 """scripts/bench stores: how fast each store takes a replay, beside its own bulk load of the same rows, and verify. docs/BENCHMARKS.md.
 
 One source is captured once: five times --rows, with an event for each row, and others for the first of them: --rows for most stores,
-fewer for a slow one. In each round, and for each store in turn, the view over those events is replayed beside the live one, then the same rows are loaded by the
-store's own fastest means into a table like the view's. So both meet the same machine.
+fewer for a slow one. In each round, and for each store in turn, the view over those events is replayed beside the live one, then the
+same rows are loaded by the store's own fastest means into a table like the view's. So both meet the same machine.
 """
 import contextlib
 import json
@@ -83,11 +83,17 @@ class StoresBench:
         self.there = [make for make in STORES if make.name in bench.stores_wanted]
         self.some = bench.rows
         self.all = 5 * self.some if Sqlite in self.there else self.some
-        # of each store's events: topic, type, how many
-        self.events = {make.name: ("bench.rows", "RowAdded", self.all) if make is Sqlite else ("bench.begun", "RowBegun", self.some) if make.most is None
-                       else (f"bench.{make.name}", f"RowFor{make.name.capitalize()}", min(make.most, self.some)) for make in self.there}
+        self.events = {make.name: self.events_of(make) for make in self.there}
 
     # ---- the events
+
+    def events_of(self, make):
+        """Topic, type and number of those that the store's view is over."""
+        if make is Sqlite:
+            return "bench.rows", "RowAdded", self.all
+        if make.most is None:
+            return "bench.begun", "RowBegun", self.some
+        return f"bench.{make.name}", f"RowFor{make.name.capitalize()}", min(make.most, self.some)
 
     def source(self):
         """MariaDB with the rows, prepared once; it stays for the next run."""

@@ -5,8 +5,8 @@ import time
 import pytest
 
 from harness import run_sql, source_position, wait_until
-from test_kinds import TABLES, change, kinds, public, seed, verified, write_views      # noqa: F401
-from test_kinds_stores import store      # noqa: F401
+from test_kinds import change, kinds, public, verified      # noqa: F401
+from test_kinds_stores import prepare, store      # noqa: F401
 from test_views import live
 
 ROUNDS = 10
@@ -119,13 +119,5 @@ def test_a_table_that_is_again_what_it_was(kinds):      # noqa: F811
 
 @pytest.mark.long
 def test_tables_that_are_altered_at_random_in_another_store(make_setup, database, store):       # noqa: F811
-    (name, settings, _), (db, connection) = store, database
     number = int(time.time())
-    print("seed", number)
-    run_sql(connection, "SET sql_mode = ''", *TABLES)
-    seed(connection, number)
-    setup = make_setup(f"{db}.people, {db}.membership, {db}.grp")
-    setup.settings.update(settings)
-    setup.write()
-    write_views(setup, db, name)
-    carry_out(setup, connection, random.Random(number))
+    carry_out(prepare(make_setup, database, store, number), database[1], random.Random(number))

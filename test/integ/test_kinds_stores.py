@@ -93,17 +93,23 @@ class Watcher(threading.Thread):
         self.connection.close()
 
 
-def test_kept_up_in_another_store(make_setup, database, store):
-    (name, settings, ask), (db, connection) = store, database
-    number = int(time.time())
+def prepare(make_setup, database, store, number):
+    """The tables with rows by that seed, and views of them in the store."""
+    (name, settings, _), (db, connection) = store, database
     print("seed", number)
-    r = random.Random(number)
     run_sql(connection, "SET sql_mode = ''", *TABLES)
     seed(connection, number)
     setup = make_setup(f"{db}.people, {db}.membership, {db}.grp")
     setup.settings.update(settings)
     setup.write()
     write_views(setup, db, name)
+    return setup
+
+
+def test_kept_up_in_another_store(make_setup, database, store):
+    (name, _, ask), (_, connection) = store, database
+    number = int(time.time())
+    r, setup = random.Random(number), prepare(make_setup, database, store, number)
     run, project = setup.daemon("run").start(), setup.daemon("project").start()
     wait_until("the views", lambda: live(setup, "copy", "groups"), every=0.5, timeout=240)
     for i in range(120):
@@ -142,13 +148,8 @@ def test_kept_up_in_another_store(make_setup, database, store):
 def test_killed_while_columns_are_added(make_setup, database, store):
     """Where each ALTER TABLE commits by itself: behind one, and between the last and the definition. Readers see nothing of it, and the
     version is taken up where it stood."""
-    (name, settings, _), (db, connection) = store, database
-    run_sql(connection, "SET sql_mode = ''", *TABLES)
-    seed(connection, 7)
-    setup = make_setup(f"{db}.people, {db}.membership, {db}.grp")
-    setup.settings.update(settings)
-    setup.write()
-    write_views(setup, db, name)
+    _, connection = database
+    setup = prepare(make_setup, database, store, 7)
     shutil.rmtree(setup.folder / "views" / "groups")
     (setup.folder / "views" / "copy").rename(setup.folder / "views" / "amended")
     run, project = setup.daemon("run").start(), setup.daemon("project")
