@@ -49,7 +49,8 @@ void kind_shape(const struct kind *k, struct kind_shape *ret_shape);
 /* Before the store transaction is committed. ERR_DATA: the view's tables refuse a row that was
  * computed. */
 int kind_settle(struct kind *k, struct err *e);
-/* The build has ended, between two store transactions. */
+/* The build has ended, between two store transactions. kind_wants() may be KIND_VERSION without an
+ * error: a table became another one while it lasted. */
 int kind_built(struct kind *k, struct err *e);
 void kind_count(const struct kind *k, struct handlers_counts *ret_counts);
 /* handlers_ignored() */

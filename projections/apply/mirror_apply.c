@@ -124,6 +124,7 @@ int mirror_apply(struct mirror *m, const struct handlers_record *record, struct 
 int mirror_built(struct mirror *m, struct err *e)
 {
 	m->built = true;
+	mirror_plans_look_back(m);
 	mirror_plans_forget(m); /* what was history is now news */
 	return mirror_track(m, e);
 }

@@ -112,10 +112,26 @@ static int is_newer(struct mirror *m, size_t topic, int64_t seq, struct err *e)
 	return rc;
 }
 
-/* Does the table fit what the record was written from? */
-static int check_shape(struct mirror *m, size_t topic, const char *text, int64_t seq,
-		       bool *ret_passes, struct err *e)
+/* The same of a table that was, or has become, another one. */
+static bool is_outgrown(struct mirror *m, const struct mirror_plan *p, const char *text)
 {
+	int64_t known = shape_seq(m, p->topic);
+	struct err ignored = ERR_INIT; /* then its next row tells */
+	const char *last;
+
+	if (known > 0)
+		return p->values[p->seq].i > known;
+	return m->options.latest != NULL &&
+	       m->options.latest(m->options.context, m->view->inputs[p->topic], &last, &ignored) ==
+		       1 &&
+	       strcmp(last, text) == 0;
+}
+
+/* Does the table fit what the record was written from? */
+static int check_shape(struct mirror *m, struct mirror_plan *p, const char *text, struct err *e)
+{
+	size_t topic = p->topic;
+	int64_t seq = p->values[p->seq].i;
 	const struct mirror_table *t = m->rows[topic].table;
 	struct buf why = BUF_INIT;
 	enum mirror_change change;
@@ -132,14 +148,15 @@ static int check_shape(struct mirror *m, size_t topic, const char *text, int64_t
 	}
 	change = mirror_compare(m->view, t, now, &why);
 	note_shape(m, topic, text, seq);
-	if (change == MIRROR_OTHER && m->built) {
+	p->other = change == MIRROR_OTHER;
+	if (p->other && m->built) {
 		want_version(m, topic, &why, e);
 		rc = -1;
 	} else if (change == MIRROR_ADDED && m->view->kind == VIEW_MIRROR) {
 		rc = m->built ? 1 : is_newer(m, topic, seq, e);
 		if (rc == 1)
 			want_columns(m, topic, now, e);
-		*ret_passes = rc == 0;
+		p->passes = rc == 0;
 		rc = rc == 0 ? 0 : -1;
 	}
 	shape_unref(now);
@@ -248,7 +265,7 @@ static int compile(struct mirror *m, const struct handlers_record *record,
 	if (p->op < 0 || p->seq < 0)
 		err_data(e, "a record that is no change of a row");
 	else if (decode_run(p->decode, record->value, &m->scratch, p->values, e) == 0)
-		rc = check_shape(m, record->topic, text, p->values[p->seq].i, &p->passes, e);
+		rc = check_shape(m, p, text, e);
 out:
 	schema_free(schema);
 	if (rc == 0)
@@ -304,4 +321,21 @@ void mirror_plans_forget(struct mirror *m)
 	m->plans = NULL;
 	m->plan_count = 0;
 	m->last = NULL;
+}
+
+void mirror_plans_look_back(struct mirror *m)
+{
+	for (size_t i = 0; i < m->plan_count; i++) {
+		const struct mirror_plan *p = m->plans[i];
+		struct err ignored = ERR_INIT;
+		const char *text;
+
+		if (!p->other || m->rows[p->topic].schema_id != p->schema_id ||
+		    m->options.schema(m->options.context, p->schema_id, &text, &ignored) < 0 ||
+		    !is_outgrown(m, p, text))
+			continue;
+		note_shape(m, p->topic, text, p->values[p->seq].i);
+		m->wants = KIND_VERSION;
+		return;
+	}
 }

@@ -19,6 +19,7 @@ struct mirror_plan {
 	int before_image, after_image;        /* a leaf of each: VALUE_ABSENT, no image */
 	int64_t cleared_seq;
 	bool passes; /* over columns that have gone again */
+	bool other;  /* its table was, or has become, another one than the version's */
 	bool *print; /* per column: a number that is text by now; NULL: none is */
 };
 
@@ -28,6 +29,9 @@ struct mirror_plan {
 int mirror_plan_for(struct mirror *m, const struct handlers_record *record,
 		    struct mirror_plan **ret_plan, struct err *e);
 void mirror_plans_forget(struct mirror *m);
+/* At the end of a build: has a table become another one while it was built? Then another version is
+ * wanted (mirror->wants) without an error: this one is whole as far as it goes. */
+void mirror_plans_look_back(struct mirror *m);
 
 /* The record that was decoded has something beside its row, or columns that are text by now. */
 bool mirror_is_special(const struct mirror_plan *p);

@@ -73,7 +73,7 @@ static int outgrown_version(struct host *h, struct outgrown *ret_outgrown)
 	v = host_find_state(h, STORE_LIVE);
 	if (v != NULL && v->worker != NULL && !v->outgrown && !h->stop && !h->pending) {
 		worker_status(v->worker, &s);
-		if (s.state == WORKER_FAILED && s.outgrown) {
+		if (s.outgrown) {
 			version = v->version;
 			worker_outgrown(v->worker, &ret_outgrown->file, &ret_outgrown->text,
 					&ret_outgrown->seq);

@@ -92,7 +92,7 @@ struct worker_status {
 	int64_t ignored, inexact;        /* records without handler; rows with inexact values */
 	int64_t commits;
 	int amended;  /* times that its tables got columns */
-	bool outgrown; /* failed: a table has become another one; only a new version can hold it */
+	bool outgrown; /* a table has become another one; only a new version can hold it */
 	bool reached; /* stands where options.until wants it, for good */
 	int64_t parked, parked_behind; /* records kept aside; of them, behind another one */
 	struct intake_slowest slowest; /* partition with the most left of what was there at open */

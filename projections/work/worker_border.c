@@ -190,6 +190,8 @@ static int finish_build(struct worker *w)
 
 	if (rc == 0)
 		rc = kind_built(w->kind, &e);
+	if (rc == 0)
+		worker_note_wants(w);
 	pthread_mutex_lock(&w->lock);
 	w->want_finish = false;
 	w->finish_rc = rc;

@@ -108,7 +108,7 @@ int worker_act(struct worker *w, struct err *e);
 int worker_flush(struct worker *w, struct err *e); /* what the target held back has run */
 
 /* ---- tables that change at the source (worker_amend.c) ---- */
-/* The attempt ended: keeps what its kind wants of the version, if it does. */
+/* The attempt or a build ended: keeps what its kind wants of the version, if it does. */
 void worker_note_wants(struct worker *w);
 bool worker_wants_columns(const struct worker *w);
 /* Nothing is open: adds the columns, and takes the version's definition as it then is. */
