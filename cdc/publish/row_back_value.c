@@ -20,7 +20,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#define DAY_US INT64_C(86400000000)
 #define ITEMS_MAX 4096 /* of an array in a row record: a SET has 64 */
 
 /* A value of the record, before it becomes the column's. */
@@ -185,55 +184,9 @@ static bool read_source(const struct schema *s, struct rd *in, struct buf *scrat
 
 /* ---- into the column ------------------------------------------------------------------------ */
 
-/* Year, month and day of a day number (civil calendar, in eras of 400 years). */
-static bool set_date(int64_t days, struct temporal *t)
-{
-	int64_t z, era, day_of_era, year_of_era, day_of_year, shifted, year;
-
-	if (days < -800000 || days > 3000000)
-		return false;
-	z = days + 719468;
-	era = (z >= 0 ? z : z - 146096) / 146097;
-	day_of_era = z - era * 146097;
-	year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) /
-		      365;
-	day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-	shifted = (5 * day_of_year + 2) / 153; /* months from March */
-	t->day = (uint32_t)(day_of_year - (153 * shifted + 2) / 5 + 1);
-	t->month = (uint32_t)(shifted < 10 ? shifted + 3 : shifted - 9);
-	year = year_of_era + era * 400 + (t->month <= 2);
-	t->year = (uint32_t)year;
-	return year >= 0 && year <= 9999;
-}
-
-static void set_clock(int64_t us, struct temporal *t)
-{
-	t->micros = (uint32_t)(us % 1000000);
-	t->second = (uint32_t)(us / 1000000 % 60);
-	t->minute = (uint32_t)(us / 60000000 % 60);
-	t->hour = (uint32_t)(us / INT64_C(3600000000));
-}
-
 static bool is_time(uint8_t type)
 {
 	return type == COLUMN_TIME || type == COLUMN_TIME2;
-}
-
-static bool set_time(int64_t us, struct temporal *t)
-{
-	if (us < -839 * INT64_C(3600000000) || us > 839 * INT64_C(3600000000))
-		return false;
-	t->negative = us < 0;
-	set_clock(us < 0 ? -us : us, t);
-	return true;
-}
-
-static bool set_moment(int64_t us, struct temporal *t)
-{
-	int64_t rest = us % DAY_US, days = us / DAY_US - (rest < 0);
-
-	set_clock(rest < 0 ? rest + DAY_US : rest, t);
-	return set_date(days, t);
 }
 
 /* The moment that a value means; the kind decides, as a number alone may be anything. */
@@ -241,11 +194,11 @@ static bool temporal_of(const struct source *v, uint8_t type, struct temporal *t
 {
 	*t = (struct temporal){ 0 };
 	if (v->kind == KIND_DATE)
-		return !is_time(type) && set_date(v->i, t);
+		return !is_time(type) && temporal_from_number(COLUMN_DATE, v->i, t);
 	if (v->kind == KIND_MICROS)
-		return !is_time(type) && set_moment(v->i, t);
+		return !is_time(type) && temporal_from_number(COLUMN_DATETIME, v->i, t);
 	if (v->kind == KIND_INT)
-		return is_time(type) && set_time(v->i, t);
+		return is_time(type) && temporal_from_number(COLUMN_TIME, v->i, t);
 	return v->kind == KIND_TEXT && temporal_parse(type, v->bytes, t);
 }
 
@@ -280,12 +233,12 @@ static bool text_of(const struct source *v, struct buf *scratch, struct slice *r
 		size = (size_t)snprintf(text, sizeof(text), "%.*g", v->single ? 9 : 17, v->d);
 		break;
 	case KIND_DATE:
-		if (!set_date(v->i, &t))
+		if (!temporal_from_number(COLUMN_DATE, v->i, &t))
 			return false;
 		size = temporal_text(COLUMN_DATE, &t, 0, text);
 		break;
 	case KIND_MICROS:
-		if (!set_moment(v->i, &t))
+		if (!temporal_from_number(COLUMN_DATETIME, v->i, &t))
 			return false;
 		size = temporal_text(COLUMN_DATETIME2, &t, t.micros != 0 ? 6 : 0, text);
 		break;

@@ -65,11 +65,13 @@ static void set_options(MYSQL *mysql, const struct db_login *login)
 {
 	unsigned connect_s = seconds(login->connect_ms);
 	unsigned read_s = seconds(login->read_ms), write_s = WRITE_TIMEOUT_S;
+	unsigned loads = login->grants != NULL; /* else no server gets a file */
 
 	mysql_options(mysql, MYSQL_OPT_CONNECT_TIMEOUT, &connect_s);
 	mysql_options(mysql, MYSQL_OPT_READ_TIMEOUT, &read_s);
 	mysql_options(mysql, MYSQL_OPT_WRITE_TIMEOUT, &write_s);
 	mysql_options(mysql, MYSQL_SET_CHARSET_NAME, "utf8mb4");
+	mysql_options(mysql, MYSQL_OPT_LOCAL_INFILE, &loads);
 	mysql_options(mysql, MYSQL_READ_DEFAULT_GROUP, NULL);
 	set_tls(mysql, login);
 	mysql_options4(mysql, MYSQL_OPT_CONNECT_ATTR_ADD, "program_name", "millrace");
@@ -106,6 +108,8 @@ int db_connect(const struct db_login *login, struct db **ret_db, struct err *e)
 	if (db->mysql == NULL)
 		abort(); /* it only allocates */
 	set_options(db->mysql, login);
+	if (login->grants != NULL)
+		db_load_allow(db);
 	if (!local && login->grants != NULL) { /* "localhost" would mean some socket */
 		unsigned tcp = MYSQL_PROTOCOL_TCP;
 
@@ -197,6 +201,7 @@ void db_close(struct db *db)
 {
 	if (db == NULL)
 		return;
+	db_load_free(db);
 	mysql_close(db->mysql);
 	free(db->host);
 	free(db->user);

@@ -14,6 +14,7 @@ struct db {
 	char *role, *grants;       /* of db_login; grants NULL: a session that only reads */
 	bool result_open;
 	size_t answers; /* of statements that were sent: taken so far */
+	struct db_load *load;
 };
 
 /* Connects; the session is not set up. */
@@ -32,6 +33,12 @@ int db_error_sort(const struct db *db, unsigned number, const char *text, const 
 /* Of a statement that was only prepared. */
 int db_store_try_failed(const struct db *db, unsigned number, const char *state, const char *text,
 			struct err *e);
+
+/* ---- rows in bulk (db_load.c) ---- */
+void db_load_allow(struct db *db); /* the session may load rows */
+bool db_load_runs(const struct db *db);
+int db_load_take(struct db *db, struct err *e); /* waits; one runs */
+void db_load_free(struct db *db);
 
 /* ---- which errors heal (db_error.c) ---- */
 enum db_hint {

@@ -125,6 +125,8 @@ int db_store_take(struct db *db, struct err *e)
 
 	if (!db->result_open)
 		return 0;
+	if (db_load_runs(db))
+		return db_load_take(db, e);
 	db->result_open = false;
 	rc = mysql_read_query_result(db->mysql);
 	while (rc == 0) {

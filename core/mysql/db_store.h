@@ -23,6 +23,19 @@ int db_store_open(const struct db_login *login, const char *database, struct db 
 int db_store_send(struct db *db, struct slice statements, struct err *e);
 int db_store_take(struct db *db, struct err *e);
 bool db_store_is_sent(const struct db *db);
+/* The same with rows for one table: `sql` is LOAD DATA LOCAL INFILE, of a file of any name, in
+ * utf8mb4, with the default FIELDS and LINES. Takes the bytes of *rows, which is empty then. The
+ * server makes warnings of what an INSERT would refuse: db_store_load_was_plain(), once it is
+ * taken without an error, tells whether all records went in as they stand. */
+int db_store_send_load(struct db *db, struct slice sql, struct buf *rows, struct err *e);
+bool db_store_load_was_plain(const struct db *db, uint64_t *ret_records);
+/* The last load's, until the next one. */
+struct slice db_store_load_rows(const struct db *db);
+/* A value as such a field, appended: text, numbers and NULL; no bytes. '\t' stands behind it, '\n'
+ * behind the last one of a row. */
+void db_store_load_field(const struct value *value, struct buf *rows);
+/* Such rows as ('a','b'),('c',NULL). */
+void db_store_load_literals(struct slice rows, struct buf *sql);
 /* Of the last db_run() or the last statement of a batch: rows that it changed (1 for an INSERT, 2
  * for a row that ON DUPLICATE KEY UPDATE changed). */
 uint64_t db_store_affected(const struct db *db);

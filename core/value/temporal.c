@@ -3,58 +3,23 @@
  *
  * Everything goes through parts (struct temporal): a value that is no real moment (2024-02-31, a
  * zero date) still has parts and a text, only no number. The calendar is computed by era of 400
- * years from the first of March, so that the leap day is the last of its year and no table of
- * months with exceptions is needed.
+ * years from the first of March (temporal_number.c), so that the leap day is the last of its year
+ * and no table of months with exceptions is needed.
  */
 #include "core/value/temporal.h"
 
 #include "core/base/fault.h"
 #include "core/base/le.h"
 
-#define DAY_US INT64_C(86400000000)
-
 static const uint32_t power10[7] = { 1, 10, 100, 1000, 10000, 100000, 1000000 };
-
-bool temporal_date_exists(uint32_t year, uint32_t month, uint32_t day)
-{
-	static const uint8_t days[13] = { 0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
-	bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-
-	if (year == 0 || year > 9999 || month == 0 || month > 12 || day == 0)
-		return false;
-	return day <= days[month] + (uint32_t)(month == 2 && leap);
-}
-
-int64_t temporal_days(uint32_t year, uint32_t month, uint32_t day)
-{
-	uint32_t y = year + 400 - (month <= 2), m = month <= 2 ? month + 9 : month - 3;
-	uint32_t in_year = (153 * m + 2) / 5 + day - 1;
-
-	/* 719468 days from 0000-03-01 to 1970-01-01, and the 400 years that keep y positive */
-	return (int64_t)(y * 365 + y / 4 - y / 100 + y / 400 + in_year) - 719468 - 146097;
-}
-
-/* The date of a day since 1970, not before. */
-static void date_of_day(uint32_t since_1970, struct temporal *t)
-{
-	uint32_t day = since_1970 + 719468, era = day / 146097, in_era = day % 146097;
-	uint32_t year = (in_era - in_era / 1460 + in_era / 36524 - in_era / 146096) / 365;
-	uint32_t in_year = in_era - (365 * year + year / 4 - year / 100),
-		 m = (5 * in_year + 2) / 153;
-
-	t->day = in_year - (153 * m + 2) / 5 + 1;
-	t->month = m < 10 ? m + 3 : m - 9;
-	t->year = era * 400 + year + (t->month <= 2);
-}
 
 static void stamp_parts(uint32_t seconds, struct temporal *t)
 {
-	date_of_day(seconds / 86400, t);
-	t->hour = seconds % 86400 / 3600;
-	t->minute = seconds % 3600 / 60;
-	t->second = seconds % 60;
-	t->zero_stamp = seconds == 0 && t->micros == 0;
-	if (t->zero_stamp)
+	uint32_t micros = t->micros;
+
+	(void)temporal_from_number(COLUMN_DATETIME, (int64_t)seconds * 1000000, t);
+	t->micros = micros; /* hostile bytes may say more than a second */
+	if (seconds == 0 && micros == 0)
 		*t = (struct temporal){ .zero_stamp = true };
 }
 
@@ -211,25 +176,6 @@ bool temporal_from_cell(const struct column *column, const struct cell *cell,
 static bool is_time(uint8_t type)
 {
 	return type == COLUMN_TIME || type == COLUMN_TIME2;
-}
-
-bool temporal_number(uint8_t type, const struct temporal *t, int64_t *ret_number)
-{
-	int64_t us;
-
-	if (t->minute > 59 || t->second > 59 || t->micros > 999999)
-		return false;
-	us = ((int64_t)t->hour * 3600 + t->minute * 60 + t->second) * 1000000 + t->micros;
-	if (is_time(type)) {
-		*ret_number = t->negative ? -us : us;
-		return t->hour <= 838;
-	}
-	if (t->hour > 23 || !temporal_date_exists(t->year, t->month, t->day))
-		return false;
-	*ret_number = temporal_days(t->year, t->month, t->day);
-	if (type != COLUMN_DATE)
-		*ret_number = *ret_number * DAY_US + us;
-	return true;
 }
 
 /* `v` in at least `width` digits. */

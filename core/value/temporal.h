@@ -37,6 +37,8 @@ bool temporal_from_cell(const struct column *column, const struct cell *cell,
  * since 1970 (DATETIME, TIMESTAMP). False when there is none: a part is zero, or there is no such
  * day or time of day. Year 0 counts as zero. */
 bool temporal_number(uint8_t type, const struct temporal *t, int64_t *ret_number);
+/* The same backwards; a day or moment outside of years 0 to 9999, or 839 hours and more: false. */
+bool temporal_from_number(uint8_t type, int64_t number, struct temporal *ret_t);
 /* The server's text: "2024-02-31", "-00:00:01.50", "0000-00-00 00:00:00". Returns its size. */
 size_t temporal_text(uint8_t type, const struct temporal *t, uint8_t fraction, char *ret_text);
 /* The same backwards; at most six fractional digits. */

@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define PIECE_US 300000 /* what a piece shall take */
+#define PIECE_US 700000 /* what a piece shall take */
 #define PIECE_FIRST 50000
 #define PIECE_USUAL 10000 /* smaller ones only cost more; but a rate may ask for them */
 #define PIECE_MOST 1000000

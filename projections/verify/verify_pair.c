@@ -47,6 +47,12 @@ void verify_pair_close(struct verification *r)
 	r->held = false;
 }
 
+bool verify_pair_is_old(const struct verification *r)
+{
+	return clock_monotonic_us() - r->opened_us >=
+	       (r->held ? VERIFY_PAIR_HELD_US : VERIFY_PAIR_US);
+}
+
 static int hold(struct verification *r, char **ret_gtid_set, struct err *e)
 {
 	const struct verify_control *control = &r->o->control;
@@ -117,7 +123,7 @@ int verify_pair_open(struct verification *r, struct err *e)
 	struct store_info info;
 	char *gtid_set;
 
-	if (r->snapshot != NULL && clock_monotonic_us() - r->opened_us < VERIFY_PAIR_US)
+	if (r->snapshot != NULL && !verify_pair_is_old(r))
 		return 0;
 	verify_pair_close(r);
 	if (take_pair(r, &gtid_set, e) < 0)

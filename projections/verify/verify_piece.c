@@ -161,7 +161,7 @@ int verify_look(struct verification *r, struct verify_look *l, struct verify_pie
 		if (prepare_again(r, l, p, tries, e) < 0)
 			return -1;
 	}
-	if (clock_monotonic_us() - r->opened_us >= VERIFY_PAIR_US)
+	if (verify_pair_is_old(r))
 		verify_pair_close(r);
 	return 0;
 }

@@ -36,11 +36,14 @@ struct verify_look {
 };
 
 /* ---- two snapshots at one GTID (verify_pair.c) ---- */
-#define VERIFY_PAIR_US 500000 /* for so long a pair is used for another piece */
+/* For so long a pair is used for another piece; of a store that stands meanwhile it is less. */
+#define VERIFY_PAIR_US 2000000
+#define VERIFY_PAIR_HELD_US 500000
 
 /* Opens a pair, or goes on with the one that is open. */
 int verify_pair_open(struct verification *r, struct err *e);
 void verify_pair_close(struct verification *r);
+bool verify_pair_is_old(const struct verification *r);
 /* Says how far it is; false: to stop. */
 bool verify_go_on(struct verification *r, int64_t more);
 int verify_rest(struct verification *r, int64_t us, struct err *e);

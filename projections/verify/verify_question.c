@@ -16,6 +16,8 @@
 #include <stdlib.h>
 #include <strings.h>
 
+enum { ERROR_UNKNOWN_COLUMN = 1054 };
+
 /* ---- columns --------------------------------------------------------------------------------- */
 
 /* For each column of the view's table its number in the answer. Case doesn't count. */
@@ -96,6 +98,15 @@ static void set_column(struct question *q, size_t i, const struct db_result *r, 
 	free(name);
 }
 
+static int question_refused(const struct view_table *t, const struct db *db, struct err *e)
+{
+	if (db_error_number(db) == ERROR_UNKNOWN_COLUMN)
+		err_hint(e, "Has the column gone at the source? A view whose question is made from "
+			    "its tables hears of it with the table's next row, and is built anew; "
+			    "a source.sql is changed by hand.");
+	return err_wrap(e, "source.sql, table %s", t->name);
+}
+
 static int read_columns(struct question *q, struct db *db, struct err *e)
 {
 	const struct view_table *t = q->table;
@@ -106,7 +117,7 @@ static int read_columns(struct question *q, struct db *db, struct err *e)
 	int rc = db_query(db, sql, &r, e);
 
 	if (rc < 0)
-		err_wrap(e, "source.sql, table %s", t->name);
+		rc = question_refused(t, db, e);
 	else
 		rc = match_columns(t, r, from, e);
 	for (size_t i = 0; rc == 0 && i < t->column_count; i++)

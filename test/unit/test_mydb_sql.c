@@ -63,6 +63,51 @@ START_TEST(test_script)
 }
 END_TEST
 
+static bool has_rows(const char *sql)
+{
+	struct err e = ERR_INIT;
+	struct mydb_sql *s;
+	bool has;
+
+	ck_assert_int_eq(mydb_sql_next(MYDB_SQL_HANDLER, "f", sql, sql, NULL, &s, &e), 0);
+	has = s->rows != NULL;
+	mydb_sql_free(s);
+	return has;
+}
+
+START_TEST(test_rows)
+{
+	static const char *const plain[] = {
+		"INSERT INTO t (a, b) VALUES (:a, :b)",
+		"REPLACE t (a) VALUES (:a)",
+		"INSERT t (a, `b`) VALUES (:a, :b) ON DUPLICATE KEY UPDATE b = VALUES(`b`)",
+		"INSERT t (a, b) VALUES (:a, :b) ON DUPLICATE KEY UPDATE b = :b",
+		"INSERT t (a, b) VALUES (:a, date'1970-01-01' + interval :b day)",
+		"INSERT t (a) VALUES (DATE_ADD('1970-01-01', INTERVAL :a DAY))",
+		"INSERT t (a) VALUES (TIMESTAMP'1970-01-01 00:00:00' + INTERVAL :a MICROSECOND)",
+		"INSERT t (a) VALUES (TIMESTAMPADD(MICROSECOND, :a, '1970-01-01'))",
+		"INSERT t (a) VALUES (SEC_TO_TIME(:a * 0.000001))",
+	};
+	static const char *const others[] = {
+		"INSERT INTO t VALUES (:a, :b)",
+		"INSERT IGNORE INTO t (a) VALUES (:a)",
+		"INSERT INTO t (a, b) VALUES (:a, 1)",
+		"INSERT INTO t (a, b) VALUES (:a, :b + 1)",
+		"INSERT INTO t (a) VALUES (SEC_TO_TIME(:a * 0.00001))",
+		"INSERT INTO t (a) VALUES (DATE'1970-01-02' + INTERVAL :a DAY)",
+		"INSERT t (a, b) VALUES (:a, :b) ON DUPLICATE KEY UPDATE b = b + 1",
+		"INSERT t (a, b) VALUES (:a, :b) ON DUPLICATE KEY UPDATE b = VALUES(a)",
+		"INSERT t (a, b) VALUES (:a, :b) ON DUPLICATE KEY UPDATE b = VALUES(b) + 1",
+		"INSERT t (a, b) VALUES (:a, :b) ON DUPLICATE KEY UPDATE b = VALUES(b), a = a",
+	};
+
+	for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++)
+		ck_assert_msg(has_rows(plain[i]), "%s", plain[i]);
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		ck_assert_msg(!has_rows(others[i]), "%s", others[i]);
+}
+END_TEST
+
 START_TEST(test_refused)
 {
 	static const char *const handlers[] = {
@@ -190,6 +235,7 @@ int main(void)
 
 	unit_test(s, test_parameters);
 	unit_test(s, test_script);
+	unit_test(s, test_rows);
 	unit_test(s, test_refused);
 	unit_test(s, test_taken);
 	unit_test(s, test_merges);

@@ -129,6 +129,8 @@ int store_mysql_amend(struct store *s, int version, const char *sql, const char 
 /* Rows that wait for more rows of the same statement. */
 struct mydb_run {
 	const struct mydb_sql *sql; /* of the first row; NULL: free */
+	struct target_statement *load; /* they are as LOAD DATA takes them; NULL: literals */
+	size_t rows;
 	struct buf text;
 };
 
@@ -140,15 +142,23 @@ struct target_mysql {
 	size_t run_count;
 	size_t held, held_max, packet_max; /* bytes */
 	bool apart; /* tables have nothing to do with each other: no foreign keys, no triggers */
+	bool loads; /* many rows of a table go by LOAD DATA: while a version is built (load.h) */
+	struct mydb_run loading; /* what is on its way; sql NULL: nothing, or other statements */
+	bool failed;             /* what came before the end of a run; told with the next send */
+	struct err err;
 };
 
 /* Asks the server what it may take at once, and how its tables hang together. */
 int target_mysql_open(struct target_mysql *t, struct db *db, struct err *e);
 void target_mysql_done(struct target_mysql *t);
 void target_mysql_drop(struct target_mysql *t); /* what is held back will never run */
+/* The same, and waits for what is on its way, whatever becomes of it. */
+void target_mysql_abandon(struct target_mysql *t);
 /* A statement of the store's own, in order with what is held back. */
 void target_mysql_add(struct target_mysql *t, const char *sql);
 int target_mysql_send(struct target_mysql *t, struct err *e); /* all of it; doesn't wait */
+/* Rows may go by LOAD DATA, where the server and the tables allow it. */
+int target_mysql_allow_loads(struct target_mysql *t, struct err *e);
 
 /* ---- mysql/version.c ---- */
 struct store_version {

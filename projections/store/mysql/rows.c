@@ -17,7 +17,8 @@
 #include <stdlib.h>
 #include <strings.h>
 
-#define PIECE_ROWS 5000
+#define PIECE_ROWS 5000 /* doubled with each one: who has read on will go on */
+#define PIECE_ROWS_MAX 20000
 
 enum key_order {
 	KEY_PLAIN, /* as the server has it */
@@ -53,7 +54,7 @@ struct store_rows {
 	size_t *at;                /* where the key stands in a row */
 	size_t key_count, count;
 	bool paged;
-	int64_t left; /* of this piece */
+	int64_t piece, left; /* rows of this piece; and those still to come */
 	struct row_copy after;
 	struct cell_reader *cells;
 	struct value *values;
@@ -173,7 +174,7 @@ static void add_literal(const struct rows_column *c, const struct value *v, stru
 /* Rows behind `after`: NULL is before everything, and equal to itself. */
 static void add_after(const struct store_rows *r, const struct value *after, struct buf *sql)
 {
-	if (r->paged && after[0].kind != VALUE_NULL) { /* for the index */
+	if (r->paged && r->key_count > 1 && after[0].kind != VALUE_NULL) { /* for the index */
 		buf_add_format(sql, "%s >= ", r->key[0]);
 		add_literal(&r->parts[0], &after[0], sql);
 		buf_add_str(sql, " AND ");
@@ -209,9 +210,10 @@ static int ask(struct store_rows *r, const struct value *after, struct err *e)
 	buf_add_str(&sql, " ORDER BY ");
 	for (size_t i = 0; i < r->key_count; i++)
 		buf_add_format(&sql, "%s%s", i > 0 ? ", " : "", r->key[i]);
+	r->piece = r->piece == 0 ? PIECE_ROWS : r->piece < PIECE_ROWS_MAX ? 2 * r->piece : r->piece;
 	if (r->paged)
-		buf_add_format(&sql, " LIMIT %d", PIECE_ROWS);
-	r->left = PIECE_ROWS;
+		buf_add_format(&sql, " LIMIT %lld", (long long)r->piece);
+	r->left = r->piece;
 	rc = db_query(r->db, buf_cstr(&sql), &r->result, e);
 	buf_done(&sql);
 	return rc;

@@ -28,6 +28,7 @@ void mydb_sql_free(struct mydb_sql *s)
 	free(s->parameters);
 	free(s->table);
 	free(s->suffix);
+	mydb_rows_free(s->rows);
 	buf_done(&s->text);
 	free(s);
 }

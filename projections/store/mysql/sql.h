@@ -20,6 +20,26 @@ struct mydb_parameter {
 	size_t at;  /* of its '?' in the text */
 };
 
+/* How a column gets its parameter: the value as it is; a DATE from days, a DATETIME from
+ * microseconds since 1970; a TIME from microseconds. */
+enum mydb_form { MYDB_AS_IS, MYDB_DAYS, MYDB_MICROS, MYDB_CLOCK };
+
+struct mydb_cell {
+	char *column;
+	size_t parameter;
+	enum mydb_form form;
+};
+
+/* A tuple that is nothing but parameters, each for one named column. */
+struct mydb_rows {
+	struct mydb_cell *cells;
+	size_t count;
+	bool replaces; /* REPLACE */
+	bool updates;  /* ON DUPLICATE KEY UPDATE: of these columns, to their new values */
+	char **set;
+	size_t set_count;
+};
+
 struct mydb_sql {
 	struct buf text; /* without comments, '?' for each parameter */
 	struct mydb_parameter *parameters;
@@ -32,6 +52,7 @@ struct mydb_sql {
 	bool merges;
 	size_t tuple_begin, tuple_end;
 	char *suffix;
+	struct mydb_rows *rows; /* of one that merges; NULL: its tuple is more than that */
 };
 
 /* The statement at `text`, inside `script` (for lines). *ret_sql is NULL when only blanks and

@@ -42,8 +42,8 @@ static bool has_sign(const struct mydb_tokens *t, char sign)
 	return false;
 }
 
-/* The item at `place` of a list in parentheses is this one token; t->count: it is more. */
-static size_t single_item(const struct mydb_tokens *t, size_t open, size_t place)
+bool mydb_token_item(const struct mydb_tokens *t, size_t open, size_t place, size_t *ret_from,
+		     size_t *ret_to)
 {
 	size_t close = closing(t, open), at = open + 1, items = 0;
 
@@ -53,11 +53,21 @@ static size_t single_item(const struct mydb_tokens *t, size_t open, size_t place
 
 		if (!end)
 			continue;
+		*ret_from = at;
+		*ret_to = i;
 		if (items++ == place)
-			return i == at + 1 ? at : t->count;
+			return true;
 		at = i + 1;
 	}
-	return t->count;
+	return false;
+}
+
+/* The item at `place` of a list in parentheses is this one token; t->count: it is more. */
+static size_t single_item(const struct mydb_tokens *t, size_t open, size_t place)
+{
+	size_t from, to;
+
+	return mydb_token_item(t, open, place, &from, &to) && to == from + 1 ? from : t->count;
 }
 
 static bool same_text(const struct mydb_tokens *t, size_t a, size_t b)
@@ -156,4 +166,6 @@ void mydb_sql_find_merge(struct mydb_sql *s, const struct mydb_tokens *t)
 	s->tuple_begin = t->items[tuple].at;
 	s->tuple_end = t->items[behind - 1].at + 1;
 	s->merges = s->suffix != NULL;
+	if (s->merges)
+		mydb_sql_find_rows(s, t, columns, tuple, behind);
 }

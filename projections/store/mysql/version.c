@@ -132,7 +132,8 @@ int mydb_version_open(struct store *s, int version, bool shared,
 	    mydb_get_int(v->db, &v->finished, e, "SELECT finished FROM millrace_view") < 0 ||
 	    mydb_get_int(v->db, &v->finishing, e, "SELECT finishing FROM millrace_view") < 0 ||
 	    (!shared && raise_epoch(v, version, e) < 0) ||
-	    target_mysql_open(&v->target, v->db, e) < 0) {
+	    target_mysql_open(&v->target, v->db, e) < 0 ||
+	    (built == 0 && target_mysql_allow_loads(&v->target, e) < 0)) {
 		store_mysql_version_close(v);
 		return -1;
 	}
@@ -184,8 +185,7 @@ void store_mysql_rollback(struct store_version *v)
 {
 	struct err ignored = ERR_INIT;
 
-	target_mysql_drop(&v->target);
-	(void)db_store_take(v->db, &ignored); /* what was on its way goes, too */
+	target_mysql_abandon(&v->target);
 	if (v->open)
 		(void)db_run(v->db, "ROLLBACK", &ignored); /* a transaction that can't be rolled
 							      back ends with the connection */
@@ -340,5 +340,6 @@ int store_mysql_finish(struct store_version *v, const char *after_build_sql, str
 	    mydb_run(v->db, e, "COMMIT") < 0)
 		return err_wrap(e, "end of the build");
 	v->built = true;
+	v->target.loads = false;
 	return 0;
 }
