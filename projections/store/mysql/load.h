@@ -2,14 +2,14 @@
  * some 0.6 of what the same rows cost behind one VALUES. While a version is built.
  *
  * Which statements: sql_rows.c finds the plain ones by their text. Of these, by what the catalog
- * says of the table: every column is named, none is generated or counts by itself; and behind ON
+ * says of the table: all columns are named, none is generated or counts by itself; and behind ON
  * DUPLICATE KEY UPDATE, the one unique index is the primary key, of which equal values have equal
- * bytes, and all other columns get their new values: then REPLACE does the same.
+ * bytes, and all other columns get new values: then REPLACE does the same.
  *
- * Which values: those that a column takes from text as it takes them from a literal; mydb_load_row()
- * says no to others. LOAD DATA LOCAL makes warnings of what an INSERT refuses. So whoever loads does
- * it behind a savepoint, and a load that isn't plain (db_store_load_was_plain) is taken back and
- * done as the INSERT that it stands for. */
+ * Which values: those that a column takes from text as it takes them from a literal; others
+ * mydb_load_row() refuses. LOAD DATA LOCAL makes warnings of what an INSERT refuses. So whoever
+ * loads does it behind a savepoint, and a load that isn't plain (db_store_load_was_plain) is taken
+ * back and done as the INSERT that it stands for. */
 #ifndef PROJECTIONS_STORE_MYSQL_LOAD_H
 #define PROJECTIONS_STORE_MYSQL_LOAD_H
 
