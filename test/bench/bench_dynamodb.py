@@ -1,6 +1,5 @@
 """DynamoDB Local as bench_stores.py measures it: few rows (it is a test service, of some thousand items a second), no requirement."""
 import json
-import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "test" / "integ"))
 
-from dynamo import KEY, REGION, SECRET, View, client  # noqa: E402
+from dynamo import Local, View  # noqa: E402
 
 TEXTS = ("s1", "s2", "s3")
 
@@ -22,19 +21,11 @@ class Dynamodb:
     def __init__(self, folder):
         self.folder = folder
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.script("start", "--dynamodb")
-        env = subprocess.run([str(ROOT / "scripts" / "servers"), "env", str(folder / "server")], check=True, capture_output=True, text=True).stdout
-        self.endpoint = dict(line.split("=", 1) for line in env.splitlines() if "=" in line)["DYNAMODB_ENDPOINT"].strip("'\"")
-        self.service = client(self.endpoint)
-        self.secret = folder / "secret"
-        self.secret.touch(mode=0o600)
-        self.secret.write_text(SECRET)
-
-    def script(self, verb, *words):
-        subprocess.run([str(ROOT / "scripts" / "servers"), verb, str(self.folder / "server"), *words], check=True, stdout=subprocess.DEVNULL)
+        self.server = Local(folder / "server")
+        self.service = self.server.service
 
     def settings(self):
-        return {"dynamodb.endpoint": self.endpoint, "dynamodb.region": REGION, "dynamodb.access_key": KEY, "dynamodb.secret_key_file": self.secret}
+        return self.server.settings(self.folder)
 
     @staticmethod
     def table(name):
@@ -79,4 +70,4 @@ class Dynamodb:
         return seconds
 
     def stop(self):
-        self.script("remove")
+        self.server.stop()

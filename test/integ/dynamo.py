@@ -5,6 +5,7 @@ import hashlib
 import http.client
 import json
 import socket
+import subprocess
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,12 +18,38 @@ from botocore.config import Config
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
+from harness import ROOT
+
 REGION, KEY, SECRET = "eu-west-1", "MILLRACEKEY", "a+secret/with=signs"
 
 
 def client(endpoint):
     return boto3.client("dynamodb", endpoint_url=endpoint, region_name=REGION, aws_access_key_id=KEY, aws_secret_access_key=SECRET,
                         config=Config(retries={"max_attempts": 8, "mode": "standard"}, read_timeout=120))
+
+
+class Local:
+    """DynamoDB Local, started in a folder of scripts/servers."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.script("start", "--dynamodb")
+        env = dict(line.split("=", 1) for line in self.script("env").splitlines() if "=" in line)
+        self.endpoint = env["DYNAMODB_ENDPOINT"].strip("'\"")
+        self.service = client(self.endpoint)
+
+    def script(self, verb, *words):
+        return subprocess.run([str(ROOT / "scripts" / "servers"), verb, str(self.folder), *words], check=True, stdout=subprocess.PIPE, text=True).stdout
+
+    def settings(self, folder):
+        """Section [dynamodb]; its secret is a file in `folder`."""
+        secret = folder / "secret"
+        secret.touch(mode=0o600)
+        secret.write_text(SECRET)
+        return {"dynamodb.endpoint": self.endpoint, "dynamodb.region": REGION, "dynamodb.access_key": KEY, "dynamodb.secret_key_file": secret}
+
+    def stop(self):
+        self.script("remove")
 
 
 class View:

@@ -3,7 +3,6 @@ and woken; a service that throttles, loses answers and goes away; readers who lo
 import json
 import random
 import signal
-import subprocess
 import threading
 import time
 from decimal import Decimal
@@ -11,7 +10,7 @@ from decimal import Decimal
 import pytest
 
 from dynamo import KEY, REGION, SECRET, Between, View, cancelled, client, refusal
-from harness import ROOT, run_sql, source_position, wait_until
+from harness import run_sql, source_position, wait_until
 
 TABLES = {"items": {"key": ["id"], "attributes": {"id": "number", "name": "string", "price": "number", "data": "binary"},
                     "indexes": {"by_name": ["name", "id"]}},
@@ -42,12 +41,9 @@ def handlers(hidden=True):
 def dynamodb(tmp_path_factory):
     folder = tmp_path_factory.mktemp("dynamodb")
     folder.chmod(0o755)
-    home = folder / "servers"
-    subprocess.run([str(ROOT / "scripts" / "servers"), "start", str(home), "--dynamodb"], check=True, stdout=subprocess.DEVNULL)
-    env = subprocess.run([str(ROOT / "scripts" / "servers"), "env", str(home)], check=True, capture_output=True, text=True).stdout
-    endpoint = dict(line.split("=", 1) for line in env.splitlines())["DYNAMODB_ENDPOINT"]
-    yield endpoint, home
-    subprocess.run([str(ROOT / "scripts" / "servers"), "remove", str(home)], check=True)
+    local = Local(folder / "servers")
+    yield local
+    local.stop()
 
 
 class Shop:
@@ -55,9 +51,8 @@ class Shop:
 
     def __init__(self, dynamodb, database, make_setup, **settings):
         self.name, self.c = database
-        endpoint, self.home = dynamodb
-        self.between = Between(endpoint)
-        self.service = client(endpoint)
+        self.server, self.service = dynamodb, dynamodb.service
+        self.between = Between(dynamodb.endpoint)
         run_sql(self.c, "CREATE TABLE item (id BIGINT UNSIGNED PRIMARY KEY, name VARCHAR(100), price DECIMAL(20,4), hidden INT NOT NULL "
                         "DEFAULT 0, data LONGBLOB)")
         self.make_setup = make_setup
@@ -366,13 +361,12 @@ def test_a_service_that_throttles_loses_answers_and_cuts_connections(shop):
 def test_the_service_goes_away_and_comes_back(shop):
     shop.insert(*range(1, 300))
     run, project = shop.start()
-    servers = str(ROOT / "scripts" / "servers")
-    subprocess.run([servers, "kill", str(shop.home), "dynamodb"], check=True)
+    shop.server.script("kill", "dynamodb")
     shop.change(20)
     wait_until("a complaint", lambda: shop.alive(project) and "trying again soon" in project.log(), 90)
     out = shop.setup.millrace("check", timeout=180)
     assert out.returncode != 0 and shop.between.endpoint in out.stdout + out.stderr, out.stdout + out.stderr
-    subprocess.run([servers, "restart", str(shop.home), "dynamodb"], check=True, stdout=subprocess.DEVNULL)
+    shop.server.script("restart", "dynamodb")
     wait_until("what the source has", lambda: shop.alive(project) and shop.same(), 120)
     project.stop()
     run.stop()
@@ -655,4 +649,31 @@ def test_mistakes_in_templates_are_found_by_check(shop, operation, said):
     shop.define({"insert": operation, "delete": {"delete": "items", "key": {"id": ":id"}}})
     out = shop.setup.millrace("check")
     assert out.returncode == 3 and said in out.stdout + out.stderr, out.stdout + out.stderr
+    run.stop()
+
+
+@pytest.mark.long
+def test_a_diff_of_more_than_a_minute(shop):
+    """Longer than both versions are held for by themselves; all of both is scanned, table by table."""
+    shop.setup.settings["dynamodb.timeout"] = "60s"
+    shop.setup.write()
+    shop.insert(*range(1, 400))
+    run, project = shop.start()
+    slow = 20.0
+
+    def trouble(operation, body):
+        if operation == "Scan" and b"shop.v" in body:
+            time.sleep(slow)
+
+    try:
+        shop.between.trouble = trouble
+        begun = time.monotonic()
+        out = shop.setup.millrace("replay", "shop", "--force", timeout=300)
+        took = time.monotonic() - begun
+    finally:
+        shop.between.trouble = None
+    assert out.returncode == 0 and took > 4 * slow and "0 differences" in out.stdout, f"{took:.0f} s: {out.stdout} {out.stderr} {project.log_tail()}"
+    shop.change(20)
+    wait_until("what the source has", lambda: shop.alive(project) and shop.same(), 60)
+    project.stop()
     run.stop()

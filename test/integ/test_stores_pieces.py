@@ -2,6 +2,8 @@
 import re
 from pathlib import Path
 
+import pytest
+
 from harness import wait_until
 from test_stores_troubles import ROWS, Shop, make_place  # noqa: F401
 
@@ -48,10 +50,11 @@ class MariadbPlans:
 PLANS = {"postgresql": PostgresqlPlans, "mariadb": MariadbPlans}
 
 
-def test_pieces_are_found_by_the_index(make_place, database, make_setup):      # noqa: F811
+@pytest.mark.parametrize("key", ("id", "n, id"))
+def test_pieces_are_found_by_the_index(make_place, database, make_setup, key):      # noqa: F811
     place = make_place()
     plans = PLANS[place.name](place)
-    shop = Shop(database, make_setup, place)
+    shop = Shop(database, make_setup, place, key=key)
     shop.setup.settings.update({"project.verify_every": "1s", "project.verify_rate": str(PIECE)})
     shop.setup.write()
     shop.project.start()

@@ -4,12 +4,11 @@ Readers there see source transactions whole, but not in one snapshot, and behind
 holds all the same: no error, not empty, one version's rows only. What the view holds is judged when it is at rest.
 """
 import json
-import subprocess
 import time
 
 from botocore.exceptions import ClientError
 
-from dynamo import KEY, REGION, SECRET, client
+from dynamo import Local
 from harness import ROOT
 from kinds import Sql
 from model import COLUMNS
@@ -106,24 +105,15 @@ class DynamodbStore:
     most_changes = 60       # source transactions beyond 98 items are cut
 
     def __init__(self, site):
-        self.home = site.folder / "dynamodb"
-        self.script("start", "--dynamodb")
-        env = subprocess.run([str(ROOT / "scripts" / "servers"), "env", str(self.home)], check=True, capture_output=True, text=True).stdout
-        self.endpoint = dict(line.split("=", 1) for line in env.splitlines() if "=" in line)["DYNAMODB_ENDPOINT"].strip("'\"")
-        self.service = client(self.endpoint)
-
-    def script(self, verb, *words):
-        subprocess.run([str(ROOT / "scripts" / "servers"), verb, str(self.home), *words], check=True, stdout=subprocess.DEVNULL)
+        self.server = Local(site.folder / "dynamodb")
+        self.service = self.server.service
 
     @staticmethod
     def missing():
         return "" if (ROOT / "build" / "dynamodb" / "stamp").exists() else "DynamoDB Local isn't there: scripts/setup --test"
 
     def settings(self, history):
-        secret = history.folder / "secret"
-        secret.touch(mode=0o600)
-        secret.write_text(SECRET)
-        return {"dynamodb.endpoint": self.endpoint, "dynamodb.region": REGION, "dynamodb.access_key": KEY, "dynamodb.secret_key_file": secret}
+        return self.server.settings(history.folder)
 
     def public(self, history, _="anew"):
         return DynamoReader(self.service, history.view, history.kind)
@@ -151,4 +141,4 @@ class DynamodbStore:
             self.service.delete_table(TableName=table)
 
     def stop(self):
-        self.script("remove")
+        self.server.stop()

@@ -262,7 +262,8 @@ void target_mysql_abandon(struct target_mysql *t)
 	struct err ignored = ERR_INIT;
 
 	target_mysql_drop(t);
-	(void)db_store_take(t->db, &ignored);
+	if (t->db != NULL) /* it was opened */
+		(void)db_store_take(t->db, &ignored);
 	t->loading.sql = NULL;
 }
 
