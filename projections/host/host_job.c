@@ -17,6 +17,7 @@
 #include "core/base/clock.h"
 #include "core/base/fault.h"
 #include "core/base/log.h"
+#include "core/base/mem.h"
 #include "core/sql/store_db.h"
 
 #include <stdio.h>
@@ -425,6 +426,7 @@ void *host_keeper(void *context)
 		if (pending) {
 			run_job(h);
 			give_memory_back(h);
+			mem_trim();
 			host_follow_source(h);
 			continue;
 		}

@@ -86,6 +86,7 @@ void worker_stop(struct worker *w)
 	if (w->shared != NULL) {
 		share_worker_stop(w->shared);
 		free(w);
+		mem_trim();
 		return;
 	}
 	worker_ask_stop(w);
@@ -102,6 +103,7 @@ void worker_stop(struct worker *w)
 	view_free(w->own_view);
 	free(w->group);
 	free(w);
+	mem_trim(); /* its queues were most of what the process had */
 }
 
 /* Under lock: the thread has ended, and why. */
