@@ -95,3 +95,28 @@ def test_side_by_side_nicely_and_after_kills(database, make_setup):
     assert out.returncode == 0 and json.loads(out.stdout)["live"] == 1
     project.stop()
     run.stop()
+
+
+def anonymous_kb(pid):
+    with open(f"/proc/{pid}/status") as lines:
+        return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon:"))
+
+
+def test_what_replays_took_goes_back(database, make_setup):
+    """The daemon has no more memory behind six of them than behind the first build, but for some megabytes."""
+    db, connection = database
+    run_sql(connection, "CREATE TABLE t (id INT PRIMARY KEY, part INT)", "INSERT INTO t SELECT seq, 1 FROM seq_1_to_300000")
+    setup = make_setup(f"{db}.t")
+    setup.settings["project.keep_applied"] = "0ms"
+    setup.write()
+    write_view(setup, db, columns=["id", "part"], key=("id",))
+    run, project = setup.daemon("run").start(), setup.daemon("project").start()
+    wait_until("the first build", lambda: answer(setup, "SELECT COUNT(*) FROM rows") == (300000,), timeout=120)
+    time.sleep(1)
+    first = anonymous_kb(project.process.pid)
+    for _ in range(6):
+        out = setup.millrace("replay", "copy", "--force", timeout=120)
+        assert out.returncode == 0, out.stdout + out.stderr
+    wait_until("the memory", lambda: anonymous_kb(project.process.pid) < first + 8000, 20, every=0.5)
+    project.stop()
+    run.stop()
