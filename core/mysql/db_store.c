@@ -35,7 +35,7 @@ static int set_up(struct db *db, const char *database, struct err *e)
 		"'STRICT_TRANS_TABLES,STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_"
 		"SUBSTITUTION', autocommit = 1, net_write_timeout = 600, wait_timeout = 604800, "
 		"sql_select_limit = DEFAULT, default_storage_engine = InnoDB, "
-		"max_sort_length = 8192",
+		"max_sort_length = 8192, lc_messages = 'en_US'",
 		"SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ WRITE",
 	};
 	char text[200];

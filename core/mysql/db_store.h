@@ -1,8 +1,9 @@
 /* db_store.h - sessions that write: a view store in MariaDB or MySQL. Never the source.
  *
  * Every such session is set up alike, whatever the server's defaults are: time_zone '+00:00',
- * utf8mb4, a strict sql_mode of its own (MariaDB and MySQL agree on it; no ANSI_QUOTES, backslash
- * escapes on), InnoDB for new tables, REPEATABLE READ, several statements in one packet.
+ * utf8mb4, messages in English, a strict sql_mode of its own (MariaDB and MySQL agree on it; no
+ * ANSI_QUOTES, backslash escapes on), InnoDB for new tables, REPEATABLE READ, several statements in
+ * one packet.
  *
  * Errors: as in db.h, and: values that the tables refuse -> ERR_DATA; no room on the server's disk
  * -> ERR_RETRY with EXIT_FATAL (sql_no_room()); a right that is missing -> ERR_CONFIG with
