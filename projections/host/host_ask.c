@@ -1,6 +1,6 @@
 /* host_ask.c - what others may ask of a view: replay, swap, roll back, drop a version, try parked
  * records again. Each is refused at once, with the reason, where it can be told beforehand; the
- * work is the keeper's (host_job.c). */
+ * work is the keeper's (host_keeper.c). */
 #include "projections/host/host_priv.h"
 
 #include "core/base/clock.h"

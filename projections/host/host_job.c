@@ -1,5 +1,4 @@
-/* host_job.c - the keeper thread of a host: runs one job at a time, and lets old versions go when
- * their time is over.
+/* host_job.c - a view's jobs, one at a time, by its keeper thread (host_keeper.c).
  *
  * A replay in short: the new version's worker builds beside the live one. When it has caught up,
  * both are held at one position (the one behind is sent to where the other stands), snapshots of
@@ -17,7 +16,6 @@
 #include "core/base/clock.h"
 #include "core/base/fault.h"
 #include "core/base/log.h"
-#include "core/base/mem.h"
 #include "core/sql/store_db.h"
 
 #include <stdio.h>
@@ -346,7 +344,7 @@ static bool stopping(struct host *h)
 	return stop;
 }
 
-static void run_job(struct host *h)
+void host_run_job(struct host *h)
 {
 	struct err e = ERR_INIT;
 
@@ -365,79 +363,3 @@ static void run_job(struct host *h)
 	}
 	fail_job(h, &e);
 }
-
-/* ---- old versions ---------------------------------------------------------------------------- */
-
-static int due(struct host *h)
-{
-	int64_t before = clock_now_us() - h->options.settings->project_keep_applied_ms * 1000;
-	int version = 0;
-
-	pthread_mutex_lock(&h->lock);
-	host_forget_outside(h);
-	for (size_t i = 0; i < h->version_count; i++) {
-		const struct version *v = &h->versions[i];
-
-		if (v->state == STORE_SUPERSEDED && v->superseded_us <= before && !v->removing &&
-		    v->version != h->outside)
-			version = v->version;
-	}
-	pthread_mutex_unlock(&h->lock);
-	return version;
-}
-
-static void let_go(struct host *h)
-{
-	int version = due(h);
-	struct err e = ERR_INIT;
-
-	if (version == 0)
-		return;
-	if (host_drop_version(h, version, &e) < 0)
-		log_err(LOG_LEVEL_WARNING, "view", h->name, &e);
-	else
-		log_info("view", "%s: version %d removed: project.keep_applied is over", h->name,
-			 version);
-}
-
-/* The job's version is built, or gone: the next replay may have its share. */
-static void give_memory_back(struct host *h)
-{
-	struct version *v;
-
-	pthread_mutex_lock(&h->lock);
-	v = host_find(h, h->job_version);
-	if (v != NULL)
-		host_give_memory(h, v);
-	pthread_mutex_unlock(&h->lock);
-}
-
-void *host_keeper(void *context)
-{
-	struct host *h = context;
-
-	while (host_wait_ms(h, 200)) {
-		bool pending;
-
-		pthread_mutex_lock(&h->lock);
-		pending = h->pending;
-		h->pending = false;
-		pthread_mutex_unlock(&h->lock);
-		if (pending) {
-			run_job(h);
-			give_memory_back(h);
-			mem_trim();
-			host_follow_source(h);
-			continue;
-		}
-		let_go(h);
-		host_remove_again(h);
-		host_shadow_look(h);
-		if (h->waiting)
-			host_try_first(h);
-		else
-			host_follow_source(h);
-	}
-	return NULL;
-}
-

@@ -132,6 +132,7 @@ int host_note_make(struct host *h, int version, int64_t share, struct worker_unt
 void host_note_forget(struct host *h, int version);
 
 /* ---- host_job.c ---- */
+void host_run_job(struct host *h); /* to its end, or until the host closes */
 /* Between two looks: -1 when the host closes, or the version is to be dropped. */
 int host_pause(struct host *h, int64_t ms, struct err *e);
 /* Waits until the version has read all there is, and no first copy goes on. */
@@ -187,7 +188,7 @@ int host_take_lease(struct host *h, struct err *e);
 int host_refuse_follower(struct host *h, struct err *e);
 void *host_follower(void *context); /* in place of the keeper, until it leads */
 
-void *host_keeper(void *context);
+void *host_keeper(void *context); /* host_keeper.c */
 bool host_wait_ms(struct host *h, int64_t ms); /* false: stopping */
 
 #endif

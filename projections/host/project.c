@@ -1,6 +1,6 @@
 /* project.c - the projection daemon: opens views, looks after them, says how they are, stops them.
  *
- * The views do their work in threads of their own (worker.c, host_job.c); this loop only writes
+ * The views do their work in threads of their own (worker.c, host_keeper.c); this loop only writes
  * status and metrics, answers systemd, and sees whether there is anything left to do. */
 #include "projections/host/project.h"
 

@@ -1,6 +1,7 @@
-/* view_status.c - status records and metrics of views. */
+/* view_status.c - status records of views. */
 #include "projections/host/view_status.h"
 
+#include "projections/host/view_metrics.h"
 #include "projections/host/view_shares.h"
 
 #include "core/avro/records.h"
@@ -8,7 +9,6 @@
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
-#include "core/base/metric.h"
 #include "core/kafka/producer.h"
 
 #include <stdio.h>
@@ -20,9 +20,7 @@ struct shown {
 	char *name;
 	char *state; /* as last written: state and message and versions' states */
 	int64_t written_us;
-	struct metric *seq, *records, *rate, *lag_seconds, *lag_transactions, *live, *up, *behind,
-		*parked, *total, *left, *slowest, *differing;
-	struct metric *verified_at, *verified_rows, *verified_differences; /* NULL: never was */
+	struct view_metrics metrics;
 	struct view_shares_shown shares;
 };
 
@@ -75,8 +73,6 @@ void view_status_free(struct view_status *v)
 	free(v);
 }
 
-/* ---- metrics --------------------------------------------------------------------------------- */
-
 static struct shown *shown_of(struct view_status *v, const char *name)
 {
 	struct shown *s;
@@ -88,127 +84,15 @@ static struct shown *shown_of(struct view_status *v, const char *name)
 	v->views = xrealloc(v->views, (v->count + 1) * sizeof(*v->views));
 	s = &v->views[v->count++];
 	*s = (struct shown){ .name = xstrdup(name), .state = xstrdup("") };
-	s->seq = metric_gauge("millrace_view_seq", "Last seq applied by the live version.", "view",
-			      name, NULL);
-	s->records = metric_gauge("millrace_view_records",
-				  "Records read by the newest version since it was opened.", "view",
-				  name, NULL);
-	s->rate = metric_gauge("millrace_view_records_per_second",
-			       "Records a second read by the newest version.", "view", name, NULL);
-	s->lag_seconds = metric_gauge("millrace_view_lag_seconds",
-				      "Seconds behind what is delivered, by the source's clock.",
-				      "view", name, NULL);
-	s->lag_transactions = metric_gauge("millrace_view_lag_transactions",
-					   "Source transactions delivered but not applied.", "view",
-					   name, NULL);
-	s->live = metric_gauge("millrace_view_live_version",
-			       "Version that the public name leads to; 0: none.", "view", name,
-			       NULL);
-	s->up = metric_gauge("millrace_view_up", "1 while the view is being applied.", "view", name,
-			     NULL);
-	s->behind = metric_gauge("millrace_view_commits_behind",
-				 "Group commits not yet applied by the live version.", "view", name,
-				 NULL);
-	s->parked = metric_gauge("millrace_view_parked",
-				 "Records that the live version could not apply and keeps aside.",
-				 "view", name, NULL);
-	s->total = metric_gauge("millrace_view_records_total",
-				"Records that the newest version has read or still has to.", "view",
-				name, NULL);
-	s->left = metric_gauge("millrace_view_build_left_seconds",
-			       "Time left of the newest version's build; 0: built or not known.",
-			       "view", name, NULL);
-	s->slowest = metric_gauge("millrace_view_build_slowest_left",
-				  "Offsets left in the partition that has the most of them.",
-				  "view", name, NULL);
-	s->differing = metric_gauge(
-		"millrace_view_differing_rows",
-		"Rows in which the version that waits differs from the live one, at the last look.",
-		"view", name, NULL);
+	view_metrics_open(&s->metrics, name);
 	return s;
-}
-
-static const struct host_version *find_version(const struct host_status *s, int version)
-{
-	for (size_t i = 0; i < s->version_count; i++) {
-		if (s->versions[i].version == version)
-			return &s->versions[i];
-	}
-	return NULL;
-}
-
-/* The version that stands for the view: the live one, else the one being built. */
-static const struct host_version *main_version(const struct host_status *s)
-{
-	const struct host_version *v = find_version(s, s->live);
-
-	return v != NULL ? v : find_version(s, s->job_version);
-}
-
-static void update_verified(struct shown *m, const struct host_status *s)
-{
-	if (!s->verified)
-		return;
-	if (m->verified_at == NULL) {
-		m->verified_at = metric_gauge("millrace_view_verified_timestamp_seconds",
-					      "When the live version was last compared with the "
-					      "source.",
-					      "view", m->name, NULL);
-		m->verified_rows =
-			metric_gauge("millrace_view_verified_rows",
-				     "Rows that were compared then.", "view", m->name, NULL);
-		m->verified_differences =
-			metric_gauge("millrace_view_verified_differences",
-				     "Rows that differed from the source then.", "view", m->name,
-				     NULL);
-	}
-	metric_set(m->verified_at, (double)s->verified_us / 1e6);
-	metric_set(m->verified_rows, (double)s->verified_rows);
-	metric_set(m->verified_differences, (double)s->verified_differences);
-}
-
-static void update_metrics(struct shown *m, const struct host_status *s, const char *state)
-{
-	const struct host_version *v = main_version(s), *newest = find_version(s, s->job_version);
-	int64_t lag_us;
-
-	metric_set(m->live, s->live);
-	metric_set(m->up, strcmp(state, "live") == 0 || strcmp(state, "building") == 0);
-	update_verified(m, s);
-	if (newest == NULL)
-		newest = v;
-	if (v == NULL)
-		return;
-	lag_us = v->worker.delivered.transactions_total > v->worker.transactions_total
-			 ? v->worker.delivered.commit_us - v->worker.commit_us
-			 : 0;
-	metric_set(m->seq, (double)v->worker.seq);
-	metric_set(m->lag_seconds, lag_us > 0 ? (double)lag_us / 1e6 : 0);
-	metric_set(m->lag_transactions,
-		   v->worker.delivered.transactions_total > v->worker.transactions_total
-			   ? (double)(v->worker.delivered.transactions_total -
-				      v->worker.transactions_total)
-			   : 0);
-	metric_set(m->behind, (double)v->worker.delivered.commits_behind);
-	metric_set(m->records, (double)newest->worker.records);
-	metric_set(m->rate, newest->worker.rate);
-	metric_set(m->total, (double)newest->worker.records_total);
-	metric_set(m->left, worker_left_us(&newest->worker) > 0
-				    ? (double)worker_left_us(&newest->worker) / 1e6
-				    : 0);
-	metric_set(m->slowest, newest->worker.caught_up
-				       ? 0
-				       : (double)(newest->worker.slowest.total -
-						  newest->worker.slowest.done));
-	metric_set(m->parked, (double)v->worker.parked);
-	metric_set(m->differing, s->shadow.differences > 0 ? (double)s->shadow.differences : 0);
 }
 
 /* ---- the record ------------------------------------------------------------------------------ */
 
 const char *view_status_state(const struct host_status *s, const char **ret_message)
 {
-	const struct host_version *v = main_version(s);
+	const struct host_version *v = view_metrics_main(s);
 
 	*ret_message = "";
 	if (s->live == 0 && s->phase == HOST_FAILED) {
@@ -297,7 +181,7 @@ static void make_record(struct view_status *v, struct host *h, const struct host
 			struct view_shares *shares, const char *http, const char *state,
 			const char *message)
 {
-	const struct host_version *main = main_version(s);
+	const struct host_version *main = view_metrics_main(s);
 	struct status_version versions[HOST_VERSIONS_MAX];
 	struct status_stage delivered = { 0 }, applied = { 0 };
 	struct status_verified verified = { s->verified_us, s->verified_gtid_set, s->verified_rows,
@@ -395,8 +279,7 @@ static char *summary(const struct host_status *s, const char *state, const char 
 		       (int)s->phase, (long long)s->verified_us, (long long)s->differences);
 	for (size_t i = 0; i < s->version_count; i++)
 		buf_add_format(&text, " %d:%s:%d", s->versions[i].version,
-			       version_state(s, &s->versions[i]),
-			       s->versions[i].worker.parked > 0);
+			       version_state(s, &s->versions[i]), s->versions[i].worker.parked > 0);
 	copy = xstrdup(buf_cstr(&text));
 	buf_done(&text);
 	return copy;
@@ -417,10 +300,10 @@ void view_status_write(struct view_status *v, struct host *h, const char *http, 
 	view_shares_read(h, s, &shares);
 	shown = shown_of(v, host_name(h));
 	state = view_status_state(s, &message);
-	update_metrics(shown, s, state);
-	if (main_version(s) != NULL)
+	view_metrics_update(&shown->metrics, shown->name, s, state);
+	if (view_metrics_main(s) != NULL)
 		view_shares_metrics(&shown->shares, shown->name, &shares,
-				    (size_t)(main_version(s) - s->versions));
+				    (size_t)(view_metrics_main(s) - s->versions));
 	if (stopping)
 		state = "stopped";
 	now_is = summary(s, state, message);
