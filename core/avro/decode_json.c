@@ -12,6 +12,8 @@
 #include "core/avro/decode_priv.h"
 #include "core/base/quote.h"
 #include "core/value/real.h"
+#include "core/value/shape.h"
+#include "core/value/temporal.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -48,21 +50,14 @@ void decode_joined(struct rd *in, int64_t *steps, struct buf *out)
 	}
 }
 
-/* Year, month, day of a day number (civil calendar, by 400-year eras). */
+/* Between DAY_FIRST and DAY_LAST. */
 static void put_date(int64_t days, struct buf *out)
 {
-	int64_t z = days + 719468, era = (z >= 0 ? z : z - 146096) / 146097;
-	int64_t day_of_era = z - era * 146097;
-	int64_t year_of_era =
-		(day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
-	int64_t day_of_year = day_of_era -
-			      (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-	int64_t shifted = (5 * day_of_year + 2) / 153; /* months from March */
-	int64_t day = day_of_year - (153 * shifted + 2) / 5 + 1;
-	int64_t month = shifted < 10 ? shifted + 3 : shifted - 9;
+	char text[TEMPORAL_TEXT_MAX];
+	struct temporal t;
 
-	buf_add_format(out, "%04" PRId64 "-%02" PRId64 "-%02" PRId64,
-		       year_of_era + era * 400 + (month <= 2 ? 1 : 0), month, day);
+	(void)temporal_from_number(COLUMN_DATE, days, &t);
+	buf_add(out, text, temporal_text(COLUMN_DATE, &t, 0, text));
 }
 
 static void put_time(int64_t us, struct buf *out)
