@@ -184,21 +184,16 @@ static bool read_source(const struct schema *s, struct rd *in, struct buf *scrat
 
 /* ---- into the column ------------------------------------------------------------------------ */
 
-static bool is_time(uint8_t type)
-{
-	return type == COLUMN_TIME || type == COLUMN_TIME2;
-}
-
 /* The moment that a value means; the kind decides, as a number alone may be anything. */
 static bool temporal_of(const struct source *v, uint8_t type, struct temporal *t)
 {
 	*t = (struct temporal){ 0 };
 	if (v->kind == KIND_DATE)
-		return !is_time(type) && temporal_from_number(COLUMN_DATE, v->i, t);
+		return !temporal_is_time(type) && temporal_from_number(COLUMN_DATE, v->i, t);
 	if (v->kind == KIND_MICROS)
-		return !is_time(type) && temporal_from_number(COLUMN_DATETIME, v->i, t);
+		return !temporal_is_time(type) && temporal_from_number(COLUMN_DATETIME, v->i, t);
 	if (v->kind == KIND_INT)
-		return is_time(type) && temporal_from_number(COLUMN_TIME, v->i, t);
+		return temporal_is_time(type) && temporal_from_number(COLUMN_TIME, v->i, t);
 	return v->kind == KIND_TEXT && temporal_parse(type, v->bytes, t);
 }
 

@@ -173,11 +173,6 @@ bool temporal_from_cell(const struct column *column, const struct cell *cell,
 	return true;
 }
 
-static bool is_time(uint8_t type)
-{
-	return type == COLUMN_TIME || type == COLUMN_TIME2;
-}
-
 /* `v` in at least `width` digits. */
 static char *put_number(char *to, uint32_t v, unsigned width)
 {
@@ -197,7 +192,7 @@ size_t temporal_text(uint8_t type, const struct temporal *t, uint8_t fraction, c
 {
 	char *to = ret_text;
 
-	if (!is_time(type)) {
+	if (!temporal_is_time(type)) {
 		to = put_number(to, t->year, 4);
 		*to++ = '-';
 		to = put_number(to, t->month, 2);
@@ -274,7 +269,7 @@ bool temporal_parse(uint8_t type, struct slice text, struct temporal *ret_t)
 	struct temporal t = { 0 };
 	size_t at = 0;
 
-	if (is_time(type)) {
+	if (temporal_is_time(type)) {
 		t.negative = parse_char(text, &at, '-');
 		if (!parse_clock(text, &at, 3, &t))
 			return false;
@@ -285,7 +280,7 @@ bool temporal_parse(uint8_t type, struct slice text, struct temporal *ret_t)
 		return false;
 	}
 	if (at != text.size || t.month > 12 || t.day > 31 || t.minute > 59 || t.second > 59 ||
-	    t.hour > (is_time(type) ? 838u : 23u))
+	    t.hour > (temporal_is_time(type) ? 838u : 23u))
 		return false;
 	if (type == COLUMN_TIMESTAMP || type == COLUMN_TIMESTAMP2)
 		t.zero_stamp = t.year == 0 && t.month == 0 && t.day == 0;

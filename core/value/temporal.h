@@ -29,6 +29,11 @@ struct temporal {
 
 #define TEMPORAL_TEXT_MAX 48
 
+static inline bool temporal_is_time(uint8_t type)
+{
+	return type == COLUMN_TIME || type == COLUMN_TIME2;
+}
+
 /* Type DATE .. TIMESTAMP2 of row.h's cells. False when the bytes are of no such value (wrong size,
  * sign bit). TIMESTAMPs come out in UTC. */
 bool temporal_from_cell(const struct column *column, const struct cell *cell,

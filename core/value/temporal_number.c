@@ -22,11 +22,6 @@ int64_t temporal_days(uint32_t year, uint32_t month, uint32_t day)
 	return (int64_t)(y * 365 + y / 4 - y / 100 + y / 400 + in_year) - 719468 - 146097;
 }
 
-static bool is_time(uint8_t type)
-{
-	return type == COLUMN_TIME || type == COLUMN_TIME2;
-}
-
 bool temporal_number(uint8_t type, const struct temporal *t, int64_t *ret_number)
 {
 	int64_t us;
@@ -34,7 +29,7 @@ bool temporal_number(uint8_t type, const struct temporal *t, int64_t *ret_number
 	if (t->minute > 59 || t->second > 59 || t->micros > 999999)
 		return false;
 	us = ((int64_t)t->hour * 3600 + t->minute * 60 + t->second) * 1000000 + t->micros;
-	if (is_time(type)) {
+	if (temporal_is_time(type)) {
 		*ret_number = t->negative ? -us : us;
 		return t->hour <= 838;
 	}
@@ -95,7 +90,7 @@ static bool set_moment(int64_t us, struct temporal *t)
 bool temporal_from_number(uint8_t type, int64_t number, struct temporal *ret_t)
 {
 	*ret_t = (struct temporal){ 0 };
-	if (is_time(type))
+	if (temporal_is_time(type))
 		return set_time(number, ret_t);
 	return type == COLUMN_DATE ? set_date(number, ret_t) : set_moment(number, ret_t);
 }
