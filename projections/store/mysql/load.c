@@ -55,10 +55,16 @@ static const struct {
 	{ "set", TAKES_TEXT },
 };
 
-static unsigned takes(const char *type)
+static bool is_name(const char *name, struct slice text)
+{
+	return strlen(name) == text.size &&
+	       strncasecmp(name, (const char *)text.data, text.size) == 0;
+}
+
+static unsigned takes(struct slice type)
 {
 	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
-		if (strcasecmp(types[i].type, type) == 0)
+		if (is_name(types[i].type, type))
 			return types[i].takes;
 	return TAKES_NOTHING;
 }
@@ -74,91 +80,86 @@ void mydb_load_free(struct mydb_load *l)
 
 /* ---- the table ------------------------------------------------------------------------------- */
 
-enum { FACT_NAME, FACT_TYPE, FACT_NULLABLE, FACT_EXTRA, FACT_KEY, FACT_EXACT, FACT_COUNT };
+/* A column as the catalog has it. */
+enum { FACT_NAME, FACT_TYPE, FACT_NULLABLE, FACT_EXTRA, FACT_PRIMARY, FACT_EXACT, FACT_UNIQUE };
 
-static const char *const fact_names[FACT_COUNT] = {
-	"COLUMN_NAME", "DATA_TYPE", "IS_NULLABLE", "EXTRA", "COLUMN_KEY",
-	/* of two values that are equal all bytes are */
-	"COLLATION_NAME IS NULL OR COLLATION_NAME IN ('utf8mb4_nopad_bin', 'utf8mb4_0900_bin')"
-};
-
-struct facts {
-	char **columns[FACT_COUNT];
-	size_t count;
-	int64_t unique; /* indexes */
-};
-
-static void facts_done(struct facts *f)
-{
-	for (int i = 0; i < FACT_COUNT; i++)
-		if (f->columns[i] != NULL)
-			view_names_free(f->columns[i], f->count);
-}
-
-static int read_facts(struct db *db, const char *table, struct facts *f, struct err *e)
+static int ask_facts(struct db *db, const char *table, struct db_result **ret_result, struct err *e)
 {
 	char *name = mydb_literal(table);
-	int rc = mydb_get_int(db, &f->unique, e,
-			      "SELECT COUNT(DISTINCT INDEX_NAME) FROM information_schema.STATISTICS "
-			      "WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = %s AND NON_UNIQUE = 0",
-			      name);
+	char *sql = xasprintf(
+		"SELECT COLUMN_NAME, DATA_TYPE, IS_NULLABLE = 'YES', EXTRA <> '', COLUMN_KEY = "
+		"'PRI', COLLATION_NAME IS NULL OR COLLATION_NAME IN ('utf8mb4_nopad_bin', "
+		"'utf8mb4_0900_bin'), (SELECT COUNT(DISTINCT INDEX_NAME) FROM "
+		"information_schema.STATISTICS WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = %s "
+		"AND NON_UNIQUE = 0) = 1 FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = "
+		"DATABASE() AND TABLE_NAME = %s",
+		name, name);
+	int rc = db_query(db, sql, ret_result, e);
 
-	for (int i = 0; i < FACT_COUNT && rc == 0; i++)
-		rc = mydb_get_names(db, &f->columns[i], &f->count, e,
-				    "SELECT %s FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = "
-				    "DATABASE() AND TABLE_NAME = %s ORDER BY ORDINAL_POSITION",
-				    fact_names[i], name);
+	free(sql);
 	free(name);
 	return rc;
 }
 
-static bool is_set(const struct mydb_rows *r, const char *column)
+static bool says_yes(struct slice fact)
+{
+	return fact.size == 1 && fact.data[0] == '1';
+}
+
+static bool is_set(const struct mydb_rows *r, struct slice column)
 {
 	for (size_t i = 0; i < r->set_count; i++)
-		if (strcasecmp(r->set[i], column) == 0)
+		if (is_name(r->set[i], column))
 			return true;
 	return false;
 }
 
-static size_t cell_of(const struct mydb_rows *r, const char *column)
+static size_t cell_of(const struct mydb_rows *r, struct slice column)
 {
 	size_t i = 0;
 
-	while (i < r->count && strcasecmp(r->cells[i].column, column) != 0)
+	while (i < r->count && !is_name(r->cells[i].column, column))
 		i++;
 	return i;
 }
 
-/* Column i of the table; false: LOAD DATA would do something else with it. */
-static bool learn_column(struct mydb_load *l, const struct facts *f, size_t i)
+/* False: LOAD DATA would do something else with it. */
+static bool learn_column(struct mydb_load *l, const struct slice *facts)
 {
-	bool key = strcmp(f->columns[FACT_KEY][i], "PRI") == 0;
-	size_t cell = cell_of(l->rows, f->columns[FACT_NAME][i]);
+	size_t cell = cell_of(l->rows, facts[FACT_NAME]);
 
-	if (cell == l->rows->count || f->columns[FACT_EXTRA][i][0] != '\0')
+	if (cell == l->rows->count || says_yes(facts[FACT_EXTRA]))
 		return false;
 	l->columns[cell] = (struct load_column){
-		.takes = takes(f->columns[FACT_TYPE][i]),
-		.nullable = strcmp(f->columns[FACT_NULLABLE][i], "YES") == 0,
+		.takes = takes(facts[FACT_TYPE]),
+		.nullable = says_yes(facts[FACT_NULLABLE]),
 	};
 	if (!l->rows->updates)
 		return true;
-	return key ? f->columns[FACT_EXACT][i][0] == '1'
-		   : is_set(l->rows, f->columns[FACT_NAME][i]);
+	return says_yes(facts[FACT_PRIMARY]) ? says_yes(facts[FACT_EXACT])
+					     : is_set(l->rows, facts[FACT_NAME]);
 }
 
-static bool fits(struct mydb_load *l, const struct facts *f)
+static int learn_table(struct mydb_load *l, struct db *db, const char *table, bool *ret_fits,
+		       struct err *e)
 {
-	bool primary = false;
+	bool primary = false, unique = false, fits = true;
+	const struct slice *facts;
+	struct db_result *r;
+	size_t count = 0;
+	int rc;
 
-	if (f->count != l->rows->count)
-		return false;
-	for (size_t i = 0; i < f->count; i++) {
-		if (!learn_column(l, f, i))
-			return false;
-		primary = primary || strcmp(f->columns[FACT_KEY][i], "PRI") == 0;
+	if (ask_facts(db, table, &r, e) < 0)
+		return -1;
+	while ((rc = db_next(r, &facts, e)) == 1) {
+		fits = fits && learn_column(l, facts);
+		primary = primary || says_yes(facts[FACT_PRIMARY]);
+		unique = says_yes(facts[FACT_UNIQUE]);
+		count++;
 	}
-	return !l->rows->updates || (primary && f->unique == 1);
+	db_result_free(r);
+	*ret_fits = fits && count == l->rows->count && (!l->rows->updates || (primary && unique));
+	return rc;
 }
 
 static void write_sql(const struct mydb_sql *s, struct buf *sql)
@@ -180,8 +181,8 @@ static void write_sql(const struct mydb_sql *s, struct buf *sql)
 int mydb_load_learn(struct db *db, const struct mydb_sql *s, struct mydb_load **ret_load,
 		    struct err *e)
 {
-	struct facts f = { .count = 0 };
 	struct mydb_load *l;
+	bool fits = false;
 	int rc;
 
 	*ret_load = NULL;
@@ -190,14 +191,13 @@ int mydb_load_learn(struct db *db, const struct mydb_sql *s, struct mydb_load **
 	l = xcalloc(1, sizeof(*l));
 	l->rows = s->rows;
 	l->columns = xcalloc(s->rows->count + 1, sizeof(*l->columns));
-	rc = read_facts(db, s->table, &f, e);
-	if (rc == 0 && fits(l, &f)) {
+	rc = learn_table(l, db, s->table, &fits, e);
+	if (rc == 0 && fits) {
 		write_sql(s, &l->sql);
 		*ret_load = l;
 	} else {
 		mydb_load_free(l);
 	}
-	facts_done(&f);
 	return rc;
 }
 
