@@ -2,6 +2,7 @@
 import contextlib
 import fcntl
 import os
+import re
 import shlex
 import signal
 import socket
@@ -214,6 +215,10 @@ class Daemon:
     def alive(self):
         return self.process is not None and self.process.poll() is None
 
+    def handles(self, signal_number):
+        caught = re.search(r"^SigCgt:\s*([0-9a-f]+)$", Path(f"/proc/{self.process.pid}/status").read_text(), re.M)
+        return caught is not None and int(caught[1], 16) >> (signal_number - 1) & 1 == 1
+
     def end(self, signal_number, timeout=30):
         if self.process is None:
             return None
@@ -224,6 +229,8 @@ class Daemon:
         return code
 
     def stop(self):
+        if self.alive():    # one that was just started may not have come so far on a busy machine
+            wait_until(f"{self.verb} handles SIGTERM", lambda: not self.alive() or self.handles(signal.SIGTERM), 30, 0.01)
         code = self.end(signal.SIGTERM)
         assert code == 0, f"{self.verb} ended with {code}: {self.log_tail()}"
 

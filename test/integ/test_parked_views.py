@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import postgresql
-from dynamo import KEY, REGION, SECRET, View, client
+from dynamo import View
 from harness import run_sql, those_there, wait_until
 from test_store_dynamodb import dynamodb  # noqa: F401 - a fixture
 from test_store_mysql import RIGHTS, Store
@@ -76,19 +76,17 @@ class InMysql:
 class InDynamodb:
     name, files = "dynamodb", "json"
 
-    def __init__(self, endpoint):
-        self.endpoint, self.service = endpoint, client(endpoint)
+    def __init__(self, local):
+        self.local = local
 
     def settings(self, setup):
-        (setup.folder / "secret").write_text(SECRET)
-        self.view = View(self.service, "copy", f"{setup.name}-")
-        return {"dynamodb.endpoint": self.endpoint, "dynamodb.region": REGION, "dynamodb.access_key": KEY, "dynamodb.prefix": f"{setup.name}-",
-                "dynamodb.secret_key_file": "secret"}
+        self.view = View(self.local.service, "copy", f"{setup.name}-")
+        return {"dynamodb.prefix": f"{setup.name}-", **self.local.settings(setup.folder)}
 
     def rows(self, setup):
         try:
             return {int(i["id"]): i["part"] for i in self.view.scan("item")}
-        except (self.service.exceptions.ResourceNotFoundException, TypeError, KeyError):
+        except (self.local.service.exceptions.ResourceNotFoundException, TypeError, KeyError):
             return None
 
 
@@ -101,7 +99,7 @@ def store(request):
         with postgresql.postgresql() as made:
             yield InPostgresql(made)
     elif request.param == "dynamodb":
-        yield InDynamodb(request.getfixturevalue("dynamodb")[0])
+        yield InDynamodb(request.getfixturevalue("dynamodb"))
     else:
         with tempfile.TemporaryDirectory(prefix="millrace-store-") as folder:
             os.chmod(folder, 0o755)
