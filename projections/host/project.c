@@ -20,7 +20,7 @@
 
 #define LOOK_MS 250
 #define STATUS_US 2000000
-#define FLUSH_MS 500
+#define FLUSH_MS 2000
 
 static int open_registry(const struct settings *settings, struct registry **ret_registry,
 			 struct err *e)

@@ -26,12 +26,16 @@ static struct host *find(struct project *p, const struct http_request *request,
 	return NULL;
 }
 
-static void answer(struct host *h, int rc, const struct err *e, struct http_response *response)
+/* Behind the answer's making, so that no other process knows less than who asked. */
+static void answer(struct project *p, struct host *h, int rc, const struct err *e,
+		   struct http_response *response)
 {
-	if (rc < 0)
+	if (rc < 0) {
 		http_fail_err(response, e);
-	else
-		host_json(h, false, &response->body);
+		return;
+	}
+	host_json(h, false, &response->body);
+	project_say(p, h);
 }
 
 static void get_views(void *context, const struct http_request *request,
@@ -56,8 +60,8 @@ static void get_view(void *context, const struct http_request *request,
 
 	if (h == NULL)
 		return;
-	project_say(context, h);
 	host_json(h, http_query(request, "sizes") != NULL, &response->body);
+	project_say(context, h);
 }
 
 static void get_wait(void *context, const struct http_request *request,
@@ -121,7 +125,7 @@ static void post_advance(void *context, const struct http_request *request,
 			  ADVANCE_MS_MAX);
 		return;
 	}
-	answer(h, host_advance(h, gtid, timeout_ms, &e), &e, response);
+	answer(context, h, host_advance(h, gtid, timeout_ms, &e), &e, response);
 }
 
 static void post_release(void *context, const struct http_request *request,
@@ -160,7 +164,7 @@ static void post_replay(void *context, const struct http_request *request,
 	struct err e = ERR_INIT;
 
 	if (h != NULL)
-		answer(h, host_replay(h, &options, &e), &e, response);
+		answer(context, h, host_replay(h, &options, &e), &e, response);
 }
 
 static void post_swap(void *context, const struct http_request *request,
@@ -170,7 +174,7 @@ static void post_swap(void *context, const struct http_request *request,
 	struct err e = ERR_INIT;
 
 	if (h != NULL)
-		answer(h, host_swap(h, is_true(request, "force"), &e), &e, response);
+		answer(context, h, host_swap(h, is_true(request, "force"), &e), &e, response);
 }
 
 static void post_rollback(void *context, const struct http_request *request,
@@ -180,7 +184,7 @@ static void post_rollback(void *context, const struct http_request *request,
 	struct err e = ERR_INIT;
 
 	if (h != NULL)
-		answer(h, host_rollback(h, is_true(request, "force"), &e), &e, response);
+		answer(context, h, host_rollback(h, is_true(request, "force"), &e), &e, response);
 }
 
 static void post_drop(void *context, const struct http_request *request,
@@ -195,7 +199,7 @@ static void post_drop(void *context, const struct http_request *request,
 	if (version == NULL)
 		http_fail(response, 400, "drop needs ?version=N");
 	else
-		answer(h, host_drop(h, (int)strtol(version, NULL, 10), &e), &e, response);
+		answer(context, h, host_drop(h, (int)strtol(version, NULL, 10), &e), &e, response);
 }
 
 static void post_parked(void *context, const struct http_request *request,
@@ -232,7 +236,7 @@ static void post_verified(void *context, const struct http_request *request,
 		return;
 	}
 	host_set_verified(h, gtid_set, strtoll(rows, NULL, 10), strtoll(differences, NULL, 10));
-	host_json(h, false, &response->body);
+	answer(context, h, 0, NULL, response);
 }
 
 const struct http_route *project_routes(struct project *p, size_t *ret_count)
