@@ -81,15 +81,14 @@ void mydb_load_free(struct mydb_load *l)
 /* ---- the table ------------------------------------------------------------------------------- */
 
 /* A column as the catalog has it. */
-enum { FACT_NAME, FACT_TYPE, FACT_NULLABLE, FACT_EXTRA, FACT_PRIMARY, FACT_EXACT, FACT_UNIQUE };
+enum { FACT_NAME, FACT_TYPE, FACT_NULLABLE, FACT_EXTRA, FACT_PRIMARY, FACT_COLLATION, FACT_UNIQUE };
 
 static int ask_facts(struct db *db, const char *table, struct db_result **ret_result, struct err *e)
 {
 	char *name = mydb_literal(table);
 	char *sql = xasprintf(
 		"SELECT COLUMN_NAME, DATA_TYPE, IS_NULLABLE = 'YES', EXTRA <> '', COLUMN_KEY = "
-		"'PRI', COLLATION_NAME IS NULL OR COLLATION_NAME IN ('utf8mb4_nopad_bin', "
-		"'utf8mb4_0900_bin'), (SELECT COUNT(DISTINCT INDEX_NAME) FROM "
+		"'PRI', COALESCE(COLLATION_NAME, ''), (SELECT COUNT(DISTINCT INDEX_NAME) FROM "
 		"information_schema.STATISTICS WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = %s "
 		"AND NON_UNIQUE = 0) = 1 FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = "
 		"DATABASE() AND TABLE_NAME = %s",
@@ -136,7 +135,7 @@ static bool learn_column(struct mydb_load *l, const struct slice *facts)
 	};
 	if (!l->rows->updates)
 		return true;
-	return says_yes(facts[FACT_PRIMARY]) ? says_yes(facts[FACT_EXACT])
+	return says_yes(facts[FACT_PRIMARY]) ? mydb_is_exact(facts[FACT_COLLATION])
 					     : is_set(l->rows, facts[FACT_NAME]);
 }
 

@@ -58,6 +58,9 @@ int mydb_get_int(struct db *db, int64_t *ret_value, struct err *e, const char *f
 	__attribute__((format(printf, 4, 5)));
 char *mydb_quoted(const char *name);  /* `name`, malloced */
 char *mydb_literal(const char *text); /* 'text', malloced */
+/* Are texts equal there only where their bytes are, blanks at the end included? Of a column's
+ * COLLATION_NAME, "" where it has none. */
+bool mydb_is_exact(struct slice collation);
 /* First column of all rows. Free with view_names_free(). */
 int mydb_get_names(struct db *db, char ***ret_names, size_t *ret_count, struct err *e,
 		   const char *format, ...) __attribute__((format(printf, 5, 6)));

@@ -63,13 +63,6 @@ struct store_rows {
 
 /* ---- columns --------------------------------------------------------------------------------- */
 
-static bool is_plain_text(const char *collation)
-{
-	return strcmp(collation, "utf8mb4_nopad_bin") == 0 ||
-	       strcmp(collation, "utf8mb4_0900_bin") == 0 ||
-	       strcmp(collation, "utf8mb3_nopad_bin") == 0;
-}
-
 static enum key_order order_of(const struct mydb_column_facts *f)
 {
 	static const char *const labels[] = {
@@ -79,7 +72,7 @@ static enum key_order order_of(const struct mydb_column_facts *f)
 	for (const char *const *l = labels; *l != NULL; l++)
 		if (strcasecmp(f->type, *l) == 0)
 			return KEY_LABEL;
-	return f->collation[0] == '\0' || is_plain_text(f->collation) ? KEY_PLAIN : KEY_BYTES;
+	return mydb_is_exact(slice_str(f->collation)) ? KEY_PLAIN : KEY_BYTES;
 }
 
 static int read_column(struct store_snapshot *n, const char *table, const char *name,

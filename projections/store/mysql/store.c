@@ -114,6 +114,17 @@ char *mydb_literal(const char *text)
 	return buf_cstr(&quoted);
 }
 
+bool mydb_is_exact(struct slice collation)
+{
+	static const char *const exact[] = { "", "utf8mb4_nopad_bin", "utf8mb4_0900_bin",
+					     "utf8mb3_nopad_bin" };
+
+	for (size_t i = 0; i < sizeof(exact) / sizeof(exact[0]); i++)
+		if (slice_is(collation, exact[i]))
+			return true;
+	return false;
+}
+
 /* ---- the place ------------------------------------------------------------------------------- */
 
 char *mydb_database(const struct mydb_store *m, int version)
@@ -283,18 +294,18 @@ static int set_state(struct store *s, int version, enum store_state state, bool 
 	.close = close_store, .list = store_mysql_list, .create = store_mysql_create,             \
 	.definition = store_mysql_definition, .set_state = set_state,                             \
 	.remove = store_mysql_remove, .publish = store_mysql_publish,                             \
-	.unpublish = store_mysql_unpublish, .place = place,                                       \
-	.amend = store_mysql_amend, .learn = store_mysql_learn,                                   \
-	.version_open = store_mysql_version_open, .version_close = store_mysql_version_close,     \
-	.target = store_mysql_target, .position = store_mysql_position,                           \
-	.begin = store_mysql_begin, .commit = store_mysql_commit,                                 \
-	.rollback = store_mysql_rollback, .finish = store_mysql_finish,                           \
-	.snapshot = store_mysql_snapshot, .snapshot_close = store_mysql_snapshot_close,           \
-	.snapshot_info = store_mysql_snapshot_info, .columns = store_mysql_columns,               \
-	.rows = store_mysql_rows, .next = store_mysql_next, .rows_close = store_mysql_rows_close, \
-	.row_count = store_mysql_row_count, .shares = &store_mysql_shares,                        \
-	.park = store_mysql_park, .unpark = store_mysql_unpark, .parked = store_mysql_parked,     \
-	.savepoint = store_mysql_savepoint, .undo = store_mysql_undo, .room = store_mysql_room
+	.unpublish = store_mysql_unpublish, .place = place, .amend = store_mysql_amend,           \
+	.learn = store_mysql_learn, .version_open = store_mysql_version_open,                     \
+	.version_close = store_mysql_version_close, .target = store_mysql_target,                 \
+	.position = store_mysql_position, .begin = store_mysql_begin,                             \
+	.commit = store_mysql_commit, .rollback = store_mysql_rollback,                           \
+	.finish = store_mysql_finish, .snapshot = store_mysql_snapshot,                           \
+	.snapshot_close = store_mysql_snapshot_close, .snapshot_info = store_mysql_snapshot_info, \
+	.columns = store_mysql_columns, .rows = store_mysql_rows, .next = store_mysql_next,       \
+	.rows_close = store_mysql_rows_close, .row_count = store_mysql_row_count,                 \
+	.shares = &store_mysql_shares, .park = store_mysql_park, .unpark = store_mysql_unpark,    \
+	.parked = store_mysql_parked, .savepoint = store_mysql_savepoint,                         \
+	.undo = store_mysql_undo, .room = store_mysql_room
 
 const struct store_ops store_mariadb = { .name = "mariadb", .open = open_mariadb, STORE_MYSQL_OPS };
 const struct store_ops store_mysql = { .name = "mysql", .open = open_mysql, STORE_MYSQL_OPS };
