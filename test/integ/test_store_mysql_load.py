@@ -142,9 +142,11 @@ def test_what_a_table_refuses(loaded):
     made.wait_live()
     loaded.check()
     loaded.view(TABLES.replace("t VARCHAR(300)", "t VARCHAR(11)"))
-    run_sql(loaded.connection, f"UPDATE {loaded.db}.w SET t = 'twelve bytes' WHERE id = {ROWS // 2}")
+    run_sql(loaded.connection, f"UPDATE {loaded.db}.w SET n = id + 1, t = IF(id = {ROWS // 2}, 'twelve bytes', t)")     # among enough rows for a load
     made.setup.wait_delivered(source_position(loaded.connection), made.run)
+    taken_back = loaded.counted("Com_rollback_to_savepoint")
     out = made.setup.millrace("replay", "shop", timeout=180)
     assert out.returncode != 0 and "too long for column 't'" in out.stderr + out.stdout and f"{loaded.db}.w partition" in out.stderr + out.stdout, out
+    assert loaded.counted("Com_rollback_to_savepoint") > taken_back
     loaded.check()
     made.stop()
