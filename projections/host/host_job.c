@@ -86,8 +86,11 @@ static int say_failed(const struct worker_status *s, struct err *e)
 	return -1;
 }
 
-int host_await_caught_up(struct host *h, struct worker *w, struct err *e)
+/* Until the worker follows closely, and has what was delivered when it was first asked (`all`). */
+static int await_caught_up(struct host *h, struct worker *w, bool all, struct err *e)
 {
+	int64_t end_seq = -1;
+
 	for (;;) {
 		struct worker_status s;
 
@@ -99,11 +102,18 @@ int host_await_caught_up(struct host *h, struct worker *w, struct err *e)
 			err_retry(e, "%s", s.message);
 			return err_exit(e, EXIT_FATAL);
 		}
-		if (s.caught_up && !s.copying && s.state == WORKER_RUNNING)
+		if (all && end_seq < 0 && s.delivered.seen)
+			end_seq = s.delivered.seq;
+		if (s.caught_up && !s.copying && s.state == WORKER_RUNNING && s.seq >= end_seq)
 			return 0;
 		if (host_pause(h, POLL_MS, e) < 0)
 			return -1;
 	}
+}
+
+int host_await_caught_up(struct host *h, struct worker *w, struct err *e)
+{
+	return await_caught_up(h, w, false, e);
 }
 
 /* ---- swap ------------------------------------------------------------------------------------ */
@@ -185,7 +195,7 @@ static int build(struct host *h, int version, struct err *e)
 	struct worker *w = host_worker_of(h, version);
 
 	set_phase(h, HOST_BUILDING);
-	if (host_await_caught_up(h, w, e) < 0)
+	if (await_caught_up(h, w, true, e) < 0) /* the last of it may be one huge transaction */
 		return -1;
 	set_phase(h, HOST_FINISHING);
 	FAULT(view_built);

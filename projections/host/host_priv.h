@@ -135,7 +135,8 @@ void host_note_forget(struct host *h, int version);
 void host_run_job(struct host *h); /* to its end, or until the host closes */
 /* Between two looks: -1 when the host closes, or the version is to be dropped. */
 int host_pause(struct host *h, int64_t ms, struct err *e);
-/* Waits until the version has read all there is, and no first copy goes on. */
+/* Waits until the version follows closely, one commit record may be missing, and no first copy goes
+ * on. */
 int host_await_caught_up(struct host *h, struct worker *w, struct err *e);
 
 /* ---- two versions at one position (host_pair.c) ---- */

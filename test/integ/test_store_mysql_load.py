@@ -144,7 +144,7 @@ def test_what_a_table_refuses(loaded):
     loaded.view(TABLES.replace("t VARCHAR(300)", "t VARCHAR(11)"))
     run_sql(loaded.connection, f"UPDATE {loaded.db}.w SET n = id + 1, t = IF(id = {ROWS // 2}, 'twelve bytes', t)")     # among enough rows for a load
     made.setup.wait_delivered(source_position(loaded.connection), made.run)
-    loaded.check()      # the live version has it: whoever reads now does, so it is of the build, and not behind it (where it would be parked)
+    made.verify()      # the live version has it: whoever reads now does, so it is of the build, and not behind it (where it would be parked)
     taken_back = loaded.counted("Com_rollback_to_savepoint")
     out = made.setup.millrace("replay", "shop", timeout=180)
     assert out.returncode != 0 and "too long for column 't'" in out.stderr + out.stdout and f"{loaded.db}.w partition" in out.stderr + out.stdout, out
