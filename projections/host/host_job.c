@@ -86,7 +86,8 @@ static int say_failed(const struct worker_status *s, struct err *e)
 	return -1;
 }
 
-/* Until the worker follows closely, and has what was delivered when it was first asked (`all`). */
+/* Until the worker follows closely; `all`: and has what was delivered by the time it first did, so
+ * that not even one commit record is missing of what was there when it began. */
 static int await_caught_up(struct host *h, struct worker *w, bool all, struct err *e)
 {
 	int64_t end_seq = -1;
@@ -102,7 +103,7 @@ static int await_caught_up(struct host *h, struct worker *w, bool all, struct er
 			err_retry(e, "%s", s.message);
 			return err_exit(e, EXIT_FATAL);
 		}
-		if (all && end_seq < 0 && s.delivered.seen)
+		if (all && end_seq < 0 && s.caught_up)
 			end_seq = s.delivered.seq;
 		if (s.caught_up && !s.copying && s.state == WORKER_RUNNING && s.seq >= end_seq)
 			return 0;
