@@ -20,7 +20,8 @@
 
 #define LOOK_MS 250
 #define STATUS_US 2000000
-#define FLUSH_MS 2000
+#define SAY_US 2000000
+#define SAY_LOOK_US 5000
 
 static int open_registry(const struct settings *settings, struct registry **ret_registry,
 			 struct err *e)
@@ -153,14 +154,29 @@ static bool all_failed(const struct project *p, struct err *e)
 
 /* ---- the loop -------------------------------------------------------------------------------- */
 
+static bool is_said(struct project *p)
+{
+	bool said;
+
+	pthread_mutex_lock(&p->lock);
+	said = p->status == NULL || view_status_is_out(p->status);
+	pthread_mutex_unlock(&p->lock);
+	return said;
+}
+
+/* Waits without the lock: brokers that are away must not hold up the loop and its watchdog. */
 void project_say(struct project *p, struct host *h)
 {
+	int64_t until = clock_monotonic_us() + SAY_US;
+
+	if (host_follows(h))
+		return;
 	pthread_mutex_lock(&p->lock);
-	if (p->status != NULL && !host_follows(h)) {
+	if (p->status != NULL)
 		view_status_write(p->status, h, p->http, STATUS_US, false);
-		view_status_flush(p->status, FLUSH_MS);
-	}
 	pthread_mutex_unlock(&p->lock);
+	while (!is_said(p) && clock_monotonic_us() < until)
+		clock_sleep_us(SAY_LOOK_US);
 }
 
 static void say(struct project *p, bool stopping)

@@ -26,7 +26,7 @@ static struct host *find(struct project *p, const struct http_request *request,
 	return NULL;
 }
 
-/* Behind the answer's making, so that no other process knows less than who asked. */
+/* The status is written behind it, so that no other process knows less than who asked. */
 static void answer(struct project *p, struct host *h, int rc, const struct err *e,
 		   struct http_response *response)
 {

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define FLUSH_US 1000000
 #define REOPEN_US 5000000 /* between tries to reach the brokers */
 
 struct shown {
@@ -47,12 +48,19 @@ struct view_status *view_status_new(const struct settings *settings, struct regi
 	return v;
 }
 
-void view_status_flush(struct view_status *v, int ms)
+bool view_status_is_out(struct view_status *v)
 {
-	int64_t until = clock_monotonic_us() + (int64_t)ms * 1000;
+	if (v->producer == NULL)
+		return true;
+	producer_poll(v->producer, 0);
+	return producer_pending(v->producer) == 0;
+}
 
-	while (v->producer != NULL && producer_pending(v->producer) > 0 &&
-	       clock_monotonic_us() < until)
+static void flush(struct view_status *v)
+{
+	int64_t until = clock_monotonic_us() + FLUSH_US;
+
+	while (!view_status_is_out(v) && clock_monotonic_us() < until)
 		producer_poll(v->producer, 20);
 }
 
@@ -60,7 +68,7 @@ void view_status_free(struct view_status *v)
 {
 	if (v == NULL)
 		return;
-	view_status_flush(v, 1000);
+	flush(v);
 	if (v->producer != NULL)
 		producer_close(v->producer);
 	for (size_t i = 0; i < v->count; i++) {

@@ -20,8 +20,8 @@ void view_status_free(
  * tried again. */
 void view_status_write(struct view_status *v, struct host *h, const char *http, int64_t every_us,
 		       bool stopping);
-/* Waits at most ms until what was written is with the brokers. */
-void view_status_flush(struct view_status *v, int ms);
+/* Is all that was written with the brokers? Doesn't wait. */
+bool view_status_is_out(struct view_status *v);
 /* "building", "live", "retrying" or "failed"; *ret_message: why (points into s). */
 const char *view_status_state(const struct host_status *s, const char **ret_message);
 
